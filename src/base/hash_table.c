@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A chained hash table that grows incrementally. While it grows there are two bucket arrays: an
+ * entry is in the new one, or still in an old bucket that has not been moved. Every insertion
+ * moves two old buckets, so that the move ends before the new array is full, and no single
+ * operation costs more than a few chains. Looking up and removing never move anything, so that a
+ * table that nobody changes can be read by several threads, and a walk may remove what it passed.
+ */
+#include "base/hash_table.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/xmalloc.h"
+
+enum { buckets_min = 8, moves_per_change = 2 };
+
+void hash_table_init(struct hash_table *table)
+{
+    *table = (struct hash_table){0};
+}
+
+void hash_table_fini(struct hash_table *table)
+{
+    free(table->buckets);
+    free(table->old_buckets);
+    *table = (struct hash_table){0};
+}
+
+static void move_one_bucket(struct hash_table *table)
+{
+    struct hash_node *node = table->old_buckets[table->moved];
+    table->old_buckets[table->moved] = NULL;
+    while (node != NULL) {
+        struct hash_node *next = node->next;
+        struct hash_node **bucket = &table->buckets[node->hash & table->mask];
+        node->next = *bucket;
+        *bucket = node;
+        node = next;
+    }
+    if (++table->moved > table->old_mask) {
+        free(table->old_buckets);
+        table->old_buckets = NULL;
+    }
+}
+
+static void move_some(struct hash_table *table)
+{
+    for (int i = 0; i < moves_per_change && table->old_buckets != NULL; i++)
+        move_one_bucket(table);
+}
+
+static void grow_if_full(struct hash_table *table)
+{
+    if (table->buckets == NULL) {
+        table->buckets = xcalloc(buckets_min, sizeof *table->buckets);
+        table->mask = buckets_min - 1;
+        return;
+    }
+    if (table->old_buckets != NULL || table->count <= table->mask)
+        return;
+    table->old_buckets = table->buckets;
+    table->old_mask = table->mask;
+    table->moved = 0;
+    table->mask = table->mask * 2 + 1;
+    table->buckets = xcalloc(table->mask + 1, sizeof *table->buckets);
+}
+
+void hash_table_insert(struct hash_table *table, struct hash_node *node, uint64_t hash)
+{
+    grow_if_full(table);
+    move_some(table);
+    node->hash = hash;
+    struct hash_node **bucket = &table->buckets[hash & table->mask];
+    node->next = *bucket;
+    *bucket = node;
+    table->count++;
+}
+
+static bool unlink_from(struct hash_node **link, const struct hash_node *node)
+{
+    while (*link != NULL) {
+        if (*link == node) {
+            *link = node->next;
+            return true;
+        }
+        link = &(*link)->next;
+    }
+    return false;
+}
+
+void hash_table_remove(struct hash_table *table, struct hash_node *node)
+{
+    bool found = unlink_from(&table->buckets[node->hash & table->mask], node);
+    if (!found && table->old_buckets != NULL)
+        found = unlink_from(&table->old_buckets[node->hash & table->old_mask], node);
+    CHECK(found);
+    node->next = NULL;
+    table->count--;
+}
+
+static struct hash_node *find_in(struct hash_node *node, uint64_t hash, hash_match *match,
+                                 const void *key)
+{
+    while (node != NULL && !(node->hash == hash && match(node, key)))
+        node = node->next;
+    return node;
+}
+
+struct hash_node *hash_table_find(const struct hash_table *table, uint64_t hash, hash_match *match,
+                                  const void *key)
+{
+    if (table->buckets == NULL)
+        return NULL;
+    struct hash_node *node = find_in(table->buckets[hash & table->mask], hash, match, key);
+    if (node == NULL && table->old_buckets != NULL)
+        node = find_in(table->old_buckets[hash & table->old_mask], hash, match, key);
+    return node;
+}
+
+static struct hash_node *first_from(struct hash_node *const *buckets, size_t from, size_t mask)
+{
+    for (size_t i = from; i <= mask; i++) {
+        if (buckets[i] != NULL)
+            return buckets[i];
+    }
+    return NULL;
+}
+
+static bool is_in_old(const struct hash_table *table, const struct hash_node *node)
+{
+    if (table->old_buckets == NULL)
+        return false;
+    const struct hash_node *other = table->old_buckets[node->hash & table->old_mask];
+    while (other != NULL && other != node)
+        other = other->next;
+    return other == node;
+}
+
+struct hash_node *hash_table_next(const struct hash_table *table, const struct hash_node *node)
+{
+    struct hash_node *next = NULL;
+    if (table->buckets == NULL)
+        return NULL;
+    if (node != NULL && node->next != NULL)
+        return node->next;
+    bool in_old = node == NULL ? table->old_buckets != NULL : is_in_old(table, node);
+    if (in_old) {
+        size_t from = node == NULL ? 0 : (node->hash & table->old_mask) + 1;
+        next = first_from(table->old_buckets, from, table->old_mask);
+        if (next != NULL)
+            return next;
+        node = NULL;
+    }
+    return first_from(table->buckets, node == NULL ? 0 : (node->hash & table->mask) + 1,
+                      table->mask);
+}

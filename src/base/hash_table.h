@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_BASE_HASH_TABLE_H
+#define LEVERET_BASE_HASH_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* An intrusive chained hash table that grows a few buckets at a time, so that no insertion pauses.
+ * The table owns its buckets, not its entries. */
+struct hash_node {
+    struct hash_node *next;
+    uint64_t hash;
+};
+
+struct hash_table {
+    struct hash_node **buckets;     /* owned; NULL while empty and never used */
+    struct hash_node **old_buckets; /* owned; what is left to move while the table grows */
+    size_t mask;
+    size_t old_mask;
+    size_t moved; /* old buckets below this are empty */
+    size_t count;
+};
+
+/* Does the entry have this key? key is what was handed to hash_table_find. */
+typedef bool hash_match(const struct hash_node *node, const void *key);
+
+void hash_table_init(struct hash_table *table);
+/* Frees the buckets; entries that are still in are the caller's. */
+void hash_table_fini(struct hash_table *table);
+
+/* Adds an entry; the caller has made sure that its key is not there. */
+void hash_table_insert(struct hash_table *table, struct hash_node *node, uint64_t hash);
+/* Removes an entry that is in the table. */
+void hash_table_remove(struct hash_table *table, struct hash_node *node);
+/* NULL where no entry has the hash and matches the key. */
+struct hash_node *hash_table_find(const struct hash_table *table, uint64_t hash, hash_match *match,
+                                  const void *key);
+
+/* Walks all entries in bucket order: start with NULL, ends with NULL. The table must not change in
+ * between, except that the entry last returned may be removed after the next one was asked for. */
+struct hash_node *hash_table_next(const struct hash_table *table, const struct hash_node *node);
+
+/* Mixes a number into a hash (for tables keyed by numbers). */
+static inline uint64_t hash_u64(uint64_t value)
+{
+    value ^= value >> 32;
+    value *= 0xd6e8feb86659fd93u;
+    value ^= value >> 32;
+    value *= 0xd6e8feb86659fd93u;
+    value ^= value >> 32;
+    return value;
+}
+
+#endif
