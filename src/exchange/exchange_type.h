@@ -15,8 +15,9 @@
 struct route {
     struct bytes key;       /* routing or binding key, at most 255 bytes */
     struct bytes arguments; /* a field table without its length prefix */
-    struct route *next;     /* for the exchange type while the route is in its index */
-    void *index_entry;      /* likewise: where the type keeps it */
+    struct route *next;     /* the rest is the type's while the route is in its index: a chain, */
+    struct route **link;    /* what points to the route there, */
+    void *index_entry;      /* and the entry that the route belongs to */
 };
 
 /* The matching routes of one message, grown as needed; a route may come more than once (the broker

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_EXCHANGE_EXCHANGE_INTERNAL_H
+#define LEVERET_EXCHANGE_EXCHANGE_INTERNAL_H
+
+#include <stdbool.h>
+
+#include "exchange/exchange_type.h"
+
+/* What the exchange types share: chains of routes, from which any route leaves in constant time
+ * however many destinations one key has. */
+
+static inline void route_chain_add(struct route **first, struct route *route)
+{
+    route->next = *first;
+    route->link = first;
+    if (route->next != NULL)
+        route->next->link = &route->next;
+    *first = route;
+}
+
+static inline void route_chain_remove(struct route *route)
+{
+    *route->link = route->next;
+    if (route->next != NULL)
+        route->next->link = route->link;
+    route->next = NULL;
+    route->link = NULL;
+}
+
+static inline void route_chain_push(struct route *first, struct route_matches *matches)
+{
+    for (struct route *route = first; route != NULL; route = route->next)
+        route_matches_push(matches, route);
+}
+
+/* The check of a type that takes any binding. */
+bool exchange_takes_any_binding(struct bytes key, struct bytes arguments, struct amqp_error *error);
+
+#endif

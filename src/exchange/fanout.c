@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The fanout exchange: every route matches every message. Its index is one chain, because there is
+ * nothing to look up; the order of the chain has no meaning.
+ */
+#include "exchange/exchange_type.h"
+
+#include <stdlib.h>
+
+#include "base/xmalloc.h"
+#include "exchange/exchange_internal.h"
+
+struct fanout {
+    struct route *routes; /* borrowed: the broker removes a route before it frees it */
+};
+
+static void *fanout_new(uint64_t hash_seed)
+{
+    (void)hash_seed;
+    return xcalloc(1, sizeof(struct fanout));
+}
+
+static void fanout_add(void *state, struct route *route)
+{
+    struct fanout *fanout = state;
+    route_chain_add(&fanout->routes, route);
+}
+
+static void fanout_remove(void *state, struct route *route)
+{
+    (void)state;
+    route_chain_remove(route);
+}
+
+static void fanout_match(const void *state, const struct route_key *key,
+                         struct route_matches *matches)
+{
+    const struct fanout *fanout = state;
+    (void)key;
+    route_chain_push(fanout->routes, matches);
+}
+
+const struct exchange_type exchange_fanout = {
+    .name = "fanout",
+    .routes_by_headers = false,
+    .new = fanout_new,
+    .free = free,
+    .check = exchange_takes_any_binding,
+    .add = fanout_add,
+    .remove = fanout_remove,
+    .match = fanout_match,
+};
