@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_BROKER_VHOST_H
+#define LEVERET_BROKER_VHOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "broker/access.h"
+#include "broker/command.h"
+#include "broker/effect.h"
+#include "queue/store_batch.h"
+
+/*
+ * The core: one virtual host, with its exchanges, queues, bindings and the sessions of the
+ * connections that use it. A deterministic library: no system call, no clock, no randomness, no
+ * thread. One thread at a time calls it (the runtime's gate sees to that), always in the same way:
+ *
+ *     vhost_apply / vhost_complete / vhost_read_done ...   any number of inputs
+ *     vhost_take_effects(reactor)                          for every reactor
+ *     vhost_take_batch / vhost_take_reads                  for the store
+ */
+struct vhost;
+struct session;
+
+/* All limits have RabbitMQ's name and default where it has one. */
+struct vhost_config {
+    const char *name;          /* copied */
+    uint64_t hash_seed;        /* random in the server, fixed in tests */
+    uint64_t name_seed;        /* for generated names; random in the server */
+    size_t reactor_count;      /* effects go to reactors 0 .. reactor_count - 1 */
+    size_t message_bytes_max;  /* max_message_size */
+    size_t window_bytes_max;   /* memory for messages that are also in the store */
+    size_t lane_bytes_max;     /* of that, at most this much for one lane */
+    size_t unstored_bytes_max; /* publishers pause above this many bytes on their way to disk */
+    size_t deferred_bytes_max; /* a connection pauses above this many bytes behind a waiting
+                                  channel */
+    uint32_t consumers_max;    /* consumer_max_per_channel; 0 = no limit */
+};
+
+/* Fills config with the defaults, for 1 reactor and vhost "/". */
+void vhost_config_init(struct vhost_config *config);
+
+/* A vhost with nothing but its predeclared exchanges. access is borrowed until replaced. */
+struct vhost *vhost_new(const struct vhost_config *config, const struct access *access);
+void vhost_free(struct vhost *vhost);
+const char *vhost_name(const struct vhost *vhost);
+
+/* What the store found, before the first command: definitions as the PUT operations of a batch
+ * (borrowed), and the state of every lane. Emits no store operation. */
+void vhost_restore(struct vhost *vhost, const struct store_batch *definitions,
+                   const struct store_lane_state *lanes, size_t lane_count);
+
+/* The users and permissions changed: every later check uses the new ones. */
+void vhost_set_access(struct vhost *vhost, const struct access *access);
+
+/* Facts about a connection that its session needs. */
+struct session_config {
+    size_t reactor;          /* which reactor owns the connection */
+    uint64_t connection;     /* its handle there */
+    const char *user;        /* copied */
+    uint16_t channel_max;    /* negotiated */
+    uint64_t output_bytes;   /* output credit: deliveries on their way to the socket, at most */
+    bool has_cancel_notify;  /* the client announced consumer_cancel_notify */
+    bool has_blocked_notify; /* the client announced connection.blocked */
+    bool can_impersonate;    /* tag impersonator: may set any user_id */
+};
+
+/* The core's side of a connection, to be named in commands, the first of which is
+ * COMMAND_SESSION_OPEN. It is freed by the core before its SESSION_CLOSED effect is emitted. */
+struct session *session_new(const struct session_config *config);
+
+/* Applies a batch at a time (wall-clock ms). Every command is consumed; the batch is the caller's.
+ */
+void vhost_apply(struct vhost *vhost, struct command_batch *batch, uint64_t now_ms);
+
+/* Everything up to and including this batch is on disk. */
+void vhost_complete(struct vhost *vhost, uint64_t batch_number, uint64_t now_ms);
+
+/* The answer to a read; rows that are wanted are taken out of it, the rest is the caller's. */
+void vhost_read_done(struct vhost *vhost, struct store_read_result *result, uint64_t now_ms);
+
+/* The alarms in effect (RabbitMQ's words: "low on memory", "low on disk"); changes block or
+ * unblock connections that publish. */
+enum vhost_alarm { VHOST_ALARM_MEMORY = 1, VHOST_ALARM_DISK = 2 };
+void vhost_set_alarms(struct vhost *vhost, unsigned alarms, uint64_t now_ms);
+
+/* A clean stop: sends connection.close to every session with this code and text, and notes exactly
+ * what was delivered. The final batch is then there to take. */
+void vhost_stop(struct vhost *vhost, struct amqp_error *reason, uint64_t now_ms);
+
+/* The effects for a reactor since the last call; empty (first == NULL) where there are none. */
+struct effect_chain vhost_take_effects(struct vhost *vhost, size_t reactor);
+
+/* The operations gathered so far as the next batch, or NULL when there are none. Numbers rise by
+ * one for every batch that was taken. */
+struct store_batch *vhost_take_batch(struct vhost *vhost);
+/* Is there a batch to take? */
+bool vhost_has_batch(const struct vhost *vhost);
+
+/* The reads asked for since the last call: the caller frees the array. */
+size_t vhost_take_reads(struct vhost *vhost, struct store_read **reads);
+
+/* When vhost_apply must be called at the latest, even with an empty batch (wall-clock ms);
+ * UINT64_MAX when nothing is due. Long work that goes in slices makes it due at once. */
+uint64_t vhost_deadline(const struct vhost *vhost);
+
+/* Counters since the start, and sizes now; for metrics and tests. */
+struct vhost_counters {
+    uint64_t published, routed, unroutable_dropped, unroutable_returned, confirmed;
+    uint64_t delivered, got, got_empty, redelivered, acked, requeued, discarded;
+    uint64_t connections_opened, connections_closed, channels_opened, channels_closed;
+    uint64_t queues_declared, queues_created, queues_deleted;
+    uint64_t sessions, channels, consumers, queues, exchanges, bindings;
+    uint64_t ready, unacked;               /* messages */
+    uint64_t ready_bytes;                  /* sum of body sizes */
+    uint64_t window_bytes, unstored_bytes; /* memory */
+    uint64_t session_bytes;                /* memory of sessions, channels, consumers */
+};
+void vhost_count(const struct vhost *vhost, struct vhost_counters *counters);
+
+/* What tests and listings see of a queue. false where there is none of that name. */
+struct queue_status {
+    uint64_t ready, unacked, consumers, ready_bytes;
+    bool is_durable;
+};
+bool vhost_queue_status(const struct vhost *vhost, struct bytes name, struct queue_status *status);
+
+/* Recounts everything and aborts where a counter differs from what is really there. For tests. */
+void vhost_check(const struct vhost *vhost);
+
+#endif

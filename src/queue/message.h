@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_QUEUE_MESSAGE_H
+#define LEVERET_QUEUE_MESSAGE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+/* One published message: immutable once it has been handed to the core, shared by reference. The
+ * only type that several threads may hold at once; whoever drops the last reference frees it. */
+struct message {
+    _Atomic uint32_t references;
+    bool is_persistent; /* delivery_mode 2 */
+    uint8_t exchange_size;
+    uint8_t routing_key_size;
+    uint32_t properties_size;
+    size_t body_size; /* bytes */
+    uint8_t data[];   /* exchange, routing key, raw properties, body */
+};
+
+/* A new message with one reference. exchange and routing key are at most 255 bytes; properties are
+ * the flags and values of the content header as received. The body is copied when body.data is not
+ * NULL; otherwise its body.size bytes are left for message_body_for_writing. */
+struct message *message_new(struct bytes exchange, struct bytes routing_key,
+                            struct bytes properties, struct bytes body);
+
+/* Where the body goes while the message has one owner and nobody else has seen it. */
+uint8_t *message_body_for_writing(struct message *message);
+
+struct message *message_ref(struct message *message);
+void message_unref(struct message *message);
+
+static inline struct bytes message_exchange(const struct message *message)
+{
+    return bytes_of(message->data, message->exchange_size);
+}
+
+static inline struct bytes message_routing_key(const struct message *message)
+{
+    return bytes_of(message->data + message->exchange_size, message->routing_key_size);
+}
+
+static inline struct bytes message_properties(const struct message *message)
+{
+    return bytes_of(message->data + message->exchange_size + message->routing_key_size,
+                    message->properties_size);
+}
+
+static inline struct bytes message_body(const struct message *message)
+{
+    return bytes_of(message->data + message->exchange_size + message->routing_key_size +
+                        message->properties_size,
+                    message->body_size);
+}
+
+/* What the message occupies: the unit of every memory and output account, in bytes. */
+static inline size_t message_footprint(const struct message *message)
+{
+    return sizeof *message + message->exchange_size + message->routing_key_size +
+           message->properties_size + message->body_size;
+}
+
+#endif
