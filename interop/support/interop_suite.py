@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The frame of an interop suite in Python: registers tests, runs them, prints one line for each.
+
+    from interop_suite import BROKER, expect, main, test, unique
+
+    @test
+    def publishes_and_consumes():
+        ...
+    main()
+
+A test fails by an exception and is given a time limit, so that a broker that does not answer costs
+a minute and not the run. What a test leaves to clean up it hands to `defer`.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import traceback
+import uuid
+from types import SimpleNamespace
+
+TEST_TIMEOUT_S = 60
+QUICK = os.environ.get("INTEROP_QUICK") == "1"
+
+_tests = []
+_deferred = []
+
+
+def _broker():
+    names = (
+        "AMQP_HOST AMQP_PORT AMQP_TLS_PORT AMQP_USER AMQP_PASSWORD AMQP_VHOST"
+        " AMQP_CA_FILE AMQP_CLIENT_CERT AMQP_CLIENT_KEY BROKER_RESTART"
+    ).split()
+    missing = [name for name in names if name not in os.environ]
+    if missing:
+        sys.exit("not set: %s (start the suite with interop/run)" % " ".join(missing))
+    values = [os.environ[name] for name in names]
+    broker = SimpleNamespace(
+        **{name.lower().replace("amqp_", ""): v for name, v in zip(names, values)}
+    )
+    broker.port, broker.tls_port = int(broker.port), int(broker.tls_port)
+    return broker
+
+
+BROKER = _broker()
+
+
+class Mismatch(Exception):
+    pass
+
+
+class Timeout(BaseException):
+    """Not an Exception: a client library that catches everything must not swallow it."""
+
+
+def expect(got, wanted, what="result"):
+    if got != wanted:
+        raise Mismatch("%s: expected %r, got %r" % (what, wanted, got))
+
+
+def expect_true(condition, what):
+    if not condition:
+        raise Mismatch(what)
+
+
+def poll(condition, what, timeout_s=20):
+    """Returns the first true value of condition()."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise Mismatch("%s: not within %g s" % (what, timeout_s))
+        time.sleep(0.02)
+
+
+def unique(name):
+    return "interop.%s.%s" % (name, uuid.uuid4().hex[:12])
+
+
+def defer(function, *arguments, **named):
+    """Calls the function when the test is over, however it ends, last deferred first."""
+    _deferred.append((function, arguments, named))
+
+
+def restart_broker():
+    subprocess.run(["sh", "-c", BROKER.broker_restart], check=True, stdout=subprocess.DEVNULL)
+
+
+def test(function):
+    _tests.append(function)
+    return function
+
+
+def _on_alarm(_signal, _frame):
+    raise Timeout("no result after %d s" % TEST_TIMEOUT_S)
+
+
+def _clean_up():
+    while _deferred:
+        function, arguments, named = _deferred.pop()
+        try:
+            function(*arguments, **named)
+        except Exception as error:
+            print("# clean-up: %s: %s" % (type(error).__name__, error), flush=True)
+
+
+def _run(function):
+    """The reason why the test failed, or None."""
+    signal.alarm(TEST_TIMEOUT_S)
+    try:
+        function()
+        return None
+    except (Exception, Timeout) as error:
+        for line in traceback.format_exc().splitlines():
+            print("# " + line, flush=True)
+        return " ".join(("%s: %s" % (type(error).__name__, error)).split())[:500]
+    finally:
+        signal.alarm(TEST_TIMEOUT_S)
+        try:
+            _clean_up()
+        except Timeout:
+            print("# clean-up did not end in time", flush=True)
+        signal.alarm(0)
+
+
+def main():
+    """Runs the tests named by the arguments, or all; exits."""
+    signal.signal(signal.SIGALRM, _on_alarm)
+    selected = [t for t in _tests if not sys.argv[1:] or t.__name__ in sys.argv[1:]]
+    failed = 0
+    for function in selected:
+        reason = _run(function)
+        failed += reason is not None
+        print(
+            "ok %s" % function.__name__
+            if reason is None
+            else "not ok %s: %s" % (function.__name__, reason),
+            flush=True,
+        )
+    sys.exit(1 if failed or not selected else 0)
