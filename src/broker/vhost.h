@@ -48,9 +48,10 @@ void vhost_free(struct vhost *vhost);
 const char *vhost_name(const struct vhost *vhost);
 
 /* What the store found, before the first command: definitions as the PUT operations of a batch
- * (borrowed), and the state of every lane. Emits no store operation. */
+ * (borrowed), the state of every lane, and the lowest lane number that was never used. Emits no
+ * store operation. */
 void vhost_restore(struct vhost *vhost, const struct store_batch *definitions,
-                   const struct store_lane_state *lanes, size_t lane_count);
+                   const struct store_lane_state *lanes, size_t lane_count, uint64_t lane_next);
 
 /* The users and permissions changed: every later check uses the new ones. */
 void vhost_set_access(struct vhost *vhost, const struct access *access);

@@ -247,10 +247,12 @@ static bool take_operation(struct reader *reader, const struct message_list *lis
             return false;
         operation.message = message_ref(list->messages[index]);
     }
-    if (reader_u8(reader) != 0)
+    bool has_definition = reader_u8(reader) != 0;
+    if (has_definition)
         operation.definition = take_definition(reader);
     store_batch_add(batch, operation);
-    return !reader->failed && operation.kind > STORE_NOTHING && operation.kind <= STORE_DELIVERED;
+    return !reader->failed && has_definition == (operation.definition != NULL) &&
+           operation.kind > STORE_NOTHING && operation.kind <= STORE_DELIVERED;
 }
 
 static bool take_messages(struct reader *reader, struct message_list *list)

@@ -53,8 +53,11 @@ struct store_operation {
     struct store_definition *definition; /* owned by the batch; one block with its bytes */
 };
 
+/* The number that stands for every batch before the vhost was opened. */
+enum { STORE_BATCH_BEFORE = 1 };
+
 struct store_batch {
-    uint64_t number;                    /* 1, 2, ... within the life of a vhost in memory */
+    uint64_t number;                    /* 2, 3, ... within the life of a vhost in memory */
     uint64_t time_ms;                   /* wall clock at its first operation */
     struct store_operation *operations; /* owned */
     size_t count;

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A lane is a FIFO whose messages have positions that only grow. What is ready lies in five places,
+ * each in ascending order of position:
+ *
+ *     returned    given back by consumers; few, and with low positions
+ *     paged       the head window: read from the store
+ *     stretch     in the store alone, known by two positions and two counters
+ *     kept        not stored (transient messages), with positions inside the stretch
+ *     tail        the tail window: the newest messages
+ *
+ * The next message is the one with the lowest position among the fronts of the four rings, unless
+ * the stretch begins below it. A lane that its consumers keep up with uses the tail alone. When it
+ * may hold no more memory, the first half of what it may hold moves from the tail to paged (it is
+ * wanted next), and from then on the oldest messages of the tail go to the stretch as soon as their
+ * batch is committed. A message that is not stored goes from the tail to kept.
+ *
+ * A message is redelivered exactly when its position is below delivered_below: in a FIFO everything
+ * below the highest delivered position has been delivered. That costs one number instead of a flag
+ * per message, in memory and on disk.
+ */
+#include "queue/lane.h"
+
+#include "base/check.h"
+
+void lane_init(struct lane *lane, uint64_t id)
+{
+    *lane = (struct lane){.id = id, .next_position = 1};
+    list_node_init(&lane->memory_node);
+}
+
+void lane_fini(struct lane *lane)
+{
+    list_remove(&lane->memory_node);
+    entry_ring_fini(&lane->returned);
+    entry_ring_fini(&lane->paged);
+    entry_ring_fini(&lane->kept);
+    entry_ring_fini(&lane->tail);
+}
+
+void lane_restore(struct lane *lane, const struct store_lane_state *state)
+{
+    CHECK(lane->next_position == 1 && state->end >= state->first);
+    lane->next_position = state->end > 0 ? state->end : 1;
+    lane->stretch_first = state->first;
+    lane->stretch_end = state->end;
+    lane->stretch_count = lane->ready_count = state->count;
+    lane->stretch_bytes = lane->ready_bytes = state->bytes;
+    lane->marked_below = state->delivered_below;
+    lane->delivered_below =
+        state->delivered_below < state->end ? state->delivered_below : state->end;
+}
+
+static void count_in(struct lane *lane, const struct entry *entry)
+{
+    lane->ready_count++;
+    lane->ready_bytes += entry->body_bytes;
+    if (entry->message != NULL)
+        lane->memory_bytes += message_footprint(entry->message);
+}
+
+static void count_out(struct lane *lane, const struct entry *entry)
+{
+    lane->ready_count--;
+    lane->ready_bytes -= entry->body_bytes;
+    if (entry->message != NULL)
+        lane->memory_bytes -= message_footprint(entry->message);
+}
+
+void lane_push(struct lane *lane, struct entry entry)
+{
+    CHECK(entry.position == lane->next_position - 1 && entry.message != NULL);
+    entry_ring_push(&lane->tail, entry);
+    count_in(lane, &entry);
+}
+
+/* The ring whose front is the next message, or NULL where all are empty. */
+static struct entry_ring *lowest_ring(const struct lane *lane)
+{
+    const struct entry_ring *rings[] = {&lane->returned, &lane->paged, &lane->kept, &lane->tail};
+    const struct entry_ring *lowest = NULL;
+    for (size_t i = 0; i < sizeof rings / sizeof rings[0]; i++) {
+        if (rings[i]->count > 0 && (lowest == NULL || entry_ring_front(rings[i])->position <
+                                                          entry_ring_front(lowest)->position))
+            lowest = rings[i];
+    }
+    return (struct entry_ring *)lowest;
+}
+
+static struct entry_ring *head_ring(const struct lane *lane)
+{
+    if (lane->ready_count == lane->tail.count)
+        return (struct entry_ring *)&lane->tail;
+    return lowest_ring(lane);
+}
+
+enum lane_head lane_peek(const struct lane *lane, struct entry **entry)
+{
+    if (lane->ready_count == 0)
+        return LANE_EMPTY;
+    struct entry_ring *ring = head_ring(lane);
+    struct entry *front = ring != NULL ? entry_ring_front(ring) : NULL;
+    if (lane->stretch_count > 0 && (front == NULL || front->position >= lane->stretch_first))
+        return LANE_IN_STORE;
+    CHECK(front != NULL);
+    if (front->message == NULL)
+        return LANE_IN_STORE;
+    *entry = front;
+    return LANE_READY;
+}
+
+struct entry lane_pop(struct lane *lane)
+{
+    struct entry_ring *ring = head_ring(lane);
+    struct entry entry = entry_ring_pop(ring);
+    CHECK(entry.message != NULL);
+    count_out(lane, &entry);
+    if (ring->count == 0)
+        entry_ring_shrink(ring);
+    return entry;
+}
+
+void lane_return(struct lane *lane, const struct entry *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        CHECK(i == 0 || entries[i].position > entries[i - 1].position);
+        count_in(lane, &entries[i]);
+    }
+    if (count == 1)
+        entry_ring_insert(&lane->returned, entries[0]);
+    else
+        entry_ring_merge(&lane->returned, entries, count);
+}
+
+/* --- reading */
+
+enum { read_count_max = 4096 };
+
+/* A run of returned messages that are in the store alone, from the front of returned. */
+static bool read_returned(struct lane *lane, struct store_read *read)
+{
+    struct entry *front = entry_ring_front(&lane->returned);
+    if (front == NULL || front->message != NULL)
+        return false;
+    size_t run = 1;
+    while (run < lane->returned.count && run < read_count_max) {
+        struct entry *next = entry_ring_at(&lane->returned, run);
+        if (next->message != NULL || next->position != front->position + run)
+            break;
+        run++;
+    }
+    read->first = front->position;
+    read->end = front->position + run;
+    return true;
+}
+
+/* Reading goes on when half of what the last answer held is used up, ahead of the consumers. */
+static bool read_stretch(struct lane *lane, struct store_read *read)
+{
+    if (lane->stretch_count == 0 || lane->paged.count > lane->page_count / 2)
+        return false;
+    read->first = lane->stretch_first;
+    read->end = lane->stretch_end;
+    return true;
+}
+
+bool lane_wants_read(struct lane *lane, uint64_t token, size_t bytes_max, struct store_read *read)
+{
+    if (lane->read_token != 0)
+        return false;
+    *read = (struct store_read){
+        .lane = lane->id, .token = token, .count_max = read_count_max, .bytes_max = bytes_max};
+    bool returned = read_returned(lane, read);
+    if (!returned && !read_stretch(lane, read))
+        return false;
+    lane->reads_returned = returned;
+    lane->read_token = token;
+    return true;
+}
+
+static struct entry take_row(struct store_row *row)
+{
+    struct entry entry = {
+        .position = row->position,
+        .expiry_ms = row->expiry_ms,
+        .message = row->message,
+        .batch = STORE_BATCH_BEFORE, /* what was read is in the store */
+        .body_bytes = (uint32_t)row->message->body_size,
+    };
+    row->message = NULL;
+    return entry;
+}
+
+static bool fill_returned(struct lane *lane, struct store_read_result *result)
+{
+    for (size_t i = 0; i < result->count; i++) {
+        size_t index = entry_ring_search(&lane->returned, result->rows[i].position);
+        if (index >= lane->returned.count)
+            continue;
+        struct entry *entry = entry_ring_at(&lane->returned, index);
+        if (entry->position != result->rows[i].position || entry->message != NULL)
+            continue;
+        entry->message = result->rows[i].message;
+        result->rows[i].message = NULL;
+        lane->memory_bytes += message_footprint(entry->message);
+    }
+    struct entry *front = entry_ring_front(&lane->returned);
+    return front == NULL || front->message != NULL || front->position != result->read.first ||
+           front->position >= result->read.end;
+}
+
+/* A complete answer leaves nothing of the asked range; the stretch may have grown behind it. */
+static bool append_paged(struct lane *lane, struct store_read_result *result)
+{
+    if (result->count > lane->stretch_count || (result->count == 0 && !result->is_complete))
+        return false;
+    for (size_t i = 0; i < result->count; i++) {
+        struct entry entry = take_row(&result->rows[i]);
+        lane->memory_bytes += message_footprint(entry.message);
+        lane->stretch_count--;
+        lane->stretch_bytes -= entry.body_bytes;
+        lane->stretch_first = entry.position + 1;
+        entry_ring_push(&lane->paged, entry);
+    }
+    lane->page_count = result->count;
+    if (result->is_complete && lane->stretch_first < result->read.end)
+        lane->stretch_first = result->read.end;
+    return (lane->stretch_count == 0) == (lane->stretch_first >= lane->stretch_end);
+}
+
+bool lane_read_done(struct lane *lane, struct store_read_result *result)
+{
+    if (result->read.token != lane->read_token)
+        return true;
+    lane->read_token = 0;
+    return lane->reads_returned ? fill_returned(lane, result) : append_paged(lane, result);
+}
+
+/* --- giving memory back */
+
+static bool is_stored(const struct entry *entry, uint64_t committed)
+{
+    return entry->batch != 0 && entry->batch <= committed;
+}
+
+static void drop_message(struct lane *lane, struct entry *entry)
+{
+    lane->memory_bytes -= message_footprint(entry->message);
+    message_unref(entry->message);
+    entry->message = NULL;
+}
+
+/* The first time that a lane outgrows its memory, what is wanted next becomes the head window. */
+static void make_head_window(struct lane *lane, size_t keep_bytes)
+{
+    size_t bytes = 0;
+    while (lane->tail.count > 0 && bytes < keep_bytes) {
+        struct entry entry = entry_ring_pop(&lane->tail);
+        bytes += message_footprint(entry.message);
+        entry_ring_push(&lane->paged, entry);
+    }
+}
+
+static void extend_stretch(struct lane *lane, struct entry *entry)
+{
+    if (lane->stretch_count == 0)
+        lane->stretch_first = entry->position;
+    lane->stretch_end = entry->position + 1;
+    lane->stretch_count++;
+    lane->stretch_bytes += entry->body_bytes;
+    drop_message(lane, entry);
+}
+
+static void evict_tail(struct lane *lane, uint64_t committed, size_t keep_bytes)
+{
+    while (lane->memory_bytes > keep_bytes && lane->tail.count > 0) {
+        struct entry *front = entry_ring_front(&lane->tail);
+        if (front->batch != 0 && !is_stored(front, committed))
+            return;
+        struct entry entry = entry_ring_pop(&lane->tail);
+        if (entry.batch == 0)
+            entry_ring_push(&lane->kept, entry);
+        else
+            extend_stretch(lane, &entry);
+    }
+    entry_ring_shrink(&lane->tail);
+}
+
+/* Puts the end of the head window back into the stretch, which follows it. */
+static void evict_paged(struct lane *lane, uint64_t committed, size_t keep_bytes)
+{
+    if (lane->read_token != 0 && !lane->reads_returned)
+        return;
+    while (lane->memory_bytes > keep_bytes && lane->paged.count > 0) {
+        struct entry *back = entry_ring_at(&lane->paged, lane->paged.count - 1);
+        if (!is_stored(back, committed))
+            return;
+        if (lane->stretch_count == 0)
+            lane->stretch_end = back->position + 1;
+        lane->stretch_first = back->position;
+        lane->stretch_count++;
+        lane->stretch_bytes += back->body_bytes;
+        drop_message(lane, back);
+        lane->paged.count--;
+    }
+    entry_ring_shrink(&lane->paged);
+}
+
+static void evict_returned(struct lane *lane, uint64_t committed, size_t keep_bytes)
+{
+    for (size_t i = lane->returned.count; i > 0 && lane->memory_bytes > keep_bytes; i--) {
+        struct entry *entry = entry_ring_at(&lane->returned, i - 1);
+        if (entry->message != NULL && is_stored(entry, committed))
+            drop_message(lane, entry);
+    }
+}
+
+void lane_evict(struct lane *lane, uint64_t committed, size_t keep_bytes)
+{
+    if (lane->memory_bytes <= keep_bytes)
+        return;
+    if (lane->stretch_count == 0 && lane->paged.count == 0)
+        make_head_window(lane, keep_bytes / 2);
+    evict_tail(lane, committed, keep_bytes);
+    evict_paged(lane, committed, keep_bytes);
+    if (lane->read_token == 0)
+        evict_returned(lane, committed, keep_bytes);
+}
+
+/* --- purging */
+
+struct purge {
+    uint64_t submitted;
+    lane_range *on_range;
+    lane_cancel *on_cancel;
+    void *context;
+    uint64_t first; /* the run gathered so far */
+    uint64_t count;
+};
+
+static void purge_flush(struct purge *purge)
+{
+    if (purge->count > 0)
+        purge->on_range(purge->context, purge->first, purge->count);
+    purge->count = 0;
+}
+
+static void purge_entry(struct purge *purge, const struct entry *entry)
+{
+    if (entry->batch == 0)
+        return;
+    if (entry->batch > purge->submitted) {
+        purge->on_cancel(purge->context, entry);
+        return;
+    }
+    if (purge->count == 0 || entry->position != purge->first + purge->count) {
+        purge_flush(purge);
+        purge->first = entry->position;
+    }
+    purge->count++;
+}
+
+static void purge_ring(struct purge *purge, struct entry_ring *ring)
+{
+    for (size_t i = 0; i < ring->count; i++)
+        purge_entry(purge, entry_ring_at(ring, i));
+    purge_flush(purge);
+    entry_ring_fini(ring);
+}
+
+void lane_purge(struct lane *lane, uint64_t submitted, lane_range *on_range, lane_cancel *on_cancel,
+                void *context)
+{
+    struct purge purge = {submitted, on_range, on_cancel, context, 0, 0};
+    purge_ring(&purge, &lane->returned);
+    purge_ring(&purge, &lane->paged);
+    if (lane->stretch_count > 0)
+        on_range(context, lane->stretch_first, lane->stretch_end - lane->stretch_first);
+    purge_ring(&purge, &lane->kept);
+    purge_ring(&purge, &lane->tail);
+    lane->stretch_count = lane->stretch_bytes = 0;
+    lane->ready_count = lane->ready_bytes = lane->memory_bytes = 0;
+    lane->read_token = 0;
+}
+
+/* --- checking */
+
+struct recount {
+    uint64_t count, bytes, memory;
+};
+
+static void recount_ring(struct recount *recount, const struct entry_ring *ring)
+{
+    for (size_t i = 0; i < ring->count; i++) {
+        const struct entry *entry = entry_ring_at(ring, i);
+        CHECK(i == 0 || entry->position > entry_ring_at(ring, i - 1)->position);
+        recount->count++;
+        recount->bytes += entry->body_bytes;
+        if (entry->message != NULL)
+            recount->memory += message_footprint(entry->message);
+    }
+}
+
+void lane_check(const struct lane *lane)
+{
+    struct recount recount = {lane->stretch_count, lane->stretch_bytes, 0};
+    recount_ring(&recount, &lane->returned);
+    recount_ring(&recount, &lane->paged);
+    recount_ring(&recount, &lane->kept);
+    recount_ring(&recount, &lane->tail);
+    CHECK(recount.count == lane->ready_count);
+    CHECK(recount.bytes == lane->ready_bytes);
+    CHECK(recount.memory == lane->memory_bytes);
+    CHECK(lane->stretch_count <= lane->stretch_end - lane->stretch_first ||
+          lane->stretch_count == 0);
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_QUEUE_LANE_H
+#define LEVERET_QUEUE_LANE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "queue/entry_ring.h"
+#include "queue/store_batch.h"
+
+/*
+ * The ready messages of a queue, in order of position: a window in memory at the head, one at the
+ * tail, and between them a stretch that exists in the store alone. See lane.c.
+ */
+struct lane {
+    uint64_t id;              /* in the store; 0 = nothing of this lane is stored */
+    uint64_t next_position;   /* of the next message */
+    uint64_t delivered_below; /* messages below were delivered once: they carry redelivered */
+    uint64_t marked_below;    /* the store has been told that messages below may be delivered */
+    uint64_t marked_batch;    /* by this batch */
+
+    struct entry_ring returned; /* given back, all below what else is ready at their return */
+    struct entry_ring paged;    /* read from the store */
+    struct entry_ring kept;     /* not stored, with positions within the stretch */
+    struct entry_ring tail;     /* the newest */
+
+    /* The stretch: stored messages at stretch_first <= position < stretch_end. */
+    uint64_t stretch_first;
+    uint64_t stretch_end;
+    uint64_t stretch_count;
+    uint64_t stretch_bytes; /* sum of body sizes */
+
+    uint64_t ready_count;
+    uint64_t ready_bytes;  /* sum of body sizes */
+    uint64_t memory_bytes; /* footprints of the messages that the windows hold */
+
+    uint64_t read_token;          /* the answer that is waited for; 0 = none */
+    bool reads_returned;          /* that read is for returned messages, not for the stretch */
+    struct list_node memory_node; /* in the list of lanes that hold memory, coldest first */
+};
+
+enum lane_head {
+    LANE_EMPTY,
+    LANE_READY,    /* the first message is in memory */
+    LANE_IN_STORE, /* it must be read first */
+};
+
+void lane_init(struct lane *lane, uint64_t id);
+void lane_fini(struct lane *lane);
+
+/* What the store found: everything is in the stretch. */
+void lane_restore(struct lane *lane, const struct store_lane_state *state);
+
+/* Appends a message at position lane->next_position - 1, which the caller has just taken; the
+ * entry's reference passes to the lane. */
+void lane_push(struct lane *lane, struct entry entry);
+
+/* Looks at the first ready message; *entry is set when it is LANE_READY, valid until the lane
+ * changes. */
+enum lane_head lane_peek(const struct lane *lane, struct entry **entry);
+
+/* Takes the first ready message, which is in memory; its reference passes to the caller. */
+struct entry lane_pop(struct lane *lane);
+
+/* Gives entries back to their places; ascending positions. References pass to the lane. */
+void lane_return(struct lane *lane, const struct entry *entries, size_t count);
+
+/* Should something be read now? Fills read (all but token's uniqueness: token is the caller's, > 0)
+ * and marks it as under way. bytes_max bounds what the answer may hold. */
+bool lane_wants_read(struct lane *lane, uint64_t token, size_t bytes_max, struct store_read *read);
+
+/* The answer: takes the rows' messages. Stale answers (another token) are ignored. false where the
+ * store does not hold what it must. */
+bool lane_read_done(struct lane *lane, struct store_read_result *result);
+
+/* Drops messages that are safely in the store (batch number <= committed) until at most keep_bytes
+ * are in memory or nothing more can go. The first messages stay longest. */
+void lane_evict(struct lane *lane, uint64_t committed, size_t keep_bytes);
+
+/* Removes all ready messages. Calls on_range(context, first, count) for runs of stored positions
+ * that the store must remove, and on_cancel(context, entry) for each entry whose batch is above
+ * submitted (its insertion has not left yet). */
+typedef void lane_range(void *context, uint64_t first, uint64_t count);
+typedef void lane_cancel(void *context, const struct entry *entry);
+void lane_purge(struct lane *lane, uint64_t submitted, lane_range *on_range, lane_cancel *on_cancel,
+                void *context);
+
+static inline bool lane_is_redelivered(const struct lane *lane, const struct entry *entry)
+{
+    return entry->position < lane->delivered_below;
+}
+
+/* Recounts the lane and aborts where its counters are wrong. For tests. */
+void lane_check(const struct lane *lane);
+
+#endif

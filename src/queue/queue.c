@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A queue and the turns of its subscribers. Those that can take a message stand in one list, higher
+ * priorities first, and within a priority by turn: taking a message moves a subscriber behind its
+ * equals. A subscriber without prefetch or output credit leaves the list, so that the next one
+ * is always at its front, whatever the number of those that wait.
+ */
+#include "queue/queue.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/xmalloc.h"
+
+struct queue *queue_new(struct bytes name, struct bytes arguments, uint64_t lane_id)
+{
+    struct queue *queue = xcalloc(1, sizeof *queue + name.size + arguments.size);
+    uint8_t *at = (uint8_t *)(queue + 1);
+    if (name.size > 0)
+        memcpy(at, name.data, name.size);
+    if (arguments.size > 0)
+        memcpy(at + name.size, arguments.data, arguments.size);
+    queue->name = bytes_of(at, name.size);
+    queue->arguments = bytes_of(at + name.size, arguments.size);
+    lane_init(&queue->lane, lane_id);
+    list_init(&queue->subscribers);
+    list_init(&queue->active);
+    list_init(&queue->bindings);
+    list_init(&queue->waiting);
+    list_node_init(&queue->owner_node);
+    list_node_init(&queue->dispatch_node);
+    return queue;
+}
+
+void queue_free(struct queue *queue)
+{
+    CHECK(list_is_empty(&queue->subscribers) && list_is_empty(&queue->bindings));
+    CHECK(list_is_empty(&queue->waiting) && queue->unacked_count == 0);
+    list_remove(&queue->owner_node);
+    list_remove(&queue->dispatch_node);
+    lane_fini(&queue->lane);
+    free(queue);
+}
+
+void queue_subscribe(struct queue *queue, struct subscriber *subscriber, int32_t priority)
+{
+    subscriber->queue = queue;
+    subscriber->priority = priority;
+    list_push_back(&queue->subscribers, &subscriber->queue_node);
+    list_node_init(&subscriber->active_node);
+    queue->subscriber_count++;
+    queue->had_subscriber = true;
+}
+
+void queue_unsubscribe(struct queue *queue, struct subscriber *subscriber)
+{
+    list_remove(&subscriber->active_node);
+    list_remove(&subscriber->queue_node);
+    CHECK(queue->subscriber_count > 0);
+    queue->subscriber_count--;
+}
+
+void queue_activate(struct queue *queue, struct subscriber *subscriber)
+{
+    list_remove(&subscriber->active_node);
+    struct list_node *place = &queue->active.head;
+    while (place->previous != &queue->active.head) {
+        struct subscriber *before = list_entry(place->previous, struct subscriber, active_node);
+        if (before->priority >= subscriber->priority)
+            break;
+        place = place->previous;
+    }
+    list_insert_before(place, &subscriber->active_node);
+}
+
+void queue_deactivate(struct subscriber *subscriber)
+{
+    list_remove(&subscriber->active_node);
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_QUEUE_QUEUE_H
+#define LEVERET_QUEUE_QUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/hash_table.h"
+#include "base/list.h"
+#include "queue/lane.h"
+
+/*
+ * A queue: its identity, its messages, and who wants them. It knows neither channels nor the wire:
+ * the broker embeds a subscriber in each consumer and asks the queue whose turn it is.
+ */
+struct queue {
+    struct hash_node by_name;
+    struct hash_node by_lane;
+    struct bytes name;      /* behind the struct, in the same block */
+    struct bytes arguments; /* likewise: a field table without its length prefix */
+    bool is_durable;
+    bool is_auto_delete;
+    bool is_deleted;       /* out of the vhost; waits for its unacked messages to be settled */
+    bool had_subscriber;   /* auto-delete queues go when the last one does */
+    void *owner;           /* borrowed: the session that an exclusive queue belongs to, or NULL */
+    uint64_t stored_batch; /* the batch that stores its definition; 0 = none */
+
+    struct lane lane;
+    uint64_t unacked_count;
+    uint64_t remove_batch;   /* the batch that has this queue's last STORE_REMOVE, */
+    size_t remove_operation; /* and its index there, so that acks in order share it */
+
+    struct list subscribers; /* all, in the order in which they came */
+    struct list active;      /* those that can take a message, by priority, then by turn */
+    uint64_t subscriber_count;
+    bool has_exclusive; /* its only subscriber allows no other */
+
+    struct list bindings;           /* as destination */
+    struct list waiting;            /* channels that wait for a read of this queue */
+    struct list_node owner_node;    /* in its owner's list of exclusive queues */
+    struct list_node dispatch_node; /* in the list of queues with something to hand out */
+    uint64_t route_mark;            /* the last routing that reached the queue */
+};
+
+/* Somebody who takes messages from a queue. */
+struct subscriber {
+    struct list_node queue_node;  /* in queue->subscribers */
+    struct list_node active_node; /* in queue->active while it can take a message */
+    struct queue *queue;          /* borrowed: a queue outlives its subscribers */
+    int32_t priority;             /* higher first */
+};
+
+/* A queue with copies of name and arguments; lane_id is its number in the store, or 0. */
+struct queue *queue_new(struct bytes name, struct bytes arguments, uint64_t lane_id);
+/* The queue has no subscribers, bindings or waiting channels any more. */
+void queue_free(struct queue *queue);
+
+static inline bool queue_is_stored(const struct queue *queue)
+{
+    return queue->lane.id != 0;
+}
+
+/* Adds a subscriber at the end; it is not active yet. */
+void queue_subscribe(struct queue *queue, struct subscriber *subscriber, int32_t priority);
+void queue_unsubscribe(struct queue *queue, struct subscriber *subscriber);
+
+/* The subscriber can take a message again: it goes behind the others of its priority. */
+void queue_activate(struct queue *queue, struct subscriber *subscriber);
+void queue_deactivate(struct subscriber *subscriber);
+
+/* Whose turn it is, or NULL where nobody can take a message. */
+static inline struct subscriber *queue_next_subscriber(const struct queue *queue)
+{
+    struct list_node *node = list_front(&queue->active);
+    return node != NULL ? list_entry(node, struct subscriber, active_node) : NULL;
+}
+
+/* The subscriber has had its turn. */
+static inline void queue_rotate(struct queue *queue, struct subscriber *subscriber)
+{
+    if (subscriber->active_node.next == subscriber->active_node.previous)
+        return;
+    queue_activate(queue, subscriber);
+}
+
+#endif
