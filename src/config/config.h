@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_CONFIG_CONFIG_H
+#define LEVERET_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The configuration of a node: rabbitmq.conf, the environment and the command line end as the plain
+ * values of struct config. It is filled at start by one thread and only read afterwards.
+ *
+ * The usual order is config_init, config_load, config_set_option for every -o, config_validate;
+ * each later source wins over the earlier ones. A function that returns false has said why in
+ * messages; it went on as far as it could, so that one start shows every mistake. */
+
+/* What "infinity" becomes in a limit, so that `count >= limit` needs no special case. */
+#define CONFIG_UNLIMITED UINT64_MAX
+
+enum config_message_level {
+    CONFIG_INFO,
+    CONFIG_WARNING,
+    CONFIG_ERROR, /* the node must not start */
+};
+
+struct config_message {
+    enum config_message_level level;
+    char *text; /* owned; one line, "file:line: key = value: reason" */
+};
+
+struct config_messages {
+    struct config_message *messages; /* owned, in the order they were found */
+    size_t count;
+    size_t capacity;
+};
+
+/* A list of `prefix.NAME = value` lines, ordered by NAME with numbers by their value. The first
+ * line in a configuration replaces the defaults as a whole. */
+struct config_entry {
+    char *name;  /* owned; the NAME of the key, dots unescaped */
+    char *value; /* owned */
+};
+
+struct config_list {
+    struct config_entry *entries; /* owned */
+    size_t count;
+    size_t capacity;
+    bool is_default; /* nothing but the defaults yet */
+};
+
+struct config_listener {
+    char *name;    /* owned; NAME of listeners.tcp.NAME, for messages */
+    char *address; /* owned; a numeric IPv4 or IPv6 address, NULL: every address of the machine */
+    uint16_t port; /* 0: any free port */
+};
+
+struct config_listeners {
+    struct config_listener *entries; /* owned, in the order they were first named */
+    size_t count;
+    size_t capacity;
+    bool is_default; /* nothing but the defaults yet */
+    bool is_none;    /* `listeners.tcp = none` was said: stays empty */
+};
+
+/* One key as it was last set: what $(key) refers to, and where a message points. */
+struct config_setting {
+    char *key;       /* owned */
+    char *value;     /* owned; as written, before $(...) */
+    char *source;    /* owned; a file name, "command line" or "environment" */
+    int line;        /* 0: the source has no lines */
+    bool pending;    /* read, not yet applied */
+    bool is_literal; /* $(...) in it means nothing */
+};
+
+enum config_tls_version {
+    CONFIG_TLS_1_2 = 1,
+    CONFIG_TLS_1_3 = 2,
+};
+
+enum config_cert_login {
+    CONFIG_CERT_LOGIN_DISTINGUISHED_NAME,
+    CONFIG_CERT_LOGIN_COMMON_NAME,
+    CONFIG_CERT_LOGIN_SUBJECT_ALTERNATIVE_NAME,
+};
+
+enum config_san_type {
+    CONFIG_SAN_DNS,
+    CONFIG_SAN_IP,
+    CONFIG_SAN_EMAIL,
+    CONFIG_SAN_URI,
+    CONFIG_SAN_OTHER_NAME,
+};
+
+enum config_password_hashing {
+    CONFIG_HASHING_SHA256,
+    CONFIG_HASHING_SHA512,
+    CONFIG_HASHING_MD5,
+};
+
+enum config_credential_validator {
+    CONFIG_CREDENTIALS_ACCEPT_EVERYTHING,
+    CONFIG_CREDENTIALS_MIN_LENGTH,
+    CONFIG_CREDENTIALS_REGEXP,
+};
+
+enum config_queue_type {
+    CONFIG_QUEUE_CLASSIC,
+    CONFIG_QUEUE_QUORUM,
+    CONFIG_QUEUE_STREAM,
+};
+
+/* In the order of severity: a message is logged if its level is at least the configured one. */
+enum config_log_level {
+    CONFIG_LOG_DEBUG,
+    CONFIG_LOG_INFO,
+    CONFIG_LOG_NOTICE,
+    CONFIG_LOG_WARNING,
+    CONFIG_LOG_ERROR,
+    CONFIG_LOG_CRITICAL,
+    CONFIG_LOG_ALERT,
+    CONFIG_LOG_EMERGENCY,
+    CONFIG_LOG_NONE,
+};
+
+enum config_log_format {
+    CONFIG_LOG_PLAINTEXT,
+    CONFIG_LOG_JSON,
+};
+
+/* ssl_options.*; strings are owned, NULL if not set. */
+struct config_tls {
+    char *cacertfile;
+    char *certfile;
+    char *keyfile; /* config_validate makes it certfile if it was not set, as RabbitMQ does */
+    char *password;
+    char *dhfile;
+    bool verify_peer; /* false: client certificates are not asked for */
+    bool fail_if_no_peer_cert;
+    bool honor_cipher_order;
+    bool honor_ecc_order;
+    uint8_t depth;
+    struct config_list versions; /* values: tlsv1.2, tlsv1.3 */
+    unsigned version_mask;       /* of enum config_tls_version; set by config_validate */
+    struct config_list ciphers;  /* values: OpenSSL's names, best first; empty: OpenSSL's default */
+};
+
+/* tcp_listen_options.*: given to each listening or accepted socket. */
+struct config_socket_options {
+    uint32_t backlog;
+    uint32_t recbuf_bytes; /* 0: the system's default */
+    uint32_t sndbuf_bytes; /* 0: the system's default */
+    uint32_t linger_timeout_s;
+    bool linger_on;
+    bool nodelay;
+    bool keepalive;
+};
+
+struct config {
+    /* Where $(VAR) and config_load look names up; borrowed from the caller until config_fini, NULL:
+     * no environment. config_load sets it. */
+    const char *const *envp;
+    struct config_setting *settings; /* owned; every known or unknown key that was set */
+    size_t setting_count;
+    size_t setting_capacity;
+
+    /* --- identity; all strings are owned and never NULL --- */
+    char *node_name;       /* rabbit@HOST */
+    char *cluster_name;    /* what server-properties say; config_validate: node_name if not set */
+    char *product_name;    /* server-properties "product" */
+    char *product_version; /* server-properties "version" */
+    struct config_list server_properties; /* more of them: name, value */
+    char *data_dir;
+
+    /* --- listeners and sockets --- */
+    struct config_listeners tcp_listeners;
+    struct config_listeners tls_listeners;
+    struct config_socket_options socket;
+    uint64_t handshake_timeout_ms; /* from accept to connection.open-ok; may be CONFIG_UNLIMITED */
+    uint64_t ssl_handshake_timeout_ms; /* may be CONFIG_UNLIMITED */
+
+    /* --- TLS --- */
+    struct config_tls tls;
+    enum config_cert_login ssl_cert_login_from;
+    enum config_san_type ssl_cert_login_san_type;
+    uint32_t ssl_cert_login_san_index;
+
+    /* --- the protocol --- */
+    uint16_t heartbeat_s;             /* offered in connection.tune; 0: none */
+    uint16_t channel_max;             /* offered in connection.tune; 0: no limit */
+    uint32_t frame_max_bytes;         /* offered in connection.tune; 0: no limit */
+    uint32_t initial_frame_max_bytes; /* accepted before connection.tune-ok */
+    uint64_t max_message_size_bytes;  /* body */
+    uint64_t consumer_timeout_ms;     /* may be CONFIG_UNLIMITED */
+
+    /* --- limits; each may be CONFIG_UNLIMITED --- */
+    uint64_t connection_max;
+    uint64_t channel_max_per_node;
+    uint64_t consumer_max_per_channel;
+    uint64_t vhost_max;
+    uint64_t cluster_queue_limit;
+    uint64_t cluster_exchange_limit;
+
+    /* --- users --- */
+    char *default_user; /* owned, never NULL, as all strings of this block */
+    char *default_pass;
+    char *default_vhost;
+    char *default_permissions_configure;
+    char *default_permissions_read;
+    char *default_permissions_write;
+    struct config_list default_user_tags; /* the names count */
+    struct config_list loopback_users;    /* the names count: these log in from loopback only */
+    struct config_list auth_mechanisms;   /* values: PLAIN, AMQPLAIN, EXTERNAL; in order */
+    enum config_password_hashing password_hashing;
+    enum config_credential_validator credential_validator;
+    uint32_t credential_min_length;
+    char *credential_regexp; /* "" if not set */
+
+    /* --- memory and disk --- */
+    double memory_watermark_relative;     /* of the machine's memory, 0..1 */
+    uint64_t memory_watermark_bytes;      /* 0: use the relative one */
+    uint64_t memory_total_override_bytes; /* instead of the machine's memory; 0: ask the machine */
+    uint64_t memory_monitor_interval_ms;
+    double disk_free_limit_relative; /* of the machine's memory; 0: use the absolute one */
+    uint64_t disk_free_limit_bytes;
+
+    /* --- queues --- */
+    enum config_queue_type default_queue_type;
+    bool quorum_relaxed_redeclaration; /* a redeclaration may differ in what quorum queues ignore */
+
+    /* --- log --- */
+    bool log_console;
+    char *log_dir;  /* owned; "" if not set */
+    char *log_file; /* owned; "" : no file. Relative to log_dir */
+    enum config_log_level log_console_level;
+    enum config_log_level log_file_level;
+    enum config_log_format log_console_format;
+    enum config_log_format log_file_format;
+    enum config_log_level log_default_level; /* of categories that are not named below */
+    enum config_log_level log_connection_level;
+    enum config_log_level log_channel_level;
+    enum config_log_level log_queue_level;
+
+    /* --- Leveret's own, `leveret.` in the file --- */
+    uint32_t reactors;                /* event loop threads; 0: chosen for the machine ("auto") */
+    uint32_t store_writers;           /* threads that commit; 0: chosen for the machine ("auto") */
+    uint64_t lane_memory_bytes;       /* messages held in memory by all queues together */
+    uint64_t connection_output_bytes; /* unwritten output of one connection */
+    uint32_t table_depth_max;         /* nesting of field tables and arrays */
+    uint32_t header_bytes_max;        /* property bytes of one message */
+};
+
+/* Fills in the defaults. */
+void config_init(struct config *config);
+void config_fini(struct config *config);
+
+/* Everything but the command line: path (or, if it is NULL, the environment's
+ * RABBITMQ_CONFIG_FILE), then RABBITMQ_CONFIG_FILES, then the other variables of the environment.
+ * envp may be NULL and is kept, see struct config. */
+bool config_load(struct config *config, const char *path, const char *const *envp,
+                 struct config_messages *messages) __attribute__((warn_unused_result));
+
+/* Reads one file in rabbitmq.conf's syntax with its includes; of a folder, every *.conf in it, in
+ * alphabetical order. Fails on a file that cannot be read, a line that is no setting, a wrong
+ * value. */
+bool config_load_file(struct config *config, const char *path, struct config_messages *messages)
+    __attribute__((warn_unused_result));
+
+/* Applies RABBITMQ_NODENAME, RABBITMQ_NODE_PORT, RABBITMQ_DEFAULT_USER and the like, a
+ * NULL-terminated array of "NAME=value"; empty variables count as not set. */
+bool config_load_environment(struct config *config, const char *const *envp,
+                             struct config_messages *messages) __attribute__((warn_unused_result));
+
+/* Sets one key. source and line (0: none) only say in messages where it came from. An unknown key
+ * is a warning, once, and no failure. */
+bool config_set(struct config *config, const char *key, const char *value, const char *source,
+                int line, struct config_messages *messages) __attribute__((warn_unused_result));
+
+/* As config_set for one "KEY=VALUE" of the command line. */
+bool config_set_option(struct config *config, const char *assignment,
+                       struct config_messages *messages) __attribute__((warn_unused_result));
+
+/* The checks that need more than one key or the file system, and the values that follow from
+ * others. Call it once, last. */
+bool config_validate(struct config *config, struct config_messages *messages)
+    __attribute__((warn_unused_result));
+
+void config_messages_init(struct config_messages *messages);
+void config_messages_fini(struct config_messages *messages);
+
+/* Whether one of the entries has this name (loopback_users, default_user_tags). */
+bool config_list_has_name(const struct config_list *list, const char *name);
+
+#endif

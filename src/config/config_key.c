@@ -1,0 +1,740 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every key of rabbitmq.conf, one row each: its pattern, how its value is read, where it goes in
+ * struct config, and what range or words it may have. A new key is a new row (and a line in
+ * docs/configuration.md, which a test asks for); a new kind of value is one more apply function.
+ *
+ * The rows are searched in order, so an exact key stands before the pattern that would catch it.
+ * Rows that end in `**` are families that mean nothing here, such as the settings of a plug-in or
+ * of the Erlang VM: known, so that a user's file loads without a warning, and said to have no
+ * effect. What would be dangerous to ignore, such as an authentication back end that is not there,
+ * is refused.
+ *
+ * A search over all rows per line of a file is cheap at this size, and it happens once, at start.
+ */
+#include "config/config_key.h"
+
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/xmalloc.h"
+#include "config/config_list.h"
+#include "config/config_value.h"
+
+/* What RabbitMQ makes of `kb` in keys of these kinds. */
+enum {
+    KB_OF_FRAMES = 1024,
+    KB_OF_LIMITS = 1000,
+};
+
+enum {
+    FRAME_MAX_MIN = 4096,
+    MESSAGE_SIZE_MAX = 536870912,
+};
+
+/* --- how values are applied --- */
+
+__attribute__((format(printf, 2, 3))) static enum config_outcome
+refuse(struct config_assignment *assignment, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(assignment->reason, sizeof(assignment->reason), format, arguments);
+    va_end(arguments);
+    return CONFIG_REFUSED;
+}
+
+static void *field_of(const struct config_key *key, const struct config_assignment *assignment)
+{
+    return (char *)assignment->config + key->offset;
+}
+
+static uint64_t size_max(size_t size)
+{
+    return size >= sizeof(uint64_t) ? UINT64_MAX : (UINT64_C(1) << (size * CHAR_BIT)) - 1;
+}
+
+static void store_number(void *field, size_t size, uint64_t value)
+{
+    CHECK(value <= size_max(size));
+    switch (size) {
+    case 1:
+        *(uint8_t *)field = (uint8_t)value;
+        break;
+    case 2:
+        *(uint16_t *)field = (uint16_t)value;
+        break;
+    case 4:
+        *(uint32_t *)field = (uint32_t)value;
+        break;
+    default:
+        CHECK(size == sizeof(uint64_t));
+        *(uint64_t *)field = value;
+        break;
+    }
+}
+
+/* Stores a number that was read, or says why it was not (reason) or is out of range. */
+static enum config_outcome store_in_range(const struct config_key *key,
+                                          struct config_assignment *assignment, const char *reason,
+                                          uint64_t value)
+{
+    uint64_t max = key->max != 0 ? key->max : size_max(key->size);
+    if (reason != NULL)
+        return refuse(assignment, "%s", reason);
+    if (value < key->min)
+        return refuse(assignment, "must be at least %llu", (unsigned long long)key->min);
+    if (value > max)
+        return refuse(assignment, "must be at most %llu", (unsigned long long)max);
+    store_number(field_of(key, assignment), key->size, value);
+    return CONFIG_APPLIED;
+}
+
+static enum config_outcome apply_count(const struct config_key *key,
+                                       struct config_assignment *assignment)
+{
+    uint64_t value = 0;
+    const char *reason = config_value_count(assignment->value, &value);
+    return store_in_range(key, assignment, reason, value);
+}
+
+/* A count, or a word for a fixed one, such as "infinity". */
+static enum config_outcome apply_count_or(const struct config_key *key,
+                                          struct config_assignment *assignment, const char *word,
+                                          uint64_t value)
+{
+    if (strcmp(assignment->value, word) != 0)
+        return apply_count(key, assignment);
+    store_number(field_of(key, assignment), key->size, value);
+    return CONFIG_APPLIED;
+}
+
+static enum config_outcome apply_limit(const struct config_key *key,
+                                       struct config_assignment *assignment)
+{
+    return apply_count_or(key, assignment, "infinity", CONFIG_UNLIMITED);
+}
+
+static enum config_outcome apply_auto_count(const struct config_key *key,
+                                            struct config_assignment *assignment)
+{
+    return apply_count_or(key, assignment, "auto", 0);
+}
+
+static enum config_outcome apply_size(const struct config_key *key,
+                                      struct config_assignment *assignment)
+{
+    uint64_t value = 0;
+    const char *reason = config_value_size(assignment->value, KB_OF_LIMITS, &value);
+    return store_in_range(key, assignment, reason, value);
+}
+
+static enum config_outcome apply_frame_size(const struct config_key *key,
+                                            struct config_assignment *assignment)
+{
+    uint64_t value = 0;
+    const char *reason = config_value_size(assignment->value, KB_OF_FRAMES, &value);
+    if (reason == NULL && value > 0 && value < FRAME_MAX_MIN)
+        return refuse(assignment, "must be at least %d", FRAME_MAX_MIN);
+    return store_in_range(key, assignment, reason, value);
+}
+
+static enum config_outcome apply_ratio(const struct config_key *key,
+                                       struct config_assignment *assignment)
+{
+    double value = 0;
+    const char *reason = config_value_ratio(assignment->value, &value);
+    if (reason != NULL)
+        return refuse(assignment, "%s", reason);
+    if (value > (double)key->max)
+        return refuse(assignment, "must be at most %llu", (unsigned long long)key->max);
+    *(double *)field_of(key, assignment) = value;
+    return CONFIG_APPLIED;
+}
+
+static enum config_outcome apply_bool(const struct config_key *key,
+                                      struct config_assignment *assignment)
+{
+    const char *reason = config_value_bool(assignment->value, field_of(key, assignment));
+    return reason == NULL ? CONFIG_APPLIED : refuse(assignment, "%s", reason);
+}
+
+static enum config_outcome apply_text(const struct config_key *key,
+                                      struct config_assignment *assignment)
+{
+    char **field = field_of(key, assignment);
+    free(*field);
+    *field = xstrdup(assignment->value);
+    return CONFIG_APPLIED;
+}
+
+static enum config_outcome apply_name(const struct config_key *key,
+                                      struct config_assignment *assignment)
+{
+    if (assignment->value[0] == '\0')
+        return refuse(assignment, "must not be empty");
+    return apply_text(key, assignment);
+}
+
+/* A file name, or `false` for none. */
+static enum config_outcome apply_file_or_false(const struct config_key *key,
+                                               struct config_assignment *assignment)
+{
+    if (strcmp(assignment->value, "false") == 0)
+        assignment->value = "";
+    return apply_text(key, assignment);
+}
+
+/* "one of a, b, c" */
+static enum config_outcome refuse_choice(const struct config_key *key,
+                                         struct config_assignment *assignment)
+{
+    char *reason = assignment->reason;
+    size_t size = sizeof(assignment->reason);
+    size_t used = (size_t)snprintf(reason, size, "expected one of");
+    for (const struct config_choice *c = key->choices; c->word != NULL && used < size; c++)
+        used += (size_t)snprintf(reason + used, size - used, "%s %s", c == key->choices ? "" : ",",
+                                 c->word);
+    return CONFIG_REFUSED;
+}
+
+static const struct config_choice *choice_of(const struct config_key *key, const char *word)
+{
+    for (const struct config_choice *choice = key->choices; choice->word != NULL; choice++) {
+        if (strcmp(choice->word, word) == 0)
+            return choice;
+    }
+    return NULL;
+}
+
+static enum config_outcome apply_choice(const struct config_key *key,
+                                        struct config_assignment *assignment)
+{
+    const struct config_choice *choice = choice_of(key, assignment->value);
+    if (choice == NULL)
+        return refuse_choice(key, assignment);
+    /* An enum has the size of an int, a bool that of a char: the table says which. */
+    store_number(field_of(key, assignment), key->size, (uint64_t)choice->value);
+    return CONFIG_APPLIED;
+}
+
+/* `prefix.NAME = value`, any value. */
+static enum config_outcome apply_entry(const struct config_key *key,
+                                       struct config_assignment *assignment)
+{
+    config_list_put(field_of(key, assignment), assignment->name, assignment->value);
+    return CONFIG_APPLIED;
+}
+
+/* `prefix.NAME = word`: a choice that stands for 0 is known, but cannot be had. */
+static enum config_outcome apply_choice_entry(const struct config_key *key,
+                                              struct config_assignment *assignment)
+{
+    const struct config_choice *choice = choice_of(key, assignment->value);
+    if (choice == NULL)
+        return refuse_choice(key, assignment);
+    if (choice->value != 0)
+        return apply_entry(key, assignment);
+    config_list_remove(field_of(key, assignment), assignment->name);
+    return CONFIG_NOT_YET;
+}
+
+/* `prefix.NAME = true` adds NAME, false removes it. */
+static enum config_outcome apply_member(const struct config_key *key,
+                                        struct config_assignment *assignment)
+{
+    bool is_member = false;
+    const char *reason = config_value_bool(assignment->value, &is_member);
+    if (reason != NULL)
+        return refuse(assignment, "%s", reason);
+    if (is_member)
+        config_list_put(field_of(key, assignment), assignment->name, "true");
+    else
+        config_list_remove(field_of(key, assignment), assignment->name);
+    return CONFIG_APPLIED;
+}
+
+/* As apply_member, but the default stays: to protect one more user must not unprotect guest. */
+static enum config_outcome apply_loopback_user(const struct config_key *key,
+                                               struct config_assignment *assignment)
+{
+    struct config_list *users = field_of(key, assignment);
+    users->is_default = false;
+    return apply_member(key, assignment);
+}
+
+static enum config_outcome expect_none(struct config_assignment *assignment)
+{
+    if (strcmp(assignment->value, "none") != 0)
+        return refuse(assignment, "the only value of the key itself is none");
+    return CONFIG_APPLIED;
+}
+
+static enum config_outcome apply_no_loopback_users(const struct config_key *key,
+                                                   struct config_assignment *assignment)
+{
+    struct config_list *users = field_of(key, assignment);
+    enum config_outcome outcome = expect_none(assignment);
+    if (outcome == CONFIG_APPLIED) {
+        while (users->count > 0)
+            config_list_remove(users, users->entries[0].name);
+    }
+    return outcome;
+}
+
+static enum config_outcome apply_no_listeners(const struct config_key *key,
+                                              struct config_assignment *assignment)
+{
+    enum config_outcome outcome = expect_none(assignment);
+    if (outcome == CONFIG_APPLIED)
+        config_listeners_set_none(field_of(key, assignment));
+    return outcome;
+}
+
+static enum config_outcome apply_listener(const struct config_key *key,
+                                          struct config_assignment *assignment)
+{
+    char *address = NULL;
+    uint16_t port = 0;
+    const char *reason = config_value_endpoint(assignment->value, &address, &port);
+    if (reason != NULL)
+        return refuse(assignment, "%s", reason);
+    config_listeners_put(field_of(key, assignment), assignment->name, address, port);
+    return CONFIG_APPLIED;
+}
+
+static enum config_outcome ignore(const struct config_key *key,
+                                  struct config_assignment *assignment)
+{
+    (void)key;
+    (void)assignment;
+    return CONFIG_NO_EFFECT;
+}
+
+static enum config_outcome apply_only_none(const struct config_key *key,
+                                           struct config_assignment *assignment)
+{
+    (void)key;
+    return expect_none(assignment);
+}
+
+static enum config_outcome not_yet(const struct config_key *key,
+                                   struct config_assignment *assignment)
+{
+    (void)key;
+    (void)assignment;
+    return CONFIG_NOT_YET;
+}
+
+static enum config_outcome refuse_key(const struct config_key *key,
+                                      struct config_assignment *assignment)
+{
+    assignment->is_secret = true;
+    return refuse(assignment, "%s", key->note);
+}
+
+/* One of the choices changes nothing; any other value asks for what cannot be had. */
+static enum config_outcome accept_only(const struct config_key *key,
+                                       struct config_assignment *assignment)
+{
+    if (choice_of(key, assignment->value) != NULL)
+        return CONFIG_APPLIED;
+    return refuse(assignment, "%s", key->note);
+}
+
+/* --- the words of values --- */
+
+static const struct config_choice FALSE_WORDS[] = {{"false", 0}, {"off", 0}, {NULL, 0}};
+
+static const struct config_choice BACKENDS[] = {
+    {"internal", 0}, {"rabbit_auth_backend_internal", 0}, {NULL, 0}};
+
+static const struct config_choice VERIFY[] = {{"verify_none", 0}, {"verify_peer", 1}, {NULL, 0}};
+
+static const struct config_choice TLS_VERSIONS[] = {{"tlsv1.3", CONFIG_TLS_1_3},
+                                                    {"tlsv1.2", CONFIG_TLS_1_2},
+                                                    {"tlsv1.1", 0},
+                                                    {"tlsv1", 0},
+                                                    {"sslv3", 0},
+                                                    {NULL, 0}};
+
+static const struct config_choice CERT_LOGIN[] = {
+    {"distinguished_name", CONFIG_CERT_LOGIN_DISTINGUISHED_NAME},
+    {"common_name", CONFIG_CERT_LOGIN_COMMON_NAME},
+    {"subject_alternative_name", CONFIG_CERT_LOGIN_SUBJECT_ALTERNATIVE_NAME},
+    {"subject_alt_name", CONFIG_CERT_LOGIN_SUBJECT_ALTERNATIVE_NAME},
+    {NULL, 0}};
+
+static const struct config_choice SAN_TYPES[] = {{"dns", CONFIG_SAN_DNS},
+                                                 {"ip", CONFIG_SAN_IP},
+                                                 {"email", CONFIG_SAN_EMAIL},
+                                                 {"uri", CONFIG_SAN_URI},
+                                                 {"other_name", CONFIG_SAN_OTHER_NAME},
+                                                 {NULL, 0}};
+
+static const struct config_choice MECHANISMS[] = {{"PLAIN", 1},          {"AMQPLAIN", 1},
+                                                  {"EXTERNAL", 1},       {"ANONYMOUS", 0},
+                                                  {"RABBIT-CR-DEMO", 0}, {NULL, 0}};
+
+static const struct config_choice HASHING[] = {
+    {"rabbit_password_hashing_sha256", CONFIG_HASHING_SHA256},
+    {"rabbit_password_hashing_sha512", CONFIG_HASHING_SHA512},
+    {"rabbit_password_hashing_md5", CONFIG_HASHING_MD5},
+    {NULL, 0}};
+
+static const struct config_choice CREDENTIAL_VALIDATORS[] = {
+    {"rabbit_credential_validator_accept_everything", CONFIG_CREDENTIALS_ACCEPT_EVERYTHING},
+    {"rabbit_credential_validator_min_password_length", CONFIG_CREDENTIALS_MIN_LENGTH},
+    {"rabbit_credential_validator_password_regexp", CONFIG_CREDENTIALS_REGEXP},
+    {NULL, 0}};
+
+static const struct config_choice QUEUE_TYPES[] = {{"classic", CONFIG_QUEUE_CLASSIC},
+                                                   {"quorum", CONFIG_QUEUE_QUORUM},
+                                                   {"stream", CONFIG_QUEUE_STREAM},
+                                                   {"rabbit_classic_queue", CONFIG_QUEUE_CLASSIC},
+                                                   {"rabbit_quorum_queue", CONFIG_QUEUE_QUORUM},
+                                                   {"rabbit_stream_queue", CONFIG_QUEUE_STREAM},
+                                                   {NULL, 0}};
+
+static const struct config_choice LOG_LEVELS[] = {
+    {"debug", CONFIG_LOG_DEBUG},   {"info", CONFIG_LOG_INFO},
+    {"notice", CONFIG_LOG_NOTICE}, {"warning", CONFIG_LOG_WARNING},
+    {"error", CONFIG_LOG_ERROR},   {"critical", CONFIG_LOG_CRITICAL},
+    {"alert", CONFIG_LOG_ALERT},   {"emergency", CONFIG_LOG_EMERGENCY},
+    {"none", CONFIG_LOG_NONE},     {NULL, 0}};
+
+static const struct config_choice LOG_FORMATS[] = {
+    {"plaintext", CONFIG_LOG_PLAINTEXT}, {"json", CONFIG_LOG_JSON}, {NULL, 0}};
+
+/* --- the table --- */
+
+#define FIELD(member)                                                                              \
+    .offset = offsetof(struct config, member), .size = sizeof(((struct config *)0)->member)
+
+static const char INLINE_TLS[] =
+    "TLS material is read from files only (certfile, keyfile, cacertfile)";
+static const char NO_BACKEND[] = "the only authentication back end is internal";
+static const char NO_IMPORT[] = "definitions are not imported at start";
+static const char NO_SEED[] = "only default_user, default_vhost and their permissions are created";
+static const char NO_PLUGIN[] = "this plug-in is not part of Leveret";
+static const char NO_CLUSTER[] = "a Leveret node stands alone";
+static const char NO_ERLANG[] = "it tunes RabbitMQ's own runtime";
+static const char NO_HTTP[] = "there is no HTTP listener";
+static const char NO_ROTATION[] = "logs are left to the system to rotate";
+static const char NO_OFFER[] = "known, but not offered";
+
+static const struct config_key KEYS[] = {
+    /* listeners and sockets */
+    {"listeners.tcp", apply_no_listeners, FIELD(tcp_listeners)},
+    {"listeners.tcp.$name", apply_listener, FIELD(tcp_listeners)},
+    {"listeners.ssl", apply_no_listeners, FIELD(tls_listeners)},
+    {"listeners.ssl.$name", apply_listener, FIELD(tls_listeners)},
+    {"handshake_timeout", apply_limit, FIELD(handshake_timeout_ms), .min = 1},
+    {"ssl_handshake_timeout", apply_limit, FIELD(ssl_handshake_timeout_ms), .min = 1},
+    {"tcp_listen_options", apply_only_none, .note = NULL},
+    {"tcp_listen_options.backlog", apply_count, FIELD(socket.backlog), .min = 1, .max = INT_MAX},
+    {"tcp_listen_options.nodelay", apply_bool, FIELD(socket.nodelay)},
+    {"tcp_listen_options.keepalive", apply_bool, FIELD(socket.keepalive)},
+    {"tcp_listen_options.linger.on", apply_bool, FIELD(socket.linger_on)},
+    {"tcp_listen_options.linger.timeout", apply_count, FIELD(socket.linger_timeout_s),
+     .max = INT_MAX},
+    {"tcp_listen_options.recbuf", apply_size, FIELD(socket.recbuf_bytes), .max = INT_MAX},
+    {"tcp_listen_options.sndbuf", apply_size, FIELD(socket.sndbuf_bytes), .max = INT_MAX},
+    {"tcp_listen_options.**", ignore, .note = NO_ERLANG},
+    {"proxy_protocol", accept_only, .choices = FALSE_WORDS,
+     .note = "the PROXY protocol is not supported"},
+
+    /* TLS */
+    {"ssl_options", apply_only_none, .note = NULL},
+    {"ssl_options.cacertfile", apply_name, FIELD(tls.cacertfile)},
+    {"ssl_options.certfile", apply_name, FIELD(tls.certfile)},
+    {"ssl_options.keyfile", apply_name, FIELD(tls.keyfile)},
+    {"ssl_options.password", apply_text, FIELD(tls.password)},
+    {"ssl_options.dhfile", apply_name, FIELD(tls.dhfile)},
+    {"ssl_options.verify", apply_choice, FIELD(tls.verify_peer), .choices = VERIFY},
+    {"ssl_options.fail_if_no_peer_cert", apply_bool, FIELD(tls.fail_if_no_peer_cert)},
+    {"ssl_options.depth", apply_count, FIELD(tls.depth)},
+    {"ssl_options.versions.$version", apply_choice_entry, FIELD(tls.versions),
+     .choices = TLS_VERSIONS, .note = "older than TLS 1.2, not offered"},
+    {"ssl_options.ciphers.$cipher", apply_entry, FIELD(tls.ciphers)},
+    {"ssl_options.honor_cipher_order", apply_bool, FIELD(tls.honor_cipher_order)},
+    {"ssl_options.honor_ecc_order", apply_bool, FIELD(tls.honor_ecc_order)},
+    {"ssl_options.crl_check", accept_only, .choices = FALSE_WORDS,
+     .note = "certificate revocation lists are not checked"},
+    {"ssl_options.cacerts.$name", refuse_key, .note = INLINE_TLS},
+    {"ssl_options.cert", refuse_key, .note = INLINE_TLS},
+    {"ssl_options.key.$type", refuse_key, .note = INLINE_TLS},
+    {"ssl_options.psk_identity", refuse_key, .note = "pre-shared keys are not supported"},
+    {"ssl_options.client_renegotiation", ignore, .note = "clients cannot renegotiate"},
+    {"ssl_options.secure_renegotiate", ignore, .note = "clients cannot renegotiate"},
+    {"ssl_options.dh", ignore, .note = "dhfile is the way to give parameters"},
+    {"ssl_options.reuse_sessions", ignore, .note = NULL},
+    {"ssl_options.log_level", ignore, .note = NULL},
+    {"ssl_options.log_alert", ignore, .note = NULL},
+    {"ssl_options.bypass_pem_cache", ignore, .note = NO_ERLANG},
+    {"ssl_allow_poodle_attack", ignore, .note = NULL},
+    {"ssl_cert_login_from", apply_choice, FIELD(ssl_cert_login_from), .choices = CERT_LOGIN},
+    {"ssl_cert_login_san_type", apply_choice, FIELD(ssl_cert_login_san_type), .choices = SAN_TYPES},
+    {"ssl_cert_login_san_index", apply_count, FIELD(ssl_cert_login_san_index)},
+
+    /* the protocol and its limits */
+    {"heartbeat", apply_count, FIELD(heartbeat_s)},
+    {"frame_max", apply_frame_size, FIELD(frame_max_bytes), .max = INT_MAX},
+    {"initial_frame_max", apply_frame_size, FIELD(initial_frame_max_bytes), .min = FRAME_MAX_MIN,
+     .max = INT_MAX},
+    {"channel_max", apply_count, FIELD(channel_max)},
+    {"max_channels_per_connection", apply_count, FIELD(channel_max)},
+    {"max_message_size", apply_size, FIELD(max_message_size_bytes), .min = 1,
+     .max = MESSAGE_SIZE_MAX},
+    {"consumer_timeout", apply_limit, FIELD(consumer_timeout_ms), .min = 1},
+    {"connection_max", apply_limit, FIELD(connection_max)},
+    {"max_connections", apply_limit, FIELD(connection_max)},
+    {"channel_max_per_node", apply_limit, FIELD(channel_max_per_node)},
+    {"consumer_max_per_channel", apply_limit, FIELD(consumer_max_per_channel)},
+    {"vhost_max", apply_limit, FIELD(vhost_max)},
+    {"cluster_queue_limit", apply_limit, FIELD(cluster_queue_limit)},
+    {"cluster_exchange_limit", apply_limit, FIELD(cluster_exchange_limit)},
+
+    /* users */
+    {"default_user", apply_name, FIELD(default_user)},
+    {"default_pass", apply_text, FIELD(default_pass)},
+    {"default_vhost", apply_name, FIELD(default_vhost)},
+    {"default_permissions.configure", apply_text, FIELD(default_permissions_configure)},
+    {"default_permissions.read", apply_text, FIELD(default_permissions_read)},
+    {"default_permissions.write", apply_text, FIELD(default_permissions_write)},
+    {"default_user_tags.$tag", apply_member, FIELD(default_user_tags)},
+    {"loopback_users", apply_no_loopback_users, FIELD(loopback_users)},
+    {"loopback_users.$user", apply_loopback_user, FIELD(loopback_users)},
+    {"auth_mechanisms.$name", apply_choice_entry, FIELD(auth_mechanisms), .choices = MECHANISMS,
+     .note = NO_OFFER},
+    {"auth_backends.$num", accept_only, .choices = BACKENDS, .note = NO_BACKEND},
+    {"auth_backends.$num.authn", accept_only, .choices = BACKENDS, .note = NO_BACKEND},
+    {"auth_backends.$num.authz", accept_only, .choices = BACKENDS, .note = NO_BACKEND},
+    {"password_hashing_module", apply_choice, FIELD(password_hashing), .choices = HASHING},
+    {"credential_validator.validation_backend", apply_choice, FIELD(credential_validator),
+     .choices = CREDENTIAL_VALIDATORS},
+    {"credential_validator.min_length", apply_count, FIELD(credential_min_length)},
+    {"credential_validator.regexp", apply_text, FIELD(credential_regexp)},
+    {"anonymous_login_user", ignore, .note = "ANONYMOUS is not offered"},
+    {"anonymous_login_pass", ignore, .note = "ANONYMOUS is not offered"},
+    {"default_users.**", not_yet, .note = NO_SEED},
+    {"default_policies.**", not_yet, .note = "only policies that are set on the server apply"},
+    {"default_limits.**", not_yet, .note = "only limits that are set on the server apply"},
+    {"load_definitions", not_yet, .note = NO_IMPORT},
+    {"management.load_definitions", not_yet, .note = NO_IMPORT},
+    {"definitions.**", not_yet, .note = NO_IMPORT},
+
+    /* memory and disk */
+    {"vm_memory_high_watermark.relative", apply_ratio, FIELD(memory_watermark_relative), .max = 1},
+    {"vm_memory_high_watermark.absolute", apply_size, FIELD(memory_watermark_bytes), .min = 1},
+    {"total_memory_available_override_value", apply_size, FIELD(memory_total_override_bytes)},
+    {"memory_monitor_interval", apply_count, FIELD(memory_monitor_interval_ms), .min = 1},
+    {"disk_free_limit.absolute", apply_size, FIELD(disk_free_limit_bytes)},
+    {"disk_free_limit.relative", apply_ratio, FIELD(disk_free_limit_relative), .max = 1000},
+    {"vm_memory_high_watermark_paging_ratio", ignore,
+     .note = "leveret.lane_memory bounds messages"},
+    {"vm_memory_calculation_strategy", ignore, .note = NO_ERLANG},
+
+    /* queues */
+    {"default_queue_type", apply_choice, FIELD(default_queue_type), .choices = QUEUE_TYPES},
+    {"quorum_queue.property_equivalence.relaxed_checks_on_redeclaration", apply_bool,
+     FIELD(quorum_relaxed_redeclaration)},
+    {"consumer_disconnected_timeout", ignore, .note = NO_CLUSTER},
+    {"classic_queue.default_version", ignore, .note = "there is one way to store a queue"},
+    {"queue_master_locator", ignore, .note = NO_CLUSTER},
+    {"queue_leader_locator", ignore, .note = NO_CLUSTER},
+    {"quorum_queue.**", ignore, .note = NO_CLUSTER},
+    {"quorum_commands_soft_limit", ignore, .note = NO_CLUSTER},
+    {"quorum_cluster_size", ignore, .note = NO_CLUSTER},
+    {"stream.**", ignore, .note = NO_PLUGIN},
+    {"message_interceptors.**", not_yet, .note = "messages are passed on as they came"},
+
+    /* identity */
+    {"cluster_name", apply_text, FIELD(cluster_name)},
+    {"product.name", apply_name, FIELD(product_name)},
+    {"product.version", apply_name, FIELD(product_version)},
+    {"motd_file", ignore, .note = NULL},
+    {"cluster_tags.$tag", ignore, .note = NO_HTTP},
+    {"node_tags.$tag", ignore, .note = NO_HTTP},
+
+    /* log */
+    {"log.console", apply_bool, FIELD(log_console)},
+    {"log.console.level", apply_choice, FIELD(log_console_level), .choices = LOG_LEVELS},
+    {"log.console.formatter", apply_choice, FIELD(log_console_format), .choices = LOG_FORMATS},
+    {"log.dir", apply_text, FIELD(log_dir)},
+    {"log.file", apply_file_or_false, FIELD(log_file)},
+    {"log.file.level", apply_choice, FIELD(log_file_level), .choices = LOG_LEVELS},
+    {"log.file.formatter", apply_choice, FIELD(log_file_format), .choices = LOG_FORMATS},
+    {"log.file.rotation.**", ignore, .note = NO_ROTATION},
+    {"log.default.level", apply_choice, FIELD(log_default_level), .choices = LOG_LEVELS},
+    {"log.connection.level", apply_choice, FIELD(log_connection_level), .choices = LOG_LEVELS},
+    {"log.channel.level", apply_choice, FIELD(log_channel_level), .choices = LOG_LEVELS},
+    {"log.queue.level", apply_choice, FIELD(log_queue_level), .choices = LOG_LEVELS},
+    {"log.**", ignore, .note = "logs go to the console or one file"},
+
+    /* Leveret's own */
+    {"leveret.node_name", apply_name, FIELD(node_name)},
+    {"leveret.data_dir", apply_name, FIELD(data_dir)},
+    {"leveret.server_properties.$name", apply_entry, FIELD(server_properties)},
+    {"leveret.reactors", apply_auto_count, FIELD(reactors), .min = 1, .max = 256},
+    {"leveret.store_writers", apply_auto_count, FIELD(store_writers), .min = 1, .max = 64},
+    {"leveret.lane_memory", apply_size, FIELD(lane_memory_bytes), .min = 1 << 20},
+    {"leveret.connection_output_bytes", apply_size, FIELD(connection_output_bytes), .min = 4096},
+    {"leveret.table_depth_max", apply_count, FIELD(table_depth_max), .min = 1, .max = 1000},
+    {"leveret.header_bytes_max", apply_size, FIELD(header_bytes_max), .min = 1024},
+
+    /* families that mean nothing here */
+    {"num_acceptors.tcp", ignore, .note = NO_ERLANG},
+    {"num_acceptors.ssl", ignore, .note = NO_ERLANG},
+    {"socket_writer.gc_threshold", ignore, .note = NO_ERLANG},
+    {"reverse_dns_lookups", ignore, .note = "addresses are shown as numbers"},
+    {"erlang.**", ignore, .note = NO_ERLANG},
+    {"default_worker_pool_size", ignore, .note = NO_ERLANG},
+    {"cluster_partition_handling", ignore, .note = NO_CLUSTER},
+    {"cluster_partition_handling.**", ignore, .note = NO_CLUSTER},
+    {"cluster_formation.**", ignore, .note = NO_CLUSTER},
+    {"cluster_keepalive_interval", ignore, .note = NO_CLUSTER},
+    {"mirroring_sync_batch_size", ignore, .note = NO_CLUSTER},
+    {"mirroring_sync_max_throughput", ignore, .note = NO_CLUSTER},
+    {"net_ticktime", ignore, .note = NO_CLUSTER},
+    {"distribution.**", ignore, .note = NO_CLUSTER},
+    {"metadata_store.**", ignore, .note = NO_CLUSTER},
+    {"mnesia_table_loading_retry_timeout", ignore, .note = NO_CLUSTER},
+    {"mnesia_table_loading_retry_limit", ignore, .note = NO_CLUSTER},
+    {"raft.**", ignore, .note = NO_CLUSTER},
+    {"delegate_count", ignore, .note = NO_ERLANG},
+    {"hipe_compile", ignore, .note = NO_ERLANG},
+    {"background_gc_enabled", ignore, .note = NO_ERLANG},
+    {"background_gc_target_interval", ignore, .note = NO_ERLANG},
+    {"queue_explicit_gc_run_operation_threshold", ignore, .note = NO_ERLANG},
+    {"lazy_queue_explicit_gc_run_operation_threshold", ignore, .note = NO_ERLANG},
+    {"queue_index_embed_msgs_below", ignore, .note = NO_ERLANG},
+    {"msg_store_file_size_limit", ignore, .note = NO_ERLANG},
+    {"message_store_shutdown_timeout", ignore, .note = NO_ERLANG},
+    {"vhost_restart_strategy", ignore, .note = NO_ERLANG},
+    {"sysmon_handler.**", ignore, .note = NO_ERLANG},
+    {"runtime.**", ignore, .note = NO_ERLANG},
+    {"track_auth_attempt_source", ignore, .note = NO_HTTP},
+    {"collect_statistics", ignore, .note = NO_HTTP},
+    {"collect_statistics_interval", ignore, .note = NO_HTTP},
+    {"management.**", ignore, .note = NO_HTTP},
+    {"management_agent.**", ignore, .note = NO_HTTP},
+    {"prometheus.**", ignore, .note = NO_HTTP},
+    {"feature_flags.**", ignore, .note = NULL},
+    {"deprecated_features.**", ignore, .note = "deprecated features are always permitted"},
+    {"session_max_per_connection", ignore, .note = NO_PLUGIN},
+    {"link_max_per_session", ignore, .note = NO_PLUGIN},
+    {"amqp1_0.**", ignore, .note = NO_PLUGIN},
+    {"mqtt.**", ignore, .note = NO_PLUGIN},
+    {"stomp.**", ignore, .note = NO_PLUGIN},
+    {"web_mqtt.**", ignore, .note = NO_PLUGIN},
+    {"web_stomp.**", ignore, .note = NO_PLUGIN},
+    {"web_dispatch.**", ignore, .note = NO_PLUGIN},
+    {"auth_http.**", ignore, .note = NO_BACKEND},
+    {"auth_ldap.**", ignore, .note = NO_BACKEND},
+    {"auth_oauth2.**", ignore, .note = NO_BACKEND},
+    {"auth_cache.**", ignore, .note = NO_BACKEND},
+    {"trust_store.**", ignore, .note = NO_PLUGIN},
+    {"event_exchange.**", ignore, .note = NO_PLUGIN},
+    {"shovel.**", ignore, .note = NO_PLUGIN},
+    {"federation.**", ignore, .note = NO_PLUGIN},
+    {"tracing.**", ignore, .note = NO_PLUGIN},
+    {"aws.**", ignore, .note = NO_PLUGIN},
+};
+
+#undef FIELD
+
+const struct config_key *config_keys(size_t *count)
+{
+    *count = sizeof(KEYS) / sizeof(KEYS[0]);
+    return KEYS;
+}
+
+/* --- keys and patterns --- */
+
+static bool is_word(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-';
+}
+
+/* Copies one segment of key to *out, unescaped and ended by NUL; returns what follows it in key,
+ * NULL if it is empty or holds another character. */
+static const char *read_segment(const char *key, char **out)
+{
+    char *to = *out;
+    for (;;) {
+        if (key[0] == '\\' && key[1] == '.')
+            key++;
+        else if (!is_word(*key))
+            break;
+        *to++ = *key++;
+    }
+    if (to == *out)
+        return NULL;
+    *to++ = '\0';
+    *out = to;
+    return key;
+}
+
+bool config_path_init(struct config_path *path, const char *key)
+{
+    /* A segment is never longer than its text in key, and its NUL takes the place of the dot. */
+    *path = (struct config_path){.text = xmalloc(strlen(key) + 1)};
+    char *out = path->text;
+    while (path->count < CONFIG_KEY_SEGMENTS_MAX) {
+        path->segments[path->count++] = out;
+        key = read_segment(key, &out);
+        if (key == NULL)
+            break;
+        if (*key == '\0')
+            return true;
+        if (*key++ != '.')
+            break;
+    }
+    config_path_fini(path);
+    return false;
+}
+
+void config_path_fini(struct config_path *path)
+{
+    free(path->text);
+    *path = (struct config_path){0};
+}
+
+static bool is_segment(const char *pattern, size_t length, const char *segment)
+{
+    return strncmp(pattern, segment, length) == 0 && segment[length] == '\0';
+}
+
+static bool matches(const char *pattern, const struct config_path *path, const char **name)
+{
+    *name = NULL;
+    for (size_t i = 0; i < path->count; i++) {
+        size_t length = strcspn(pattern, ".");
+        if (is_segment(pattern, length, "**"))
+            return true;
+        if (pattern[0] == '$')
+            *name = path->segments[i];
+        else if (!is_segment(pattern, length, path->segments[i]))
+            return false;
+        pattern += length;
+        if (*pattern == '\0')
+            return i + 1 == path->count;
+        pattern++;
+    }
+    return false;
+}
+
+const struct config_key *config_key_find(const struct config_path *path, const char **name)
+{
+    for (size_t i = 0; i < sizeof(KEYS) / sizeof(KEYS[0]); i++) {
+        if (matches(KEYS[i].pattern, path, name))
+            return &KEYS[i];
+    }
+    return NULL;
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What only the whole configuration can tell: keys that need each other, files that must be there,
+ * and values that follow from others. Each check points at the line that asked for what cannot be
+ * had, and all of them run, so that one start shows every mistake.
+ *
+ * Whether a file holds a usable certificate is for the TLS code to find out; here it must only be
+ * readable, which catches the common mistakes (a wrong path, a key that only root may read) with
+ * the name of the key beside them.
+ */
+#include "config/config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/xmalloc.h"
+#include "config/config_internal.h"
+
+/* The last setting of key or of a key below it, such as listeners.ssl.default below listeners.ssl.
+ */
+static const struct config_setting *setting_under(const struct config *config, const char *key)
+{
+    size_t size = strlen(key);
+    for (size_t i = config->setting_count; i > 0; i--) {
+        const struct config_setting *setting = &config->settings[i - 1];
+        if (strncmp(setting->key, key, size) == 0 &&
+            (setting->key[size] == '\0' || setting->key[size] == '.'))
+            return setting;
+    }
+    return NULL;
+}
+
+/* Reports at the place where key was set, if it was. */
+static bool fail_at(const struct config *config, struct config_messages *messages, const char *key,
+                    const char *reason)
+{
+    const struct config_setting *setting = setting_under(config, key);
+    config_report(messages, CONFIG_ERROR, setting == NULL ? NULL : setting->source,
+                  setting == NULL ? 0 : setting->line, "%s: %s",
+                  setting == NULL ? key : setting->key, reason);
+    return false;
+}
+
+static bool check_readable(const struct config *config, struct config_messages *messages,
+                           const char *key, const char *path)
+{
+    if (path == NULL || access(path, R_OK) == 0)
+        return true;
+    char reason[320];
+    snprintf(reason, sizeof(reason), "%.200s cannot be read: %s", path, strerror(errno));
+    return fail_at(config, messages, key, reason);
+}
+
+static bool check_tls_files(const struct config *config, struct config_messages *messages)
+{
+    const struct config_tls *tls = &config->tls;
+    bool ok = check_readable(config, messages, "ssl_options.cacertfile", tls->cacertfile);
+    ok = check_readable(config, messages, "ssl_options.certfile", tls->certfile) && ok;
+    ok = check_readable(config, messages, "ssl_options.keyfile", tls->keyfile) && ok;
+    return check_readable(config, messages, "ssl_options.dhfile", tls->dhfile) && ok;
+}
+
+static bool check_tls_listeners(const struct config *config, struct config_messages *messages)
+{
+    bool ok = true;
+    if (config->tls_listeners.count == 0)
+        return true;
+    if (config->tls.certfile == NULL)
+        ok =
+            fail_at(config, messages, "listeners.ssl", "a TLS listener needs ssl_options.certfile");
+    if (config->tls.verify_peer && config->tls.cacertfile == NULL)
+        ok = fail_at(config, messages, "ssl_options.verify",
+                     "verify_peer needs ssl_options.cacertfile");
+    if (config->tls.version_mask == 0)
+        ok = fail_at(config, messages, "ssl_options.versions",
+                     "a TLS listener needs tlsv1.2 or tlsv1.3");
+    return ok;
+}
+
+static void derive_tls(struct config *config)
+{
+    struct config_tls *tls = &config->tls;
+    tls->version_mask = 0;
+    for (size_t i = 0; i < tls->versions.count; i++) {
+        bool is_1_3 = strcmp(tls->versions.entries[i].value, "tlsv1.3") == 0;
+        tls->version_mask |= is_1_3 ? CONFIG_TLS_1_3 : CONFIG_TLS_1_2;
+    }
+    if (tls->keyfile == NULL && tls->certfile != NULL)
+        tls->keyfile = xstrdup(tls->certfile);
+}
+
+static void warn_of_peer_cert(const struct config *config, struct config_messages *messages)
+{
+    static const char KEY[] = "ssl_options.fail_if_no_peer_cert";
+    const struct config_setting *setting = config_setting_of(config, KEY);
+    if (setting != NULL && config->tls.fail_if_no_peer_cert && !config->tls.verify_peer)
+        config_report(messages, CONFIG_WARNING, setting->source, setting->line,
+                      "%s: has no effect without ssl_options.verify = verify_peer", KEY);
+}
+
+/* Another listener of the list, or of the other list, with the same address and port. */
+static bool is_same_endpoint(const struct config_listener *a, const struct config_listener *b)
+{
+    bool same_address = a->address == NULL || b->address == NULL
+                            ? a->address == b->address
+                            : strcmp(a->address, b->address) == 0;
+    return a->port != 0 && a->port == b->port && same_address;
+}
+
+static bool check_distinct(const struct config_listeners *left,
+                           const struct config_listeners *right, struct config_messages *messages)
+{
+    bool ok = true;
+    for (size_t i = 0; i < left->count; i++) {
+        for (size_t k = left == right ? i + 1 : 0; k < right->count; k++) {
+            if (!is_same_endpoint(&left->entries[i], &right->entries[k]))
+                continue;
+            config_report(messages, CONFIG_ERROR, NULL, 0,
+                          "listeners %.40s and %.40s have the same address and port %u",
+                          left->entries[i].name, right->entries[k].name, left->entries[i].port);
+            ok = false;
+        }
+    }
+    return ok;
+}
+
+static bool check_listeners(const struct config *config, struct config_messages *messages)
+{
+    const struct config_listeners *tcp = &config->tcp_listeners;
+    const struct config_listeners *tls = &config->tls_listeners;
+    if (tcp->count + tls->count == 0)
+        config_report(messages, CONFIG_WARNING, NULL, 0,
+                      "there is neither a TCP nor a TLS listener: no client can connect");
+    bool ok = check_distinct(tcp, tcp, messages);
+    ok = check_distinct(tls, tls, messages) && ok;
+    return check_distinct(tcp, tls, messages) && ok;
+}
+
+static bool check_users(const struct config *config, struct config_messages *messages)
+{
+    if (config->auth_mechanisms.count == 0)
+        return fail_at(config, messages, "auth_mechanisms", "no mechanism is left to log in with");
+    if (config->credential_validator == CONFIG_CREDENTIALS_REGEXP &&
+        config->credential_regexp[0] == '\0')
+        return fail_at(config, messages, "credential_validator.validation_backend",
+                       "needs credential_validator.regexp");
+    return true;
+}
+
+/* Of an absolute and a relative limit, RabbitMQ takes the relative one if both are set. */
+static void derive_limits(struct config *config)
+{
+    if (config_setting_of(config, "vm_memory_high_watermark.relative") != NULL)
+        config->memory_watermark_bytes = 0;
+}
+
+static void derive_names(struct config *config)
+{
+    if (config->cluster_name[0] != '\0')
+        return;
+    free(config->cluster_name);
+    config->cluster_name = xstrdup(config->node_name);
+}
+
+bool config_validate(struct config *config, struct config_messages *messages)
+{
+    derive_tls(config);
+    derive_limits(config);
+    derive_names(config);
+    warn_of_peer_cert(config, messages);
+    bool ok = check_listeners(config, messages);
+    ok = check_tls_listeners(config, messages) && ok;
+    ok = check_tls_files(config, messages) && ok;
+    return check_users(config, messages) && ok;
+}
