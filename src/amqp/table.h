@@ -82,9 +82,9 @@ bool amqp_value_is_integer(const struct amqp_value *value);
 /* The number in *integer where the value has an integer type of any width. */
 bool amqp_value_get_integer(const struct amqp_value *value, int64_t *integer);
 
-/* Equal by value, as the headers exchange and re-declarations compare: widths of integers do not
- * matter, an integer equals a float of the same value, a longstr equals a binary of the same bytes.
- * Tables and arrays are valid ones; they are equal with equal fields in the same order. */
+/* Equal by value, as the headers exchange and re-declarations compare: integers of all widths,
+ * floats and timestamps are numbers, a longstr equals a binary of the same bytes, a decimal only a
+ * decimal. Tables and arrays are valid ones; they are equal with equal fields in the same order. */
 bool amqp_value_equal(const struct amqp_value *a, const struct amqp_value *b);
 
 /* The type as RabbitMQ's messages name it: "longstr", "signedint", ...; "unknown" for no type. */

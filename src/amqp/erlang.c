@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How Erlang prints octets. Two forms occur in RabbitMQ's texts: the plain list of numbers, and the
+ * pretty one that turns into a quoted string when every octet is a printable Latin-1 character. No
+ * text has room for more than 255 octets, so no more than that many are looked at: what a peer sent
+ * may be a hundred thousand.
+ */
+#include "amqp/erlang.h"
+
+#include <stdbool.h>
+
+enum { shown_max = 256 };
+
+static struct bytes shown(struct bytes octets)
+{
+    return bytes_of(octets.data, octets.size < shown_max ? octets.size : shown_max);
+}
+
+void erlang_append_octets(struct buffer *buffer, struct bytes octets)
+{
+    struct bytes part = shown(octets);
+    buffer_append_bytes(buffer, bytes_of_text("<<"));
+    for (size_t i = 0; i < part.size; i++)
+        buffer_append_format(buffer, "%s%u", i > 0 ? "," : "", part.data[i]);
+    buffer_append_bytes(buffer, bytes_of_text(">>"));
+}
+
+/* The control characters that a quoted string shows as an escape; NULL for all others. */
+static const char *escape_of(uint8_t octet)
+{
+    static const char *const escapes[256] = {
+        ['\b'] = "\\b", ['\t'] = "\\t", ['\n'] = "\\n", ['\v'] = "\\v",  ['\f'] = "\\f",
+        ['\r'] = "\\r", [27] = "\\e",   ['"'] = "\\\"", ['\\'] = "\\\\",
+    };
+    return escapes[octet];
+}
+
+static bool is_printable(uint8_t octet)
+{
+    return (octet >= 32 && octet < 127) || octet >= 160 || escape_of(octet) != NULL;
+}
+
+static bool all_printable(struct bytes octets)
+{
+    for (size_t i = 0; i < octets.size; i++) {
+        if (!is_printable(octets.data[i]))
+            return false;
+    }
+    return octets.size > 0;
+}
+
+/* Latin-1 becomes UTF-8, because the texts go out as UTF-8. */
+static void append_character(struct buffer *buffer, uint8_t octet)
+{
+    if (escape_of(octet) != NULL) {
+        buffer_append_bytes(buffer, bytes_of_text(escape_of(octet)));
+    } else if (octet < 128) {
+        buffer_append_u8(buffer, octet);
+    } else {
+        buffer_append_u8(buffer, (uint8_t)(0xc0 | octet >> 6));
+        buffer_append_u8(buffer, (uint8_t)(0x80 | (octet & 0x3f)));
+    }
+}
+
+void erlang_append_binary(struct buffer *buffer, struct bytes octets)
+{
+    struct bytes part = shown(octets);
+    if (!all_printable(part)) {
+        erlang_append_octets(buffer, part);
+        return;
+    }
+    buffer_append_bytes(buffer, bytes_of_text("<<\""));
+    for (size_t i = 0; i < part.size; i++)
+        append_character(buffer, part.data[i]);
+    buffer_append_bytes(buffer, bytes_of_text("\">>"));
+}
