@@ -40,7 +40,7 @@ struct exchange_type {
     const char *name;
     bool routes_by_headers; /* else only by key, and a result may be cached by key */
     void *(*new)(uint64_t hash_seed);
-    void (*free)(void *state); /* routes still inside are the caller's */
+    void (*free)(void *state); /* before the routes still inside, which are the caller's */
     /* May this binding be made? false with error set where not (406). */
     bool (*check)(struct bytes key, struct bytes arguments, struct amqp_error *error);
     void (*add)(void *state, struct route *route);
