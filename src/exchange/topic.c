@@ -16,8 +16,13 @@
  * most once per word. A node that is not # is entered only from its parent, so it comes once by
  * itself; a # node is entered from its parent, after any word, and then never left, because it
  * takes any further word too. So a # node is marked with the number of the match at its first
- * entry and skipped later, its routes match right there, whatever follows, and it is kept for
- * stepping on only where there are words behind it.
+ * entry and skipped later, its routes match right there, whatever follows, and it stays open: it
+ * steps on with every word.
+ *
+ * It need not stay open to the end. What a # node takes when it is entered later, it also takes
+ * from its first entry on; so a way that leads to entered # nodes only, past no routes, is settled
+ * and not gone again, and a # node closes when all ways on from it are settled. Of #.a.#.b.#.c
+ * only one # is open at a time, and no more are open than there are bindings.
  *
  * The marks and the lists of the walk are working memory of the state, under the same lock as all
  * of the core: two matches on one state never run at once.
@@ -36,6 +41,8 @@ struct node {
     struct hash_node hash_node; /* unused in the root */
     uint64_t id;                /* never used again, so that no pointer is hashed */
     uint64_t entered_in;        /* a # node: the last match that entered it */
+    uint64_t settled_in;        /* the match that the next one is about */
+    size_t settled_count;       /* children that need not be entered again */
     struct node *parent;        /* borrowed: a parent lives as long as its children */
     struct node *star;          /* the child for the word *, or NULL */
     struct node *hash;          /* the child for the word #, or NULL */
@@ -56,7 +63,7 @@ struct walk {
     uint64_t number;
     struct node_list current;      /* entered by the last word, and not # */
     struct node_list next;         /* likewise by the word at hand */
-    struct node_list open;         /* # nodes with words behind them */
+    struct node_list open;         /* # nodes that were entered and may lead on */
     struct route_matches *matches; /* borrowed during a match */
 };
 
@@ -192,6 +199,41 @@ static void node_list_push(struct node_list *list, struct node *node)
     list->nodes[list->count++] = node;
 }
 
+static bool children_are_settled(const struct walk *walk, const struct node *node)
+{
+    size_t settled_count = node->settled_in == walk->number ? node->settled_count : 0;
+    return settled_count == node->children_count;
+}
+
+/* Of a node that is not #. */
+static bool node_is_settled(const struct walk *walk, const struct node *node)
+{
+    return node->routes == NULL && children_are_settled(walk, node);
+}
+
+static void count_settled_child(const struct walk *walk, struct node *node)
+{
+    if (node->settled_in != walk->number) {
+        node->settled_in = walk->number;
+        node->settled_count = 0;
+    }
+    node->settled_count++;
+}
+
+/* A # node was entered: that settles it, and maybe nodes on the way to it. The way ends at the
+ * # node before, which was settled when it was entered. */
+static void walk_settle(const struct walk *walk, struct node *node)
+{
+    bool goes_on;
+    do {
+        struct node *parent = node->parent;
+        count_settled_child(walk, parent);
+        goes_on = parent->parent != NULL && parent->parent->hash != parent &&
+                  node_is_settled(walk, parent);
+        node = parent;
+    } while (goes_on);
+}
+
 /* Enters the # nodes that follow a node that was entered, since # needs no word. */
 static void walk_enter_hashes(struct walk *walk, const struct node *node)
 {
@@ -200,15 +242,28 @@ static void walk_enter_hashes(struct walk *walk, const struct node *node)
             return;
         hash->entered_in = walk->number;
         route_chain_push(hash->routes, walk->matches);
-        if (hash->children_count > (hash->hash != NULL ? 1u : 0u))
-            node_list_push(&walk->open, hash);
+        walk_settle(walk, hash);
+        node_list_push(&walk->open, hash);
     }
 }
 
 static void walk_enter(struct walk *walk, struct node *node)
 {
+    if (node_is_settled(walk, node))
+        return;
     node_list_push(&walk->next, node);
     walk_enter_hashes(walk, node);
+}
+
+static void walk_close_settled(struct walk *walk)
+{
+    struct node_list *open = &walk->open;
+    size_t kept_count = 0;
+    for (size_t i = 0; i < open->count; i++) {
+        if (!children_are_settled(walk, open->nodes[i]))
+            open->nodes[kept_count++] = open->nodes[i];
+    }
+    open->count = kept_count;
 }
 
 /* Enters the children of the nodes [0, count) of a list that take the word. */
@@ -234,6 +289,7 @@ static void walk_step_from(const struct topic *topic, const struct node_list *li
 static void walk_step(const struct topic *topic, struct bytes word)
 {
     struct walk *walk = topic->walk;
+    walk_close_settled(walk);
     size_t open_count = walk->open.count;
     walk->next.count = 0;
     walk_step_from(topic, &walk->current, walk->current.count, word);
