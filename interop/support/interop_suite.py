@@ -108,6 +108,16 @@ def _clean_up():
             print("# clean-up: %s: %s" % (type(error).__name__, error), flush=True)
 
 
+def _print_where(error):
+    """The way to the error, without the frames inside the client library but for the last."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = os.path.dirname(os.path.abspath(sys.argv[0]))
+    shown = [frame for frame in frames if frame.filename.startswith(own)] + frames[-1:]
+    for frame in shown:
+        name = os.path.basename(frame.filename)
+        print("#   %s:%d in %s: %s" % (name, frame.lineno, frame.name, frame.line), flush=True)
+
+
 def _run(function):
     """The reason why the test failed, or None."""
     signal.alarm(TEST_TIMEOUT_S)
@@ -115,8 +125,7 @@ def _run(function):
         function()
         return None
     except (Exception, Timeout) as error:
-        for line in traceback.format_exc().splitlines():
-            print("# " + line, flush=True)
+        _print_where(error)
         return " ".join(("%s: %s" % (type(error).__name__, error)).split())[:500]
     finally:
         signal.alarm(TEST_TIMEOUT_S)
