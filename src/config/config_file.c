@@ -10,8 +10,8 @@
  * matches, in alphabetical order; PATH is relative to the folder of the including file.
  *   - Anything else is a mistake, and so are bytes that are not UTF-8.
  *
- * Files are read whole before they are looked at, and both their size and the depth of includes are
- * bounded: what is named by mistake, a device or a log file, ends in a message.
+ * Files are read whole before they are looked at, and their size, their number and the depth of
+ * includes are bounded: what is named by mistake, a device or a log file, ends in a message.
  */
 #include "config/config.h"
 
@@ -30,6 +30,7 @@
 
 enum {
     INCLUDE_DEPTH_MAX = 8,
+    FILE_COUNT_MAX = 1000,
     FILE_BYTES_MAX = 4 << 20,
 };
 
@@ -39,6 +40,7 @@ struct source {
     const char *path;
     int line;
     int depth;
+    int *file_count; /* of all that are read for one config_load_file */
 };
 
 static bool record_path(const struct source *parent, const char *path);
@@ -206,6 +208,11 @@ static bool record_file(const struct source *parent, const char *path)
     source.path = path;
     source.line = 0;
     source.depth++;
+    ++*source.file_count;
+    if (*source.file_count == FILE_COUNT_MAX + 1)
+        return fail(&source, "more than %d files are included", FILE_COUNT_MAX);
+    if (*source.file_count > FILE_COUNT_MAX)
+        return false;
     struct buffer text;
     buffer_init(&text);
     bool ok = read_file(&source, &text) && record_lines(&source, (char *)text.data, text.size - 1);
@@ -259,7 +266,9 @@ static bool record_path(const struct source *parent, const char *path)
 
 bool config_load_file(struct config *config, const char *path, struct config_messages *messages)
 {
-    struct source source = {.config = config, .messages = messages, .path = path};
+    int file_count = 0;
+    struct source source = {
+        .config = config, .messages = messages, .path = path, .file_count = &file_count};
     bool ok = record_path(&source, path);
     return config_apply_pending(config, messages) && ok;
 }
