@@ -14,6 +14,7 @@
 #include "perf/fail.h"
 #include "perf/ping.h"
 #include "perf/publisher.h"
+#include "perf/relay.h"
 #include "perf/report.h"
 #include "perf/topology.h"
 
@@ -336,6 +337,9 @@ int main(int argc, char **argv)
     struct snapshot begin, end;
     options_parse(&load.options, argc, argv);
     raise_descriptor_limit();
+    pid_t relay = 0;
+    if (load.options.is_ceiling)
+        load.options.port = relay_start(&relay);
     load.run.options = &load.options;
     load.run.copies = options_copies(&load.options);
     load.run.filled = load.options.standing;
@@ -346,6 +350,8 @@ int main(int argc, char **argv)
         run_load(&load, &begin, &end);
     fill_report(&report, &load, &begin, &end);
     close_all(&load);
+    if (load.options.is_ceiling)
+        relay_join(relay);
     report_print(&report, &load.options);
     return report_is_ok(&report, &load.options) ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -64,6 +64,8 @@ static const struct option_row rows[] = {
     {"latency", NULL, FLAG, AT(has_latency),
      "publish-to-deliver percentiles, needs --size of 16 or more"},
     {"ping", NULL, FLAG, AT(is_ping), "one message at a time: the latency of an idle broker"},
+    {"ceiling", NULL, FLAG, AT(is_ceiling),
+     "no broker but a bare relay: what leveret-perf itself reaches here"},
     {"standing", "MESSAGES", COUNT, AT(standing),
      "fill so many first; acks never run ahead of publishing, so they stay"},
     {"fill", "MESSAGES", COUNT, AT(fill), "only publish so many and leave them in the queues"},
@@ -173,6 +175,8 @@ static void check(struct options *options)
         usage_error("a latency needs --size of 16 or more", "");
     if ((options->fill != 0) + options->is_drain + options->is_ping + (options->standing != 0) > 1)
         usage_error("--fill, --drain, --ping and --standing exclude each other", "");
+    if (options->is_ceiling && (options->fill != 0 || options->is_drain || options->standing != 0))
+        usage_error("--ceiling has no queue to fill", "");
     if (options->prefetch > 65535)
         usage_error("--prefetch ends at 65535", "");
     if (options->publishers > 65000)
@@ -194,7 +198,11 @@ static void apply_mode(struct options *options)
     }
     if (options->is_drain)
         options->publishers = 0;
-    if (options->is_ping) {
+    if (options->is_ceiling) {
+        options->exchange_type = EXCHANGE_DEFAULT;
+        options->host = "127.0.0.1";
+    }
+    if (options->is_ping || options->is_ceiling) {
         options->publishers = options->consumers = options->queues = 1;
         options->confirm_window = options->ack_every = options->prefetch = 0;
     }

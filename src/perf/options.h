@@ -36,6 +36,7 @@ struct options {
     uint64_t fill;
     bool is_drain;
     bool is_ping;
+    bool is_ceiling;
     bool has_latency;
     bool keeps_queues;
     bool is_json;

@@ -51,7 +51,7 @@ static void large_body_is_cut_into_frames_of_frame_max(void **state)
         .exchange = "", .routing_key = "q", .body_bytes = 10000, .frame_max = 4096};
     frames_put_message(&frames, &message, &offsets);
     size_t at = 0, body_bytes = 0, body_frames = 0;
-    struct frame frame;
+    struct frame frame = {0};
     while (at < frames.bytes) {
         assert_int_equal(frame_parse(frames.data + at, frames.bytes - at, &frame), FRAME_WHOLE);
         assert_true(frame_bytes(&frame) <= 4096);
@@ -69,7 +69,7 @@ static void large_body_is_cut_into_frames_of_frame_max(void **state)
 static void delivery_is_read(void **state)
 {
     (void)state;
-    struct frame frame;
+    struct frame frame = {0};
     struct delivery delivery;
     assert_int_equal(frame_parse(deliver_bytes, sizeof deliver_bytes, &frame), FRAME_WHOLE);
     assert_int_equal(frame_bytes(&frame), sizeof deliver_bytes);
@@ -84,7 +84,7 @@ static void delivery_is_read(void **state)
 static void frame_that_is_cut_anywhere_is_partial(void **state)
 {
     (void)state;
-    struct frame frame;
+    struct frame frame = {0};
     for (size_t bytes = 0; bytes < sizeof deliver_bytes; bytes++)
         assert_int_equal(frame_parse(deliver_bytes, bytes, &frame), FRAME_PARTIAL);
 }
@@ -92,7 +92,7 @@ static void frame_that_is_cut_anywhere_is_partial(void **state)
 static void delivery_that_is_cut_is_refused(void **state)
 {
     (void)state;
-    struct frame frame;
+    struct frame frame = {0};
     struct delivery delivery;
     assert_int_equal(frame_parse(deliver_bytes, sizeof deliver_bytes, &frame), FRAME_WHOLE);
     const uint32_t enough = 4 + 2 + 9;
@@ -106,7 +106,7 @@ static void frame_without_its_end_is_malformed(void **state)
 {
     (void)state;
     uint8_t copy[sizeof deliver_bytes];
-    struct frame frame;
+    struct frame frame = {0};
     memcpy(copy, deliver_bytes, sizeof copy);
     copy[sizeof copy - 1] = 0;
     assert_int_equal(frame_parse(copy, sizeof copy, &frame), FRAME_MALFORMED);
