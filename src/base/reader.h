@@ -17,7 +17,9 @@ struct reader {
 
 static inline struct reader reader_of(struct bytes bytes)
 {
-    return (struct reader){bytes.data, bytes.data + bytes.size, false};
+    /* No octets may come as NULL, to which nothing can be added. */
+    const uint8_t *end = bytes.size > 0 ? bytes.data + bytes.size : bytes.data;
+    return (struct reader){bytes.data, end, false};
 }
 
 static inline size_t reader_left(const struct reader *reader)
@@ -47,7 +49,9 @@ static inline uint8_t reader_u8(struct reader *reader)
 static inline uint16_t reader_u16(struct reader *reader)
 {
     struct bytes b = reader_take(reader, 2);
-    return b.size == 2 ? (uint16_t)(b.data[0] << 8 | b.data[1]) : 0;
+    if (b.size != 2)
+        return 0;
+    return (uint16_t)(b.data[0] << 8 | b.data[1]);
 }
 
 static inline uint32_t reader_u32(struct reader *reader)
