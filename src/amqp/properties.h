@@ -58,7 +58,9 @@ static inline bool amqp_properties_has(const struct amqp_properties *properties,
 
 static inline uint16_t amqp_properties_flags(struct bytes raw)
 {
-    return raw.size < 2 ? 0 : (uint16_t)(raw.data[0] << 8 | raw.data[1]);
+    if (raw.size < 2)
+        return 0;
+    return (uint16_t)(raw.data[0] << 8 | raw.data[1]);
 }
 
 /* Do the values fit the flags exactly, and is the headers table valid to that depth (see
