@@ -2,12 +2,13 @@
 /*
  * The wire format once more, for the tests alone.
  *
- * A test that encoded with the broker's own codec would agree with each of its mistakes. This one is written from
- * the specification and the known RabbitMQ extensions, is as small as the tests allow, and favours a compact call
- * over speed: a method is one line with a format string, so that a table of cases stays a table.
+ * A test that encoded with the broker's own codec would agree with each of its mistakes. This one
+ * is written from the specification and the known RabbitMQ extensions, is as small as the tests
+ * allow, and favours a compact call over speed: a method is one line with a format string, so that
+ * a table of cases stays a table.
  *
- * Writing past a buffer is a mistake of the test and aborts. Reading past the end is what a broken broker would
- * cause: it sets a sticky flag, which the caller turns into a failure of the test.
+ * Writing past a buffer is a mistake of the test and aborts. Reading past the end is what a broken
+ * broker would cause: it sets a sticky flag, which the caller turns into a failure of the test.
  */
 #include "raw_codec.h"
 
@@ -70,7 +71,8 @@ static void write_table(struct raw_writer *w, const struct raw_table *table)
         write_long_string(w, table->data, table->bytes);
 }
 
-/* One field of a method or of a property list. The list is passed by address so that it advances. */
+/* One field of a method or of a property list. The list is passed by address so that it advances.
+ */
 static void write_field(struct raw_writer *w, char letter, va_list *list)
 {
     switch (letter) {
@@ -218,9 +220,10 @@ struct raw_properties raw_properties(const char *letters, ...)
         char field;
         uint16_t flag;
     } known[] = {
-        {'c', 's', 1u << 15}, {'e', 's', 1u << 14}, {'h', 'T', 1u << 13}, {'d', 'o', 1u << 12}, {'p', 'o', 1u << 11},
-        {'i', 's', 1u << 10}, {'r', 's', 1u << 9},  {'x', 's', 1u << 8},  {'m', 's', 1u << 7},  {'t', 'L', 1u << 6},
-        {'y', 's', 1u << 5},  {'u', 's', 1u << 4},  {'a', 's', 1u << 3},  {'k', 's', 1u << 2},
+        {'c', 's', 1u << 15}, {'e', 's', 1u << 14}, {'h', 'T', 1u << 13}, {'d', 'o', 1u << 12},
+        {'p', 'o', 1u << 11}, {'i', 's', 1u << 10}, {'r', 's', 1u << 9},  {'x', 's', 1u << 8},
+        {'m', 's', 1u << 7},  {'t', 'L', 1u << 6},  {'y', 's', 1u << 5},  {'u', 's', 1u << 4},
+        {'a', 's', 1u << 3},  {'k', 's', 1u << 2},
     };
     struct raw_properties properties = {.flags = 0};
     struct raw_writer w = {.data = properties.data, .bytes_max = sizeof properties.data};
@@ -288,12 +291,12 @@ static void read_short_string(struct raw_reader *r, char *text)
     text[slice.bytes] = '\0';
 }
 
-#define STORE(list, type, value)                                                                                       \
-    do {                                                                                                               \
-        type *target_ = va_arg(*(list), type *);                                                                       \
-        type value_ = (type)(value);                                                                                   \
-        if (target_ != NULL)                                                                                           \
-            *target_ = value_;                                                                                         \
+#define STORE(list, type, value)                                                                   \
+    do {                                                                                           \
+        type *target_ = va_arg(*(list), type *);                                                   \
+        type value_ = (type)(value);                                                               \
+        if (target_ != NULL)                                                                       \
+            *target_ = value_;                                                                     \
     } while (0)
 
 static void read_field(struct raw_reader *r, char letter, va_list *list)

@@ -2,7 +2,8 @@
 #ifndef RAW_CODEC_H
 #define RAW_CODEC_H
 
-/* The wire format as the tests read it: written from the specification, sharing no line with src/amqp. */
+/* The wire format as the tests read it: written from the specification, sharing no line with
+ * src/amqp. */
 
 #include <stdarg.h>
 #include <stdbool.h>
@@ -47,32 +48,35 @@ struct raw_reader {
     bool failed;
 };
 
-/* Builds a table: one letter of `types` per field, each followed by its key and its value. The letters are the
- * type tags on the wire: t b B s u I i (int), l L T (int64_t), f d (double), D (int scale, unsigned value),
- * S x (const char *), F A (const struct raw_table *), V (no value). */
+/* Builds a table: one letter of `types` per field, each followed by its key and its value. The
+ * letters are the type tags on the wire: t b B s u I i (int), l L T (int64_t), f d (double), D (int
+ * scale, unsigned value), S x (const char *), F A (const struct raw_table *), V (no value). */
 struct raw_table raw_table(const char *types, ...);
 
 /* The same without keys: the contents of an array. */
 struct raw_table raw_array(const char *types, ...);
 
-/* Builds properties; the letters come in this order: c content-type, e content-encoding, h headers (table),
- * d delivery-mode, p priority (int), i correlation-id, r reply-to, x expiration, m message-id, t timestamp
- * (int64_t), y type, u user-id, a app-id, k cluster-id; all others are strings. */
+/* Builds properties; the letters come in this order: c content-type, e content-encoding, h headers
+ * (table), d delivery-mode, p priority (int), i correlation-id, r reply-to, x expiration, m
+ * message-id, t timestamp (int64_t), y type, u user-id, a app-id, k cluster-id; all others are
+ * strings. */
 struct raw_properties raw_properties(const char *letters, ...);
 
-/* Writes fields: o octet, w short, l long (unsigned), L longlong (uint64_t), s short string, S long string
- * (const char *), 1 bit (int; neighbours share an octet), T table (const struct raw_table *, NULL is empty). */
+/* Writes fields: o octet, w short, l long (unsigned), L longlong (uint64_t), s short string, S long
+ * string (const char *), 1 bit (int; neighbours share an octet), T table (const struct raw_table *,
+ * NULL is empty). */
 void raw_write(struct raw_writer *w, const char *format, ...);
 void raw_write_list(struct raw_writer *w, const char *format, va_list list);
 void raw_write_bytes(struct raw_writer *w, const void *data, size_t bytes);
 
-/* Reads fields by the same letters into pointers: uint8_t, uint16_t, uint32_t, uint64_t, char[256], struct
- * raw_slice, bool, struct raw_slice. A NULL pointer skips its field. False when the bytes do not suffice. */
+/* Reads fields by the same letters into pointers: uint8_t, uint16_t, uint32_t, uint64_t, char[256],
+ * struct raw_slice, bool, struct raw_slice. A NULL pointer skips its field. False when the bytes do
+ * not suffice. */
 bool raw_read(struct raw_reader *r, const char *format, ...);
 bool raw_read_list(struct raw_reader *r, const char *format, va_list list);
 
-/* Finds a key in received table contents. Gives the value's type tag and its bytes (for S, x, F and A without the
- * length), or 0 when the key is not there or the table is malformed. */
+/* Finds a key in received table contents. Gives the value's type tag and its bytes (for S, x, F and
+ * A without the length), or 0 when the key is not there or the table is malformed. */
 char raw_table_find(struct raw_slice table, const char *key, struct raw_slice *value);
 
 /* True when every byte of the table is one well-formed field after the other. */
