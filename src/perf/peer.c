@@ -180,6 +180,7 @@ static void put_client_properties(struct frames *request)
     put_capability(&capabilities, "publisher_confirms");
     put_capability(&capabilities, "connection.blocked");
     put_capability(&capabilities, "consumer_cancel_notify");
+    put_capability(&capabilities, "authentication_failure_close");
     frames_put_short_string(&table, "product");
     frames_put_u8(&table, 'S');
     frames_put_long_string(&table, "leveret-perf", strlen("leveret-perf"));
