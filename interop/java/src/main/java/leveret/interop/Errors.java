@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package leveret.interop;
+
+import static leveret.interop.Watched.bytes;
+import static leveret.interop.Watched.text;
+
+import com.rabbitmq.client.AMQP;
+import com.rabbitmq.client.AuthenticationFailureException;
+import com.rabbitmq.client.BuiltinExchangeType;
+import com.rabbitmq.client.Connection;
+import com.rabbitmq.client.ConnectionFactory;
+import com.rabbitmq.client.ShutdownSignalException;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+
+/** Mistakes, and what the broker answers: the code, the text, and that only what had to close was closed. */
+final class Errors {
+    static final List<Test> TESTS = List.of(
+        Test.of("passive_declare_of_a_missing_queue_404", Errors::missingQueue),
+        Test.of("passive_declare_of_a_missing_exchange_404", Errors::missingExchange),
+        Test.of("redeclare_of_a_queue_inequivalent_406", Errors::inequivalentQueue),
+        Test.of("redeclare_of_an_exchange_inequivalent_406", Errors::inequivalentExchange),
+        Test.of("publish_to_a_missing_exchange_404", Errors::publishToMissing),
+        Test.of("bind_to_a_missing_exchange_404", Errors::bindToMissing),
+        Test.of("exclusive_queue_of_another_connection_405", Errors::exclusiveLocked),
+        Test.of("second_exclusive_consumer_403", Errors::exclusiveConsumer),
+        Test.of("reserved_queue_name_403", Errors::reservedName),
+        Test.of("delete_of_a_queue_in_use_406", Errors::deleteInUse),
+        Test.of("delete_of_a_queue_not_empty_406", Errors::deleteNotEmpty),
+        Test.of("double_ack_406", Errors::doubleAck),
+        Test.of("commit_without_transaction_406", Errors::commitWithoutTransaction),
+        Test.of("wrong_user_id_406", Errors::wrongUserId),
+        Test.of("reused_consumer_tag_530", Errors::reusedConsumerTag),
+        Test.of("wrong_password_403", Errors::wrongPassword),
+        Test.of("missing_vhost_530", Errors::missingVhost),
+        Test.of("errors_leave_other_channels_alone", Errors::leaveOthersAlone));
+
+    private Errors() {
+    }
+
+    private static String noQueue(String name) {
+        return "NOT_FOUND - no queue '" + name + "' in vhost '/'";
+    }
+
+    private static String noExchange(String name) {
+        return "NOT_FOUND - no exchange '" + name + "' in vhost '/'";
+    }
+
+    private static void missingQueue(Context t) throws Exception {
+        Watched channel = t.channel();
+        String queue = t.name("missing");
+        Check.channelError(channel, 404, noQueue(queue), () -> channel.channel().queueDeclarePassive(queue));
+    }
+
+    private static void missingExchange(Context t) throws Exception {
+        Watched channel = t.channel();
+        String exchange = t.name("missing");
+        Check.channelError(
+            channel, 404, noExchange(exchange), () -> channel.channel().exchangeDeclarePassive(exchange));
+    }
+
+    private static void inequivalentQueue(Context t) throws Exception {
+        Connection connection = t.connect();
+        String queue = t.transientQueue(t.channel(connection), "q");
+        String start = "PRECONDITION_FAILED - inequivalent arg '%s' for queue '" + queue + "' in vhost '/': received ";
+        Watched one = t.channel(connection);
+        Check.channelError(one, 406, start.formatted("durable") + "'true' but current is 'false'",
+            () -> one.channel().queueDeclare(queue, true, false, false, null));
+        Watched two = t.channel(connection);
+        Check.channelError(two, 406,
+            start.formatted("x-max-length") + "the value '10' of type 'signedint' but current is none",
+            () -> two.channel().queueDeclare(queue, false, false, false, Map.of("x-max-length", 10)));
+    }
+
+    private static void inequivalentExchange(Context t) throws Exception {
+        Watched channel = t.channel();
+        String exchange = t.exchange(channel, "x", BuiltinExchangeType.DIRECT);
+        Check.channelError(channel, 406,
+            "PRECONDITION_FAILED - inequivalent arg 'type' for exchange '" + exchange
+                + "' in vhost '/': received 'fanout' but current is 'direct'",
+            () -> channel.channel().exchangeDeclare(exchange, BuiltinExchangeType.FANOUT));
+    }
+
+    private static void publishToMissing(Context t) throws Exception {
+        Watched channel = t.channel();
+        String exchange = t.name("missing");
+        channel.publish(exchange, "", "x");
+        Check.closed(channel, 404, noExchange(exchange));
+    }
+
+    private static void bindToMissing(Context t) throws Exception {
+        Watched channel = t.channel();
+        String queue = t.transientQueue(channel, "q");
+        String exchange = t.name("missing");
+        Check.channelError(channel, 404, noExchange(exchange), () -> channel.channel().queueBind(queue, exchange, ""));
+    }
+
+    private static void exclusiveLocked(Context t) throws Exception {
+        Watched owner = t.channel();
+        String queue = t.exclusiveQueue(owner, "q");
+        String locked = "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue '" + queue
+            + "' in vhost '/'. It could be originally declared on another connection or the exclusive property value"
+            + " does not match that of the original declaration.";
+        Connection connection = t.connect();
+        Watched consuming = t.channel(connection);
+        Check.channelError(consuming, 405, locked, () -> consuming.consume(queue, true));
+        Watched declaring = t.channel(connection);
+        Check.channelError(declaring, 405, locked,
+            () -> declaring.channel().queueDeclare(queue, false, true, false, null));
+        Watched deleting = t.channel(connection);
+        Check.channelError(deleting, 405, locked, () -> deleting.channel().queueDelete(queue));
+        Check.equal("messages", 0, owner.ready(queue));
+    }
+
+    private static void exclusiveConsumer(Context t) throws Exception {
+        Watched channel = t.channel();
+        String queue = t.transientQueue(channel, "q");
+        channel.channel().basicConsume(queue, true, "", false, true, null, (tag, delivery) -> { }, tag -> { });
+        Watched other = t.channel();
+        Check.channelError(other, 403, "ACCESS_REFUSED - queue '" + queue + "' in vhost '/' in exclusive use",
+            () -> other.consume(queue, true));
+    }
+
+    private static void reservedName(Context t) throws Exception {
+        Watched channel = t.channel();
+        Check.channelError(channel, 403,
+            "ACCESS_REFUSED - queue name 'amq.mine' contains reserved prefix 'amq.*'",
+            () -> channel.channel().queueDeclare("amq.mine", false, false, false, null));
+    }
+
+    private static void deleteInUse(Context t) throws Exception {
+        Watched channel = t.channel();
+        String queue = t.transientQueue(channel, "q");
+        channel.consume(queue, true);
+        Watched other = t.channel();
+        Check.channelError(other, 406, "PRECONDITION_FAILED - queue '" + queue + "' in vhost '/' in use",
+            () -> other.channel().queueDelete(queue, true, false));
+    }
+
+    private static void deleteNotEmpty(Context t) throws Exception {
+        Watched channel = t.confirmChannel();
+        String queue = t.transientQueue(channel, "q");
+        channel.publishConfirmed("", queue, "x");
+        Check.channelError(channel, 406, "PRECONDITION_FAILED - queue '" + queue + "' in vhost '/' not empty",
+            () -> channel.channel().queueDelete(queue, false, true));
+    }
+
+    private static void doubleAck(Context t) throws Exception {
+        Watched channel = t.confirmChannel();
+        String queue = t.transientQueue(channel, "q");
+        channel.publishConfirmed("", queue, "x");
+        long tag = channel.get(queue, false).getEnvelope().getDeliveryTag();
+        channel.channel().basicAck(tag, false);
+        channel.channel().basicAck(tag, false);
+        Check.closed(channel, 406, "PRECONDITION_FAILED - unknown delivery tag 1");
+    }
+
+    private static void commitWithoutTransaction(Context t) throws Exception {
+        Watched channel = t.channel();
+        Check.channelError(channel, 406, "PRECONDITION_FAILED - channel is not transactional",
+            () -> channel.channel().txCommit());
+    }
+
+    private static void wrongUserId(Context t) throws Exception {
+        Watched channel = t.channel();
+        String queue = t.transientQueue(channel, "q");
+        AMQP.BasicProperties properties = new AMQP.BasicProperties.Builder().userId("somebody").build();
+        channel.channel().basicPublish("", queue, properties, bytes("x"));
+        Check.closed(channel, 406,
+            "PRECONDITION_FAILED - user_id property set to 'somebody' but authenticated user was '" + Context.user()
+                + "'");
+    }
+
+    private static void reusedConsumerTag(Context t) throws Exception {
+        Connection connection = t.connect();
+        BlockingQueue<ShutdownSignalException> closed = new LinkedBlockingQueue<>();
+        connection.addShutdownListener(closed::add);
+        Watched channel = t.channel(connection);
+        String queue = t.transientQueue(channel, "q");
+        channel.consume(queue, true, "twice");
+        String text = "NOT_ALLOWED - attempt to reuse consumer tag 'twice'";
+        Check.reply(Check.failure(() -> channel.consume(queue, true, "twice")), 530, text);
+        Check.reply(Check.next("the connection to be closed", closed), 530, text);
+    }
+
+    private static void wrongPassword(Context t) throws Exception {
+        ConnectionFactory factory = Context.factory();
+        factory.setPassword("wrong");
+        try {
+            t.connect(factory);
+        } catch (AuthenticationFailureException refused) {
+            Check.equal("text", "ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN. "
+                + "For details see the broker logfile.", refused.getMessage());
+            return;
+        }
+        throw new AssertionError("the wrong password was accepted");
+    }
+
+    private static void missingVhost(Context t) throws Exception {
+        ConnectionFactory factory = Context.factory();
+        factory.setVirtualHost("missing");
+        Check.reply(Check.failure(() -> t.connect(factory)), 530, "NOT_ALLOWED - vhost missing not found");
+    }
+
+    private static void leaveOthersAlone(Context t) throws Exception {
+        Connection connection = t.connect();
+        Watched healthy = t.confirmChannel(connection);
+        String queue = t.transientQueue(healthy, "q");
+        Watched.Consumer consumer = healthy.consume(queue, true);
+        for (int i = 0; i < 20; i++) {
+            Watched channel = t.channel(connection);
+            String missing = t.name("missing");
+            Check.channelError(channel, 404, noQueue(missing), () -> channel.channel().queueDeclarePassive(missing));
+            healthy.publishConfirmed("", queue, Integer.toString(i));
+            Check.equal("body", Integer.toString(i), text(consumer.next()));
+        }
+    }
+}
