@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "amqp/method.h"
 #include "base/bytes.h"
 #include "queue/message.h"
 
@@ -52,6 +53,8 @@ struct effect {
     };
     struct message *message; /* ref; deliver, and methods with content */
 };
+
+struct effect_method *effect_method_new(const struct amqp_method *method);
 
 enum { effects_per_chunk = 126 };
 

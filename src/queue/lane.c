@@ -22,6 +22,7 @@
 #include "queue/lane.h"
 
 #include "base/check.h"
+#include "base/xmalloc.h"
 
 void lane_init(struct lane *lane, uint64_t id)
 {
@@ -46,7 +47,7 @@ void lane_restore(struct lane *lane, const struct store_lane_state *state)
     lane->stretch_end = state->end;
     lane->stretch_count = lane->ready_count = state->count;
     lane->stretch_bytes = lane->ready_bytes = state->bytes;
-    lane->marked_below = state->delivered_below;
+    lane->marked_below = lane->marked_before = state->delivered_below;
     lane->delivered_below =
         state->delivered_below < state->end ? state->delivered_below : state->end;
 }
@@ -365,12 +366,36 @@ static void purge_ring(struct purge *purge, struct entry_ring *ring)
     for (size_t i = 0; i < ring->count; i++)
         purge_entry(purge, entry_ring_at(ring, i));
     purge_flush(purge);
-    entry_ring_fini(ring);
 }
 
-void lane_purge(struct lane *lane, uint64_t submitted, lane_range *on_range, lane_cancel *on_cancel,
-                void *context)
+static struct lane_remains *take_remains(struct lane *lane)
 {
+    struct lane_remains *remains = xmalloc(sizeof *remains);
+    *remains = (struct lane_remains){NULL, {lane->returned, lane->paged, lane->kept, lane->tail}};
+    lane->returned = lane->paged = lane->kept = lane->tail = (struct entry_ring){0};
+    return remains;
+}
+
+bool lane_remains_free_some(struct lane_remains *remains, size_t count)
+{
+    for (size_t i = 0; i < sizeof remains->rings / sizeof remains->rings[0]; i++) {
+        struct entry_ring *ring = &remains->rings[i];
+        for (; ring->count > 0 && count > 0; count--) {
+            struct entry entry = entry_ring_pop(ring);
+            message_unref(entry.message);
+        }
+        if (ring->count > 0)
+            return false;
+        entry_ring_fini(ring);
+    }
+    return true;
+}
+
+struct lane_remains *lane_purge(struct lane *lane, uint64_t submitted, lane_range *on_range,
+                                lane_cancel *on_cancel, void *context)
+{
+    if (lane->ready_count == 0)
+        return NULL;
     struct purge purge = {submitted, on_range, on_cancel, context, 0, 0};
     purge_ring(&purge, &lane->returned);
     purge_ring(&purge, &lane->paged);
@@ -381,6 +406,7 @@ void lane_purge(struct lane *lane, uint64_t submitted, lane_range *on_range, lan
     lane->stretch_count = lane->stretch_bytes = 0;
     lane->ready_count = lane->ready_bytes = lane->memory_bytes = 0;
     lane->read_token = 0;
+    return take_remains(lane);
 }
 
 /* --- checking */

@@ -19,7 +19,8 @@ struct lane {
     uint64_t next_position;   /* of the next message */
     uint64_t delivered_below; /* messages below were delivered once: they carry redelivered */
     uint64_t marked_below;    /* the store has been told that messages below may be delivered */
-    uint64_t marked_batch;    /* by this batch */
+    uint64_t marked_batch;    /* by this batch; */
+    uint64_t marked_before;   /* while that is under way, this is what it knows */
 
     struct entry_ring returned; /* given back, all below what else is ready at their return */
     struct entry_ring paged;    /* read from the store */
@@ -33,10 +34,12 @@ struct lane {
     uint64_t stretch_bytes; /* sum of body sizes */
 
     uint64_t ready_count;
-    uint64_t ready_bytes;  /* sum of body sizes */
-    uint64_t memory_bytes; /* footprints of the messages that the windows hold */
+    uint64_t ready_bytes;   /* sum of body sizes */
+    uint64_t memory_bytes;  /* footprints of the messages that the windows hold */
+    uint64_t counted_bytes; /* of that, what the vhost's account of windows knows */
 
     uint64_t read_token;          /* the answer that is waited for; 0 = none */
+    size_t page_count;            /* messages in the last answer for the stretch */
     bool reads_returned;          /* that read is for returned messages, not for the stretch */
     struct list_node memory_node; /* in the list of lanes that hold memory, coldest first */
 };
@@ -79,13 +82,23 @@ bool lane_read_done(struct lane *lane, struct store_read_result *result);
  * are in memory or nothing more can go. The first messages stay longest. */
 void lane_evict(struct lane *lane, uint64_t committed, size_t keep_bytes);
 
-/* Removes all ready messages. Calls on_range(context, first, count) for runs of stored positions
- * that the store must remove, and on_cancel(context, entry) for each entry whose batch is above
- * submitted (its insertion has not left yet). */
+/* What is left of the windows of a lane that was purged: to be freed in slices. */
+struct lane_remains {
+    struct lane_remains *next;
+    struct entry_ring rings[4];
+};
+
+/* Frees at most count messages of the remains; true when nothing is left in them. */
+bool lane_remains_free_some(struct lane_remains *remains, size_t count);
+
+/* Removes all ready messages; their memory is the caller's to free (NULL: there is none). Calls
+ * on_range(context, first, count) for runs of stored positions that the store must remove, and
+ * on_cancel(context, entry) for each entry whose batch is above submitted (its insertion has not
+ * left yet). */
 typedef void lane_range(void *context, uint64_t first, uint64_t count);
 typedef void lane_cancel(void *context, const struct entry *entry);
-void lane_purge(struct lane *lane, uint64_t submitted, lane_range *on_range, lane_cancel *on_cancel,
-                void *context);
+struct lane_remains *lane_purge(struct lane *lane, uint64_t submitted, lane_range *on_range,
+                                lane_cancel *on_cancel, void *context);
 
 static inline bool lane_is_redelivered(const struct lane *lane, const struct entry *entry)
 {

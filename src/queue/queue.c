@@ -30,6 +30,7 @@ struct queue *queue_new(struct bytes name, struct bytes arguments, uint64_t lane
     list_init(&queue->waiting);
     list_node_init(&queue->owner_node);
     list_node_init(&queue->dispatch_node);
+    list_node_init(&queue->mark_node);
     return queue;
 }
 
@@ -39,6 +40,7 @@ void queue_free(struct queue *queue)
     CHECK(list_is_empty(&queue->waiting) && queue->unacked_count == 0);
     list_remove(&queue->owner_node);
     list_remove(&queue->dispatch_node);
+    list_remove(&queue->mark_node);
     lane_fini(&queue->lane);
     free(queue);
 }

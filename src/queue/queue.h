@@ -18,6 +18,7 @@
 struct queue {
     struct hash_node by_name;
     struct hash_node by_lane;
+    uint64_t serial;        /* in the order of creation */
     struct bytes name;      /* behind the struct, in the same block */
     struct bytes arguments; /* likewise: a field table without its length prefix */
     bool is_durable;
@@ -41,6 +42,7 @@ struct queue {
     struct list waiting;            /* channels that wait for a read of this queue */
     struct list_node owner_node;    /* in its owner's list of exclusive queues */
     struct list_node dispatch_node; /* in the list of queues with something to hand out */
+    struct list_node mark_node;     /* in the list of queues that wait for a mark to be stored */
     uint64_t route_mark;            /* the last routing that reached the queue */
 };
 

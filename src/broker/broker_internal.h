@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_BROKER_BROKER_INTERNAL_H
+#define LEVERET_BROKER_BROKER_INTERNAL_H
+
+/* What the files of src/broker share. Nobody else includes it. */
+
+#include "amqp/error.h"
+#include "amqp/method.h"
+#include "base/bytes.h"
+#include "base/hash_table.h"
+#include "base/list.h"
+#include "broker/unacked.h"
+#include "broker/vhost.h"
+#include "exchange/exchange_type.h"
+#include "queue/queue.h"
+
+struct channel;
+
+/* --- the vhost */
+
+struct vhost {
+    struct vhost_config config;
+    char *name;                  /* owned */
+    const struct access *access; /* borrowed: replaced by vhost_set_access */
+    uint64_t access_generation;
+    uint64_t now_ms; /* the time of the input that is being applied */
+
+    struct hash_table exchanges; /* struct exchange, by name */
+    struct hash_table queues;    /* struct queue, by name */
+    struct hash_table lanes;     /* struct queue, by the number of its lane */
+    struct hash_table bindings;  /* struct binding, by identity */
+    struct exchange *default_exchange;
+    uint64_t topology_generation; /* rises with every change of what may route where */
+    uint64_t route_mark;
+    struct route_matches matches; /* scratch of routing */
+    uint64_t lane_next;
+    uint64_t serial_next;
+    uint64_t names_made;
+
+    struct list sessions;
+    struct list paused;           /* sessions that wait until the store has caught up */
+    struct list dispatch;         /* queues with something to hand out */
+    struct list touched;          /* lanes whose memory may have changed */
+    struct list cold;             /* lanes that hold memory, the longest untouched first */
+    struct list settling;         /* channels with confirms to send at the end of this input */
+    struct list confirm_waits;    /* channels with confirms that wait, by their first batch */
+    struct list commit_waits;     /* channels that wait for a batch, by its number */
+    struct list mark_waits;       /* queues whose next delivery waits for a mark to be stored */
+    struct list resuming;         /* sessions whose deferred commands can go on */
+    struct lane_remains *remains; /* memory to free in slices */
+    uint64_t window_bytes;        /* sum of the lanes' memory */
+
+    struct store_batch *batch; /* owned: what is gathered for the store */
+    uint64_t committed;        /* number of the last batch that is on disk */
+    uint64_t in_flight_bytes;  /* of batches taken but not committed */
+    struct {
+        uint64_t number;
+        uint64_t bytes;
+    } * in_flight; /* owned; batches taken but not committed, in order */
+    size_t in_flight_count, in_flight_capacity;
+    struct store_read *reads; /* owned */
+    size_t read_count, read_capacity;
+    uint64_t read_tokens;
+
+    struct effect_chain *effects; /* owned; one chain per reactor */
+    unsigned alarms;
+    struct vhost_counters counters;
+};
+
+static inline struct bytes vhost_name_bytes(const struct vhost *vhost)
+{
+    return bytes_of_text(vhost->name);
+}
+
+/* The number of the last batch that was handed to the store. */
+static inline uint64_t vhost_submitted(const struct vhost *vhost)
+{
+    return vhost->batch->number - 1;
+}
+
+/* Adds an operation to the batch that is being gathered and returns its index. */
+size_t vhost_store(struct vhost *vhost, struct store_operation operation);
+
+/* A server-generated name: prefix and 22 characters, as RabbitMQ's. Size of name: at least
+ * prefix + 23. */
+void vhost_make_name(struct vhost *vhost, const char *prefix, char *name);
+
+/* May the session's user? false with error set (403) where not. kind is "queue" or "exchange". */
+bool vhost_check_access(struct session *session, enum permission permission, const char *kind,
+                        struct bytes name, struct amqp_error *error);
+
+/* --- exchanges and bindings: exchange.c */
+
+struct exchange {
+    struct hash_node by_name;
+    struct bytes name;      /* behind the struct */
+    struct bytes arguments; /* likewise */
+    struct bytes alternate; /* view into arguments; no data where there is none */
+    const struct exchange_type *type;
+    void *state; /* owned: the type's index */
+    bool is_durable;
+    bool is_auto_delete;
+    bool is_internal;
+    bool is_predeclared;
+    uint64_t stored_batch; /* the batch that stores its definition; 0 = none */
+    struct list sources;   /* bindings that lead away from here */
+    struct list targets;   /* bindings that lead here */
+    size_t source_count;
+    uint64_t route_mark;
+};
+
+struct binding {
+    struct route route;
+    struct hash_node by_identity;
+    struct exchange *source;
+    struct queue *queue;               /* the destination: this, */
+    struct exchange *exchange;         /* or this */
+    struct list_node source_node;      /* in source->sources */
+    struct list_node destination_node; /* in the destination's list */
+    bool is_stored;
+};
+
+struct binding_identity {
+    struct exchange *source;
+    struct queue *queue;
+    struct exchange *exchange;
+    struct bytes key;
+    struct bytes arguments;
+};
+
+struct exchange *exchange_find(const struct vhost *vhost, struct bytes name);
+/* A new exchange with copies of name and arguments, in the vhost's table; nothing is stored. */
+struct exchange *exchange_create(struct vhost *vhost, const struct exchange_type *type,
+                                 struct bytes name, struct bytes arguments);
+/* Removes its bindings on both sides and the exchange, in the store too. */
+void exchange_delete(struct vhost *vhost, struct exchange *exchange);
+void exchange_free(struct exchange *exchange);
+
+struct binding *binding_find(const struct vhost *vhost, const struct binding_identity *identity);
+struct binding *binding_create(struct vhost *vhost, const struct binding_identity *identity);
+/* Removes the binding, in the store too, and then its source where that is an auto-delete
+ * exchange that has no other. */
+void binding_delete(struct vhost *vhost, struct binding *binding);
+/* Likewise, but never deletes the source. */
+void binding_remove(struct vhost *vhost, struct binding *binding);
+
+/* --- routing: routing.c */
+
+struct route_result {
+    struct queue **queues; /* owned */
+    size_t count;
+    size_t capacity;
+    bool is_cacheable; /* depends on nothing but exchange, key and topology */
+};
+
+/* The queues that a message reaches, each once. */
+void routing_find(struct vhost *vhost, struct exchange *exchange, struct bytes key,
+                  const struct message *message, struct route_result *result);
+
+/* --- queues: queue_life.c */
+
+struct queue *queue_find(const struct vhost *vhost, struct bytes name);
+struct queue *queue_create(struct vhost *vhost, struct bytes name, struct bytes arguments,
+                           uint64_t lane_id);
+/* Cancels consumers, drops messages and bindings, in the store too. Returns the number of ready
+ * messages. The queue may be freed by this. */
+uint64_t queue_delete(struct vhost *vhost, struct queue *queue);
+uint64_t queue_purge(struct vhost *vhost, struct queue *queue);
+/* Frees a deleted queue when nothing refers to it any more. */
+void queue_release(struct queue *queue);
+/* An auto-delete queue without subscribers goes. */
+void queue_lost_subscriber(struct vhost *vhost, struct queue *queue);
+
+/* --- sessions: session.c */
+
+enum session_state {
+    SESSION_NEW,
+    SESSION_OPEN,
+    SESSION_CLOSING, /* close was sent or answered: nothing is processed any more */
+};
+
+enum pause_reason { PAUSE_STORE = 1, PAUSE_DEFERRED = 2, PAUSE_ALARM = 4 };
+
+struct session {
+    struct session_config config;
+    char *user;          /* owned */
+    struct vhost *vhost; /* borrowed: from SESSION_OPEN on */
+    struct list_node vhost_node;
+    struct list_node paused_node;
+    struct list_node resume_node;
+    enum session_state state;
+    struct hash_table channels; /* struct channel, by number */
+    struct channel *last_channel;
+    int64_t output_credit; /* bytes */
+    struct list starved;   /* consumers that wait for output credit */
+    struct list queues;    /* exclusive queues */
+    unsigned pause_reasons;
+    size_t waiting_channels; /* channels that are suspended */
+    size_t deferred_bytes;
+    struct command *deferred; /* owned; commands of channel 0 behind suspended channels */
+    size_t deferred_count, deferred_capacity;
+    bool is_blocked; /* connection.blocked was sent */
+    uint64_t memory_bytes;
+};
+
+void session_apply(struct vhost *vhost, struct command *command);
+/* Runs what waited for the session's channels, now or when the present input is finished. The
+ * session may be freed by the former. */
+void session_resume(struct session *session);
+void session_schedule_resume(struct session *session);
+/* Sends connection.close and shuts the session down. */
+void session_fail(struct session *session, const struct amqp_error *error);
+void session_pause(struct session *session, enum pause_reason reason);
+void session_unpause(struct session *session, enum pause_reason reason);
+/* Blocks a session that publishes while an alarm is in effect; lifts it when none is. */
+void session_check_alarms(struct session *session);
+void session_lift_alarms(struct session *session);
+/* A method on channel 0. */
+void session_send(struct session *session, const struct amqp_method *method);
+struct effect *session_emit(struct session *session, enum effect_kind kind, uint16_t channel);
+
+/* --- channels: channel.c */
+
+enum channel_mode { CHANNEL_PLAIN, CHANNEL_CONFIRM, CHANNEL_TX };
+
+/* Why a channel does not go on. */
+enum channel_wait { WAIT_NOTHING, WAIT_COMMIT, WAIT_READ };
+
+/* Publishes that wait for a batch: tags first .. last, all of them. */
+struct confirm_run {
+    uint64_t batch;
+    uint64_t first;
+    uint64_t last;
+};
+
+/* A settled delivery inside a transaction. */
+struct tx_settlement {
+    uint64_t tag;
+    bool is_ack;
+    bool requeue;
+};
+
+struct channel {
+    struct hash_node by_number;
+    struct session *session; /* borrowed: it outlives its channels */
+    uint16_t number;
+    bool is_closing; /* channel.close was sent; close-ok is waited for */
+    uint8_t mode;    /* enum channel_mode */
+    uint8_t wait;    /* enum channel_wait */
+
+    uint64_t delivery_tag; /* the last one */
+    struct unacked_ring unacked;
+    uint64_t sweep_tag; /* up to this tag, unacked messages that are stored have no body */
+
+    struct hash_table consumers; /* struct consumer, by tag */
+    struct consumer **slots;     /* owned; consumers by number, with gaps */
+    size_t slot_count, slot_capacity;
+    uint16_t prefetch_count;  /* of consumers yet to come; 0 = no limit */
+    uint16_t prefetch_global; /* of all consumers together; 0 = no limit */
+    uint64_t global_unacked;  /* unacked deliveries to consumers */
+    char *last_queue;         /* owned; the queue declared last, or NULL */
+
+    uint64_t publish_tag;                 /* of the last publish in confirm mode */
+    uint64_t settled_first, settled_last; /* a run of tags to confirm at the end of this input */
+    struct confirm_run *runs;             /* owned; waiting, by batch */
+    size_t run_first, run_count, run_capacity;
+    struct list_node settling_node;
+    struct list_node confirm_node;
+
+    uint64_t wait_batch;
+    struct list_node wait_node; /* in vhost->commit_waits or queue->waiting */
+    struct effect_chain held;   /* replies that wait with the channel */
+    struct command *deferred;   /* owned; commands behind the one that waits */
+    size_t deferred_first, deferred_count, deferred_capacity;
+
+    struct command *tx_publishes; /* owned */
+    size_t tx_publish_count, tx_publish_capacity;
+    struct tx_settlement *tx_settlements; /* owned */
+    size_t tx_settlement_count, tx_settlement_capacity;
+
+    struct {
+        uint64_t topology; /* generations in which it is true */
+        uint64_t access;
+        struct bytes exchange; /* views into names */
+        struct bytes key;
+        uint8_t names[2 * AMQP_SHORTSTR_MAX];
+        struct route_result result;
+    } route; /* where the last publish went */
+};
+
+/* What a method's handler says. */
+enum outcome {
+    OUTCOME_DONE,
+    OUTCOME_ERROR, /* error is set */
+    OUTCOME_RETRY, /* the channel waits; the command is to be run again then */
+};
+
+typedef enum outcome channel_handler(struct channel *channel, const struct amqp_method *method,
+                                     struct amqp_error *error);
+
+struct channel *channel_find(struct session *session, uint16_t number);
+struct channel *channel_create(struct session *session, uint16_t number);
+void channel_apply(struct channel *channel, struct command *command);
+/* Takes all from the channel that is not freed with it: consumers, unacked messages, waits. */
+void channel_shutdown(struct channel *channel);
+void channel_free(struct channel *channel);
+/* Closes the channel, or the whole connection for a hard error. */
+void channel_fail(struct channel *channel, uint32_t method_id, struct amqp_error *error);
+
+/* Replies, which stay behind those that wait. */
+void channel_reply(struct channel *channel, const struct amqp_method *method);
+void channel_reply_empty(struct channel *channel, uint32_t method_id);
+/* A reply with content; the reference passes. */
+void channel_reply_content(struct channel *channel, const struct amqp_method *method,
+                           struct message *message);
+struct effect *channel_emit(struct channel *channel, enum effect_kind kind);
+
+/* The channel goes on, and its replies leave, when this batch is on disk. */
+void channel_wait_for_commit(struct channel *channel, uint64_t batch);
+void channel_wait_for_read(struct channel *channel, struct queue *queue);
+void channel_resume(struct channel *channel);
+
+static inline struct vhost *channel_vhost(const struct channel *channel)
+{
+    return channel->session->vhost;
+}
+
+/* --- consumers and deliveries: delivery.c */
+
+struct consumer {
+    struct subscriber subscriber;
+    struct hash_node by_tag;
+    struct channel *channel; /* borrowed; NULL once it is cancelled */
+    struct list_node starved_node;
+    uint32_t number;
+    uint16_t prefetch_count; /* 0 = no limit */
+    bool no_ack;
+    bool is_exclusive;
+    uint64_t unacked_count; /* a cancelled consumer lives until this is 0 */
+    struct bytes tag;       /* behind the struct */
+};
+
+struct consumer *consumer_find(const struct channel *channel, struct bytes tag);
+struct consumer *consumer_create(struct channel *channel, struct queue *queue, struct bytes tag,
+                                 int32_t priority);
+/* Takes the consumer from its channel and queue. */
+void consumer_cancel(struct consumer *consumer);
+/* Something changed in its favour: it may take messages again. */
+void consumer_wake(struct consumer *consumer);
+void channel_wake_consumers(struct channel *channel);
+
+/* A message for a queue: to a consumer at once, or to the end of the queue. The reference passes.
+ */
+void queue_enqueue(struct vhost *vhost, struct queue *queue, struct message *message);
+/* Hands out what is there to whom it can be handed. */
+void queue_dispatch(struct vhost *vhost, struct queue *queue);
+void queue_schedule(struct vhost *vhost, struct queue *queue);
+void queue_touch(struct vhost *vhost, struct queue *queue);
+/* Goes on with what waited for the store, channels included. */
+void queue_resume(struct vhost *vhost, struct queue *queue);
+/* Asks the store for what the queue needs next, if it is not under way. */
+void queue_read(struct vhost *vhost, struct queue *queue);
+/* Takes the first message for basic.get: LANE_READY sets entry and redelivered. */
+enum lane_head queue_get(struct vhost *vhost, struct queue *queue, struct entry *entry,
+                         bool *redelivered);
+/* Removes a message from the store, or cancels its insertion. */
+void queue_forget(struct vhost *vhost, struct queue *queue, uint64_t position, uint64_t batch,
+                  uint32_t operation);
+/* Makes an unacked delivery of an entry, whose reference passes; consumer NULL for basic.get. */
+void channel_add_unacked(struct channel *channel, struct queue *queue, struct consumer *consumer,
+                         struct entry *entry);
+
+/* --- settling: settle.c */
+
+/* Acks (or, requeue or not, rejects) one tag or all up to it. false with error set where the tag is
+ * unknown. */
+bool channel_settle(struct channel *channel, struct tx_settlement settlement, bool multiple,
+                    struct amqp_error *error);
+/* Puts all unacked messages of the channel back. */
+void channel_requeue_all(struct channel *channel);
+
+/* --- publishing and confirms: publish.c, confirm.c */
+
+void channel_publish(struct channel *channel, struct command *command);
+/* Routes and enqueues; the reference passes. true where something of it waits for the store. */
+void publish_route(struct channel *channel, struct message *message, bool mandatory, uint64_t tag);
+void confirm_settled(struct channel *channel, uint64_t tag);
+void confirm_waits(struct channel *channel, uint64_t tag, uint64_t batch);
+void confirm_flush(struct channel *channel);
+void confirm_committed(struct vhost *vhost);
+void confirm_forget(struct channel *channel);
+
+/* --- transactions: tx.c */
+
+void tx_rollback(struct channel *channel);
+
+/* --- methods, by class */
+
+channel_handler handle_channel_flow, handle_access_request;
+channel_handler handle_exchange_declare, handle_exchange_delete, handle_exchange_bind,
+    handle_exchange_unbind;
+channel_handler handle_queue_declare, handle_queue_bind, handle_queue_unbind, handle_queue_purge,
+    handle_queue_delete;
+channel_handler handle_basic_qos, handle_basic_consume, handle_basic_cancel, handle_basic_get,
+    handle_basic_reject, handle_basic_nack, handle_basic_recover, handle_basic_recover_async,
+    handle_basic_cancel_ok;
+channel_handler handle_confirm_select;
+channel_handler handle_tx_select, handle_tx_commit, handle_tx_rollback;
+
+/* --- small things: names.c */
+
+/* "queue 'q' in vhost '/'" for a reply text; size of text: RESOURCE_TEXT_SIZE. */
+enum { RESOURCE_TEXT_SIZE = 640 };
+const char *resource_text(const struct vhost *vhost, const char *kind, struct bytes name,
+                          char *text);
+/* Removes CR and LF, as RabbitMQ does with the names of queues and exchanges. Size of clean: 255.
+ */
+struct bytes name_strip(struct bytes name, uint8_t *clean);
+
+#endif

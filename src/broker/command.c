@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Commands in batches. A batch owns what its commands carry until they are applied: applying a
+ * command takes the message or method out of it.
+ */
+#include "broker/command.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/xmalloc.h"
+
+struct command_batch *command_batch_new(void)
+{
+    return xcalloc(1, sizeof(struct command_batch));
+}
+
+static void release(struct command *command)
+{
+    switch (command->kind) {
+    case COMMAND_PUBLISH:
+        message_unref(command->message);
+        break;
+    case COMMAND_METHOD:
+        free(command->method);
+        break;
+    case COMMAND_CONNECTION_ERROR:
+    case COMMAND_CHANNEL_ERROR:
+        free(command->error);
+        break;
+    default:
+        break;
+    }
+}
+
+void command_batch_free(struct command_batch *batch)
+{
+    if (batch == NULL)
+        return;
+    for (size_t i = 0; i < batch->count; i++)
+        release(&batch->commands[i]);
+    free(batch->commands);
+    free(batch);
+}
+
+struct command *command_batch_add(struct command_batch *batch)
+{
+    batch->commands =
+        xgrow(batch->commands, &batch->capacity, batch->count + 1, sizeof *batch->commands);
+    return &batch->commands[batch->count++];
+}
+
+struct command_method *command_method_decode(struct bytes payload, struct amqp_error *error)
+{
+    struct command_method *method = xmalloc(sizeof *method + payload.size);
+    method->size = payload.size;
+    if (payload.size > 0)
+        memcpy(method->payload, payload.data, payload.size);
+    if (amqp_method_decode(&method->method, bytes_of(method->payload, payload.size), error))
+        return method;
+    free(method);
+    return NULL;
+}

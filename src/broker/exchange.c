@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Exchanges and bindings as the vhost keeps them. A binding is known by (source, destination, key,
+ * arguments); it hangs in its source's type index, in a list at each end, and in one table by
+ * identity. What is durable on both ends is stored. Every change raises the topology generation, by
+ * which cached routes are told to be stale.
+ */
+#include <stdlib.h>
+
+#include "amqp/table.h"
+#include "base/check.h"
+#include "base/xmalloc.h"
+#include "broker/broker_internal.h"
+
+static bool is_named(const struct hash_node *node, const void *key)
+{
+    return bytes_equal(container_of(node, struct exchange, by_name)->name,
+                       *(const struct bytes *)key);
+}
+
+struct exchange *exchange_find(const struct vhost *vhost, struct bytes name)
+{
+    struct hash_node *node = hash_table_find(
+        &vhost->exchanges, bytes_hash(name, vhost->config.hash_seed), is_named, &name);
+    return node != NULL ? container_of(node, struct exchange, by_name) : NULL;
+}
+
+static struct bytes alternate_of(struct bytes arguments)
+{
+    struct amqp_value value;
+    if (!amqp_table_find(arguments, "alternate-exchange", &value) ||
+        value.type != AMQP_TYPE_LONGSTR)
+        return bytes_of(NULL, 0);
+    return value.bytes;
+}
+
+struct exchange *exchange_create(struct vhost *vhost, const struct exchange_type *type,
+                                 struct bytes name, struct bytes arguments)
+{
+    struct exchange *exchange = xcalloc(1, sizeof *exchange + name.size + arguments.size);
+    uint8_t *at = (uint8_t *)(exchange + 1);
+    if (name.size > 0)
+        memcpy(at, name.data, name.size);
+    if (arguments.size > 0)
+        memcpy(at + name.size, arguments.data, arguments.size);
+    exchange->name = bytes_of(at, name.size);
+    exchange->arguments = bytes_of(at + name.size, arguments.size);
+    exchange->alternate = alternate_of(exchange->arguments);
+    exchange->type = type;
+    exchange->state = type->new (vhost->config.hash_seed);
+    list_init(&exchange->sources);
+    list_init(&exchange->targets);
+    hash_table_insert(&vhost->exchanges, &exchange->by_name,
+                      bytes_hash(name, vhost->config.hash_seed));
+    vhost->topology_generation++;
+    vhost->counters.exchanges++;
+    return exchange;
+}
+
+void exchange_free(struct exchange *exchange)
+{
+    CHECK(list_is_empty(&exchange->sources) && list_is_empty(&exchange->targets));
+    exchange->type->free(exchange->state);
+    free(exchange);
+}
+
+void exchange_delete(struct vhost *vhost, struct exchange *exchange)
+{
+    struct list_node *node;
+    while ((node = list_front(&exchange->sources)) != NULL)
+        binding_remove(vhost, list_entry(node, struct binding, source_node));
+    hash_table_remove(&vhost->exchanges, &exchange->by_name);
+    while ((node = list_front(&exchange->targets)) != NULL)
+        binding_delete(vhost, list_entry(node, struct binding, destination_node));
+    if (exchange->stored_batch != 0) {
+        struct store_definition definition = {.name = exchange->name};
+        vhost_store(vhost,
+                    (struct store_operation){.kind = STORE_EXCHANGE_DELETE,
+                                             .definition = store_definition_copy(&definition)});
+    }
+    vhost->topology_generation++;
+    vhost->counters.exchanges--;
+    exchange_free(exchange);
+}
+
+/* --- bindings */
+
+static uint64_t identity_hash(const struct vhost *vhost, const struct binding_identity *identity)
+{
+    struct bytes destination =
+        identity->queue != NULL ? identity->queue->name : identity->exchange->name;
+    uint64_t seed = vhost->config.hash_seed + (identity->queue != NULL);
+    seed = bytes_hash(identity->source->name, seed);
+    seed = bytes_hash(destination, seed);
+    seed = bytes_hash(identity->key, seed);
+    return bytes_hash(identity->arguments, seed);
+}
+
+static bool is_identity(const struct hash_node *node, const void *key)
+{
+    const struct binding *binding = container_of(node, struct binding, by_identity);
+    const struct binding_identity *identity = key;
+    return binding->source == identity->source && binding->queue == identity->queue &&
+           binding->exchange == identity->exchange &&
+           bytes_equal(binding->route.key, identity->key) &&
+           bytes_equal(binding->route.arguments, identity->arguments);
+}
+
+struct binding *binding_find(const struct vhost *vhost, const struct binding_identity *identity)
+{
+    struct hash_node *node =
+        hash_table_find(&vhost->bindings, identity_hash(vhost, identity), is_identity, identity);
+    return node != NULL ? container_of(node, struct binding, by_identity) : NULL;
+}
+
+static struct binding *binding_new(const struct binding_identity *identity)
+{
+    struct binding *binding =
+        xcalloc(1, sizeof *binding + identity->key.size + identity->arguments.size);
+    uint8_t *at = (uint8_t *)(binding + 1);
+    if (identity->key.size > 0)
+        memcpy(at, identity->key.data, identity->key.size);
+    if (identity->arguments.size > 0)
+        memcpy(at + identity->key.size, identity->arguments.data, identity->arguments.size);
+    binding->route.key = bytes_of(at, identity->key.size);
+    binding->route.arguments = bytes_of(at + identity->key.size, identity->arguments.size);
+    binding->source = identity->source;
+    binding->queue = identity->queue;
+    binding->exchange = identity->exchange;
+    return binding;
+}
+
+struct binding *binding_create(struct vhost *vhost, const struct binding_identity *identity)
+{
+    struct binding *binding = binding_new(identity);
+    hash_table_insert(&vhost->bindings, &binding->by_identity, identity_hash(vhost, identity));
+    binding->source->type->add(binding->source->state, &binding->route);
+    list_push_back(&binding->source->sources, &binding->source_node);
+    binding->source->source_count++;
+    list_push_back(binding->queue != NULL ? &binding->queue->bindings : &binding->exchange->targets,
+                   &binding->destination_node);
+    vhost->topology_generation++;
+    vhost->counters.bindings++;
+    return binding;
+}
+
+static void store_binding_delete(struct vhost *vhost, const struct binding *binding)
+{
+    struct store_definition definition = {
+        .name = binding->source->name,
+        .destination = binding->queue != NULL ? binding->queue->name : binding->exchange->name,
+        .routing_key = binding->route.key,
+        .arguments = binding->route.arguments,
+        .destination_is_exchange = binding->exchange != NULL,
+    };
+    vhost_store(vhost, (struct store_operation){.kind = STORE_BINDING_DELETE,
+                                                .definition = store_definition_copy(&definition)});
+}
+
+void binding_remove(struct vhost *vhost, struct binding *binding)
+{
+    if (binding->is_stored)
+        store_binding_delete(vhost, binding);
+    binding->source->type->remove(binding->source->state, &binding->route);
+    binding->source->source_count--;
+    hash_table_remove(&vhost->bindings, &binding->by_identity);
+    list_remove(&binding->source_node);
+    list_remove(&binding->destination_node);
+    vhost->topology_generation++;
+    vhost->counters.bindings--;
+    free(binding);
+}
+
+void binding_delete(struct vhost *vhost, struct binding *binding)
+{
+    struct exchange *source = binding->source;
+    binding_remove(vhost, binding);
+    if (source->is_auto_delete && source->source_count == 0)
+        exchange_delete(vhost, source);
+}

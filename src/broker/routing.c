@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Routing: from an exchange over its bindings, and over those of the exchanges it leads to, to the
+ * set of queues. A mark that rises with every routing tells what has been reached already, so that
+ * a queue gets one copy and a cycle ends. An exchange whose own bindings yield nothing hands the
+ * message to its alternate exchange. The default exchange has no bindings: its routing key is the
+ * name of the queue.
+ */
+#include <stdlib.h>
+
+#include "amqp/properties.h"
+#include "base/check.h"
+#include "base/xmalloc.h"
+#include "broker/broker_internal.h"
+
+/* Exchanges that were reached and not yet followed. */
+struct frontier {
+    struct exchange **exchanges;
+    size_t count;
+    size_t capacity;
+};
+
+static void reach_queue(const struct vhost *vhost, struct queue *queue, struct route_result *result)
+{
+    if (queue->route_mark == vhost->route_mark)
+        return;
+    queue->route_mark = vhost->route_mark;
+    result->queues =
+        xgrow(result->queues, &result->capacity, result->count + 1, sizeof(struct queue *));
+    result->queues[result->count++] = queue;
+}
+
+static void reach_exchange(const struct vhost *vhost, struct exchange *exchange,
+                           struct frontier *frontier)
+{
+    if (exchange == NULL || exchange->route_mark == vhost->route_mark)
+        return;
+    exchange->route_mark = vhost->route_mark;
+    frontier->exchanges = xgrow(frontier->exchanges, &frontier->capacity, frontier->count + 1,
+                                sizeof(struct exchange *));
+    frontier->exchanges[frontier->count++] = exchange;
+}
+
+static void follow_default(const struct vhost *vhost, struct bytes key, struct route_result *result)
+{
+    struct queue *queue = queue_find(vhost, key);
+    if (queue != NULL)
+        reach_queue(vhost, queue, result);
+}
+
+static void follow(struct vhost *vhost, const struct exchange *exchange,
+                   const struct route_key *key, struct frontier *frontier,
+                   struct route_result *result)
+{
+    vhost->matches.count = 0;
+    exchange->type->match(exchange->state, key, &vhost->matches);
+    for (size_t i = 0; i < vhost->matches.count; i++) {
+        struct binding *binding = container_of(vhost->matches.routes[i], struct binding, route);
+        if (binding->queue != NULL)
+            reach_queue(vhost, binding->queue, result);
+        else
+            reach_exchange(vhost, binding->exchange, frontier);
+    }
+    if (vhost->matches.count == 0 && exchange->alternate.data != NULL)
+        reach_exchange(vhost, exchange_find(vhost, exchange->alternate), frontier);
+}
+
+static struct bytes headers_of(const struct message *message)
+{
+    struct bytes headers;
+    return amqp_properties_headers(message_properties(message), &headers) ? headers
+                                                                          : bytes_of(NULL, 0);
+}
+
+void routing_find(struct vhost *vhost, struct exchange *exchange, struct bytes key,
+                  const struct message *message, struct route_result *result)
+{
+    struct frontier frontier = {0};
+    struct route_key route_key = {.key = key};
+    bool has_headers = false;
+    vhost->route_mark++;
+    result->count = 0;
+    result->is_cacheable = true;
+    reach_exchange(vhost, exchange, &frontier);
+    for (size_t i = 0; i < frontier.count; i++) {
+        exchange = frontier.exchanges[i];
+        if (exchange == vhost->default_exchange) {
+            follow_default(vhost, key, result);
+            continue;
+        }
+        if (exchange->type->routes_by_headers && !has_headers) {
+            result->is_cacheable = false;
+            has_headers = true;
+            route_key.headers = headers_of(message);
+        }
+        follow(vhost, exchange, &route_key, &frontier, result);
+    }
+    free(frontier.exchanges);
+}

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sessions: the core's side of connections. A session finds the channel of a command, answers what
+ * is said on channel 0, and ends: by the client's connection.close, by an error, or because the
+ * socket is gone. Ending waits for channels that wait for the disk, so that what was received
+ * before is done before, as if the disk were infinitely fast.
+ */
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/xmalloc.h"
+#include "broker/broker_internal.h"
+
+struct session *session_new(const struct session_config *config)
+{
+    struct session *session = xcalloc(1, sizeof *session);
+    session->config = *config;
+    session->user = xstrdup(config->user);
+    session->config.user = session->user;
+    session->output_credit = (int64_t)config->output_bytes;
+    list_init(&session->starved);
+    list_init(&session->queues);
+    list_node_init(&session->vhost_node);
+    list_node_init(&session->paused_node);
+    list_node_init(&session->resume_node);
+    return session;
+}
+
+struct effect *session_emit(struct session *session, enum effect_kind kind, uint16_t channel)
+{
+    struct effect *effect = effect_chain_add(&session->vhost->effects[session->config.reactor]);
+    *effect = (struct effect){
+        .kind = (uint8_t)kind, .channel = channel, .connection = session->config.connection};
+    return effect;
+}
+
+void session_send(struct session *session, const struct amqp_method *method)
+{
+    session_emit(session, EFFECT_METHOD, 0)->method = effect_method_new(method);
+}
+
+static void send_empty(struct session *session, uint32_t method_id)
+{
+    session_send(session, &(struct amqp_method){.id = method_id});
+}
+
+/* --- ending */
+
+static void shut_channels(struct session *session)
+{
+    struct hash_node *node;
+    while ((node = hash_table_next(&session->channels, NULL)) != NULL) {
+        struct channel *channel = container_of(node, struct channel, by_number);
+        channel_shutdown(channel);
+        channel_free(channel);
+    }
+}
+
+static void delete_exclusive_queues(struct session *session)
+{
+    struct list_node *node;
+    while ((node = list_front(&session->queues)) != NULL)
+        queue_delete(session->vhost, list_entry(node, struct queue, owner_node));
+}
+
+static void release_deferred(struct session *session)
+{
+    for (size_t i = 0; i < session->deferred_count; i++) {
+        if (session->deferred[i].kind == COMMAND_METHOD)
+            free(session->deferred[i].method);
+        if (session->deferred[i].kind == COMMAND_CONNECTION_ERROR)
+            free(session->deferred[i].error);
+    }
+    session->deferred_count = 0;
+}
+
+static void shut_down(struct session *session)
+{
+    if (session->state != SESSION_OPEN)
+        return;
+    session->state = SESSION_CLOSING;
+    shut_channels(session);
+    delete_exclusive_queues(session);
+    session_unpause(session, PAUSE_STORE | PAUSE_DEFERRED | PAUSE_ALARM);
+    session_schedule_resume(session);
+}
+
+void session_fail(struct session *session, const struct amqp_error *error)
+{
+    if (session->state != SESSION_OPEN)
+        return;
+    shut_down(session);
+    struct amqp_method close = {
+        .id = AMQP_CONNECTION_CLOSE,
+        .connection_close = {.reply_code = error->code,
+                             .reply_text = bytes_of_text(error->text),
+                             .class_id = error->class_id,
+                             .method_id = error->method_id},
+    };
+    session_emit(session, EFFECT_CONNECTION_CLOSE, 0)->method = effect_method_new(&close);
+}
+
+static void end_session(struct session *session)
+{
+    struct vhost *vhost = session->vhost;
+    shut_down(session);
+    release_deferred(session);
+    session_emit(session, EFFECT_SESSION_CLOSED, 0);
+    list_remove(&session->vhost_node);
+    list_remove(&session->paused_node);
+    list_remove(&session->resume_node);
+    vhost->counters.sessions--;
+    vhost->counters.connections_closed++;
+    hash_table_fini(&session->channels);
+    free(session->deferred);
+    free(session->user);
+    free(session);
+}
+
+/* --- pausing */
+
+void session_pause(struct session *session, enum pause_reason reason)
+{
+    if (session->pause_reasons == 0)
+        session_emit(session, EFFECT_READ_PAUSE, 0);
+    session->pause_reasons |= reason;
+    if (reason == PAUSE_STORE && !list_node_is_linked(&session->paused_node))
+        list_push_back(&session->vhost->paused, &session->paused_node);
+}
+
+void session_unpause(struct session *session, enum pause_reason reason)
+{
+    unsigned before = session->pause_reasons;
+    session->pause_reasons &= ~(unsigned)reason;
+    if ((reason & PAUSE_STORE) != 0)
+        list_remove(&session->paused_node);
+    if (before != 0 && session->pause_reasons == 0)
+        session_emit(session, EFFECT_READ_RESUME, 0);
+}
+
+void session_check_alarms(struct session *session)
+{
+    static const char *const reasons[] = {"", "low on memory", "low on disk",
+                                          "low on disk & memory"};
+    if (session->vhost->alarms == 0 || session->is_blocked)
+        return;
+    session->is_blocked = true;
+    struct amqp_method blocked = {
+        .id = AMQP_CONNECTION_BLOCKED,
+        .connection_blocked = {.reason = bytes_of_text(reasons[session->vhost->alarms & 3])},
+    };
+    if (session->config.has_blocked_notify)
+        session_send(session, &blocked);
+    session_pause(session, PAUSE_ALARM);
+}
+
+void session_lift_alarms(struct session *session)
+{
+    if (!session->is_blocked || session->state != SESSION_OPEN)
+        return;
+    session->is_blocked = false;
+    if (session->config.has_blocked_notify)
+        send_empty(session, AMQP_CONNECTION_UNBLOCKED);
+    session_unpause(session, PAUSE_ALARM);
+}
+
+/* --- commands */
+
+static void open_session(struct vhost *vhost, struct session *session)
+{
+    CHECK(session->state == SESSION_NEW);
+    session->state = SESSION_OPEN;
+    session->vhost = vhost;
+    list_push_back(&vhost->sessions, &session->vhost_node);
+    vhost->counters.sessions++;
+    vhost->counters.connections_opened++;
+    session_emit(session, EFFECT_SESSION_OPENED, 0);
+    send_empty(session, AMQP_CONNECTION_OPEN_OK);
+}
+
+static void fail_method(struct session *session, uint32_t method_id, enum amqp_code code,
+                        const char *text)
+{
+    struct amqp_error error = {0};
+    amqp_error_set(&error, code, "%s", text);
+    error.class_id = amqp_method_class(method_id);
+    error.method_id = amqp_method_number(method_id);
+    session_fail(session, &error);
+}
+
+static void on_connection_method(struct session *session, const struct amqp_method *method)
+{
+    switch (method->id) {
+    case AMQP_CONNECTION_CLOSE:
+        shut_down(session);
+        send_empty(session, AMQP_CONNECTION_CLOSE_OK);
+        break;
+    case AMQP_CONNECTION_UPDATE_SECRET:
+        send_empty(session, AMQP_CONNECTION_UPDATE_SECRET_OK);
+        break;
+    default:
+        fail_method(session, method->id, AMQP_CHANNEL_ERROR,
+                    "unexpected method in connection state running");
+    }
+}
+
+/* After a close was sent or answered nothing counts any more but a close of the peer. */
+static void on_closing_method(struct session *session, const struct amqp_method *method)
+{
+    if (method->id == AMQP_CONNECTION_CLOSE)
+        send_empty(session, AMQP_CONNECTION_CLOSE_OK);
+}
+
+static void apply_here(struct session *session, struct command *command)
+{
+    switch (command->kind) {
+    case COMMAND_METHOD:
+        if (session->state == SESSION_OPEN)
+            on_connection_method(session, &command->method->method);
+        else
+            on_closing_method(session, &command->method->method);
+        free(command->method);
+        break;
+    case COMMAND_CONNECTION_ERROR:
+        session_fail(session, command->error);
+        free(command->error);
+        break;
+    default:
+        end_session(session);
+    }
+}
+
+static void defer(struct session *session, struct command *command)
+{
+    session->deferred = xgrow(session->deferred, &session->deferred_capacity,
+                              session->deferred_count + 1, sizeof *session->deferred);
+    session->deferred[session->deferred_count++] = *command;
+}
+
+void session_schedule_resume(struct session *session)
+{
+    if (session->deferred_count > 0 && session->waiting_channels == 0 &&
+        !list_node_is_linked(&session->resume_node))
+        list_push_back(&session->vhost->resuming, &session->resume_node);
+}
+
+void session_resume(struct session *session)
+{
+    size_t next = 0;
+    while (next < session->deferred_count && session->waiting_channels == 0) {
+        struct command command = session->deferred[next++];
+        if (command.kind == COMMAND_SESSION_CLOSE) {
+            session->deferred_count = 0;
+            end_session(session);
+            return;
+        }
+        apply_here(session, &command);
+    }
+    session->deferred_count -= next;
+    memmove(session->deferred, session->deferred + next,
+            session->deferred_count * sizeof *session->deferred);
+}
+
+static void return_credit(struct session *session, uint64_t bytes)
+{
+    struct list starved;
+    struct list_node *node;
+    bool was_empty = session->output_credit <= 0;
+    session->output_credit += (int64_t)bytes;
+    if (!was_empty || session->output_credit <= 0)
+        return;
+    list_init(&starved);
+    list_splice_back(&starved, &session->starved);
+    while ((node = list_pop_front(&starved)) != NULL)
+        consumer_wake(list_entry(node, struct consumer, starved_node));
+}
+
+static void drop_command(struct command *command)
+{
+    if (command->kind == COMMAND_PUBLISH)
+        message_unref(command->message);
+    else if (command->kind == COMMAND_METHOD)
+        free(command->method);
+    else if (command->kind == COMMAND_CHANNEL_ERROR)
+        free(command->error);
+}
+
+/* A channel that does not exist: only channel.open is right. */
+static void apply_to_nothing(struct session *session, struct command *command)
+{
+    uint32_t method_id = command->kind == COMMAND_PUBLISH  ? (uint32_t)AMQP_BASIC_PUBLISH
+                         : command->kind == COMMAND_ACK    ? (uint32_t)AMQP_BASIC_ACK
+                         : command->kind == COMMAND_METHOD ? command->method->method.id
+                                                           : 0;
+    drop_command(command);
+    if (method_id == AMQP_CHANNEL_OPEN)
+        channel_create(session, command->channel);
+    else if (method_id != AMQP_CHANNEL_CLOSE_OK)
+        fail_method(session, method_id, AMQP_CHANNEL_ERROR, "expected 'channel.open'");
+    else
+        fail_method(session, method_id, AMQP_COMMAND_INVALID, "unimplemented method");
+}
+
+static void apply_to_channel(struct session *session, struct command *command)
+{
+    struct channel *channel = session->last_channel;
+    if (session->state != SESSION_OPEN) {
+        drop_command(command);
+        return;
+    }
+    if (channel == NULL || channel->number != command->channel)
+        channel = channel_find(session, command->channel);
+    if (channel == NULL) {
+        apply_to_nothing(session, command);
+        return;
+    }
+    session->last_channel = channel;
+    channel_apply(channel, command);
+}
+
+void session_apply(struct vhost *vhost, struct command *command)
+{
+    struct session *session = command->session;
+    switch (command->kind) {
+    case COMMAND_SESSION_OPEN:
+        open_session(vhost, session);
+        break;
+    case COMMAND_CREDIT:
+        return_credit(session, command->tag);
+        break;
+    case COMMAND_CONNECTION_ERROR:
+    case COMMAND_SESSION_CLOSE:
+        if (session->waiting_channels > 0 || session->deferred_count > 0)
+            defer(session, command);
+        else
+            apply_here(session, command);
+        break;
+    default:
+        if (command->channel != 0)
+            apply_to_channel(session, command);
+        else if (session->waiting_channels > 0 || session->deferred_count > 0)
+            defer(session, command);
+        else
+            apply_here(session, command);
+    }
+}

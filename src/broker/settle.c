@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Settling deliveries: ack, nack, reject, recover, and the end of a channel. An acked message
+ * leaves the store; a message that is put back returns to its place in its queue. Those of one call
+ * are put back queue by queue, in order of position, so that even a channel with a million of them
+ * costs one merge per queue.
+ */
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/xmalloc.h"
+#include "broker/broker_internal.h"
+
+/* Takes the delivery out of the accounts of its queue, consumer and channel. */
+static void count_out(struct channel *channel, struct unacked *unacked)
+{
+    struct consumer *consumer = unacked->consumer;
+    unacked->queue->unacked_count--;
+    channel->session->memory_bytes -= sizeof *unacked;
+    if (consumer == NULL)
+        return;
+    channel->global_unacked--;
+    consumer->unacked_count--;
+    if (consumer->channel != NULL)
+        consumer_wake(consumer);
+    else if (consumer->unacked_count == 0)
+        free(consumer);
+}
+
+/* The message is done with: acked, or rejected with nowhere to go. */
+static void discard(struct channel *channel, struct unacked *unacked)
+{
+    struct queue *queue = unacked->queue;
+    queue_forget(channel_vhost(channel), queue, unacked->position, unacked->batch,
+                 unacked->operation);
+    message_unref(unacked->message);
+    count_out(channel, unacked);
+    unacked_ring_settle(&channel->unacked, unacked);
+    queue_release(queue);
+}
+
+/* --- putting back */
+
+struct give_back {
+    struct queue *queue;
+    struct entry entry;
+};
+
+struct give_back_list {
+    struct give_back *items;
+    size_t count;
+    size_t capacity;
+};
+
+static void take_back(struct channel *channel, struct unacked *unacked, struct give_back_list *list)
+{
+    list->items = xgrow(list->items, &list->capacity, list->count + 1, sizeof *list->items);
+    list->items[list->count++] = (struct give_back){
+        .queue = unacked->queue,
+        .entry = {.position = unacked->position,
+                  .expiry_ms = unacked->expiry_ms,
+                  .message = unacked->message,
+                  .batch = unacked->batch,
+                  .operation = unacked->operation,
+                  .body_bytes = unacked->body_bytes},
+    };
+    struct queue *queue = unacked->queue;
+    queue->unacked_count++; /* until it is given back, so that the queue stays */
+    count_out(channel, unacked);
+    unacked_ring_settle(&channel->unacked, unacked);
+}
+
+static int by_queue_and_position(const void *left, const void *right)
+{
+    const struct give_back *a = left, *b = right;
+    if (a->queue->serial != b->queue->serial)
+        return a->queue->serial < b->queue->serial ? -1 : 1;
+    return a->entry.position < b->entry.position ? -1 : 1;
+}
+
+static void give_back_run(struct vhost *vhost, struct give_back *run, size_t count)
+{
+    struct queue *queue = run[0].queue;
+    struct entry *entries = xmalloc(count * sizeof *entries);
+    for (size_t i = 0; i < count; i++)
+        entries[i] = run[i].entry;
+    queue->unacked_count -= count;
+    if (queue->is_deleted) {
+        for (size_t i = 0; i < count; i++)
+            message_unref(entries[i].message);
+        queue_release(queue);
+    } else {
+        lane_return(&queue->lane, entries, count);
+        vhost->counters.requeued += count;
+        queue_touch(vhost, queue);
+        queue_schedule(vhost, queue);
+    }
+    free(entries);
+}
+
+static void give_back_all(struct vhost *vhost, struct give_back_list *list)
+{
+    if (list->count > 1)
+        qsort(list->items, list->count, sizeof *list->items, by_queue_and_position);
+    for (size_t first = 0, end; first < list->count; first = end) {
+        end = first + 1;
+        while (end < list->count && list->items[end].queue == list->items[first].queue)
+            end++;
+        give_back_run(vhost, list->items + first, end - first);
+    }
+    free(list->items);
+}
+
+void channel_requeue_all(struct channel *channel)
+{
+    struct give_back_list list = {0};
+    for (size_t i = 0; i < channel->unacked.count; i++) {
+        struct unacked *unacked = unacked_ring_at(&channel->unacked, i);
+        if (unacked->queue != NULL)
+            take_back(channel, unacked, &list);
+    }
+    unacked_ring_trim(&channel->unacked);
+    give_back_all(channel_vhost(channel), &list);
+    if (channel->prefetch_global != 0)
+        channel_wake_consumers(channel);
+}
+
+/* --- acks and rejects */
+
+static void settle_one(struct channel *channel, struct tx_settlement settlement,
+                       struct unacked *unacked, struct give_back_list *list)
+{
+    struct vhost *vhost = channel_vhost(channel);
+    if (settlement.requeue) {
+        take_back(channel, unacked, list);
+        return;
+    }
+    if (settlement.is_ack)
+        vhost->counters.acked++;
+    else
+        vhost->counters.discarded++;
+    discard(channel, unacked);
+}
+
+/* In a transaction the delivery is only marked until the commit. */
+static void settle_or_mark(struct channel *channel, struct tx_settlement settlement,
+                           struct unacked *unacked, struct give_back_list *list)
+{
+    if (channel->mode != CHANNEL_TX || unacked->is_in_tx) {
+        unacked->is_in_tx = false;
+        settle_one(channel, settlement, unacked, list);
+        return;
+    }
+    unacked->is_in_tx = true;
+    settlement.tag = unacked->tag;
+    channel->tx_settlements =
+        xgrow(channel->tx_settlements, &channel->tx_settlement_capacity,
+              channel->tx_settlement_count + 1, sizeof *channel->tx_settlements);
+    channel->tx_settlements[channel->tx_settlement_count++] = settlement;
+}
+
+static bool unknown_tag(uint64_t tag, struct amqp_error *error)
+{
+    return amqp_error_set(error, AMQP_PRECONDITION_FAILED, "unknown delivery tag %llu",
+                          (unsigned long long)tag);
+}
+
+static bool settle_up_to(struct channel *channel, struct tx_settlement settlement,
+                         struct give_back_list *list, struct amqp_error *error)
+{
+    struct unacked_ring *ring = &channel->unacked;
+    bool any = false;
+    for (size_t i = 0; i < ring->count; i++) {
+        struct unacked *unacked = unacked_ring_at(ring, i);
+        if (settlement.tag != 0 && unacked->tag > settlement.tag)
+            break;
+        if (unacked->queue == NULL || unacked->is_in_tx)
+            continue;
+        any = true;
+        settle_or_mark(channel, settlement, unacked, list);
+    }
+    return any || settlement.tag == 0 || unknown_tag(settlement.tag, error);
+}
+
+/* A tag that is above everything that waits is unknown even where "multiple" would find others. */
+static bool is_above_all(const struct channel *channel, uint64_t tag)
+{
+    const struct unacked_ring *ring = &channel->unacked;
+    return ring->count == 0 || tag > unacked_ring_at(ring, ring->count - 1)->tag;
+}
+
+bool channel_settle(struct channel *channel, struct tx_settlement settlement, bool multiple,
+                    struct amqp_error *error)
+{
+    struct give_back_list list = {0};
+    bool is_known;
+    if (multiple) {
+        if (settlement.tag != 0 && is_above_all(channel, settlement.tag))
+            return unknown_tag(settlement.tag, error);
+        is_known = settle_up_to(channel, settlement, &list, error);
+    } else {
+        struct unacked *unacked = unacked_ring_find(&channel->unacked, settlement.tag);
+        is_known = unacked != NULL && (channel->mode != CHANNEL_TX || !unacked->is_in_tx);
+        if (is_known)
+            settle_or_mark(channel, settlement, unacked, &list);
+        else
+            unknown_tag(settlement.tag, error);
+    }
+    unacked_ring_trim(&channel->unacked);
+    give_back_all(channel_vhost(channel), &list);
+    if (channel->prefetch_global != 0)
+        channel_wake_consumers(channel);
+    return is_known;
+}

@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The vhost: the inputs of the core, what follows each of them, and what leaves.
+ *
+ * Every input (a batch of commands, a commit, an answer to a read) is applied, and then finished in
+ * the same order: queues hand out, confirms are gathered into as few acks as possible, an empty
+ * batch counts as committed, memory above the budget is given back, and a slice of what was purged
+ * is freed. Effects are gathered per reactor and leave when the caller takes them.
+ */
+#include "broker/vhost.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/xmalloc.h"
+#include "broker/broker_internal.h"
+
+enum { free_slice = 4096 };
+
+void vhost_config_init(struct vhost_config *config)
+{
+    *config = (struct vhost_config){
+        .name = "/",
+        .reactor_count = 1,
+        .message_bytes_max = 134217728,
+        .window_bytes_max = 64u << 20,
+        .lane_bytes_max = 8u << 20,
+        .unstored_bytes_max = 32u << 20,
+        .deferred_bytes_max = 4u << 20,
+    };
+}
+
+static void declare_predeclared(struct vhost *vhost)
+{
+    static const struct {
+        const char *name;
+        const struct exchange_type *type;
+        bool is_internal;
+    } predeclared[] = {
+        {"", &exchange_direct, false},
+        {"amq.direct", &exchange_direct, false},
+        {"amq.fanout", &exchange_fanout, false},
+        {"amq.topic", &exchange_topic, false},
+        {"amq.headers", &exchange_headers, false},
+        {"amq.match", &exchange_headers, false},
+        {"amq.rabbitmq.trace", &exchange_topic, true},
+    };
+    for (size_t i = 0; i < sizeof predeclared / sizeof predeclared[0]; i++) {
+        struct exchange *exchange = exchange_create(
+            vhost, predeclared[i].type, bytes_of_text(predeclared[i].name), bytes_of(NULL, 0));
+        exchange->is_durable = true;
+        exchange->is_internal = predeclared[i].is_internal;
+        exchange->is_predeclared = true;
+    }
+    vhost->default_exchange = exchange_find(vhost, bytes_of_text(""));
+}
+
+struct vhost *vhost_new(const struct vhost_config *config, const struct access *access)
+{
+    struct vhost *vhost = xcalloc(1, sizeof *vhost);
+    vhost->config = *config;
+    vhost->name = xstrdup(config->name);
+    vhost->config.name = vhost->name;
+    vhost->access = access;
+    vhost->access_generation = 1;
+    vhost->topology_generation = 1;
+    vhost->lane_next = 1;
+    vhost->committed = STORE_BATCH_BEFORE;
+    vhost->batch = store_batch_new(STORE_BATCH_BEFORE + 1);
+    vhost->effects = xcalloc(config->reactor_count, sizeof *vhost->effects);
+    struct list *lists[] = {&vhost->sessions,      &vhost->paused,       &vhost->dispatch,
+                            &vhost->touched,       &vhost->cold,         &vhost->settling,
+                            &vhost->confirm_waits, &vhost->commit_waits, &vhost->resuming,
+                            &vhost->mark_waits};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        list_init(lists[i]);
+    declare_predeclared(vhost);
+    return vhost;
+}
+
+static void free_sessions(struct vhost *vhost)
+{
+    while (!list_is_empty(&vhost->sessions)) {
+        struct command command = {
+            .kind = COMMAND_SESSION_CLOSE,
+            .session = list_entry(list_front(&vhost->sessions), struct session, vhost_node),
+        };
+        command.session->waiting_channels = 0;
+        session_apply(vhost, &command);
+    }
+}
+
+static void free_definitions(struct vhost *vhost)
+{
+    struct hash_node *node;
+    while ((node = hash_table_next(&vhost->bindings, NULL)) != NULL)
+        binding_remove(vhost, container_of(node, struct binding, by_identity));
+    while ((node = hash_table_next(&vhost->queues, NULL)) != NULL)
+        queue_delete(vhost, container_of(node, struct queue, by_name));
+    while ((node = hash_table_next(&vhost->exchanges, NULL)) != NULL)
+        exchange_free(container_of(node, struct exchange, by_name));
+}
+
+static void free_remains(struct vhost *vhost, size_t slice)
+{
+    while (vhost->remains != NULL) {
+        struct lane_remains *remains = vhost->remains;
+        if (!lane_remains_free_some(remains, slice))
+            return;
+        vhost->remains = remains->next;
+        free(remains);
+    }
+}
+
+void vhost_free(struct vhost *vhost)
+{
+    if (vhost == NULL)
+        return;
+    free_sessions(vhost);
+    free_definitions(vhost);
+    free_remains(vhost, SIZE_MAX);
+    for (size_t i = 0; i < vhost->config.reactor_count; i++)
+        effect_chain_clear(&vhost->effects[i]);
+    hash_table_fini(&vhost->exchanges);
+    hash_table_fini(&vhost->queues);
+    hash_table_fini(&vhost->lanes);
+    hash_table_fini(&vhost->bindings);
+    route_matches_fini(&vhost->matches);
+    store_batch_free(vhost->batch);
+    free(vhost->in_flight);
+    free(vhost->reads);
+    free(vhost->effects);
+    free(vhost->name);
+    free(vhost);
+}
+
+const char *vhost_name(const struct vhost *vhost)
+{
+    return vhost->name;
+}
+
+void vhost_set_access(struct vhost *vhost, const struct access *access)
+{
+    vhost->access = access;
+    vhost->access_generation++;
+}
+
+size_t vhost_store(struct vhost *vhost, struct store_operation operation)
+{
+    if (vhost->batch->count == 0)
+        vhost->batch->time_ms = vhost->now_ms;
+    return store_batch_add(vhost->batch, operation);
+}
+
+/* --- what follows every input */
+
+static void dispatch_queues(struct vhost *vhost)
+{
+    struct list_node *node;
+    while ((node = list_pop_front(&vhost->dispatch)) != NULL)
+        queue_dispatch(vhost, list_entry(node, struct queue, dispatch_node));
+}
+
+static void resume_sessions(struct vhost *vhost)
+{
+    struct list_node *node;
+    while ((node = list_pop_front(&vhost->resuming)) != NULL)
+        session_resume(list_entry(node, struct session, resume_node));
+}
+
+static void flush_confirms(struct vhost *vhost)
+{
+    struct list_node *node;
+    while ((node = list_pop_front(&vhost->settling)) != NULL)
+        confirm_flush(list_entry(node, struct channel, settling_node));
+}
+
+static void resume_committed(struct vhost *vhost)
+{
+    struct list_node *node;
+    while ((node = list_front(&vhost->commit_waits)) != NULL) {
+        struct channel *channel = list_entry(node, struct channel, wait_node);
+        if (channel->wait_batch > vhost->committed)
+            return;
+        channel_resume(channel);
+    }
+}
+
+static void resume_paused(struct vhost *vhost)
+{
+    if (vhost->in_flight_bytes + vhost->batch->bytes > vhost->config.unstored_bytes_max / 2)
+        return;
+    while (!list_is_empty(&vhost->paused))
+        session_unpause(list_entry(list_front(&vhost->paused), struct session, paused_node),
+                        PAUSE_STORE);
+}
+
+static void resume_marked(struct vhost *vhost)
+{
+    struct list marked;
+    struct list_node *node;
+    list_init(&marked);
+    list_splice_back(&marked, &vhost->mark_waits);
+    while ((node = list_pop_front(&marked)) != NULL)
+        queue_resume(vhost, list_entry(node, struct queue, mark_node));
+}
+
+static void on_committed(struct vhost *vhost)
+{
+    confirm_committed(vhost);
+    resume_committed(vhost);
+    resume_marked(vhost);
+    resume_paused(vhost);
+}
+
+/* A batch that came to nothing (all its insertions were acked) has nothing to wait for. */
+static bool settle_empty_batch(struct vhost *vhost)
+{
+    if (vhost->batch->live > 0 || vhost->batch->count == 0 || vhost->in_flight_count > 0)
+        return false;
+    uint64_t number = vhost->batch->number;
+    store_batch_free(vhost->batch);
+    vhost->batch = store_batch_new(number + 1);
+    vhost->committed = number;
+    on_committed(vhost);
+    return true;
+}
+
+static void count_memory(struct vhost *vhost, struct lane *lane)
+{
+    vhost->window_bytes += lane->memory_bytes - lane->counted_bytes;
+    lane->counted_bytes = lane->memory_bytes;
+}
+
+/* Lanes above their share give memory back at once; then the coldest do until the whole fits. */
+static void give_memory_back(struct vhost *vhost)
+{
+    struct list_node *node;
+    while ((node = list_pop_front(&vhost->touched)) != NULL) {
+        struct lane *lane = list_entry(node, struct lane, memory_node);
+        lane_evict(lane, vhost->committed, vhost->config.lane_bytes_max);
+        count_memory(vhost, lane);
+        if (lane->memory_bytes > 0)
+            list_push_back(&vhost->cold, node);
+    }
+    list_for_each(&vhost->cold, cold)
+    {
+        if (vhost->window_bytes <= vhost->config.window_bytes_max)
+            return;
+        struct lane *lane = list_entry(cold, struct lane, memory_node);
+        lane_evict(lane, vhost->committed, 0);
+        count_memory(vhost, lane);
+        if (lane->memory_bytes == 0)
+            list_remove(cold);
+    }
+}
+
+static void finish_input(struct vhost *vhost)
+{
+    do {
+        resume_sessions(vhost);
+        dispatch_queues(vhost);
+        flush_confirms(vhost);
+    } while (settle_empty_batch(vhost) || !list_is_empty(&vhost->dispatch) ||
+             !list_is_empty(&vhost->resuming));
+    give_memory_back(vhost);
+    free_remains(vhost, free_slice);
+}
+
+/* --- inputs */
+
+void vhost_apply(struct vhost *vhost, struct command_batch *batch, uint64_t now_ms)
+{
+    vhost->now_ms = now_ms;
+    for (size_t i = 0; i < batch->count; i++)
+        session_apply(vhost, &batch->commands[i]);
+    batch->count = 0;
+    finish_input(vhost);
+}
+
+void vhost_complete(struct vhost *vhost, uint64_t batch_number, uint64_t now_ms)
+{
+    vhost->now_ms = now_ms;
+    CHECK(batch_number > vhost->committed && batch_number <= vhost_submitted(vhost));
+    vhost->committed = batch_number;
+    size_t done = 0;
+    while (done < vhost->in_flight_count && vhost->in_flight[done].number <= batch_number)
+        vhost->in_flight_bytes -= vhost->in_flight[done++].bytes;
+    vhost->in_flight_count -= done;
+    memmove(vhost->in_flight, vhost->in_flight + done,
+            vhost->in_flight_count * sizeof *vhost->in_flight);
+    on_committed(vhost);
+    finish_input(vhost);
+}
+
+static bool is_lane(const struct hash_node *node, const void *key)
+{
+    return container_of(node, struct queue, by_lane)->lane.id == *(const uint64_t *)key;
+}
+
+void vhost_read_done(struct vhost *vhost, struct store_read_result *result, uint64_t now_ms)
+{
+    vhost->now_ms = now_ms;
+    uint64_t lane = result->read.lane;
+    struct hash_node *node = hash_table_find(&vhost->lanes, hash_u64(lane), is_lane, &lane);
+    if (node != NULL) {
+        struct queue *queue = container_of(node, struct queue, by_lane);
+        CHECK(lane_read_done(&queue->lane, result));
+        queue_touch(vhost, queue);
+        queue_resume(vhost, queue);
+    }
+    finish_input(vhost);
+}
+
+void vhost_set_alarms(struct vhost *vhost, unsigned alarms, uint64_t now_ms)
+{
+    vhost->now_ms = now_ms;
+    vhost->alarms = alarms;
+    if (alarms == 0) {
+        list_for_each(&vhost->sessions, node)
+            session_lift_alarms(list_entry(node, struct session, vhost_node));
+    }
+    finish_input(vhost);
+}
+
+/* After a clean stop exactly what was delivered carries redelivered, so the marks, which run ahead
+ * of the deliveries, are taken back to them. */
+static void mark_exactly(struct vhost *vhost)
+{
+    struct hash_node *node = NULL;
+    while ((node = hash_table_next(&vhost->lanes, node)) != NULL) {
+        struct lane *lane = &container_of(node, struct queue, by_lane)->lane;
+        if (lane->marked_below == lane->delivered_below)
+            continue;
+        lane->marked_below = lane->delivered_below;
+        vhost_store(vhost, (struct store_operation){.kind = STORE_DELIVERED,
+                                                    .lane = lane->id,
+                                                    .position = lane->delivered_below});
+    }
+}
+
+void vhost_stop(struct vhost *vhost, struct amqp_error *reason, uint64_t now_ms)
+{
+    vhost->now_ms = now_ms;
+    list_for_each(&vhost->sessions, node)
+    {
+        struct session *session = list_entry(node, struct session, vhost_node);
+        if (session->state == SESSION_OPEN)
+            session_fail(session, reason);
+    }
+    finish_input(vhost);
+    mark_exactly(vhost);
+}
+
+/* --- what leaves */
+
+struct effect_chain vhost_take_effects(struct vhost *vhost, size_t reactor)
+{
+    CHECK(reactor < vhost->config.reactor_count);
+    struct effect_chain chain = vhost->effects[reactor];
+    vhost->effects[reactor] = (struct effect_chain){0};
+    return chain;
+}
+
+bool vhost_has_batch(const struct vhost *vhost)
+{
+    return vhost->batch->live > 0;
+}
+
+struct store_batch *vhost_take_batch(struct vhost *vhost)
+{
+    struct store_batch *batch = vhost->batch;
+    if (batch->live == 0)
+        return NULL;
+    vhost->in_flight = xgrow(vhost->in_flight, &vhost->in_flight_capacity,
+                             vhost->in_flight_count + 1, sizeof *vhost->in_flight);
+    vhost->in_flight[vhost->in_flight_count].number = batch->number;
+    vhost->in_flight[vhost->in_flight_count++].bytes = batch->bytes;
+    vhost->in_flight_bytes += batch->bytes;
+    vhost->batch = store_batch_new(batch->number + 1);
+    return batch;
+}
+
+size_t vhost_take_reads(struct vhost *vhost, struct store_read **reads)
+{
+    size_t count = vhost->read_count;
+    *reads = vhost->reads;
+    vhost->reads = NULL;
+    vhost->read_count = vhost->read_capacity = 0;
+    return count;
+}
+
+uint64_t vhost_deadline(const struct vhost *vhost)
+{
+    return vhost->remains != NULL ? vhost->now_ms : UINT64_MAX;
+}
