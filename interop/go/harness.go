@@ -277,7 +277,9 @@ func (t *T) publishConfirmed(on *channel, exchange, key string, message amqp.Pub
 	t.confirmed(t.publishDeferred(on, exchange, key, false, message))
 }
 
-func (t *T) publishDeferred(on *channel, exchange, key string, mandatory bool, message amqp.Publishing) *amqp.DeferredConfirmation {
+func (t *T) publishDeferred(
+	on *channel, exchange, key string, mandatory bool, message amqp.Publishing,
+) *amqp.DeferredConfirmation {
 	deferred, err := on.PublishWithDeferredConfirmWithContext(
 		context.Background(), exchange, key, mandatory, false, message)
 	t.must(err)

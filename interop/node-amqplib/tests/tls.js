@@ -25,7 +25,8 @@ test('tls_server_verified', async (t) => {
 });
 
 test('tls_server_verified_by_host_name', async (t) => {
-  await roundTrip(t, await t.connect({ ...secure(), hostname: 'localhost' }, { ca: [file('AMQP_CA_FILE')], family: 4 }));
+  const options = { ca: [file('AMQP_CA_FILE')], family: 4 };
+  await roundTrip(t, await t.connect({ ...secure(), hostname: 'localhost' }, options));
 });
 
 for (const version of ['TLSv1.2', 'TLSv1.3']) {
