@@ -29,7 +29,7 @@ class Broker:
 
 
 class RunningBroker:
-    """A context manager; `port` is set inside."""
+    """A context manager; `port` and `process_id` are set inside."""
 
     def __init__(self, broker, parent):
         self.broker = broker
@@ -54,6 +54,7 @@ class RunningBroker:
             raise
         environment = dict(line.split("=", 1) for line in lines if "=" in line)
         self.port = environment["AMQP_PORT"]
+        self.process_id = int(environment["BROKER_PID"])
         return self
 
     def __exit__(self, *unused):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a figure depends on besides the broker: processor, kernel, and how long a sync takes."""
+"""What a figure depends on besides the broker: processor, kernel, how long a sync takes, and who
+else is using the machine."""
 
 import os
 import platform
@@ -8,6 +9,7 @@ import time
 
 SYNCS = 50
 BLOCK = b"x" * 4096
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 def processor():
@@ -36,6 +38,20 @@ def sync_us(folder):
         os.close(file)
         os.unlink(path)
     return statistics.median(times) * 1e6
+
+
+def busy_seconds():
+    """Processor time that all programs together have used since the start of the machine."""
+    with open("/proc/stat") as lines:
+        user, nice, system, _, _, irq, soft_irq = map(int, next(lines).split()[1:8])
+    return (user + nice + system + irq + soft_irq) / TICKS_PER_S
+
+
+def process_seconds(process_id):
+    """Processor time of a process with all its threads."""
+    with open("/proc/%d/stat" % process_id) as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
 
 def describe(folder):
