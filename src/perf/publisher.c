@@ -244,6 +244,15 @@ static void write_batch(struct publisher *publisher)
     run_progress(run, run_clock_ns());
 }
 
+/* With a full window a confirm is next, which the socket tells. */
+static enum turn idle_turn(const struct publisher *publisher)
+{
+    unsigned window = publisher->run->options->confirm_window;
+    if (publisher->actor.peer.is_readable)
+        return TURN_AGAIN;
+    return window != 0 && confirm_allowance(publisher, window) == 0 ? TURN_SOCKET : TURN_WAIT;
+}
+
 static enum turn take_turn(struct actor *actor)
 {
     struct publisher *publisher = (struct publisher *)actor;
@@ -252,7 +261,7 @@ static enum turn take_turn(struct actor *actor)
     if (publisher->batch_sent_bytes == publisher->batch_bytes) {
         size_t count = allowance(publisher);
         if (count == 0)
-            return actor->peer.is_readable ? TURN_AGAIN : TURN_WAIT;
+            return idle_turn(publisher);
         prepare_batch(publisher, count);
     }
     if (actor->peer.is_writable)

@@ -16,6 +16,7 @@
 #include "perf/peer.h"
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -88,6 +89,7 @@ static void accept_peer(struct peer *peer, int listener)
                           .in_capacity_bytes = IN_BYTES};
     if (peer->fd < 0)
         fail_errno("the relay cannot accept");
+    setsockopt(peer->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
     while (peer->in_end < PROTOCOL_HEADER_BYTES)
         peer_read(peer);
     peer->in_start = PROTOCOL_HEADER_BYTES;

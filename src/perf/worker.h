@@ -17,6 +17,7 @@ struct actor {
     struct worker *worker; /* borrowed: outlives its actors */
     enum turn (*take_turn)(struct actor *actor);
     enum turn state;
+    unsigned waiting_index; /* where it stands in its worker's list, in TURN_WAIT */
     uint64_t deadline_ns;
 };
 
@@ -26,7 +27,10 @@ struct worker {
     int epoll_fd;
     int wake_fd;
     int timer_fd;
-    struct actor **actors; /* owned array of borrowed actors */
+    struct actor **ready;   /* owned array of borrowed actors: those in TURN_AGAIN */
+    struct actor **waiting; /* owned array of borrowed actors: those in TURN_WAIT */
+    unsigned ready_count;
+    unsigned waiting_count;
     unsigned actor_count;
     unsigned actor_capacity;
     uint64_t timer_ns;
