@@ -50,15 +50,18 @@ class RunningBroker:
         try:
             lines = self.call("start", "--no-tls", *self.broker.start_options).splitlines()
         except BaseException:
-            self.__exit__()
+            self.stop()  # The folder stays: its log tells why.
             raise
         environment = dict(line.split("=", 1) for line in lines if "=" in line)
         self.port = environment["AMQP_PORT"]
         self.process_id = int(environment["BROKER_PID"])
         return self
 
-    def __exit__(self, *unused):
+    def stop(self):
         subprocess.run([self.broker.script, "stop", self.folder], stdout=subprocess.DEVNULL)
+
+    def __exit__(self, *unused):
+        self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
