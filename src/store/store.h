@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_STORE_STORE_H
+#define LEVERET_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "queue/store_batch.h"
+
+/*
+ * The store of one vhost: its durable definitions and messages, in FOLDER/messages.db.
+ *
+ * Threads: no thread is started here. One thread at a time is the writer (store_commit,
+ * store_maintain, store_close). store_read, store_checkpoint, store_figures and store_error may be
+ * called by other threads while the writer works.
+ */
+struct store;
+
+/* What was found. The caller frees it with store_opened_fini. */
+struct store_opened {
+    struct store_batch *definitions; /* owned; PUT operations: exchanges, queues, bindings */
+    struct store_lane_state *lanes;  /* owned; one for every queue, in the order of their numbers */
+    size_t lane_count;
+    uint64_t lane_next; /* the lowest lane number that was never used */
+};
+void store_opened_fini(struct store_opened *opened);
+
+/* Opens the store in an existing folder, or makes it there. NULL with a reason where the file is
+ * foreign, newer than this program, damaged or cannot be opened; it is then as it was. Takes time
+ * in the number of queues, not of messages. */
+struct store *store_open(const char *folder, struct store_opened *opened, char *reason,
+                         size_t reason_size);
+
+/* Makes the next opening quick, and closes. After a failure it closes only. */
+void store_close(struct store *store);
+
+enum store_result {
+    STORE_OK,
+    STORE_FULL,   /* no space: nothing of it happened; the same may be tried again later */
+    STORE_FAILED, /* nothing is known to have happened; the store does no more: see store_error */
+};
+
+/* Applies the batch in one transaction. STORE_OK: it is on disk. A batch without insertions also
+ * goes through on a full disk, as far as the reserved space lasts. */
+enum store_result store_commit(struct store *store, const struct store_batch *batch)
+    __attribute__((warn_unused_result));
+
+/* The stored messages of a range. NULL where a row is damaged or cannot be read: see store_error.
+ * Sees what is committed, and possibly not what the batch under way removes. */
+struct store_read_result *store_read(struct store *store, const struct store_read *read)
+    __attribute__((warn_unused_result));
+
+/* A bounded slice of giving space back: deletes what nobody needs, moves the remains of sparse
+ * segments together and, when is_idle, shortens the file. *more says whether there is more to do.
+ * The commits do some of it themselves when the debt grows: this is for idle moments. */
+enum store_result store_maintain(struct store *store, bool is_idle, bool *more)
+    __attribute__((warn_unused_result));
+
+/* Should store_checkpoint be called (by a thread that may block)? */
+bool store_wants_checkpoint(const struct store *store);
+
+/* Copies the write-ahead log into the file, beside the writer, who finishes it. */
+enum store_result store_checkpoint(struct store *store) __attribute__((warn_unused_result));
+
+/* Why the store failed, once something said so; "" before. Valid until store_close. */
+const char *store_error(const struct store *store);
+
+/* For metrics. */
+struct store_figures {
+    uint64_t file_bytes;
+    uint64_t wal_bytes;
+    uint64_t commits;
+    uint64_t commit_ns_max;
+    uint64_t messages_written; /* records; a message in several queues counts once */
+    uint64_t messages_live;    /* references to stored messages */
+    uint64_t messages_debt;    /* references that are gone while their bytes are still there */
+    uint64_t segments;         /* rows that hold messages */
+    uint64_t segments_empty;   /* of those, rows to delete */
+    uint64_t messages_moved;   /* written again to give space back */
+    uint64_t journal_rows;
+    uint64_t mapping_bytes; /* memory that holds the places of messages */
+    bool is_reserve_used;
+};
+void store_figures(const struct store *store, struct store_figures *figures);
+
+#endif
