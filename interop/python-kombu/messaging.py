@@ -563,7 +563,7 @@ def kombu_transactions():
     publish(channel, queue.name, "kept")
     expect(watched.queue_declare(passive=True).message_count, 0, "before the commit")
     channel.tx_commit()
-    expect(watched.queue_declare(passive=True).message_count, 1, "after the commit")
+    poll(lambda: watched.queue_declare(passive=True).message_count == 1, "one after the commit")
     expect(bodies(take(other, watched, 1)), ["kept"], "bodies")
 
 

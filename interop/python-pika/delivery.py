@@ -443,7 +443,7 @@ def transaction_commit_publishes():
     publish_all(ch, queue, [b"1", b"2"])
     expect(message_count(watcher, queue), 0, "messages before the commit")
     ch.tx_commit()
-    expect(message_count(watcher, queue), 2, "messages after the commit")
+    poll(lambda: message_count(watcher, queue) == 2, "both messages after the commit")
 
 
 @test
