@@ -203,7 +203,7 @@ void channel_add_unacked(struct channel *channel, struct queue *queue, struct co
         .message = is_on_disk ? NULL : message_ref(entry->message),
         .batch = entry->batch,
         .operation = entry->operation,
-        .body_bytes = entry->body_bytes,
+        .body_bytes = entry->body_bytes & INT32_MAX,
     };
     unacked_ring_push(&channel->unacked, unacked);
     queue->unacked_count++;

@@ -20,6 +20,15 @@ struct effect_method *effect_method_new(const struct amqp_method *method)
     return encoded;
 }
 
+struct effect_method *effect_text_new(struct bytes text)
+{
+    struct effect_method *copy = xmalloc(sizeof *copy + text.size);
+    copy->size = (uint32_t)text.size;
+    if (text.size > 0)
+        memcpy(copy->data, text.data, text.size);
+    return copy;
+}
+
 struct effect *effect_chain_add(struct effect_chain *chain)
 {
     if (chain->last == NULL || chain->last->count == effects_per_chunk) {

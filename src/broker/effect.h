@@ -55,6 +55,7 @@ struct effect {
 };
 
 struct effect_method *effect_method_new(const struct amqp_method *method);
+struct effect_method *effect_text_new(struct bytes text);
 
 enum { effects_per_chunk = 126 };
 

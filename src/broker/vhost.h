@@ -123,10 +123,16 @@ void vhost_count(const struct vhost *vhost, struct vhost_counters *counters);
 
 /* What tests and listings see of a queue. false where there is none of that name. */
 struct queue_status {
-    uint64_t ready, unacked, consumers, ready_bytes;
-    bool is_durable;
+    struct bytes name; /* borrowed */
+    uint64_t ready, unacked, consumers;
+    uint64_t ready_bytes; /* sum of body sizes */
+    bool is_durable, is_auto_delete, is_exclusive;
 };
 bool vhost_queue_status(const struct vhost *vhost, struct bytes name, struct queue_status *status);
+
+void vhost_list_queues(const struct vhost *vhost,
+                       void (*visit)(void *context, const struct queue_status *status),
+                       void *context);
 
 /* Recounts everything and aborts where a counter differs from what is really there. For tests. */
 void vhost_check(const struct vhost *vhost);

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The basic class but for publish and ack, which have commands of their own.
+ */
+#include "amqp/table.h"
+#include "broker/broker_internal.h"
+#include "broker/queue_methods.h"
+
+/* --- qos */
+
+enum outcome handle_basic_qos(struct channel *channel, const struct amqp_method *method,
+                              struct amqp_error *error)
+{
+    const struct amqp_basic_qos *qos = &method->basic_qos;
+    if (qos->prefetch_size != 0) {
+        amqp_error_set(error, AMQP_NOT_IMPLEMENTED, "prefetch_size!=0 (%u)", qos->prefetch_size);
+        return OUTCOME_ERROR;
+    }
+    if (qos->global)
+        channel->prefetch_global = qos->prefetch_count;
+    else
+        channel->prefetch_count = qos->prefetch_count;
+    channel_wake_consumers(channel);
+    channel_reply_empty(channel, AMQP_BASIC_QOS_OK);
+    return OUTCOME_DONE;
+}
+
+/* --- consume, cancel */
+
+static bool take_priority(const struct vhost *vhost, struct bytes queue, struct bytes arguments,
+                          int32_t *priority, struct amqp_error *error)
+{
+    struct amqp_value value;
+    int64_t integer;
+    char text[RESOURCE_TEXT_SIZE];
+    *priority = 0;
+    if (!amqp_table_find(arguments, "x-priority", &value))
+        return true;
+    if (!amqp_value_get_integer(&value, &integer))
+        return amqp_error_set(error, AMQP_PRECONDITION_FAILED,
+                              "invalid arg 'x-priority' for %s: \"expected integer, got %s\"",
+                              resource_text(vhost, "queue", queue, text),
+                              amqp_value_type_name(value.type));
+    *priority = integer > INT32_MAX   ? INT32_MAX
+                : integer < INT32_MIN ? INT32_MIN
+                                      : (int32_t)integer;
+    return true;
+}
+
+static bool check_exclusive(const struct vhost *vhost, const struct queue *queue, bool exclusive,
+                            struct amqp_error *error)
+{
+    char text[RESOURCE_TEXT_SIZE];
+    if (!queue->has_exclusive && !(exclusive && queue->subscriber_count > 0))
+        return true;
+    return amqp_error_set(error, AMQP_ACCESS_REFUSED, "%s in exclusive use",
+                          resource_text(vhost, "queue", queue->name, text));
+}
+
+static bool check_consumer_count(const struct channel *channel, struct amqp_error *error)
+{
+    uint32_t max = channel_vhost(channel)->config.consumers_max;
+    return max == 0 || channel->consumers.count < max ||
+           amqp_error_set(error, AMQP_NOT_ALLOWED, "reached maximum (%u) of consumers per channel",
+                          max);
+}
+
+/* The reactor learns what the consumer's number means before the first delivery can use it. */
+static void announce(struct channel *channel, const struct consumer *consumer)
+{
+    struct effect_method *tag = effect_text_new(consumer->tag);
+    struct effect *effect = channel_emit(channel, EFFECT_CONSUMER_ADD);
+    effect->consumer = consumer->number;
+    effect->method = tag;
+}
+
+static void start_consumer(struct channel *channel, struct queue *queue, struct bytes tag,
+                           const struct amqp_basic_consume *consume, int32_t priority)
+{
+    struct consumer *consumer = consumer_create(channel, queue, tag, priority);
+    struct amqp_method ok = {.id = AMQP_BASIC_CONSUME_OK,
+                             .basic_consume_ok = {.consumer_tag = tag}};
+    consumer->no_ack = consume->no_ack;
+    consumer->is_exclusive = consume->exclusive;
+    queue->has_exclusive = consume->exclusive;
+    announce(channel, consumer);
+    if (!consume->no_wait)
+        channel_reply(channel, &ok);
+    consumer_wake(consumer);
+}
+
+enum outcome handle_basic_consume(struct channel *channel, const struct amqp_method *method,
+                                  struct amqp_error *error)
+{
+    const struct amqp_basic_consume *consume = &method->basic_consume;
+    struct vhost *vhost = channel_vhost(channel);
+    uint8_t clean[AMQP_SHORTSTR_MAX];
+    char made[64];
+    struct bytes name, tag = consume->consumer_tag;
+    int32_t priority;
+    if (tag.size > 0 && consumer_find(channel, tag) != NULL) {
+        amqp_error_set(error, AMQP_NOT_ALLOWED, "attempt to reuse consumer tag '%.*s'",
+                       (int)tag.size, (const char *)tag.data);
+        return OUTCOME_ERROR;
+    }
+    if (!queue_resolve_name(channel, consume->queue, clean, &name, error) ||
+        !vhost_check_access(channel->session, PERMISSION_READ, "queue", name, error) ||
+        !check_consumer_count(channel, error))
+        return OUTCOME_ERROR;
+    struct queue *queue = queue_resolve(channel, name, error);
+    if (queue == NULL || !take_priority(vhost, name, consume->arguments, &priority, error) ||
+        !check_exclusive(vhost, queue, consume->exclusive, error))
+        return OUTCOME_ERROR;
+    if (tag.size == 0) {
+        vhost_make_name(vhost, "amq.ctag-", made);
+        tag = bytes_of_text(made);
+    }
+    start_consumer(channel, queue, tag, consume, priority);
+    return OUTCOME_DONE;
+}
+
+static void cancel(struct channel *channel, struct bytes tag, bool no_wait)
+{
+    struct consumer *consumer = consumer_find(channel, tag);
+    struct amqp_method ok = {.id = AMQP_BASIC_CANCEL_OK, .basic_cancel_ok = {.consumer_tag = tag}};
+    struct queue *queue = consumer != NULL ? consumer->subscriber.queue : NULL;
+    if (consumer != NULL)
+        consumer_cancel(consumer);
+    if (!no_wait)
+        channel_reply(channel, &ok);
+    if (queue != NULL)
+        queue_lost_subscriber(channel_vhost(channel), queue);
+}
+
+enum outcome handle_basic_cancel(struct channel *channel, const struct amqp_method *method,
+                                 struct amqp_error *error)
+{
+    (void)error;
+    cancel(channel, method->basic_cancel.consumer_tag, method->basic_cancel.no_wait);
+    return OUTCOME_DONE;
+}
+
+/* A client answers a cancellation by the server; the consumer is gone already. */
+enum outcome handle_basic_cancel_ok(struct channel *channel, const struct amqp_method *method,
+                                    struct amqp_error *error)
+{
+    (void)error;
+    cancel(channel, method->basic_cancel_ok.consumer_tag, true);
+    return OUTCOME_DONE;
+}
+
+/* --- get */
+
+static void reply_got(struct channel *channel, struct queue *queue, struct entry *entry,
+                      bool redelivered, bool no_ack)
+{
+    struct vhost *vhost = channel_vhost(channel);
+    struct message *message = entry->message;
+    struct amqp_method ok = {
+        .id = AMQP_BASIC_GET_OK,
+        .basic_get_ok = {.delivery_tag = ++channel->delivery_tag,
+                         .redelivered = redelivered,
+                         .exchange = message_exchange(message),
+                         .routing_key = message_routing_key(message),
+                         .message_count = (uint32_t)queue->lane.ready_count},
+    };
+    vhost->counters.got++;
+    vhost->counters.redelivered += redelivered;
+    if (no_ack)
+        queue_forget(vhost, queue, entry->position, entry->batch, entry->operation);
+    else
+        channel_add_unacked(channel, queue, NULL, entry);
+    channel_reply_content(channel, &ok, message);
+}
+
+enum outcome handle_basic_get(struct channel *channel, const struct amqp_method *method,
+                              struct amqp_error *error)
+{
+    struct vhost *vhost = channel_vhost(channel);
+    uint8_t clean[AMQP_SHORTSTR_MAX];
+    struct bytes name;
+    struct entry entry;
+    bool redelivered;
+    if (!queue_resolve_name(channel, method->basic_get.queue, clean, &name, error) ||
+        !vhost_check_access(channel->session, PERMISSION_READ, "queue", name, error))
+        return OUTCOME_ERROR;
+    struct queue *queue = queue_resolve(channel, name, error);
+    if (queue == NULL)
+        return OUTCOME_ERROR;
+    switch (queue_get(vhost, queue, &entry, &redelivered)) {
+    case LANE_EMPTY:
+        vhost->counters.got_empty++;
+        channel_reply_empty(channel, AMQP_BASIC_GET_EMPTY);
+        break;
+    case LANE_READY:
+        reply_got(channel, queue, &entry, redelivered, method->basic_get.no_ack);
+        break;
+    case LANE_IN_STORE:
+        channel_wait_for_read(channel, queue);
+        return OUTCOME_RETRY;
+    }
+    return OUTCOME_DONE;
+}
+
+/* --- reject, nack, recover */
+
+static enum outcome settle(struct channel *channel, struct tx_settlement settlement, bool multiple,
+                           struct amqp_error *error)
+{
+    return channel_settle(channel, settlement, multiple, error) ? OUTCOME_DONE : OUTCOME_ERROR;
+}
+
+enum outcome handle_basic_reject(struct channel *channel, const struct amqp_method *method,
+                                 struct amqp_error *error)
+{
+    const struct amqp_basic_reject *reject = &method->basic_reject;
+    struct tx_settlement settlement = {.tag = reject->delivery_tag, .requeue = reject->requeue};
+    return settle(channel, settlement, false, error);
+}
+
+enum outcome handle_basic_nack(struct channel *channel, const struct amqp_method *method,
+                               struct amqp_error *error)
+{
+    const struct amqp_basic_nack *nack = &method->basic_nack;
+    struct tx_settlement settlement = {.tag = nack->delivery_tag, .requeue = nack->requeue};
+    return settle(channel, settlement, nack->multiple, error);
+}
+
+static enum outcome recover(struct channel *channel, bool requeue, struct amqp_error *error)
+{
+    if (!requeue) {
+        amqp_error_set(error, AMQP_NOT_IMPLEMENTED, "requeue=false");
+        return OUTCOME_ERROR;
+    }
+    channel_requeue_all(channel);
+    return OUTCOME_DONE;
+}
+
+enum outcome handle_basic_recover_async(struct channel *channel, const struct amqp_method *method,
+                                        struct amqp_error *error)
+{
+    return recover(channel, method->basic_recover_async.requeue, error);
+}
+
+enum outcome handle_basic_recover(struct channel *channel, const struct amqp_method *method,
+                                  struct amqp_error *error)
+{
+    enum outcome outcome = recover(channel, method->basic_recover.requeue, error);
+    if (outcome == OUTCOME_DONE)
+        channel_reply_empty(channel, AMQP_BASIC_RECOVER_OK);
+    return outcome;
+}

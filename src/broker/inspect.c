@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Looking at a vhost from outside: counters for metrics, a queue's state for listings, and the
+ * recount by which tests and the simulator compare every counter with what is really there.
+ */
+#include "base/check.h"
+#include "broker/broker_internal.h"
+
+static struct queue *queue_of(struct hash_node *node)
+{
+    return container_of(node, struct queue, by_name);
+}
+
+void vhost_count(const struct vhost *vhost, struct vhost_counters *counters)
+{
+    *counters = vhost->counters;
+    counters->window_bytes = vhost->window_bytes;
+    counters->unstored_bytes = vhost->in_flight_bytes + vhost->batch->bytes;
+    struct hash_node *node = NULL;
+    while ((node = hash_table_next(&vhost->queues, node)) != NULL) {
+        counters->ready += queue_of(node)->lane.ready_count;
+        counters->ready_bytes += queue_of(node)->lane.ready_bytes;
+        counters->unacked += queue_of(node)->unacked_count;
+    }
+    list_for_each(&vhost->sessions, session) counters->session_bytes +=
+        list_entry(session, struct session, vhost_node)->memory_bytes;
+}
+
+static void fill_status(const struct queue *queue, struct queue_status *status)
+{
+    *status = (struct queue_status){
+        .name = queue->name,
+        .ready = queue->lane.ready_count,
+        .unacked = queue->unacked_count,
+        .consumers = queue->subscriber_count,
+        .ready_bytes = queue->lane.ready_bytes,
+        .is_durable = queue->is_durable,
+        .is_auto_delete = queue->is_auto_delete,
+        .is_exclusive = queue->owner != NULL,
+    };
+}
+
+bool vhost_queue_status(const struct vhost *vhost, struct bytes name, struct queue_status *status)
+{
+    const struct queue *queue = queue_find(vhost, name);
+    if (queue != NULL)
+        fill_status(queue, status);
+    return queue != NULL;
+}
+
+void vhost_list_queues(const struct vhost *vhost,
+                       void (*visit)(void *context, const struct queue_status *status),
+                       void *context)
+{
+    struct queue_status status;
+    struct hash_node *node = NULL;
+    while ((node = hash_table_next(&vhost->queues, node)) != NULL) {
+        fill_status(queue_of(node), &status);
+        visit(context, &status);
+    }
+}
+
+/* --- the recount */
+
+static void check_queue(const struct queue *queue)
+{
+    uint64_t subscribers = 0;
+    lane_check(&queue->lane);
+    list_for_each(&queue->subscribers, node)
+    {
+        CHECK(list_entry(node, struct subscriber, queue_node)->queue == queue);
+        subscribers++;
+    }
+    CHECK(subscribers == queue->subscriber_count);
+    CHECK(!queue->is_deleted);
+    /* Nobody who could take a message waits while one is there to be taken. */
+    struct entry *entry;
+    if (lane_peek(&queue->lane, &entry) == LANE_READY && !list_node_is_linked(&queue->mark_node))
+        CHECK(list_is_empty(&queue->active));
+}
+
+struct recount {
+    uint64_t unacked;
+    uint64_t consumers;
+    uint64_t channels;
+};
+
+static void check_consumer(const struct channel *channel, const struct consumer *consumer)
+{
+    CHECK(consumer->channel == channel && channel->slots[consumer->number] == consumer);
+    if (!consumer->no_ack && consumer->prefetch_count != 0)
+        CHECK(consumer->unacked_count <= consumer->prefetch_count);
+}
+
+static void check_channel(const struct channel *channel, struct recount *recount)
+{
+    uint64_t live = 0, global = 0;
+    for (size_t i = 0; i < channel->unacked.count; i++) {
+        const struct unacked *unacked = unacked_ring_at(&channel->unacked, i);
+        if (unacked->queue == NULL)
+            continue;
+        live++;
+        global += unacked->consumer != NULL;
+        recount->unacked += !unacked->queue->is_deleted;
+        CHECK(unacked->message != NULL || unacked->batch != 0);
+    }
+    CHECK(live == channel->unacked.live && global == channel->global_unacked);
+    struct hash_node *node = NULL;
+    while ((node = hash_table_next(&channel->consumers, node)) != NULL) {
+        check_consumer(channel, container_of(node, struct consumer, by_tag));
+        recount->consumers++;
+    }
+    recount->channels++;
+}
+
+static void check_session(const struct session *session, struct recount *recount)
+{
+    size_t waiting = 0;
+    struct hash_node *node = NULL;
+    while ((node = hash_table_next(&session->channels, node)) != NULL) {
+        const struct channel *channel = container_of(node, struct channel, by_number);
+        waiting += channel->wait != WAIT_NOTHING;
+        check_channel(channel, recount);
+    }
+    CHECK(waiting == session->waiting_channels);
+}
+
+void vhost_check(const struct vhost *vhost)
+{
+    struct recount recount = {0};
+    uint64_t unacked = 0, subscribers = 0, memory = 0, bindings = 0;
+    struct hash_node *node = NULL;
+    while ((node = hash_table_next(&vhost->queues, node)) != NULL) {
+        check_queue(queue_of(node));
+        unacked += queue_of(node)->unacked_count;
+        subscribers += queue_of(node)->subscriber_count;
+        memory += queue_of(node)->lane.counted_bytes;
+        CHECK(queue_of(node)->lane.counted_bytes == queue_of(node)->lane.memory_bytes);
+    }
+    list_for_each(&vhost->sessions, session)
+        check_session(list_entry(session, struct session, vhost_node), &recount);
+    node = NULL;
+    while ((node = hash_table_next(&vhost->exchanges, node)) != NULL)
+        bindings += container_of(node, struct exchange, by_name)->source_count;
+    CHECK(unacked == recount.unacked);
+    CHECK(subscribers == recount.consumers && subscribers == vhost->counters.consumers);
+    CHECK(recount.channels == vhost->counters.channels);
+    CHECK(memory == vhost->window_bytes);
+    CHECK(bindings == vhost->counters.bindings);
+    CHECK(vhost->queues.count == vhost->counters.queues);
+    CHECK(vhost->exchanges.count == vhost->counters.exchanges);
+}

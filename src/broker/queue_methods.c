@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The queue class. An empty queue name means the queue that the channel declared last; what that
+ * is, every method asks in the same way (resolve). The order of the checks is RabbitMQ's.
+ */
+#include <stdlib.h>
+
+#include "base/xmalloc.h"
+#include "broker/argument.h"
+#include "broker/binding_methods.h"
+#include "broker/broker_internal.h"
+#include "broker/queue_methods.h"
+
+static bool not_found(const struct vhost *vhost, struct bytes name, struct amqp_error *error)
+{
+    char text[RESOURCE_TEXT_SIZE];
+    return amqp_error_set(error, AMQP_NOT_FOUND, "no %s",
+                          resource_text(vhost, "queue", name, text));
+}
+
+static bool locked(const struct vhost *vhost, const struct queue *queue, struct amqp_error *error)
+{
+    char text[RESOURCE_TEXT_SIZE];
+    return amqp_error_set(error, AMQP_RESOURCE_LOCKED,
+                          "cannot obtain exclusive access to locked %s. It could be originally "
+                          "declared on another connection or the exclusive property value does "
+                          "not match that of the original declaration.",
+                          resource_text(vhost, "queue", queue->name, text));
+}
+
+bool queue_check_owner(const struct channel *channel, const struct queue *queue,
+                       struct amqp_error *error)
+{
+    return queue->owner == NULL || queue->owner == channel->session ||
+           locked(channel_vhost(channel), queue, error);
+}
+
+bool queue_resolve_name(const struct channel *channel, struct bytes given, uint8_t *clean,
+                        struct bytes *name, struct amqp_error *error)
+{
+    *name = name_strip(given, clean);
+    if (given.size > 0)
+        return true;
+    if (channel->last_queue == NULL)
+        return amqp_error_set(error, AMQP_NOT_FOUND, "no previously declared queue");
+    *name = bytes_of_text(channel->last_queue);
+    return true;
+}
+
+struct queue *queue_resolve(const struct channel *channel, struct bytes name,
+                            struct amqp_error *error)
+{
+    struct queue *queue = queue_find(channel_vhost(channel), name);
+    if (queue == NULL)
+        not_found(channel_vhost(channel), name, error);
+    else if (!queue_check_owner(channel, queue, error))
+        queue = NULL;
+    return queue;
+}
+
+/* --- declare */
+
+static bool check_equivalent(struct channel *channel, const struct queue *queue,
+                             const struct amqp_queue_declare *declare, struct amqp_error *error)
+{
+    char text[RESOURCE_TEXT_SIZE];
+    const char *resource = resource_text(channel_vhost(channel), "queue", queue->name, text);
+    bool durable = declare->durable && !declare->exclusive;
+    if (queue->owner != (declare->exclusive ? channel->session : NULL))
+        return locked(channel_vhost(channel), queue, error);
+    return argument_check_flag(resource, "durable", durable, queue->is_durable, error) &&
+           argument_check_flag(resource, "auto_delete", declare->auto_delete, queue->is_auto_delete,
+                               error) &&
+           argument_check_queue(resource, declare->arguments, queue->arguments, error);
+}
+
+static void store_queue(struct vhost *vhost, struct queue *queue)
+{
+    struct store_definition definition = {
+        .name = queue->name,
+        .type = bytes_of_text("classic"),
+        .arguments = queue->arguments,
+        .auto_delete = queue->is_auto_delete,
+    };
+    vhost_store(vhost, (struct store_operation){.kind = STORE_QUEUE_PUT,
+                                                .lane = queue->lane.id,
+                                                .definition = store_definition_copy(&definition)});
+    queue->stored_batch = vhost->batch->number;
+}
+
+static struct queue *declare_new(struct channel *channel, struct bytes name,
+                                 const struct amqp_queue_declare *declare, struct amqp_error *error)
+{
+    struct vhost *vhost = channel_vhost(channel);
+    char text[RESOURCE_TEXT_SIZE];
+    bool is_durable = declare->durable && !declare->exclusive;
+    if (!argument_check_queue_type(resource_text(vhost, "queue", name, text), declare->arguments,
+                                   error))
+        return NULL;
+    struct queue *queue =
+        queue_create(vhost, name, declare->arguments, is_durable ? vhost->lane_next++ : 0);
+    queue->is_durable = is_durable;
+    queue->is_auto_delete = declare->auto_delete;
+    if (declare->exclusive) {
+        queue->owner = channel->session;
+        list_push_back(&channel->session->queues, &queue->owner_node);
+    }
+    if (is_durable)
+        store_queue(vhost, queue);
+    return queue;
+}
+
+static bool check_not_reserved(struct bytes name, struct amqp_error *error)
+{
+    return !bytes_start_with(name, "amq.") ||
+           amqp_error_set(error, AMQP_ACCESS_REFUSED,
+                          "queue name '%.*s' contains reserved prefix 'amq.*'", (int)name.size,
+                          (const char *)name.data);
+}
+
+static struct queue *declare_active(struct channel *channel, struct bytes name,
+                                    const struct amqp_queue_declare *declare,
+                                    struct amqp_error *error)
+{
+    char made[64];
+    if (name.size == 0) {
+        vhost_make_name(channel_vhost(channel), "amq.gen-", made);
+        name = bytes_of_text(made);
+    } else if (!check_not_reserved(name, error)) {
+        return NULL;
+    }
+    if (!vhost_check_access(channel->session, PERMISSION_CONFIGURE, "queue", name, error))
+        return NULL;
+    struct queue *queue = queue_find(channel_vhost(channel), name);
+    if (queue == NULL)
+        return declare_new(channel, name, declare, error);
+    return check_equivalent(channel, queue, declare, error) ? queue : NULL;
+}
+
+enum outcome handle_queue_declare(struct channel *channel, const struct amqp_method *method,
+                                  struct amqp_error *error)
+{
+    const struct amqp_queue_declare *declare = &method->queue_declare;
+    uint8_t clean[AMQP_SHORTSTR_MAX];
+    struct bytes name = name_strip(declare->queue, clean);
+    struct queue *queue = declare->passive ? queue_resolve(channel, name, error)
+                                           : declare_active(channel, name, declare, error);
+    if (queue == NULL)
+        return OUTCOME_ERROR;
+    channel_vhost(channel)->counters.queues_declared++;
+    free(channel->last_queue);
+    channel->last_queue = bytes_to_text(queue->name);
+    if (declare->no_wait)
+        return OUTCOME_DONE;
+    struct amqp_method ok = {
+        .id = AMQP_QUEUE_DECLARE_OK,
+        .queue_declare_ok = {.queue = queue->name,
+                             .message_count = (uint32_t)queue->lane.ready_count,
+                             .consumer_count = (uint32_t)queue->subscriber_count},
+    };
+    channel_wait_for_commit(channel, queue->stored_batch);
+    channel_reply(channel, &ok);
+    return OUTCOME_DONE;
+}
+
+/* --- bind, unbind */
+
+enum outcome handle_queue_bind(struct channel *channel, const struct amqp_method *method,
+                               struct amqp_error *error)
+{
+    const struct amqp_queue_bind *bind = &method->queue_bind;
+    uint8_t clean[2][AMQP_SHORTSTR_MAX];
+    struct binding_request request = {
+        .source = name_strip(bind->exchange, clean[0]),
+        .key = bind->routing_key,
+        .arguments = bind->arguments,
+        .no_wait = bind->no_wait,
+        .to_queue = true,
+    };
+    if (!queue_resolve_name(channel, bind->queue, clean[1], &request.destination, error))
+        return OUTCOME_ERROR;
+    if (bind->queue.size == 0 && bind->routing_key.size == 0)
+        request.key = request.destination;
+    return binding_apply(channel, &request, AMQP_QUEUE_BIND_OK, error);
+}
+
+enum outcome handle_queue_unbind(struct channel *channel, const struct amqp_method *method,
+                                 struct amqp_error *error)
+{
+    const struct amqp_queue_unbind *unbind = &method->queue_unbind;
+    uint8_t clean[2][AMQP_SHORTSTR_MAX];
+    struct binding_request request = {
+        .source = name_strip(unbind->exchange, clean[0]),
+        .key = unbind->routing_key,
+        .arguments = unbind->arguments,
+        .to_queue = true,
+        .is_unbind = true,
+    };
+    if (!queue_resolve_name(channel, unbind->queue, clean[1], &request.destination, error))
+        return OUTCOME_ERROR;
+    if (unbind->queue.size == 0 && unbind->routing_key.size == 0)
+        request.key = request.destination;
+    return binding_apply(channel, &request, AMQP_QUEUE_UNBIND_OK, error);
+}
+
+/* --- purge, delete */
+
+enum outcome handle_queue_purge(struct channel *channel, const struct amqp_method *method,
+                                struct amqp_error *error)
+{
+    struct vhost *vhost = channel_vhost(channel);
+    uint8_t clean[AMQP_SHORTSTR_MAX];
+    struct bytes name;
+    if (!queue_resolve_name(channel, method->queue_purge.queue, clean, &name, error) ||
+        !vhost_check_access(channel->session, PERMISSION_READ, "queue", name, error))
+        return OUTCOME_ERROR;
+    struct queue *queue = queue_resolve(channel, name, error);
+    if (queue == NULL)
+        return OUTCOME_ERROR;
+    size_t live = vhost->batch->live;
+    struct amqp_method ok = {
+        .id = AMQP_QUEUE_PURGE_OK,
+        .queue_purge_ok = {.message_count = (uint32_t)queue_purge(vhost, queue)},
+    };
+    if (method->queue_purge.no_wait)
+        return OUTCOME_DONE;
+    if (vhost->batch->live > live)
+        channel_wait_for_commit(channel, vhost->batch->number);
+    channel_reply(channel, &ok);
+    return OUTCOME_DONE;
+}
+
+static bool check_delete(const struct vhost *vhost, const struct queue *queue,
+                         const struct amqp_queue_delete *delete, struct amqp_error *error)
+{
+    char text[RESOURCE_TEXT_SIZE];
+    const char *resource = resource_text(vhost, "queue", queue->name, text);
+    if (delete->if_unused && queue->subscriber_count > 0)
+        return amqp_error_set(error, AMQP_PRECONDITION_FAILED, "%s in use", resource);
+    if (delete->if_empty && queue->lane.ready_count > 0)
+        return amqp_error_set(error, AMQP_PRECONDITION_FAILED, "%s not empty", resource);
+    return true;
+}
+
+/* delete-ok comes before the cancellations of the channel's own consumers. */
+static void delete_found(struct channel *channel, struct queue *queue, bool no_wait)
+{
+    struct vhost *vhost = channel_vhost(channel);
+    struct amqp_method ok = {
+        .id = AMQP_QUEUE_DELETE_OK,
+        .queue_delete_ok = {.message_count = (uint32_t)queue->lane.ready_count},
+    };
+    if (!no_wait) {
+        if (queue_is_stored(queue))
+            channel_wait_for_commit(channel, vhost->batch->number);
+        channel_reply(channel, &ok);
+    }
+    queue_delete(vhost, queue);
+}
+
+enum outcome handle_queue_delete(struct channel *channel, const struct amqp_method *method,
+                                 struct amqp_error *error)
+{
+    const struct amqp_queue_delete *delete = &method->queue_delete;
+    struct vhost *vhost = channel_vhost(channel);
+    struct amqp_method none = {.id = AMQP_QUEUE_DELETE_OK};
+    uint8_t clean[AMQP_SHORTSTR_MAX];
+    struct bytes name;
+    if (!queue_resolve_name(channel, delete->queue, clean, &name, error) ||
+        !vhost_check_access(channel->session, PERMISSION_CONFIGURE, "queue", name, error))
+        return OUTCOME_ERROR;
+    struct queue *queue = queue_find(vhost, name);
+    if (queue == NULL) {
+        if (!delete->no_wait)
+            channel_reply(channel, &none);
+        return OUTCOME_DONE;
+    }
+    if (!queue_check_owner(channel, queue, error) || !check_delete(vhost, queue, delete, error))
+        return OUTCOME_ERROR;
+    delete_found(channel, queue, delete->no_wait);
+    return OUTCOME_DONE;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_BROKER_QUEUE_METHODS_H
+#define LEVERET_BROKER_QUEUE_METHODS_H
+
+#include "broker/broker_internal.h"
+
+/* The name that a method means: the given one without CR and LF, or the queue that the channel
+ * declared last; 404 where there was none. Size of clean: 255. */
+bool queue_resolve_name(const struct channel *channel, struct bytes given, uint8_t *clean,
+                        struct bytes *name, struct amqp_error *error);
+
+/* The queue of that name, if it is free or exclusive to this connection; NULL with error set. */
+struct queue *queue_resolve(const struct channel *channel, struct bytes name,
+                            struct amqp_error *error);
+
+#endif

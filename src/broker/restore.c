@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The vhost as the store found it. What was durable is made again in the order in which it came:
+ * exchanges, queues with all their messages in the stretch, bindings. No message is looked at, so
+ * the time is that of the definitions.
+ */
+#include "base/check.h"
+#include "broker/broker_internal.h"
+
+static void restore_exchange(struct vhost *vhost, const struct store_definition *definition)
+{
+    const struct exchange_type *type = exchange_type_find(definition->type);
+    CHECK(type != NULL);
+    struct exchange *exchange =
+        exchange_create(vhost, type, definition->name, definition->arguments);
+    exchange->is_durable = true;
+    exchange->is_auto_delete = definition->auto_delete;
+    exchange->is_internal = definition->internal;
+    exchange->stored_batch = STORE_BATCH_BEFORE;
+}
+
+static void restore_queue(struct vhost *vhost, const struct store_operation *operation)
+{
+    const struct store_definition *definition = operation->definition;
+    struct queue *queue =
+        queue_create(vhost, definition->name, definition->arguments, operation->lane);
+    queue->is_durable = true;
+    queue->is_auto_delete = definition->auto_delete;
+    queue->stored_batch = STORE_BATCH_BEFORE;
+}
+
+static void restore_binding(struct vhost *vhost, const struct store_definition *definition)
+{
+    struct binding_identity identity = {
+        .source = exchange_find(vhost, definition->name),
+        .key = definition->routing_key,
+        .arguments = definition->arguments,
+    };
+    if (definition->destination_is_exchange)
+        identity.exchange = exchange_find(vhost, definition->destination);
+    else
+        identity.queue = queue_find(vhost, definition->destination);
+    CHECK(identity.source != NULL && (identity.queue != NULL || identity.exchange != NULL));
+    binding_create(vhost, &identity)->is_stored = true;
+}
+
+static void restore_definition(struct vhost *vhost, const struct store_operation *operation)
+{
+    switch (operation->kind) {
+    case STORE_EXCHANGE_PUT:
+        restore_exchange(vhost, operation->definition);
+        break;
+    case STORE_QUEUE_PUT:
+        restore_queue(vhost, operation);
+        break;
+    case STORE_BINDING_PUT:
+        restore_binding(vhost, operation->definition);
+        break;
+    default:
+        CHECK(operation->kind == STORE_NOTHING);
+    }
+}
+
+static bool is_lane(const struct hash_node *node, const void *key)
+{
+    return container_of(node, struct queue, by_lane)->lane.id == *(const uint64_t *)key;
+}
+
+void vhost_restore(struct vhost *vhost, const struct store_batch *definitions,
+                   const struct store_lane_state *lanes, size_t lane_count, uint64_t lane_next)
+{
+    static const uint8_t order[] = {STORE_EXCHANGE_PUT, STORE_QUEUE_PUT, STORE_BINDING_PUT};
+    for (size_t pass = 0; pass < sizeof order; pass++) {
+        for (size_t i = 0; i < definitions->count; i++) {
+            if (definitions->operations[i].kind == order[pass])
+                restore_definition(vhost, &definitions->operations[i]);
+        }
+    }
+    for (size_t i = 0; i < lane_count; i++) {
+        uint64_t lane = lanes[i].lane;
+        struct hash_node *node = hash_table_find(&vhost->lanes, hash_u64(lane), is_lane, &lane);
+        CHECK(node != NULL);
+        lane_restore(&container_of(node, struct queue, by_lane)->lane, &lanes[i]);
+    }
+    CHECK(lane_next >= vhost->lane_next);
+    vhost->lane_next = lane_next;
+    vhost->counters.queues_created = 0;
+}
