@@ -148,43 +148,7 @@ void amqp_frame_write_method(struct buffer *buffer, uint16_t channel,
     amqp_frame_write_end(buffer);
 }
 
-void amqp_frame_write_header(struct buffer *buffer, uint16_t channel, uint64_t body_size,
-                             struct bytes properties)
-{
-    static const uint8_t none[2] = {0, 0};
-    if (properties.size == 0)
-        properties = bytes_of(none, sizeof none);
-    buffer_reserve(buffer, AMQP_FRAME_OVERHEAD + AMQP_CONTENT_HEADER_SIZE_MIN + properties.size);
-    amqp_frame_write_start(buffer, AMQP_FRAME_HEADER, channel,
-                           AMQP_CONTENT_HEADER_SIZE_MIN + properties.size);
-    buffer_append_u16(buffer, AMQP_CLASS_BASIC);
-    buffer_append_u16(buffer, 0);
-    buffer_append_u64(buffer, body_size);
-    buffer_append_bytes(buffer, properties);
-    amqp_frame_write_end(buffer);
-}
-
-static void write_body_frame(struct buffer *buffer, uint16_t channel, struct bytes part)
-{
-    buffer_reserve(buffer, part.size + AMQP_FRAME_OVERHEAD);
-    amqp_frame_write_start(buffer, AMQP_FRAME_BODY, channel, part.size);
-    buffer_append_bytes(buffer, part);
-    amqp_frame_write_end(buffer);
-}
-
-void amqp_frame_write_body(struct buffer *buffer, uint16_t channel, struct bytes body,
-                           size_t frame_max)
-{
-    size_t part_max = frame_max == 0 ? UINT32_MAX : frame_max - AMQP_FRAME_OVERHEAD;
-    CHECK(frame_max == 0 || frame_max > AMQP_FRAME_OVERHEAD);
-    while (body.size > 0) {
-        size_t size = body.size < part_max ? body.size : part_max;
-        write_body_frame(buffer, channel, bytes_of(body.data, size));
-        body = bytes_of(body.data + size, body.size - size);
-    }
-}
-
-/* The writers of put_* know that there is room. */
+/* The frames of messages know their sizes in advance: room is made once, then put_* fills it. */
 static uint8_t *put_u32(uint8_t *place, uint32_t value)
 {
     value = __builtin_bswap32(value);
@@ -199,12 +163,64 @@ static uint8_t *put_u64(uint8_t *place, uint64_t value)
     return place + sizeof value;
 }
 
+static uint8_t *put_bytes(uint8_t *place, struct bytes bytes)
+{
+    if (bytes.size > 0)
+        memcpy(place, bytes.data, bytes.size);
+    return place + bytes.size;
+}
+
 static uint8_t *put_shortstr(uint8_t *place, struct bytes text)
 {
     *place++ = (uint8_t)text.size;
-    if (text.size > 0)
-        memcpy(place, text.data, text.size);
-    return place + text.size;
+    return put_bytes(place, text);
+}
+
+static uint8_t *put_start(uint8_t *place, enum amqp_frame_type type, uint16_t channel, size_t size)
+{
+    *place++ = (uint8_t)type;
+    *place++ = (uint8_t)(channel >> 8);
+    *place++ = (uint8_t)channel;
+    return put_u32(place, (uint32_t)size);
+}
+
+void amqp_frame_write_header(struct buffer *buffer, uint16_t channel, uint64_t body_size,
+                             struct bytes properties)
+{
+    static const uint8_t none[2] = {0, 0};
+    if (properties.size == 0)
+        properties = bytes_of(none, sizeof none);
+    size_t size = AMQP_CONTENT_HEADER_SIZE_MIN + properties.size;
+    buffer_reserve(buffer, size + AMQP_FRAME_OVERHEAD);
+    uint8_t *place = buffer->data + buffer->size;
+    place = put_start(place, AMQP_FRAME_HEADER, channel, size);
+    place = put_u32(place, AMQP_CLASS_BASIC << 16); /* class and weight */
+    place = put_u64(place, body_size);
+    place = put_bytes(place, properties);
+    *place = AMQP_FRAME_END;
+    buffer->size += size + AMQP_FRAME_OVERHEAD;
+}
+
+static void write_body_frame(struct buffer *buffer, uint16_t channel, struct bytes part)
+{
+    buffer_reserve(buffer, part.size + AMQP_FRAME_OVERHEAD);
+    uint8_t *place = buffer->data + buffer->size;
+    place = put_start(place, AMQP_FRAME_BODY, channel, part.size);
+    place = put_bytes(place, part);
+    *place = AMQP_FRAME_END;
+    buffer->size += part.size + AMQP_FRAME_OVERHEAD;
+}
+
+void amqp_frame_write_body(struct buffer *buffer, uint16_t channel, struct bytes body,
+                           size_t frame_max)
+{
+    size_t part_max = frame_max == 0 ? UINT32_MAX : frame_max - AMQP_FRAME_OVERHEAD;
+    CHECK(frame_max == 0 || frame_max > AMQP_FRAME_OVERHEAD);
+    while (body.size > 0) {
+        size_t size = body.size < part_max ? body.size : part_max;
+        write_body_frame(buffer, channel, bytes_of(body.data, size));
+        body = bytes_of(body.data + size, body.size - size);
+    }
 }
 
 void amqp_frame_write_deliver(struct buffer *buffer, uint16_t channel, struct bytes consumer_tag,
@@ -217,10 +233,7 @@ void amqp_frame_write_deliver(struct buffer *buffer, uint16_t channel, struct by
           routing_key.size <= AMQP_SHORTSTR_MAX);
     buffer_reserve(buffer, size + AMQP_FRAME_OVERHEAD);
     uint8_t *place = buffer->data + buffer->size;
-    *place++ = AMQP_FRAME_METHOD;
-    *place++ = (uint8_t)(channel >> 8);
-    *place++ = (uint8_t)channel;
-    place = put_u32(place, (uint32_t)size);
+    place = put_start(place, AMQP_FRAME_METHOD, channel, size);
     place = put_u32(place, AMQP_BASIC_DELIVER);
     place = put_shortstr(place, consumer_tag);
     place = put_u64(place, delivery_tag);

@@ -86,13 +86,22 @@ bool amqp_properties_expiration(struct bytes raw, struct bytes *expiration);
 bool amqp_properties_user_id(struct bytes raw, struct bytes *user_id);
 bool amqp_properties_message_id(struct bytes raw, struct bytes *message_id);
 
-/* Runs for every message: most have nothing in front of the delivery mode but a content type. */
+/* Runs for every message, and nearly all have nothing in front of the delivery mode, or a content
+ * type alone. */
 static inline uint8_t amqp_properties_delivery_mode(struct bytes raw)
 {
-    if ((amqp_properties_flags(raw) & AMQP_PROPERTY_DELIVERY_MODE) == 0)
+    unsigned flags = amqp_properties_flags(raw);
+    unsigned before = flags & (AMQP_PROPERTY_CONTENT_ENCODING | AMQP_PROPERTY_HEADERS);
+    size_t at = sizeof(uint16_t);
+    if ((flags & AMQP_PROPERTY_DELIVERY_MODE) == 0)
         return 0;
-    struct reader reader = amqp_properties_seek(raw, AMQP_PROPERTY_DELIVERY_MODE);
-    return reader_u8(&reader);
+    if (before != 0) {
+        struct reader reader = amqp_properties_seek(raw, AMQP_PROPERTY_DELIVERY_MODE);
+        return reader_u8(&reader);
+    }
+    if ((flags & AMQP_PROPERTY_CONTENT_TYPE) != 0 && at < raw.size)
+        at += 1u + raw.data[at];
+    return at < raw.size ? raw.data[at] : 0;
 }
 
 static inline bool amqp_properties_is_persistent(struct bytes raw)
