@@ -31,9 +31,22 @@ static bool is_sequence(const uint8_t *data, size_t size, uint8_t low, uint8_t h
     return true;
 }
 
-bool utf8_is_valid(struct bytes bytes)
+/* Nearly all names are ASCII: how many of the first octets are, counted in words. */
+static size_t ascii_prefix(struct bytes bytes)
 {
     size_t at = 0;
+    uint64_t word;
+    for (; bytes.size - at >= sizeof word; at += sizeof word) {
+        memcpy(&word, bytes.data + at, sizeof word);
+        if ((word & 0x8080808080808080u) != 0)
+            break;
+    }
+    return at;
+}
+
+bool utf8_is_valid(struct bytes bytes)
+{
+    size_t at = ascii_prefix(bytes);
     while (at < bytes.size) {
         uint8_t low, high;
         if (bytes.data[at] < 0x80) {
