@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_NET_CONTROL_H
+#define LEVERET_NET_CONTROL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct event_base;
+struct json_t;
+
+/*
+ * The server's side of leveretctl: a Unix socket, control.sock in the data folder, that only the
+ * server's own user and root may use. A connection carries one request and one reply, each a line
+ * of JSON:
+ *
+ *   {"command": "add_user", "arguments": {"user": "u", "password": "p"}}
+ *   {"status": 0, "result": ...}   or   {"status": 70, "error": "User \"u\" already exists"}
+ *
+ * status is the exit status of leveretctl. Everything here runs on the thread of the event base.
+ */
+struct control;
+
+/* A request that waits for its answer. It lives until it is answered, even where its client has
+ * gone. */
+struct control_call;
+
+/* Statuses, those of sysexits.h that rabbitmqctl uses. */
+enum control_status {
+    CONTROL_OK = 0,
+    CONTROL_USAGE = 64,
+    CONTROL_DATA = 65,        /* a value is wrong, a vhost is not there */
+    CONTROL_NO_USER = 67,     /* the user is not there */
+    CONTROL_UNAVAILABLE = 69, /* the server does not answer, or cannot now */
+    CONTROL_SOFTWARE = 70,    /* it cannot be done */
+    CONTROL_TIMEOUT = 75,
+};
+
+/* A command: handle answers the call, with control_reply or control_fail, once: at once or later on
+ * this thread. */
+struct control_command {
+    const char *name;
+    void (*handle)(void *context, struct control_call *call);
+};
+
+/* Makes the folder's socket (one that is there is from a former run and is replaced: the caller
+ * holds the folder's lock) and listens. NULL with a reason. */
+struct control *control_open(struct event_base *base, const char *folder, char *reason,
+                             size_t reason_size);
+/* Removes the socket and ends the connections. Calls that were not answered become idle: answering
+ * them then only frees them, and whoever holds them still does so, even after this. */
+void control_close(struct control *control);
+
+/* Adds commands; the table is borrowed and must outlive control. A name is added once. */
+void control_add_commands(struct control *control, const struct control_command *commands,
+                          size_t count, void *context);
+
+/* The arguments: a JSON object, borrowed from the call. */
+const struct json_t *control_arguments(const struct control_call *call);
+/* One of them where it is a string without NUL, else NULL. */
+const char *control_text(const struct control_call *call, const char *name);
+
+/* Answers with status 0 and ends the call. result is taken over; NULL: nothing. */
+void control_reply(struct control_call *call, struct json_t *result);
+/* Answers with a status other than 0 and a text, and ends the call. */
+void control_fail(struct control_call *call, enum control_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif
