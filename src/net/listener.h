@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_NET_LISTENER_H
+#define LEVERET_NET_LISTENER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct config_socket_options;
+struct event_base;
+
+/* A listening TCP socket on a loop; used by that loop's thread alone. */
+struct listener;
+
+/* A connection came: the socket is nonblocking, has its options, and is the callee's. */
+typedef void listener_on_accept(void *context, int fd);
+/* Something that the log should tell (out of descriptors, and that it is over). */
+typedef void listener_on_trouble(void *context, const char *text);
+
+enum { LISTENER_REASON_SIZE = 256 };
+
+/* Binds and listens, but accepts nothing before listener_start, so that ports are known to be free
+ * before anything else happens. address: numeric, NULL for every address of the machine (IPv4 and
+ * IPv6). options are copied. NULL with a reason where it fails. */
+struct listener *listener_new(const char *address, uint16_t port,
+                              const struct config_socket_options *options,
+                              char reason[LISTENER_REASON_SIZE]);
+/* Stops accepting and closes. */
+void listener_free(struct listener *listener);
+
+/* on_trouble may be NULL. */
+void listener_start(struct listener *listener, struct event_base *base,
+                    listener_on_accept *on_accept, listener_on_trouble *on_trouble, void *context);
+
+/* The bound port, also where any free one was asked for. */
+uint16_t listener_port(const struct listener *listener);
+
+#endif

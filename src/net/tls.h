@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_NET_TLS_H
+#define LEVERET_NET_TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct buffer;
+struct config;
+
+/*
+ * TLS of the listeners: what ssl_options say as an OpenSSL context, and the streams made from it.
+ * tls_stream_new may be called on any thread; a stream belongs to one thread.
+ */
+struct tls_context;
+struct tls_stream;
+
+enum { TLS_REASON_SIZE = 512 };
+
+/* NULL with the reason as one line of text where files or options do not work. config is borrowed:
+ * a reload reads it again. */
+struct tls_context *tls_context_new(const struct config *config, char reason[TLS_REASON_SIZE]);
+void tls_context_free(struct tls_context *context);
+
+/* Reads the files again, for new connections; those that exist keep what they have. False with the
+ * reason where that fails: then everything stays as it was. On any thread. */
+bool tls_context_reload(struct tls_context *context, char reason[TLS_REASON_SIZE])
+    __attribute__((warn_unused_result));
+
+/* The server's side of a connection on a nonblocking socket, which stays the caller's. NULL only
+ * when OpenSSL has no memory. */
+struct tls_stream *tls_stream_new(struct tls_context *context, int fd);
+void tls_stream_free(struct tls_stream *stream); /* NULL is allowed */
+
+/* As stream_read and stream_write for one run of bytes; *wants_other becomes true where the call
+ * waits for the opposite direction of the socket. The handshake happens inside of tls_read. */
+ssize_t tls_read(struct tls_stream *stream, void *data, size_t size, bool *wants_other);
+ssize_t tls_write(struct tls_stream *stream, const void *data, size_t size, bool *wants_other);
+bool tls_has_input(const struct tls_stream *stream);
+/* Sends the alert that ends the stream. */
+void tls_end(struct tls_stream *stream);
+
+bool tls_is_handshaken(const struct tls_stream *stream);
+/* Why the last call failed; valid as long as the stream. */
+const char *tls_failure(const struct tls_stream *stream);
+/* "TLSv1.3" and OpenSSL's name of the cipher. */
+const char *tls_version(const struct tls_stream *stream);
+const char *tls_cipher(const struct tls_stream *stream);
+
+/* Appends the user that the client's verified certificate names, after ssl_cert_login_from. False
+ * where there is no verified certificate or no such name in it. */
+bool tls_peer_name(const struct tls_stream *stream, struct buffer *name);
+
+#endif
