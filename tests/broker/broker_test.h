@@ -45,6 +45,9 @@ void broker_test_add(const char *name, void (*run)(const void *row), const void 
 /* Adds a case that has no row. */
 #define BROKER_TEST(run) broker_test_add(#run, run, NULL)
 
+/* Another proof after each case that the broker serves, for a broker that takes no messages. */
+void broker_test_prove_by(void (*prove)(void));
+
 /* Runs what was added, all or (argv[1]) what matches a pattern; the exit status of main. */
 int broker_test_run(const char *suite, int argc, char **argv);
 

@@ -301,6 +301,28 @@ static void several_megabytes_come_back_whole(const void *row)
     free(body);
 }
 
+/* Only with a limit that a test can pass: RabbitMQ's own is 128 MiB. */
+static void body_over_max_message_size_is_406(const void *row)
+{
+    struct raw_client *c;
+    char text[128];
+
+    (void)row;
+    broker_test_need("AMQP_MAX_MESSAGE_SIZE");
+    size_t bytes_max = strtoul(getenv("AMQP_MAX_MESSAGE_SIZE"), NULL, 10);
+    uint8_t *body = calloc(1, bytes_max + 1);
+    c = raw_open();
+    step_publish_with(c, 1, "", "nowhere", 0, NULL, body, bytes_max);
+    raw_expect_nothing(c, 1);
+    step_publish_with(c, 1, "", "nowhere", 0, NULL, body, bytes_max + 1);
+    free(body);
+    snprintf(text, sizeof text,
+             "PRECONDITION_FAILED - message size %zu is larger than configured max size %zu",
+             bytes_max + 1, bytes_max);
+    raw_expect_channel_close(c, 1, 406, text, 60, 40);
+    raw_open_channel(c, 1);
+}
+
 static void empty_body_is_a_header_only(const void *row)
 {
     struct raw_client *c = raw_open();
@@ -614,6 +636,7 @@ int main(int argc, char **argv)
     BROKER_TEST(negotiated_frame_max_is_enforced);
     BROKER_TEST(bodies_are_split_at_frame_max);
     BROKER_TEST(several_megabytes_come_back_whole);
+    BROKER_TEST(body_over_max_message_size_is_406);
     BROKER_TEST(empty_body_is_a_header_only);
     BROKER_TEST(empty_body_frames_are_accepted);
     BROKER_TEST(body_over_its_size_is_501);
