@@ -49,6 +49,7 @@ struct command {
 /* Commands in the order in which they arrived; those of a connection are in order. */
 struct command_batch {
     struct command_batch *next; /* for whoever queues batches */
+    size_t reactor;             /* likewise: which reactor made it */
     struct command *commands;   /* owned; applied commands no longer own anything */
     size_t count;
     size_t capacity;

@@ -339,16 +339,22 @@ static void mark_exactly(struct vhost *vhost)
     }
 }
 
-void vhost_stop(struct vhost *vhost, struct amqp_error *reason, uint64_t now_ms)
+void vhost_end_sessions(struct vhost *vhost, const char *user, const struct amqp_error *reason,
+                        uint64_t now_ms)
 {
     vhost->now_ms = now_ms;
     list_for_each(&vhost->sessions, node)
     {
         struct session *session = list_entry(node, struct session, vhost_node);
-        if (session->state == SESSION_OPEN)
+        if (user == NULL || strcmp(session->user, user) == 0)
             session_fail(session, reason);
     }
     finish_input(vhost);
+}
+
+void vhost_stop(struct vhost *vhost, const struct amqp_error *reason, uint64_t now_ms)
+{
+    vhost_end_sessions(vhost, NULL, reason, now_ms);
     mark_exactly(vhost);
 }
 

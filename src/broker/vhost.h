@@ -87,9 +87,13 @@ void vhost_read_done(struct vhost *vhost, struct store_read_result *result, uint
 enum vhost_alarm { VHOST_ALARM_MEMORY = 1, VHOST_ALARM_DISK = 2 };
 void vhost_set_alarms(struct vhost *vhost, unsigned alarms, uint64_t now_ms);
 
+/* Sends connection.close with this code and text to every session of the user (NULL: to all). */
+void vhost_end_sessions(struct vhost *vhost, const char *user, const struct amqp_error *reason,
+                        uint64_t now_ms);
+
 /* A clean stop: sends connection.close to every session with this code and text, and notes exactly
  * what was delivered. The final batch is then there to take. */
-void vhost_stop(struct vhost *vhost, struct amqp_error *reason, uint64_t now_ms);
+void vhost_stop(struct vhost *vhost, const struct amqp_error *reason, uint64_t now_ms);
 
 /* The effects for a reactor since the last call; empty (first == NULL) where there are none. */
 struct effect_chain vhost_take_effects(struct vhost *vhost, size_t reactor);

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_RUNTIME_CLOCK_H
+#define LEVERET_RUNTIME_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+/* Wall-clock time, milliseconds since 1970; a few milliseconds coarse, and cheap. */
+static inline uint64_t clock_wall_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Time that never goes back, milliseconds since some moment; likewise coarse. */
+static inline uint64_t clock_steady_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+#endif

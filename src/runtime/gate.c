@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A plain lock around the core convoys: with more threads than cores, whoever waits for it sleeps,
+ * and so do the sockets of its reactor. So nobody waits. A thread that comes with something puts it
+ * into the inbox; if nobody holds the gate it becomes the holder and runs all that is in the inbox
+ * until it is empty, else it goes on with its sockets and the holder runs it.
+ *
+ * Before the gate is given up, the effects are in the mailboxes of the reactors that own their
+ * connections: two runs of the core therefore reach a mailbox in the order of the core, which is
+ * the order on every connection (design, invariant 8). One batch of the vhost is with the store at
+ * a time; what comes meanwhile gathers for the next.
+ *
+ * A holder has sockets of its own that wait. After a bounded number of rounds it hands the gate,
+ * still held, to the reactor whose batch is next.
+ */
+#include "runtime/gate.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/check.h"
+#include "base/xmalloc.h"
+#include "runtime/clock.h"
+#include "runtime/store_pool.h"
+
+enum { rounds_max = 16, idle_before_maintenance_ms = 300 };
+
+enum note_kind { NOTE_COMMITTED, NOTE_READ_DONE, NOTE_CALL, NOTE_DISK, NOTE_TICK };
+
+/* Anything but commands that is to be run by the holder. */
+struct note {
+    struct note *next;
+    enum note_kind kind;
+    bool flag;                        /* disk: it is full; committed: maintenance has more to do */
+    uint64_t batch_number;            /* committed */
+    struct store_read_result *result; /* read done; owned */
+    gate_function *function;          /* call */
+    void *context;
+    bool *is_done; /* call: set under the gate's mutex */
+};
+
+struct gate {
+    struct gate_config config;
+    char *name; /* owned */
+    pthread_mutex_t mutex;
+    pthread_cond_t done; /* a call was run, or the store has nothing of this vhost any more */
+    /* Under the mutex. */
+    bool is_held;
+    struct note *first_note, *last_note;
+    struct command_batch *first_batch, *last_batch;
+    bool is_in_checkpoint;
+    bool is_draining; /* no maintenance any more */
+    bool is_idle;     /* nothing is with the store, nothing is to be given to it */
+    /* The holder's. */
+    bool is_writer_busy;
+    bool has_maintenance;
+    bool is_disk_full;
+    uint64_t last_commit_ms;
+    size_t reads_under_way;
+};
+
+struct gate *gate_new(const struct gate_config *config)
+{
+    struct gate *gate = xcalloc(1, sizeof *gate);
+    gate->config = *config;
+    gate->name = xstrdup(vhost_name(config->vhost));
+    gate->is_idle = true;
+    gate->has_maintenance = true;
+    CHECK(pthread_mutex_init(&gate->mutex, NULL) == 0);
+    CHECK(pthread_cond_init(&gate->done, NULL) == 0);
+    return gate;
+}
+
+void gate_free(struct gate *gate)
+{
+    CHECK(!gate->is_held && gate->first_note == NULL && gate->first_batch == NULL);
+    vhost_free(gate->config.vhost);
+    store_close(gate->config.store);
+    pthread_mutex_destroy(&gate->mutex);
+    pthread_cond_destroy(&gate->done);
+    free(gate->name);
+    free(gate);
+}
+
+const char *gate_name(const struct gate *gate)
+{
+    return gate->name;
+}
+
+struct store *gate_store(const struct gate *gate)
+{
+    return gate->config.store;
+}
+
+/* --- running */
+
+static void run_note(struct gate *gate, struct note *note)
+{
+    struct vhost *vhost = gate->config.vhost;
+    uint64_t now_ms = clock_wall_ms();
+    switch (note->kind) {
+    case NOTE_COMMITTED:
+        gate->is_writer_busy = false;
+        gate->has_maintenance = note->flag;
+        if (note->batch_number != 0) {
+            gate->last_commit_ms = now_ms;
+            vhost_complete(vhost, note->batch_number, now_ms);
+        }
+        break;
+    case NOTE_READ_DONE:
+        gate->reads_under_way--;
+        vhost_read_done(vhost, note->result, now_ms);
+        store_read_result_free(note->result);
+        break;
+    case NOTE_CALL:
+        note->function(vhost, now_ms, note->context);
+        break;
+    case NOTE_DISK:
+        gate->is_disk_full = note->flag;
+        vhost_set_alarms(vhost, note->flag ? VHOST_ALARM_DISK : 0, now_ms);
+        break;
+    case NOTE_TICK:
+        break;
+    }
+}
+
+static void finish_note(struct gate *gate, struct note *note)
+{
+    if (note->is_done != NULL) {
+        pthread_mutex_lock(&gate->mutex);
+        *note->is_done = true;
+        pthread_cond_broadcast(&gate->done);
+        pthread_mutex_unlock(&gate->mutex);
+    }
+    free(note);
+}
+
+static void post_effects(struct gate *gate)
+{
+    for (size_t i = 0; i < gate->config.reactor_count; i++)
+        mailbox_post_effects(&gate->config.mailboxes[i], vhost_take_effects(gate->config.vhost, i));
+}
+
+static void feed_store(struct gate *gate)
+{
+    struct store_read *reads;
+    size_t count = vhost_take_reads(gate->config.vhost, &reads);
+    for (size_t i = 0; i < count; i++)
+        store_pool_read(gate->config.pool, gate, &reads[i]);
+    gate->reads_under_way += count;
+    free(reads);
+    if (gate->is_writer_busy)
+        return;
+    struct store_batch *batch = vhost_take_batch(gate->config.vhost);
+    if (batch != NULL) {
+        gate->is_writer_busy = true;
+        store_pool_commit(gate->config.pool, gate, batch);
+        return;
+    }
+    if (gate->has_maintenance &&
+        clock_wall_ms() > gate->last_commit_ms + idle_before_maintenance_ms) {
+        gate->is_writer_busy = true;
+        store_pool_maintain(gate->config.pool, gate);
+    }
+}
+
+/* What was in the inbox when it was looked at. */
+struct inbox {
+    struct note *notes;
+    struct command_batch *batches;
+};
+
+/* Takes what is there; where there is nothing, gives the gate up and returns false. */
+static bool take_inbox(struct gate *gate, struct inbox *inbox)
+{
+    pthread_mutex_lock(&gate->mutex);
+    *inbox = (struct inbox){gate->first_note, gate->first_batch};
+    if (gate->is_draining)
+        gate->has_maintenance = false;
+    gate->first_note = gate->last_note = NULL;
+    gate->first_batch = gate->last_batch = NULL;
+    bool has_any = inbox->notes != NULL || inbox->batches != NULL;
+    if (!has_any && vhost_deadline(gate->config.vhost) == UINT64_MAX) {
+        gate->is_held = false;
+        gate->is_idle = !gate->is_writer_busy && gate->reads_under_way == 0;
+        pthread_cond_broadcast(&gate->done);
+        pthread_mutex_unlock(&gate->mutex);
+        return false;
+    }
+    pthread_mutex_unlock(&gate->mutex);
+    return true;
+}
+
+static void run_inbox(struct gate *gate, struct inbox *inbox)
+{
+    struct command_batch *done = inbox->batches;
+    struct note *notes = inbox->notes;
+    for (struct note *note = notes; note != NULL; note = note->next)
+        run_note(gate, note);
+    for (struct command_batch *batch = done; batch != NULL; batch = batch->next)
+        vhost_apply(gate->config.vhost, batch, clock_wall_ms());
+    if (done == NULL && notes == NULL) {
+        struct command_batch nothing = {0};
+        vhost_apply(gate->config.vhost, &nothing, clock_wall_ms());
+    }
+    post_effects(gate);
+    feed_store(gate);
+    while (notes != NULL) {
+        struct note *next = notes->next;
+        finish_note(gate, notes);
+        notes = next;
+    }
+    while (done != NULL) {
+        struct command_batch *next = done->next;
+        command_batch_free(done);
+        done = next;
+    }
+}
+
+struct handed_over {
+    struct task task;
+    struct gate *gate;
+    int reactor;
+};
+
+static void run_handed_over(struct task *task)
+{
+    struct handed_over *handed = container_of(task, struct handed_over, task);
+    gate_run_handed_over(handed->gate, handed->reactor);
+    free(handed);
+}
+
+/* The reactor that waits for the gate, or the holder itself where nobody does. */
+static int next_holder(struct gate *gate, int reactor)
+{
+    pthread_mutex_lock(&gate->mutex);
+    int next = gate->first_batch != NULL ? (int)gate->first_batch->reactor : reactor;
+    pthread_mutex_unlock(&gate->mutex);
+    return next != GATE_NO_REACTOR ? next : 0;
+}
+
+static void hand_over(struct gate *gate, int reactor)
+{
+    struct handed_over *handed = xmalloc(sizeof *handed);
+    *handed = (struct handed_over){.task = {.run = run_handed_over}, .gate = gate};
+    handed->reactor = next_holder(gate, reactor);
+    mailbox_post_task(&gate->config.mailboxes[handed->reactor], &handed->task);
+}
+
+void gate_run_handed_over(struct gate *gate, int reactor)
+{
+    struct inbox inbox;
+    for (int round = 0; take_inbox(gate, &inbox); round++) {
+        run_inbox(gate, &inbox);
+        if (round == rounds_max) {
+            hand_over(gate, reactor);
+            return;
+        }
+    }
+}
+
+/* --- the inbox */
+
+/* Unlocks; becomes the holder if there is none. */
+static void unlock_and_run(struct gate *gate, int reactor)
+{
+    bool was_held = gate->is_held;
+    gate->is_held = true;
+    gate->is_idle = false;
+    pthread_mutex_unlock(&gate->mutex);
+    if (!was_held)
+        gate_run_handed_over(gate, reactor);
+}
+
+void gate_submit(struct gate *gate, struct command_batch *batch, size_t reactor)
+{
+    batch->next = NULL;
+    batch->reactor = reactor;
+    pthread_mutex_lock(&gate->mutex);
+    if (gate->last_batch != NULL)
+        gate->last_batch->next = batch;
+    else
+        gate->first_batch = batch;
+    gate->last_batch = batch;
+    unlock_and_run(gate, (int)reactor);
+}
+
+static void leave_note_locked(struct gate *gate, struct note note)
+{
+    struct note *copy = xmemdup(&note, sizeof note);
+    copy->next = NULL;
+    if (gate->last_note != NULL)
+        gate->last_note->next = copy;
+    else
+        gate->first_note = copy;
+    gate->last_note = copy;
+    unlock_and_run(gate, GATE_NO_REACTOR);
+}
+
+static void leave_note(struct gate *gate, struct note note)
+{
+    pthread_mutex_lock(&gate->mutex);
+    leave_note_locked(gate, note);
+}
+
+void gate_call(struct gate *gate, gate_function *function, void *context)
+{
+    bool is_done = false;
+    leave_note(gate, (struct note){.kind = NOTE_CALL,
+                                   .function = function,
+                                   .context = context,
+                                   .is_done = &is_done});
+    pthread_mutex_lock(&gate->mutex);
+    while (!is_done)
+        pthread_cond_wait(&gate->done, &gate->mutex);
+    pthread_mutex_unlock(&gate->mutex);
+}
+
+void gate_committed(struct gate *gate, uint64_t batch_number, bool has_more_maintenance)
+{
+    leave_note(gate, (struct note){.kind = NOTE_COMMITTED,
+                                   .batch_number = batch_number,
+                                   .flag = has_more_maintenance});
+}
+
+void gate_read_done(struct gate *gate, struct store_read_result *result)
+{
+    leave_note(gate, (struct note){.kind = NOTE_READ_DONE, .result = result});
+}
+
+bool gate_begin_checkpoint(struct gate *gate)
+{
+    pthread_mutex_lock(&gate->mutex);
+    bool is_first = !gate->is_in_checkpoint;
+    gate->is_in_checkpoint = true;
+    pthread_mutex_unlock(&gate->mutex);
+    return is_first;
+}
+
+void gate_end_checkpoint(struct gate *gate)
+{
+    pthread_mutex_lock(&gate->mutex);
+    gate->is_in_checkpoint = false;
+    pthread_cond_broadcast(&gate->done);
+    pthread_mutex_unlock(&gate->mutex);
+}
+
+void gate_set_disk_full(struct gate *gate, bool is_full)
+{
+    leave_note(gate, (struct note){.kind = NOTE_DISK, .flag = is_full});
+}
+
+void gate_tick(struct gate *gate)
+{
+    leave_note(gate, (struct note){.kind = NOTE_TICK});
+}
+
+void gate_drain(struct gate *gate)
+{
+    pthread_mutex_lock(&gate->mutex);
+    gate->is_draining = true;
+    while (gate->is_held || !gate->is_idle || gate->is_in_checkpoint)
+        pthread_cond_wait(&gate->done, &gate->mutex);
+    pthread_mutex_unlock(&gate->mutex);
+}

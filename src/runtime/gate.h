@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_RUNTIME_GATE_H
+#define LEVERET_RUNTIME_GATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "broker/vhost.h"
+#include "runtime/mailbox.h"
+#include "store/store.h"
+
+/*
+ * The gate of a vhost: whoever has something for the vhost leaves it in the gate's inbox, and one
+ * thread at a time, the holder, runs what is there. See gate.c. All functions may be called by any
+ * thread.
+ */
+struct gate;
+struct store_pool;
+
+struct gate_config {
+    struct vhost *vhost;       /* owned by the gate from here on */
+    struct store *store;       /* likewise */
+    struct store_pool *pool;   /* borrowed: it outlives the gate */
+    struct mailbox *mailboxes; /* borrowed: those of the reactors, by number */
+    size_t reactor_count;
+};
+
+struct gate *gate_new(const struct gate_config *config);
+/* Nothing is in the inbox or on its way to or from the store any more. */
+void gate_free(struct gate *gate);
+
+const char *gate_name(const struct gate *gate);
+struct store *gate_store(const struct gate *gate);
+
+/* The caller is no reactor. */
+enum { GATE_NO_REACTOR = -1 };
+
+/* Gives the batch away; runs it now, unless another thread holds the gate, which then does. The
+ * reactor is the caller's number. */
+void gate_submit(struct gate *gate, struct command_batch *batch, size_t reactor);
+
+/* Runs a function as the holder, and returns when it has run. Not from a reactor, not from inside
+ * the gate. */
+typedef void gate_function(struct vhost *vhost, uint64_t now_ms, void *context);
+void gate_call(struct gate *gate, gate_function *function, void *context);
+
+/* From the store pool: a batch is on disk (0: the writer is free again, nothing more), or reading
+ * is done. The result passes. */
+void gate_committed(struct gate *gate, uint64_t batch_number, bool has_more_maintenance);
+void gate_read_done(struct gate *gate, struct store_read_result *result);
+/* A checkpoint of the store starts (false: one is under way already) and ends. */
+bool gate_begin_checkpoint(struct gate *gate);
+void gate_end_checkpoint(struct gate *gate);
+/* The disk is full (or no longer): publishers are blocked meanwhile. */
+void gate_set_disk_full(struct gate *gate, bool is_full);
+
+/* Now and then (about twice a second): what is due by time, and idle maintenance of the store. */
+void gate_tick(struct gate *gate);
+
+/* Goes on with a gate that was handed over; see gate.c. */
+void gate_run_handed_over(struct gate *gate, int reactor);
+
+/* Waits until everything that was submitted so far is on disk. Not from a reactor. */
+void gate_drain(struct gate *gate);
+
+#endif

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The log. A line is put together first and leaves with one write, so that lines of several threads
+ * never mix and no lock is held while a terminal or a pipe is slow. The form is RabbitMQ's: time
+ * with its offset, level, text.
+ */
+#include "runtime/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/xmalloc.h"
+
+enum { line_size = 2048 };
+
+struct sink {
+    _Atomic int fd; /* -1: none */
+    enum config_log_level level;
+};
+
+static struct sink console = {-1, CONFIG_LOG_INFO};
+static struct sink file = {-1, CONFIG_LOG_INFO};
+static char *file_path;
+static bool is_json;
+
+static char *make_path(const struct config *config)
+{
+    bool is_relative = config->log_dir[0] != '\0' && config->log_file[0] != '/';
+    size_t size = strlen(config->log_dir) + strlen(config->log_file) + 2;
+    char *path = xmalloc(size);
+    snprintf(path, size, "%s%s%s", is_relative ? config->log_dir : "", is_relative ? "/" : "",
+             config->log_file);
+    return path;
+}
+
+static int open_file(void)
+{
+    return open(file_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+}
+
+bool log_open(const struct config *config, char *reason, size_t reason_size)
+{
+    console = (struct sink){config->log_console ? STDERR_FILENO : -1, config->log_console_level};
+    is_json = config->log_console_format == CONFIG_LOG_JSON;
+    if (config->log_file[0] == '\0')
+        return true;
+    file_path = make_path(config);
+    file = (struct sink){open_file(), config->log_file_level};
+    if (file.fd >= 0)
+        return true;
+    snprintf(reason, reason_size, "cannot open log file %s: %s", file_path, strerror(errno));
+    return false;
+}
+
+void log_close(void)
+{
+    if (file.fd >= 0)
+        close(file.fd);
+    file.fd = console.fd = -1;
+    free(file_path);
+    file_path = NULL;
+}
+
+void log_reopen(void)
+{
+    int fd = file_path != NULL ? open_file() : -1;
+    if (fd < 0)
+        return;
+    /* dup2 keeps the number, which another thread may be writing to. */
+    dup2(fd, file.fd);
+    close(fd);
+}
+
+static const char *level_name(enum config_log_level level)
+{
+    static const char *const names[] = {"debug", "info",     "notice", "warning",
+                                        "error", "critical", "alert",  "emergency"};
+    return level < sizeof names / sizeof names[0] ? names[level] : "none";
+}
+
+static size_t append_time(char *line, size_t size)
+{
+    struct timespec now;
+    struct tm parts;
+    char date[32], zone[8];
+    clock_gettime(CLOCK_REALTIME, &now);
+    localtime_r(&now.tv_sec, &parts);
+    strftime(date, sizeof date, "%Y-%m-%d %H:%M:%S", &parts);
+    strftime(zone, sizeof zone, "%z", &parts);
+    return (size_t)snprintf(line, size, "%s.%06ld%.3s:%s", date, now.tv_nsec / 1000, zone,
+                            zone + 3);
+}
+
+/* Escapes what a JSON string may not hold as it is. */
+static size_t append_json_text(char *line, size_t size, const char *text)
+{
+    size_t at = 0;
+    for (; *text != '\0' && at + 8 < size; text++) {
+        unsigned char byte = (unsigned char)*text;
+        if (byte == '"' || byte == '\\')
+            at += (size_t)snprintf(line + at, size - at, "\\%c", byte);
+        else if (byte < 0x20)
+            at += (size_t)snprintf(line + at, size - at, "\\u%04x", byte);
+        else
+            line[at++] = (char)byte;
+    }
+    return at;
+}
+
+static size_t make_json(char *line, size_t size, const char *level, const char *text)
+{
+    size_t at = (size_t)snprintf(line, size, "{\"time\":\"");
+    at += append_time(line + at, size - at);
+    at += (size_t)snprintf(line + at, size - at, "\",\"level\":\"%s\",\"msg\":\"", level);
+    at += append_json_text(line + at, size - at - 3, text);
+    return at + (size_t)snprintf(line + at, size - at, "\"}\n");
+}
+
+static size_t make_plain(char *line, size_t size, const char *level, const char *text)
+{
+    size_t at = append_time(line, size);
+    int added = snprintf(line + at, size - at, " [%s] %s\n", level, text);
+    at += (size_t)added < size - at ? (size_t)added : size - at - 1;
+    line[at - 1] = '\n';
+    return at;
+}
+
+static void put(const struct sink *sink, enum config_log_level level, const char *line, size_t size)
+{
+    if (sink->fd < 0 || level < sink->level)
+        return;
+    ssize_t written = write(sink->fd, line, size);
+    (void)written; /* a log that cannot be written must not stop the broker */
+}
+
+void log_write(enum config_log_level level, const char *format, ...)
+{
+    char text[line_size], line[line_size + 128];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    size_t size = is_json ? make_json(line, sizeof line, level_name(level), text)
+                          : make_plain(line, sizeof line, level_name(level), text);
+    put(&console, level, line, size);
+    put(&file, level, line, size);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_RUNTIME_LOG_H
+#define LEVERET_RUNTIME_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "config/config.h"
+
+/* The server's log: lines on standard error, and in a file where one is configured. Any thread. */
+
+/* Before the first line, once. false with a reason where the file cannot be opened. */
+bool log_open(const struct config *config, char *reason, size_t reason_size);
+void log_close(void);
+
+/* Opens the file again, after somebody has moved it away. */
+void log_reopen(void);
+
+void log_write(enum config_log_level level, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#define log_info(...) log_write(CONFIG_LOG_INFO, __VA_ARGS__)
+#define log_warning(...) log_write(CONFIG_LOG_WARNING, __VA_ARGS__)
+#define log_error(...) log_write(CONFIG_LOG_ERROR, __VA_ARGS__)
+
+#endif

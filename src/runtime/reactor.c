@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A reactor: one thread, one event loop, the connections that were given to it, for life. A turn of
+ * its loop reads sockets into batches of commands, one per vhost; submits them; carries out the
+ * effects in its mailbox; and writes. Nothing of a connection is touched by another thread.
+ *
+ * Connections are named by handles (slot and generation), so that an effect for one that is gone
+ * finds nobody.
+ */
+#include "runtime/reactor.h"
+
+#include <event2/event.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "auth/sasl.h"
+#include "auth/users.h"
+#include "base/check.h"
+#include "base/xmalloc.h"
+#include "net/connection.h"
+#include "runtime/clock.h"
+#include "runtime/gate.h"
+#include "runtime/log.h"
+#include "runtime/server.h"
+
+enum { tick_ms = 500 };
+
+/* A vhost as this reactor sees it: its gate, and the batch that gathers for it in this turn. */
+struct vhost_gate {
+    struct vhost_gate *next;
+    struct gate *gate; /* a reference */
+    size_t connection_count;
+    struct command_batch *batch; /* owned; NULL while nothing has gathered */
+    bool is_gathering;           /* is in the list of those with a batch */
+    struct vhost_gate *next_gathering;
+};
+
+struct slot {
+    struct connection *connection; /* NULL: free */
+    uint32_t generation;
+    uint32_t next_free;
+};
+
+struct reactor {
+    struct server *server;
+    size_t number;
+    struct mailbox *mailbox;
+    pthread_t thread;
+    struct event_base *base;
+    struct event *wake_event, *tick_event;
+    struct connection_host host;
+    struct vhost_gate *gates;     /* owned */
+    struct vhost_gate *gathering; /* those with a batch */
+    struct slot *slots;           /* owned */
+    size_t slot_count, slot_capacity;
+    uint32_t first_free; /* UINT32_MAX: none */
+    bool is_stopping;
+    _Atomic size_t connection_count;
+};
+
+/* --- handles */
+
+static uint64_t take_slot(struct reactor *reactor)
+{
+    uint32_t index = reactor->first_free;
+    if (index != UINT32_MAX) {
+        reactor->first_free = reactor->slots[index].next_free;
+    } else {
+        index = (uint32_t)reactor->slot_count++;
+        reactor->slots = xgrow(reactor->slots, &reactor->slot_capacity, reactor->slot_count,
+                               sizeof *reactor->slots);
+        reactor->slots[index] = (struct slot){.generation = 1};
+    }
+    return (uint64_t)reactor->slots[index].generation << 32 | index;
+}
+
+static struct connection *find_connection(const struct reactor *reactor, uint64_t handle)
+{
+    uint32_t index = (uint32_t)handle;
+    if (index >= reactor->slot_count || reactor->slots[index].generation != handle >> 32)
+        return NULL;
+    return reactor->slots[index].connection;
+}
+
+static void free_slot(struct reactor *reactor, uint64_t handle)
+{
+    uint32_t index = (uint32_t)handle;
+    reactor->slots[index].connection = NULL;
+    reactor->slots[index].generation++;
+    reactor->slots[index].next_free = reactor->first_free;
+    reactor->first_free = index;
+}
+
+/* --- gathering commands */
+
+static struct command_batch *gather(void *context, struct vhost_gate *gate)
+{
+    struct reactor *reactor = context;
+    if (gate->batch == NULL)
+        gate->batch = command_batch_new();
+    if (!gate->is_gathering) {
+        gate->is_gathering = true;
+        gate->next_gathering = reactor->gathering;
+        reactor->gathering = gate;
+    }
+    return gate->batch;
+}
+
+static void submit(void *context, struct vhost_gate *gate)
+{
+    struct reactor *reactor = context;
+    struct command_batch *batch = gate->batch;
+    gate->batch = NULL;
+    if (batch != NULL)
+        gate_submit(gate->gate, batch, reactor->number);
+}
+
+static void submit_all(struct reactor *reactor)
+{
+    while (reactor->gathering != NULL) {
+        struct vhost_gate *gate = reactor->gathering;
+        reactor->gathering = gate->next_gathering;
+        gate->is_gathering = false;
+        submit(reactor, gate);
+    }
+}
+
+/* --- vhosts */
+
+static struct vhost_gate *find_gate(struct reactor *reactor, struct bytes vhost)
+{
+    struct gate *gate = server_find_gate(reactor->server, vhost);
+    struct vhost_gate *link = reactor->gates;
+    if (gate == NULL)
+        return NULL;
+    while (link != NULL && link->gate != gate)
+        link = link->next;
+    if (link != NULL) {
+        server_release_gate(reactor->server, gate);
+        return link;
+    }
+    link = xcalloc(1, sizeof *link);
+    link->gate = gate;
+    link->next = reactor->gates;
+    reactor->gates = link;
+    return link;
+}
+
+static void free_gate(struct reactor *reactor, struct vhost_gate *gate)
+{
+    struct vhost_gate **place = &reactor->gates;
+    while (*place != gate)
+        place = &(*place)->next;
+    *place = gate->next;
+    server_release_gate(reactor->server, gate->gate);
+    free(gate);
+}
+
+/* A gate that nobody uses stays until nothing gathers for it. */
+static void free_unused_gates(struct reactor *reactor)
+{
+    struct vhost_gate *next;
+    for (struct vhost_gate *gate = reactor->gates; gate != NULL; gate = next) {
+        next = gate->next;
+        if (gate->connection_count == 0 && !gate->is_gathering)
+            free_gate(reactor, gate);
+    }
+}
+
+/* --- what connections ask of their reactor */
+
+static void mechanisms(void *context, struct connection *connection, struct buffer *names)
+{
+    struct reactor *reactor = context;
+    struct buffer peer_name = {0};
+    const struct tls_stream *tls = connection_tls(connection);
+    bool has_name = tls != NULL && tls_peer_name(tls, &peer_name);
+    sasl_append_names(names, server_config(reactor->server), has_name);
+    buffer_fini(&peer_name);
+}
+
+static enum login_result check_user(struct users *users, const struct login_request *request,
+                                    const struct sasl_credentials *credentials,
+                                    struct login_answer *answer)
+{
+    char reason[256];
+    struct bytes user = credentials->is_external ? request->peer_name : credentials->user;
+    bool is_right =
+        credentials->is_external
+            ? users_login_external(users, user, request->is_loopback, reason, sizeof reason)
+            : users_login(users, user, credentials->password, request->is_loopback, reason,
+                          sizeof reason);
+    if (!is_right) {
+        log_warning("login refused for user '%.*s': %s", (int)user.size, (const char *)user.data,
+                    reason);
+        return LOGIN_REFUSED;
+    }
+    buffer_append_bytes(&answer->user, user);
+    answer->can_impersonate = users_has_tag(users, user, "impersonator");
+    return LOGIN_OK;
+}
+
+static enum login_result login(void *context, const struct login_request *request,
+                               struct login_answer *answer)
+{
+    struct reactor *reactor = context;
+    struct sasl_credentials credentials;
+    const struct sasl_mechanism *mechanism =
+        sasl_find(request->mechanism, server_config(reactor->server), request->peer_name.size > 0);
+    if (mechanism == NULL || !sasl_parse(mechanism, request->response, &credentials))
+        return LOGIN_MALFORMED;
+    struct users *users = server_users(reactor->server);
+    enum login_result result = check_user(users, request, &credentials, answer);
+    users_unref(users);
+    return result;
+}
+
+static struct vhost_gate *open_vhost(void *context, struct connection *connection, const char *user,
+                                     struct bytes vhost, struct amqp_error *error)
+{
+    struct reactor *reactor = context;
+    struct users *users = server_users(reactor->server);
+    struct vhost_gate *gate = NULL;
+    (void)connection;
+    if (!users_find_vhost(users, vhost, NULL))
+        amqp_error_set(error, AMQP_NOT_ALLOWED, "vhost %.*s not found", (int)vhost.size,
+                       (const char *)vhost.data);
+    else if (!access_may_enter(users_access(users), bytes_of_text(user), vhost))
+        amqp_error_set(error, AMQP_NOT_ALLOWED, "access to vhost '%.*s' refused for user '%s'",
+                       (int)vhost.size, (const char *)vhost.data, user);
+    else if ((gate = find_gate(reactor, vhost)) == NULL)
+        amqp_error_set(error, AMQP_INTERNAL_ERROR,
+                       "access to vhost '%.*s' refused for user '%s': vhost '%.*s' is down",
+                       (int)vhost.size, (const char *)vhost.data, user, (int)vhost.size,
+                       (const char *)vhost.data);
+    users_unref(users);
+    if (gate != NULL)
+        gate->connection_count++;
+    return gate;
+}
+
+static void closed(void *context, struct connection *connection)
+{
+    struct reactor *reactor = context;
+    struct vhost_gate *gate = connection_gate(connection);
+    if (gate != NULL)
+        gate->connection_count--;
+    free_slot(reactor, connection_handle(connection));
+    connection_free(connection);
+    atomic_fetch_sub_explicit(&reactor->connection_count, 1, memory_order_relaxed);
+}
+
+static void note(void *context, const struct connection *connection, enum connection_note note,
+                 const char *text)
+{
+    static const enum config_log_level levels[] = {
+        [CONNECTION_NOTE_INFO] = CONFIG_LOG_INFO,
+        [CONNECTION_NOTE_WARNING] = CONFIG_LOG_WARNING,
+        [CONNECTION_NOTE_ERROR] = CONFIG_LOG_ERROR,
+    };
+    struct reactor *reactor = context;
+    struct connection_status status;
+    if (levels[note] < server_config(reactor->server)->log_connection_level)
+        return;
+    connection_describe(connection, &status);
+    log_write(levels[note], "connection %s: %s", status.name, text);
+}
+
+/* --- mail */
+
+static void carry_out(struct reactor *reactor, struct effect *effect)
+{
+    struct connection *connection = find_connection(reactor, effect->connection);
+    if (connection != NULL)
+        connection_on_effect(connection, effect);
+    else
+        effect_release(effect);
+}
+
+static bool handle_mail(struct reactor *reactor)
+{
+    struct mail mail = mailbox_take(reactor->mailbox);
+    bool has_any = mail.tasks != NULL || mail.effects.first != NULL;
+    while (mail.effects.first != NULL) {
+        struct effect_chunk *chunk = mail.effects.first;
+        mail.effects.first = chunk->next;
+        for (size_t i = 0; i < chunk->count; i++)
+            carry_out(reactor, &chunk->effects[i]);
+        effect_chunk_free(chunk);
+    }
+    while (mail.tasks != NULL) {
+        struct task *task = mail.tasks;
+        mail.tasks = task->next;
+        task->run(task);
+    }
+    return has_any;
+}
+
+struct adoption {
+    struct task task;
+    struct reactor *reactor;
+    int fd;
+    struct tls_context *tls;
+};
+
+static void run_adoption(struct task *task)
+{
+    struct adoption *adoption = container_of(task, struct adoption, task);
+    struct reactor *reactor = adoption->reactor;
+    struct tls_stream *tls = NULL;
+    if (adoption->tls != NULL && (tls = tls_stream_new(adoption->tls, adoption->fd)) == NULL) {
+        close(adoption->fd);
+        atomic_fetch_sub_explicit(&reactor->connection_count, 1, memory_order_relaxed);
+    } else {
+        uint64_t handle = take_slot(reactor);
+        reactor->slots[(uint32_t)handle].connection =
+            connection_new(&reactor->host, adoption->fd, tls, handle);
+    }
+    free(adoption);
+}
+
+void reactor_adopt(struct reactor *reactor, int fd, struct tls_context *tls)
+{
+    struct adoption *adoption = xmalloc(sizeof *adoption);
+    *adoption = (struct adoption){{.run = run_adoption}, reactor, fd, tls};
+    atomic_fetch_add_explicit(&reactor->connection_count, 1, memory_order_relaxed);
+    mailbox_post_task(reactor->mailbox, &adoption->task);
+}
+
+size_t reactor_connection_count(const struct reactor *reactor)
+{
+    return atomic_load_explicit(&reactor->connection_count, memory_order_relaxed);
+}
+
+/* --- the loop */
+
+static void on_wake(evutil_socket_t fd, short what, void *context)
+{
+    struct reactor *reactor = context;
+    (void)fd, (void)what;
+    mailbox_clear_event(reactor->mailbox);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *context)
+{
+    struct reactor *reactor = context;
+    (void)fd, (void)what;
+    reactor->host.now_ms = clock_steady_ms();
+    connection_host_tick(&reactor->host);
+    free_unused_gates(reactor);
+}
+
+/* Commands make effects, and effects make bytes and credit, which are commands again. */
+static void finish_turn(struct reactor *reactor)
+{
+    do {
+        submit_all(reactor);
+        bool has_mail = handle_mail(reactor);
+        if (connection_host_is_dirty(&reactor->host))
+            connection_host_flush(&reactor->host);
+        else if (!has_mail)
+            return;
+    } while (reactor->gathering != NULL);
+}
+
+static void *run(void *context)
+{
+    struct reactor *reactor = context;
+    while (!reactor->is_stopping) {
+        bool may_wait = mailbox_fall_asleep(reactor->mailbox);
+        event_base_loop(reactor->base, may_wait ? EVLOOP_ONCE : EVLOOP_NONBLOCK | EVLOOP_ONCE);
+        reactor->host.now_ms = clock_steady_ms();
+        finish_turn(reactor);
+    }
+    return NULL;
+}
+
+static struct event_base *new_base(void)
+{
+    struct event_config *config = event_config_new();
+    CHECK(config != NULL);
+    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+    event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+    struct event_base *base = event_base_new_with_config(config);
+    event_config_free(config);
+    CHECK(base != NULL);
+    return base;
+}
+
+static void init_events(struct reactor *reactor)
+{
+    struct timeval tick = {.tv_usec = tick_ms * 1000};
+    reactor->base = new_base();
+    reactor->wake_event = event_new(reactor->base, reactor->mailbox->event_fd, EV_READ | EV_PERSIST,
+                                    on_wake, reactor);
+    reactor->tick_event = event_new(reactor->base, -1, EV_PERSIST, on_tick, reactor);
+    CHECK(reactor->wake_event != NULL && reactor->tick_event != NULL);
+    CHECK(event_add(reactor->wake_event, NULL) == 0);
+    CHECK(event_add(reactor->tick_event, &tick) == 0);
+}
+
+struct reactor *reactor_new(struct server *server, size_t number, struct mailbox *mailbox,
+                            const struct net_settings *settings)
+{
+    struct reactor *reactor = xcalloc(1, sizeof *reactor);
+    reactor->server = server;
+    reactor->number = number;
+    reactor->mailbox = mailbox;
+    reactor->first_free = UINT32_MAX;
+    init_events(reactor);
+    reactor->host = (struct connection_host){
+        .settings = settings,
+        .base = reactor->base,
+        .reactor = number,
+        .now_ms = clock_steady_ms(),
+        .context = reactor,
+        .mechanisms = mechanisms,
+        .login = login,
+        .open_vhost = open_vhost,
+        .gather = gather,
+        .submit = submit,
+        .closed = closed,
+        .note = note,
+    };
+    connection_host_init(&reactor->host);
+    CHECK(pthread_create(&reactor->thread, NULL, run, reactor) == 0);
+    return reactor;
+}
+
+/* --- ending */
+
+struct ending {
+    struct task task;
+    struct reactor *reactor;
+    bool ends_thread;
+};
+
+static void run_ending(struct task *task)
+{
+    struct ending *ending = container_of(task, struct ending, task);
+    struct reactor *reactor = ending->reactor;
+    struct amqp_error error = {0};
+    amqp_error_set(&error, AMQP_CONNECTION_FORCED,
+                   "broker forced connection closure with reason 'shutdown'");
+    for (size_t i = 0; i < reactor->slot_count; i++) {
+        struct connection *connection = reactor->slots[i].connection;
+        if (connection != NULL && connection_session(connection) == NULL)
+            connection_shut(connection, &error);
+    }
+    reactor->is_stopping = ending->ends_thread;
+    free(ending);
+}
+
+static void post_ending(struct reactor *reactor, bool ends_thread)
+{
+    struct ending *ending = xmalloc(sizeof *ending);
+    *ending = (struct ending){{.run = run_ending}, reactor, ends_thread};
+    mailbox_post_task(reactor->mailbox, &ending->task);
+}
+
+void reactor_shut(struct reactor *reactor)
+{
+    post_ending(reactor, false);
+}
+
+void reactor_free(struct reactor *reactor)
+{
+    post_ending(reactor, true);
+    pthread_join(reactor->thread, NULL);
+    for (size_t i = 0; i < reactor->slot_count; i++) {
+        if (reactor->slots[i].connection != NULL)
+            closed(reactor, reactor->slots[i].connection);
+    }
+    while (reactor->gates != NULL) {
+        command_batch_free(reactor->gates->batch);
+        free_gate(reactor, reactor->gates);
+    }
+    connection_host_fini(&reactor->host);
+    event_free(reactor->wake_event);
+    event_free(reactor->tick_event);
+    event_base_free(reactor->base);
+    free(reactor->slots);
+    free(reactor);
+}

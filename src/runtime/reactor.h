@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_RUNTIME_REACTOR_H
+#define LEVERET_RUNTIME_REACTOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "net/settings.h"
+#include "net/tls.h"
+#include "runtime/mailbox.h"
+
+struct server;
+
+/* A thread with an event loop and the connections that belong to it. */
+struct reactor;
+
+/* mailbox and server are borrowed. The thread runs at once. */
+struct reactor *reactor_new(struct server *server, size_t number, struct mailbox *mailbox,
+                            const struct net_settings *settings);
+
+/* Any thread: gives the reactor an accepted socket; tls is NULL for a plain one. */
+void reactor_adopt(struct reactor *reactor, int fd, struct tls_context *tls);
+
+/* Any thread: how many connections it has, those on their way included. */
+size_t reactor_connection_count(const struct reactor *reactor);
+
+/* Ends the connections that have no vhost yet; those with a session are ended by their vhost. */
+void reactor_shut(struct reactor *reactor);
+
+/* Ends the thread, whatever connections there are, and frees all. Mail that came after that is
+ * dropped with the mailbox. */
+void reactor_free(struct reactor *reactor);
+
+#endif

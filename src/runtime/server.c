@@ -1,0 +1,588 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The server: what there is once per process, started and stopped in order.
+ *
+ * The main thread owns what changes rarely: listeners, the control socket, users, the list of
+ * vhosts. Accepted sockets go to the reactor with the fewest connections. Ending goes the other way
+ * round: no new connections, a close to every client, everything to disk, and only then the
+ * threads.
+ */
+#include "runtime/server.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "auth/directory.h"
+#include "auth/directory_commands.h"
+#include "base/check.h"
+#include "base/xmalloc.h"
+#include "net/control.h"
+#include "net/listener.h"
+#include "net/settings.h"
+#include "net/tls.h"
+#include "runtime/clock.h"
+#include "runtime/log.h"
+#include "runtime/reactor.h"
+#include "runtime/server_internal.h"
+#include "runtime/store_pool.h"
+#include "store/data_folder.h"
+
+enum { tick_ms = 500, farewell_ms = 3000, path_size = 4096 };
+
+/* --- vhosts */
+
+static struct server_vhost *find_vhost(struct server *server, struct bytes name)
+{
+    struct server_vhost *vhost = server->vhosts;
+    while (vhost != NULL && !bytes_equal_text(name, vhost->name))
+        vhost = vhost->next;
+    return vhost;
+}
+
+struct gate *server_find_gate(struct server *server, struct bytes name)
+{
+    pthread_mutex_lock(&server->mutex);
+    struct server_vhost *vhost = find_vhost(server, name);
+    if (vhost != NULL)
+        vhost->references++;
+    pthread_mutex_unlock(&server->mutex);
+    return vhost != NULL ? vhost->gate : NULL;
+}
+
+static void free_vhost(struct server *server, struct server_vhost *vhost)
+{
+    char path[path_size];
+    gate_drain(vhost->gate);
+    gate_free(vhost->gate);
+    if (vhost->is_deleted) {
+        data_folder_vhost_path(server->folder, vhost->id, path, sizeof path);
+        data_folder_remove(path);
+    }
+    free(vhost->name);
+    free(vhost);
+}
+
+struct farewell {
+    struct task task;
+    struct server *server;
+    struct server_vhost *vhost;
+};
+
+static void run_farewell(struct task *task)
+{
+    struct farewell *farewell = container_of(task, struct farewell, task);
+    free_vhost(farewell->server, farewell->vhost);
+    free(farewell);
+}
+
+/* The last reference to a deleted vhost may end on a reactor: the main thread frees it. */
+static void release_locked(struct server *server, struct server_vhost **place)
+{
+    struct server_vhost *vhost = *place;
+    if (--vhost->references > 0)
+        return;
+    *place = vhost->next;
+    struct farewell *farewell = xmalloc(sizeof *farewell);
+    *farewell = (struct farewell){{.run = run_farewell}, server, vhost};
+    mailbox_post_task(&server->mailbox, &farewell->task);
+}
+
+void server_release_gate(struct server *server, struct gate *gate)
+{
+    pthread_mutex_lock(&server->mutex);
+    struct server_vhost **lists[] = {&server->vhosts, &server->deleted_vhosts};
+    for (size_t i = 0; i < 2; i++) {
+        struct server_vhost **place = lists[i];
+        while (*place != NULL && (*place)->gate != gate)
+            place = &(*place)->next;
+        if (*place != NULL) {
+            release_locked(server, place);
+            break;
+        }
+    }
+    pthread_mutex_unlock(&server->mutex);
+}
+
+static uint64_t random_seed(void)
+{
+    uint64_t seed;
+    CHECK(getrandom(&seed, sizeof seed, 0) == sizeof seed);
+    return seed;
+}
+
+static struct vhost *make_vhost(struct server *server, const char *name,
+                                const struct store_opened *opened)
+{
+    const struct config *config = server->config;
+    struct vhost_config vhost_config;
+    vhost_config_init(&vhost_config);
+    vhost_config.name = name;
+    vhost_config.hash_seed = random_seed();
+    vhost_config.name_seed = random_seed();
+    vhost_config.reactor_count = server->reactor_count;
+    vhost_config.message_bytes_max = (size_t)config->max_message_size_bytes;
+    vhost_config.window_bytes_max = (size_t)config->lane_memory_bytes;
+    vhost_config.consumers_max = config->consumer_max_per_channel > UINT32_MAX
+                                     ? 0
+                                     : (uint32_t)config->consumer_max_per_channel;
+    struct vhost *vhost = vhost_new(&vhost_config, users_access(server->users));
+    vhost_restore(vhost, opened->definitions, opened->lanes, opened->lane_count, opened->lane_next);
+    return vhost;
+}
+
+static struct gate *make_gate(struct server *server, const char *name, uint64_t id, char *reason,
+                              size_t reason_size)
+{
+    struct store_opened opened;
+    char path[path_size];
+    data_folder_vhost_path(server->folder, id, path, sizeof path);
+    if (!data_folder_make(path, reason, reason_size))
+        return NULL;
+    struct store *store = store_open(path, &opened, reason, reason_size);
+    if (store == NULL)
+        return NULL;
+    struct gate_config gate_config = {
+        .vhost = make_vhost(server, name, &opened),
+        .store = store,
+        .pool = server->pool,
+        .mailboxes = server->mailboxes,
+        .reactor_count = server->reactor_count,
+    };
+    log_info("vhost '%s': %zu durable queues", name, opened.lane_count);
+    store_opened_fini(&opened);
+    return gate_new(&gate_config);
+}
+
+static bool start_vhost(struct server *server, const char *name, uint64_t id, char *reason,
+                        size_t reason_size)
+{
+    struct gate *gate = make_gate(server, name, id, reason, reason_size);
+    if (gate == NULL)
+        return false;
+    struct server_vhost *vhost = xcalloc(1, sizeof *vhost);
+    *vhost = (struct server_vhost){.name = xstrdup(name), .id = id, .gate = gate, .references = 1};
+    pthread_mutex_lock(&server->mutex);
+    vhost->next = server->vhosts;
+    server->vhosts = vhost;
+    pthread_mutex_unlock(&server->mutex);
+    return true;
+}
+
+static bool start_vhosts(struct server *server, char *reason, size_t reason_size)
+{
+    size_t count = directory_vhost_count(server->directory);
+    for (size_t i = 0; i < count; i++) {
+        struct directory_vhost vhost = directory_vhost(server->directory, i);
+        if (!start_vhost(server, vhost.name, vhost.id, reason, reason_size))
+            return false;
+    }
+    return true;
+}
+
+/* --- what the directory tells */
+
+static void set_access(struct vhost *vhost, uint64_t now_ms, void *context)
+{
+    (void)now_ms;
+    vhost_set_access(vhost, users_access(context));
+}
+
+static void on_users(void *context, struct users *users)
+{
+    struct server *server = context;
+    struct users *old = server->users;
+    server->users = users_ref(users);
+    users_current_set(server->current_users, users);
+    for (struct server_vhost *vhost = server->vhosts; vhost != NULL; vhost = vhost->next)
+        gate_call(vhost->gate, set_access, users);
+    for (struct server_vhost *vhost = server->deleted_vhosts; vhost != NULL; vhost = vhost->next)
+        gate_call(vhost->gate, set_access, users);
+    users_unref(old);
+}
+
+struct ending {
+    const char *user; /* NULL: all */
+    struct amqp_error error;
+};
+
+static void end_sessions(struct vhost *vhost, uint64_t now_ms, void *context)
+{
+    struct ending *ending = context;
+    vhost_end_sessions(vhost, ending->user, &ending->error, now_ms);
+}
+
+static void on_user_deleted(void *context, const char *user)
+{
+    struct server *server = context;
+    struct ending ending = {.user = user};
+    amqp_error_set(&ending.error, AMQP_CONNECTION_FORCED, "user '%s' is deleted", user);
+    for (struct server_vhost *vhost = server->vhosts; vhost != NULL; vhost = vhost->next)
+        gate_call(vhost->gate, end_sessions, &ending);
+}
+
+static bool on_vhost_added(void *context, const char *vhost, uint64_t id, char *reason,
+                           size_t reason_size)
+{
+    return start_vhost(context, vhost, id, reason, reason_size);
+}
+
+static void on_vhost_deleted(void *context, const char *name, uint64_t id)
+{
+    struct server *server = context;
+    struct ending ending = {.user = NULL};
+    amqp_error_set(&ending.error, AMQP_CONNECTION_FORCED, "vhost '%s' is deleted", name);
+    pthread_mutex_lock(&server->mutex);
+    struct server_vhost **place = &server->vhosts;
+    while (*place != NULL && (*place)->id != id)
+        place = &(*place)->next;
+    struct server_vhost *vhost = *place;
+    CHECK(vhost != NULL);
+    *place = vhost->next;
+    vhost->next = server->deleted_vhosts;
+    server->deleted_vhosts = vhost;
+    vhost->is_deleted = true;
+    pthread_mutex_unlock(&server->mutex);
+    gate_call(vhost->gate, end_sessions, &ending);
+    server_release_gate(server, vhost->gate);
+}
+
+/* --- listeners */
+
+static void accept_to(struct server *server, int fd, struct tls_context *tls)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < server->reactor_count; i++) {
+        if (reactor_connection_count(server->reactors[i]) <
+            reactor_connection_count(server->reactors[best]))
+            best = i;
+    }
+    reactor_adopt(server->reactors[best], fd, tls);
+}
+
+static void on_accept(void *context, int fd)
+{
+    accept_to(context, fd, NULL);
+}
+
+static void on_tls_accept(void *context, int fd)
+{
+    struct server *server = context;
+    accept_to(server, fd, server->tls);
+}
+
+static void on_trouble(void *context, const char *text)
+{
+    (void)context;
+    log_warning("%s", text);
+}
+
+static bool listen_on(struct server *server, const struct config_listeners *entries, bool is_tls,
+                      char *reason, size_t reason_size)
+{
+    char why[LISTENER_REASON_SIZE];
+    for (size_t i = 0; i < entries->count; i++) {
+        const struct config_listener *entry = &entries->entries[i];
+        struct listener *listener =
+            listener_new(entry->address, entry->port, &server->config->socket, why);
+        if (listener == NULL) {
+            snprintf(reason, reason_size, "%s", why);
+            return false;
+        }
+        server->listeners = xgrow(server->listeners, &server->listener_capacity,
+                                  server->listener_count + 1, sizeof *server->listeners);
+        server->listeners[server->listener_count++] =
+            (struct server_listener){listener, entry->address, is_tls};
+    }
+    return true;
+}
+
+static bool open_listeners(struct server *server, char *reason, size_t reason_size)
+{
+    char why[TLS_REASON_SIZE];
+    const struct config *config = server->config;
+    if (config->tls_listeners.count > 0) {
+        server->tls = tls_context_new(config, why);
+        if (server->tls == NULL) {
+            snprintf(reason, reason_size, "%s", why);
+            return false;
+        }
+    }
+    return listen_on(server, &config->tcp_listeners, false, reason, reason_size) &&
+           listen_on(server, &config->tls_listeners, true, reason, reason_size);
+}
+
+static void start_listeners(struct server *server)
+{
+    for (size_t i = 0; i < server->listener_count; i++) {
+        struct server_listener *entry = &server->listeners[i];
+        listener_start(entry->listener, server->base, entry->is_tls ? on_tls_accept : on_accept,
+                       on_trouble, server);
+        log_info("started %s listener on %s:%u", entry->is_tls ? "TLS" : "TCP",
+                 entry->address != NULL ? entry->address : "*",
+                 (unsigned)listener_port(entry->listener));
+    }
+}
+
+/* --- the main loop */
+
+static void on_mail(evutil_socket_t fd, short what, void *context)
+{
+    struct server *server = context;
+    (void)fd, (void)what;
+    mailbox_clear_event(&server->mailbox);
+    do {
+        struct mail mail = mailbox_take(&server->mailbox);
+        while (mail.tasks != NULL) {
+            struct task *task = mail.tasks;
+            mail.tasks = task->next;
+            task->run(task);
+        }
+    } while (!mailbox_fall_asleep(&server->mailbox));
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *context)
+{
+    struct server *server = context;
+    (void)fd, (void)what;
+    for (struct server_vhost *vhost = server->vhosts; vhost != NULL; vhost = vhost->next)
+        gate_tick(vhost->gate);
+}
+
+void server_reload(struct server *server)
+{
+    char why[TLS_REASON_SIZE];
+    log_reopen();
+    if (server->tls == NULL)
+        return;
+    if (tls_context_reload(server->tls, why))
+        log_info("TLS certificates were read again");
+    else
+        log_error("TLS certificates stay as they were: %s", why);
+}
+
+void server_stop(struct server *server)
+{
+    event_base_loopbreak(server->base);
+}
+
+static void on_signal(evutil_socket_t number, short what, void *context)
+{
+    (void)what;
+    if (number == SIGHUP) {
+        server_reload(context);
+        return;
+    }
+    log_info("stopping: %s", number == SIGINT ? "SIGINT" : "SIGTERM");
+    server_stop(context);
+}
+
+static void init_loop(struct server *server)
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+    struct timeval tick = {.tv_usec = tick_ms * 1000};
+    signal(SIGPIPE, SIG_IGN);
+    server->base = event_base_new();
+    CHECK(server->base != NULL);
+    for (size_t i = 0; i < 3; i++) {
+        server->signals[i] = evsignal_new(server->base, numbers[i], on_signal, server);
+        CHECK(server->signals[i] != NULL && event_add(server->signals[i], NULL) == 0);
+    }
+    mailbox_init(&server->mailbox);
+    server->mail_event =
+        event_new(server->base, server->mailbox.event_fd, EV_READ | EV_PERSIST, on_mail, server);
+    server->tick_event = event_new(server->base, -1, EV_PERSIST, on_tick, server);
+    CHECK(server->mail_event != NULL && event_add(server->mail_event, NULL) == 0);
+    CHECK(server->tick_event != NULL && event_add(server->tick_event, &tick) == 0);
+    CHECK(mailbox_fall_asleep(&server->mailbox));
+}
+
+/* --- starting */
+
+/* What the disk holds after a failed write is unknown: only a new start can tell. */
+static void on_store_failure(const char *vhost, const char *reason)
+{
+    log_error("vhost '%s': the store failed, and the server ends: %s", vhost, reason);
+    _exit(1);
+}
+
+static size_t default_reactor_count(void)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return cores >= 4 ? (size_t)cores / 2 : 1;
+}
+
+static bool open_data(struct server *server, char *reason, size_t reason_size)
+{
+    const struct directory_events events = {
+        .on_users = on_users,
+        .on_user_deleted = on_user_deleted,
+        .on_vhost_added = on_vhost_added,
+        .on_vhost_deleted = on_vhost_deleted,
+        .context = server,
+    };
+    const char *path = server->config->data_dir;
+    server->folder = data_folder_open(path, reason, reason_size);
+    if (server->folder == NULL)
+        return false;
+    server->directory = directory_open(path, server->config, &events, reason, reason_size);
+    if (server->directory == NULL)
+        return false;
+    server->users = users_ref(directory_users(server->directory));
+    server->current_users = users_current_new(server->users);
+    return true;
+}
+
+static void start_threads(struct server *server)
+{
+    const struct config *config = server->config;
+    server->reactor_count = config->reactors > 0 ? config->reactors : default_reactor_count();
+    server->mailboxes = xcalloc(server->reactor_count, sizeof *server->mailboxes);
+    server->reactors = xcalloc(server->reactor_count, sizeof *server->reactors);
+    net_settings_init(&server->settings, config);
+    server->pool =
+        store_pool_new(config->store_writers > 0 ? config->store_writers : 2, on_store_failure);
+    for (size_t i = 0; i < server->reactor_count; i++) {
+        mailbox_init(&server->mailboxes[i]);
+        server->reactors[i] = reactor_new(server, i, &server->mailboxes[i], &server->settings);
+    }
+}
+
+static bool start(struct server *server, char *reason, size_t reason_size)
+{
+    if (!open_data(server, reason, reason_size) || !open_listeners(server, reason, reason_size))
+        return false;
+    start_threads(server);
+    if (!start_vhosts(server, reason, reason_size))
+        return false;
+    server->control = control_open(server->base, server->config->data_dir, reason, reason_size);
+    if (server->control == NULL)
+        return false;
+    directory_add_commands(server->directory, server->control);
+    server_add_commands(server);
+    start_listeners(server);
+    return true;
+}
+
+struct server *server_start(const struct config *config, char *reason, size_t reason_size)
+{
+    struct server *server = xcalloc(1, sizeof *server);
+    server->config = config;
+    server->started_ms = clock_steady_ms();
+    CHECK(pthread_mutex_init(&server->mutex, NULL) == 0);
+    init_loop(server);
+    if (start(server, reason, reason_size))
+        return server;
+    server_free(server);
+    return NULL;
+}
+
+void server_run(struct server *server)
+{
+    event_base_dispatch(server->base);
+}
+
+const struct config *server_config(const struct server *server)
+{
+    return server->config;
+}
+
+struct users *server_users(struct server *server)
+{
+    return users_current_get(server->current_users);
+}
+
+/* --- ending */
+
+static void stop_vhost(struct vhost *vhost, uint64_t now_ms, void *context)
+{
+    vhost_stop(vhost, context, now_ms);
+}
+
+static size_t connection_count(const struct server *server)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < server->reactor_count; i++)
+        count += reactor_connection_count(server->reactors[i]);
+    return count;
+}
+
+/* Clients get some time to take their close. */
+static void say_farewell(struct server *server)
+{
+    struct amqp_error reason = {0};
+    struct timespec pause = {.tv_nsec = 5 * 1000000};
+    uint64_t deadline_ms = clock_steady_ms() + farewell_ms;
+    amqp_error_set(&reason, AMQP_CONNECTION_FORCED,
+                   "broker forced connection closure with reason 'shutdown'");
+    for (size_t i = 0; i < server->reactor_count; i++)
+        reactor_shut(server->reactors[i]);
+    for (struct server_vhost *vhost = server->vhosts; vhost != NULL; vhost = vhost->next)
+        gate_call(vhost->gate, stop_vhost, &reason);
+    while (connection_count(server) > 0 && clock_steady_ms() < deadline_ms)
+        nanosleep(&pause, NULL);
+}
+
+static void stop_accepting(struct server *server)
+{
+    for (size_t i = 0; i < server->listener_count; i++)
+        listener_free(server->listeners[i].listener);
+    free(server->listeners);
+    if (server->control != NULL)
+        control_close(server->control);
+}
+
+static void stop_threads(struct server *server)
+{
+    if (server->reactors == NULL)
+        return;
+    say_farewell(server);
+    for (size_t i = 0; i < server->reactor_count; i++)
+        reactor_free(server->reactors[i]);
+    on_mail(-1, 0, server);
+    while (server->vhosts != NULL) {
+        struct server_vhost *vhost = server->vhosts;
+        server->vhosts = vhost->next;
+        free_vhost(server, vhost);
+    }
+    store_pool_free(server->pool);
+    for (size_t i = 0; i < server->reactor_count; i++)
+        mailbox_fini(&server->mailboxes[i]);
+    net_settings_fini(&server->settings);
+    free(server->mailboxes);
+    free(server->reactors);
+}
+
+static void free_loop(struct server *server)
+{
+    for (size_t i = 0; i < 3; i++)
+        event_free(server->signals[i]);
+    event_free(server->mail_event);
+    event_free(server->tick_event);
+    event_base_free(server->base);
+    mailbox_fini(&server->mailbox);
+}
+
+void server_free(struct server *server)
+{
+    stop_accepting(server);
+    stop_threads(server);
+    tls_context_free(server->tls);
+    if (server->directory != NULL)
+        directory_close(server->directory);
+    if (server->current_users != NULL)
+        users_current_free(server->current_users);
+    users_unref(server->users);
+    data_folder_close(server->folder);
+    free_loop(server);
+    pthread_mutex_destroy(&server->mutex);
+    free(server);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_RUNTIME_SERVER_H
+#define LEVERET_RUNTIME_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "auth/users.h"
+#include "config/config.h"
+#include "runtime/gate.h"
+
+/* The whole broker in one process: reactors, store threads, vhosts, listeners, control socket. */
+struct server;
+
+/* Starts everything but the main loop; config is borrowed. NULL with a reason. */
+struct server *server_start(const struct config *config, char *reason, size_t reason_size);
+
+/* Serves until a signal or leveretctl stops it. */
+void server_run(struct server *server);
+
+/* Closes connections, brings everything to disk, and ends. */
+void server_free(struct server *server);
+
+/* --- for reactors, on their threads */
+
+const struct config *server_config(const struct server *server);
+/* The current users; the caller ends the reference. */
+struct users *server_users(struct server *server);
+/* The gate of a vhost with a reference, NULL where there is no such vhost. */
+struct gate *server_find_gate(struct server *server, struct bytes vhost);
+void server_release_gate(struct server *server, struct gate *gate);
+
+#endif

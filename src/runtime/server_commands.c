@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The commands of leveretctl that are about the server itself. They run on the main thread; what
+ * they need of a vhost they ask through its gate.
+ */
+#include <jansson.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "net/control.h"
+#include "net/listener.h"
+#include "runtime/clock.h"
+#include "runtime/reactor.h"
+#include "runtime/server_internal.h"
+
+static void handle_ping(void *context, struct control_call *call)
+{
+    (void)context;
+    control_reply(call, NULL);
+}
+
+static void handle_stop(void *context, struct control_call *call)
+{
+    control_reply(call, NULL);
+    server_stop(context);
+}
+
+static void handle_reload(void *context, struct control_call *call)
+{
+    server_reload(context);
+    control_reply(call, NULL);
+}
+
+/* --- status */
+
+static void add_counters(struct vhost *vhost, uint64_t now_ms, void *context)
+{
+    struct vhost_counters counters;
+    (void)now_ms;
+    vhost_count(vhost, &counters);
+    json_object_set_new(context, "connections", json_integer((json_int_t)counters.sessions));
+    json_object_set_new(context, "channels", json_integer((json_int_t)counters.channels));
+    json_object_set_new(context, "consumers", json_integer((json_int_t)counters.consumers));
+    json_object_set_new(context, "queues", json_integer((json_int_t)counters.queues));
+    json_object_set_new(context, "messages_ready", json_integer((json_int_t)counters.ready));
+    json_object_set_new(context, "messages_unacknowledged",
+                        json_integer((json_int_t)counters.unacked));
+}
+
+static void add_store_figures(json_t *object, struct store *store)
+{
+    struct store_figures figures;
+    store_figures(store, &figures);
+    json_object_set_new(object, "store_file_bytes", json_integer((json_int_t)figures.file_bytes));
+    json_object_set_new(object, "store_wal_bytes", json_integer((json_int_t)figures.wal_bytes));
+    json_object_set_new(object, "store_messages_written",
+                        json_integer((json_int_t)figures.messages_written));
+    json_object_set_new(object, "store_messages_debt",
+                        json_integer((json_int_t)figures.messages_debt));
+}
+
+static json_t *vhosts_status(const struct server *server)
+{
+    json_t *list = json_array();
+    for (struct server_vhost *vhost = server->vhosts; vhost != NULL; vhost = vhost->next) {
+        json_t *object = json_object();
+        json_object_set_new(object, "name", json_string(vhost->name));
+        gate_call(vhost->gate, add_counters, object);
+        add_store_figures(object, gate_store(vhost->gate));
+        json_array_append_new(list, object);
+    }
+    return list;
+}
+
+static json_t *listeners_status(const struct server *server)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < server->listener_count; i++) {
+        const struct server_listener *entry = &server->listeners[i];
+        json_array_append_new(list, json_pack("{s:s, s:s, s:i}", "interface",
+                                              entry->address != NULL ? entry->address : "[::]",
+                                              "protocol", entry->is_tls ? "amqp/ssl" : "amqp",
+                                              "port", (int)listener_port(entry->listener)));
+    }
+    return list;
+}
+
+static void handle_status(void *context, struct control_call *call)
+{
+    const struct server *server = context;
+    uint64_t uptime_s = (clock_steady_ms() - server->started_ms) / 1000;
+    control_reply(call, json_pack("{s:i, s:s, s:s, s:s, s:I, s:I, s:o, s:o}", "pid", (int)getpid(),
+                                  "leveret_version", PACKAGE_VERSION, "data_directory",
+                                  server->config->data_dir, "rabbitmq_version",
+                                  server->config->product_version, "uptime", (json_int_t)uptime_s,
+                                  "reactors", (json_int_t)server->reactor_count, "listeners",
+                                  listeners_status(server), "vhosts", vhosts_status(server)));
+}
+
+/* --- list_queues */
+
+static void add_queue(void *context, const struct queue_status *status)
+{
+    json_array_append_new(
+        context,
+        json_pack("{s:s%, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:b}", "name",
+                  (const char *)status->name.data, status->name.size, "messages",
+                  (json_int_t)(status->ready + status->unacked), "messages_ready",
+                  (json_int_t)status->ready, "messages_unacknowledged", (json_int_t)status->unacked,
+                  "consumers", (json_int_t)status->consumers, "message_bytes_ready",
+                  (json_int_t)status->ready_bytes, "durable", status->is_durable, "auto_delete",
+                  status->is_auto_delete, "exclusive", status->is_exclusive));
+}
+
+static void list_queues(struct vhost *vhost, uint64_t now_ms, void *context)
+{
+    (void)now_ms;
+    vhost_list_queues(vhost, add_queue, context);
+}
+
+static void handle_list_queues(void *context, struct control_call *call)
+{
+    struct server *server = context;
+    const char *name = control_text(call, "vhost");
+    struct gate *gate = server_find_gate(server, bytes_of_text(name != NULL ? name : "/"));
+    if (gate == NULL) {
+        control_fail(call, CONTROL_DATA, "Virtual host '%s' does not exist",
+                     name != NULL ? name : "/");
+        return;
+    }
+    json_t *list = json_array();
+    gate_call(gate, list_queues, list);
+    server_release_gate(server, gate);
+    control_reply(call, list);
+}
+
+void server_add_commands(struct server *server)
+{
+    static const struct control_command commands[] = {
+        {"ping", handle_ping},     {"await_startup", handle_ping},
+        {"stop", handle_stop},     {"reload", handle_reload},
+        {"status", handle_status}, {"list_queues", handle_list_queues},
+    };
+    control_add_commands(server->control, commands, sizeof commands / sizeof commands[0], server);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_RUNTIME_SERVER_INTERNAL_H
+#define LEVERET_RUNTIME_SERVER_INTERNAL_H
+
+/* What server.c and server_commands.c share. */
+
+#include <pthread.h>
+#include <stdint.h>
+
+#include "net/settings.h"
+#include "runtime/server.h"
+
+struct server_vhost {
+    struct server_vhost *next;
+    char *name; /* owned */
+    uint64_t id;
+    struct gate *gate; /* owned */
+    size_t references; /* the list's, and one per reactor that uses it */
+    bool is_deleted;
+};
+
+struct server_listener {
+    struct listener *listener; /* owned */
+    const char *address;       /* borrowed from the configuration */
+    bool is_tls;
+};
+
+struct server {
+    const struct config *config; /* borrowed */
+    uint64_t started_ms;
+    struct event_base *base; /* of the main thread */
+    struct event *signals[3], *mail_event, *tick_event;
+    struct mailbox mailbox; /* of the main thread */
+
+    struct data_folder *folder;
+    struct directory *directory;
+    struct users *users; /* a reference: what the vhosts check by */
+    struct users_current *current_users;
+
+    pthread_mutex_t mutex; /* guards both lists; the main thread may read them without */
+    struct server_vhost *vhosts;
+    struct server_vhost *deleted_vhosts;
+
+    struct net_settings settings;
+    size_t reactor_count;
+    struct mailbox *mailboxes; /* of the reactors */
+    struct reactor **reactors;
+    struct store_pool *pool;
+
+    struct tls_context *tls;
+    struct server_listener *listeners; /* owned */
+    size_t listener_count, listener_capacity;
+    struct control *control;
+};
+
+/* Main thread. */
+void server_reload(struct server *server);
+void server_stop(struct server *server);
+/* Adds the commands of leveretctl that are about the server itself. */
+void server_add_commands(struct server *server);
+
+#endif
