@@ -18,7 +18,8 @@ struct config_list;
  */
 struct users;
 
-/* Building: an empty snapshot with one reference. loopback_users is copied. */
+/* Building: an empty snapshot with one reference. loopback_users is borrowed until the last user
+ * was added. */
 struct users *users_new(const struct config_list *loopback_users);
 /* Names, hashes and tags are copied; a name is added once. hash is base64, "": no password. */
 void users_add_user(struct users *users, const char *name, const char *hash,
