@@ -9,6 +9,7 @@
 #include "step.h"
 
 #include <setjmp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -219,6 +220,16 @@ void step_publish(struct raw_client *c, uint16_t channel, const char *exchange, 
                   const char *body)
 {
     step_publish_with(c, channel, exchange, key, 0, NULL, body, strlen(body));
+}
+
+void step_fill(struct raw_client *c, const char *queue, int count)
+{
+    step_declare(c, 1, queue, QUEUE_EXCLUSIVE, NULL);
+    for (int i = 1; i <= count; i++) {
+        char body[16];
+        snprintf(body, sizeof body, "%d", i);
+        step_publish(c, 1, "", queue, body);
+    }
 }
 
 void step_ack(struct raw_client *c, uint16_t channel, uint64_t tag, bool multiple)

@@ -44,6 +44,8 @@ uint32_t step_declare(struct raw_client *c, uint16_t channel, const char *queue,
                       const struct raw_table *args);
 /* Declares a server-named exclusive queue and stores its name. */
 void step_declare_unnamed(struct raw_client *c, uint16_t channel, char name[256]);
+/* Declares an exclusive queue and publishes "1" to "COUNT" into it, on channel 1. */
+void step_fill(struct raw_client *c, const char *queue, int count);
 /* Deletes the exchange that an aborted run may have left, and declares it. */
 void step_exchange(struct raw_client *c, uint16_t channel, const char *exchange, const char *type,
                    int flags, const struct raw_table *args);
