@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The layouts that bench-store compares.
+ * The layouts that bench-store compares:
  *
- *   arrival   a row per message in the order of arrival; acks are head marks in the journal row of
- * the batch; rows below the marks are garbage and go in slices. blob      the same with all fields
- * of a message in one blob column. lane      a row per message clustered by (lane, position); an
- * ack deletes. index     a row per message in the order of arrival with an index on (lane,
- * position); an ack deletes. packed    a row per batch, or per segment_bytes of it, with all its
- * messages; each segment counts its live messages and is deleted when none is left.
+ * - arrival: a row per message in the order of arrival; acks are head marks in the journal row of
+ *   the batch; rows below the marks are garbage and go in slices.
+ * - blob: the same with all fields of a message in one blob column.
+ * - lane: a row per message clustered by (lane, position); an ack deletes.
+ * - index: a row per message in the order of arrival with an index on (lane, position); an ack
+ *   deletes.
+ * - packed: a row for the messages of a batch, up to segment_bytes of them; each segment counts its
+ *   live messages and is deleted when none is left.
  *
  * Layouts that keep positions out of the database (arrival, blob, packed) also pay for what
  * replaces the index: runs of (lane, position, key) in the journal row, and every PASS_BATCHES

@@ -17,9 +17,9 @@
 static const struct scale SCALE_FULL = {
     .fill_messages = 1000000,
     .backlog_messages = 50000,
-    .steady_seconds = 4,
+    .steady_seconds = 3,
     .page_in_seconds = 3,
-    .phase_seconds_max = 30,
+    .phase_seconds_max = 20,
 };
 
 static const struct scale SCALE_QUICK = {
@@ -33,6 +33,7 @@ static const struct scale SCALE_QUICK = {
 struct selection {
     const char *layouts, *workloads, *lanes, *sizes; /* comma-separated; NULL is all */
     bool json;
+    uint32_t rounds;
 };
 
 enum { FIGURES_MAX = 512 };
@@ -102,13 +103,22 @@ static void print_json(void)
     printf("]\n");
 }
 
-static void keep(const struct figures *figures, bool json)
+/* Of several rounds of the same cell the fastest stays: on a shared machine the others were
+ * disturbed. */
+static void keep(const struct figures *figures)
 {
+    for (size_t i = 0; i < result_count; i++) {
+        struct figures *known = &results[i];
+        if (known->workload == figures->workload && known->layout == figures->layout &&
+            known->lanes == figures->lanes && known->body_bytes == figures->body_bytes) {
+            if (known->per_second < figures->per_second)
+                *known = *figures;
+            return;
+        }
+    }
     if (result_count == FIGURES_MAX)
         die("too many results");
     results[result_count++] = *figures;
-    if (!json)
-        print_row(figures);
 }
 
 struct workload {
@@ -130,16 +140,29 @@ static void run_layout(const struct options *options, const struct scale *scale,
     if (is_listed(selection->workloads, "fill") || is_listed(selection->workloads, "drain")) {
         struct figures fill = {0}, drain = {0};
         workload_fill_drain(options, layout, lanes, bytes, scale, &fill, &drain);
-        keep(&fill, selection->json);
-        keep(&drain, selection->json);
+        keep(&fill);
+        keep(&drain);
     }
     for (size_t i = 0; i < sizeof(workloads) / sizeof(workloads[0]); i++) {
         struct figures figures = {0};
         if (!is_listed(selection->workloads, workloads[i].name))
             continue;
         workloads[i].run(options, layout, lanes, bytes, scale, &figures);
-        keep(&figures, selection->json);
+        keep(&figures);
     }
+}
+
+/* The layouts take turns, so that a disturbance does not fall on one of them alone. */
+static void run_cell(const struct options *options, const struct scale *scale,
+                     const struct selection *selection, uint32_t lanes, uint32_t bytes)
+{
+    size_t before = result_count;
+    for (uint32_t round = 0; round < selection->rounds; round++)
+        for (size_t i = 0; i < layout_count; i++)
+            if (is_listed(selection->layouts, layouts[i].name))
+                run_layout(options, scale, selection, &layouts[i], lanes, bytes);
+    for (size_t i = before; i < result_count && !selection->json; i++)
+        print_row(&results[i]);
 }
 
 static void run_all(const struct options *options, const struct scale *scale,
@@ -149,49 +172,82 @@ static void run_all(const struct options *options, const struct scale *scale,
     static const uint32_t sizes[] = {16, 1024};
     for (size_t size = 0; size < 2; size++)
         for (size_t lanes = 0; lanes < 2; lanes++)
-            for (size_t i = 0; i < layout_count; i++)
-                if (is_listed(selection->layouts, layouts[i].name) &&
-                    is_number_listed(selection->lanes, lane_counts[lanes]) &&
-                    is_number_listed(selection->sizes, sizes[size]))
-                    run_layout(options, scale, selection, &layouts[i], lane_counts[lanes],
-                               sizes[size]);
+            if (is_number_listed(selection->lanes, lane_counts[lanes]) &&
+                is_number_listed(selection->sizes, sizes[size]))
+                run_cell(options, scale, selection, lane_counts[lanes], sizes[size]);
 }
+
+/* --- the command line, as a table */
+
+static struct options chosen = {
+    .dir = ".",
+    .page_bytes = 16384,
+    .batch_messages = 1000,
+    .batch_bytes = 262144,
+    .segment_bytes = 65536,
+    .reclaim_rows = 1024,
+    .reclaim_from = 50000,
+    .page_in_messages = 256,
+    .wal_start_bytes = 8u << 20,
+    .wal_bound_bytes = 64u << 20,
+    .auto_pages = 1000,
+    .checkpoint = CHECKPOINT_BOTH,
+    .vacuum = VACUUM_INCREMENTAL,
+    .compact = true,
+    .presync = true,
+    .gate = true,
+};
+static struct selection wanted = {.rounds = 1};
+static bool is_quick;
+
+enum kind {
+    KIND_FLAG,
+    KIND_BOOL,
+    KIND_NUMBER,
+    KIND_BYTES,
+    KIND_TEXT,
+    KIND_CHECKPOINT,
+    KIND_VACUUM
+};
+
+static const struct parameter {
+    const char *name;
+    enum kind kind;
+    void *value;
+    const char *help;
+} parameters[] = {
+    {"dir", KIND_TEXT, &chosen.dir, "where the database is made (default .)"},
+    {"quick", KIND_FLAG, &is_quick, "small counts: about a minute"},
+    {"json", KIND_FLAG, &wanted.json, "JSON instead of a Markdown table"},
+    {"rounds", KIND_NUMBER, &wanted.rounds, "the fastest of so many for each cell (1)"},
+    {"layouts", KIND_TEXT, &wanted.layouts, "of: arrival,blob,lane,index,packed"},
+    {"workloads", KIND_TEXT, &wanted.workloads, "of: fill (with drain),steady,page-in,straggle"},
+    {"lanes", KIND_TEXT, &wanted.lanes, "of: 1,10000"},
+    {"sizes", KIND_TEXT, &wanted.sizes, "of: 16,1024"},
+    {"page-size", KIND_NUMBER, &chosen.page_bytes, "in bytes (16384)"},
+    {"batch", KIND_NUMBER, &chosen.batch_messages, "messages of a batch (1000)"},
+    {"batch-bytes", KIND_NUMBER, &chosen.batch_bytes, "bytes of a batch (262144)"},
+    {"segment", KIND_NUMBER, &chosen.segment_bytes, "bytes of a segment of packed (65536)"},
+    {"reclaim", KIND_NUMBER, &chosen.reclaim_rows, "rows deleted with each batch (1024)"},
+    {"reclaim-from", KIND_NUMBER, &chosen.reclaim_from,
+     "while the debt is larger than this (50000)"},
+    {"compact", KIND_BOOL, &chosen.compact, "packed rewrites sparse segments (1)"},
+    {"page-in", KIND_NUMBER, &chosen.page_in_messages, "messages of a page-in (256)"},
+    {"wal-bound", KIND_BYTES, &chosen.wal_bound_bytes, "where the writer finishes (67108864)"},
+    {"checkpoint", KIND_CHECKPOINT, &chosen.checkpoint, "both, passive or auto (both)"},
+    {"auto-pages", KIND_NUMBER, &chosen.auto_pages, "wal_autocheckpoint of auto (1000)"},
+    {"vacuum", KIND_VACUUM, &chosen.vacuum, "none or incremental (incremental)"},
+    {"presync", KIND_BOOL, &chosen.presync, "the second connection syncs what it copied (1)"},
+    {"gate", KIND_BOOL, &chosen.gate, "page-ins stand aside for a finishing checkpoint (1)"},
+};
+
+enum { PARAMETER_COUNT = sizeof(parameters) / sizeof(parameters[0]) };
 
 static void usage(FILE *out)
 {
-    fprintf(out, "usage: bench-store [options]\n"
-                 "  --dir DIR             where the database is made (default .)\n"
-                 "  --quick               small counts: about a minute\n"
-                 "  --json                JSON instead of a Markdown table\n"
-                 "  --layouts A,B         of:");
-    for (size_t i = 0; i < layout_count; i++)
-        fprintf(out, " %s", layouts[i].name);
-    fprintf(out,
-            "\n"
-            "  --workloads A,B       of: fill (with drain) steady page-in straggle\n"
-            "  --lanes N,N           of: 1 10000\n"
-            "  --sizes N,N           of: 16 1024\n"
-            "  --page-size BYTES     default 16384\n"
-            "  --batch MESSAGES      default 1000\n"
-            "  --batch-bytes BYTES   default 262144\n"
-            "  --segment BYTES       of packed layouts, default 65536\n"
-            "  --reclaim ROWS        deleted per batch while traffic runs, default 1024\n"
-            "  --page-in MESSAGES    per page-in, default 256\n"
-            "  --wal-bound BYTES     where the writer finishes the checkpoint, default 67108864\n"
-            "  --checkpoint MODE     both, passive or auto (default both)\n"
-            "  --auto-pages N        wal_autocheckpoint for auto, default 1000\n"
-            "  --vacuum MODE         none or incremental (default)\n"
-            "  --presync 0|1         the second connection syncs what it copied (default 1)\n"
-            "  --gate 0|1            readers stand aside for a finishing checkpoint (default 1)\n");
-}
-
-static enum checkpoint_mode parse_checkpoint(const char *text)
-{
-    static const char *const names[CHECKPOINT_COUNT] = {"both", "passive", "auto"};
-    for (int i = 0; i < CHECKPOINT_COUNT; i++)
-        if (strcmp(text, names[i]) == 0)
-            return (enum checkpoint_mode)i;
-    die("no checkpoint mode %s", text);
+    fprintf(out, "usage: bench-store [options]\n");
+    for (size_t i = 0; i < PARAMETER_COUNT; i++)
+        fprintf(out, "  --%-14s %s\n", parameters[i].name, parameters[i].help);
 }
 
 static uint32_t parse_number(const char *text)
@@ -203,130 +259,64 @@ static uint32_t parse_number(const char *text)
     return (uint32_t)value;
 }
 
+static int parse_word(const char *text, const char *const *words, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (strcmp(text, words[i]) == 0)
+            return i;
+    die("unknown word %s", text);
+}
+
+static void set_parameter(const struct parameter *parameter, const char *text)
+{
+    static const char *const checkpoints[CHECKPOINT_COUNT] = {"both", "passive", "auto"};
+    static const char *const vacuums[] = {"none", "incremental"};
+    switch (parameter->kind) {
+    case KIND_FLAG:
+        *(bool *)parameter->value = true;
+        break;
+    case KIND_BOOL:
+        *(bool *)parameter->value = parse_number(text) != 0;
+        break;
+    case KIND_NUMBER:
+        *(uint32_t *)parameter->value = parse_number(text);
+        break;
+    case KIND_BYTES:
+        *(uint64_t *)parameter->value = parse_number(text);
+        break;
+    case KIND_TEXT:
+        *(const char **)parameter->value = text;
+        break;
+    case KIND_CHECKPOINT:
+        *(enum checkpoint_mode *)parameter->value =
+            (enum checkpoint_mode)parse_word(text, checkpoints, CHECKPOINT_COUNT);
+        break;
+    case KIND_VACUUM:
+        *(enum vacuum_mode *)parameter->value = (enum vacuum_mode)parse_word(text, vacuums, 2);
+        break;
+    }
+}
+
 int main(int argc, char **argv)
 {
-    struct options options = {
-        .dir = ".",
-        .page_bytes = 16384,
-        .batch_messages = 1000,
-        .batch_bytes = 262144,
-        .segment_bytes = 65536,
-        .reclaim_rows = 1024,
-        .reclaim_from = 50000,
-        .page_in_messages = 256,
-        .wal_start_bytes = 8u << 20,
-        .wal_bound_bytes = 64u << 20,
-        .auto_pages = 1000,
-        .checkpoint = CHECKPOINT_BOTH,
-        .vacuum = VACUUM_INCREMENTAL,
-        .compact = true,
-        .presync = true,
-        .gate = true,
-    };
-    struct selection selection = {NULL, NULL, NULL, NULL, false};
-    struct scale scale = SCALE_FULL;
-    static const struct option long_options[] = {
-        {"dir", required_argument, NULL, 'd'},
-        {"quick", no_argument, NULL, 'q'},
-        {"json", no_argument, NULL, 'j'},
-        {"layouts", required_argument, NULL, 'l'},
-        {"workloads", required_argument, NULL, 'w'},
-        {"lanes", required_argument, NULL, 'n'},
-        {"sizes", required_argument, NULL, 's'},
-        {"page-size", required_argument, NULL, 'p'},
-        {"batch", required_argument, NULL, 'b'},
-        {"batch-bytes", required_argument, NULL, 'B'},
-        {"segment", required_argument, NULL, 'S'},
-        {"reclaim", required_argument, NULL, 'r'},
-        {"page-in", required_argument, NULL, 'i'},
-        {"reclaim-from", required_argument, NULL, 'R'},
-        {"compact", required_argument, NULL, 'C'},
-        {"wal-bound", required_argument, NULL, 'W'},
-        {"checkpoint", required_argument, NULL, 'c'},
-        {"auto-pages", required_argument, NULL, 'a'},
-        {"vacuum", required_argument, NULL, 'v'},
-        {"presync", required_argument, NULL, 'y'},
-        {"gate", required_argument, NULL, 'g'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    for (int option; (option = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
-        switch (option) {
-        case 'd':
-            options.dir = optarg;
-            break;
-        case 'q':
-            scale = SCALE_QUICK;
-            break;
-        case 'j':
-            selection.json = true;
-            break;
-        case 'l':
-            selection.layouts = optarg;
-            break;
-        case 'w':
-            selection.workloads = optarg;
-            break;
-        case 'n':
-            selection.lanes = optarg;
-            break;
-        case 's':
-            selection.sizes = optarg;
-            break;
-        case 'p':
-            options.page_bytes = parse_number(optarg);
-            break;
-        case 'b':
-            options.batch_messages = parse_number(optarg);
-            break;
-        case 'B':
-            options.batch_bytes = parse_number(optarg);
-            break;
-        case 'S':
-            options.segment_bytes = parse_number(optarg);
-            break;
-        case 'r':
-            options.reclaim_rows = parse_number(optarg);
-            break;
-        case 'R':
-            options.reclaim_from = parse_number(optarg);
-            break;
-        case 'C':
-            options.compact = parse_number(optarg) != 0;
-            break;
-        case 'i':
-            options.page_in_messages = parse_number(optarg);
-            break;
-        case 'W':
-            options.wal_bound_bytes = parse_number(optarg);
-            break;
-        case 'c':
-            options.checkpoint = parse_checkpoint(optarg);
-            break;
-        case 'a':
-            options.auto_pages = parse_number(optarg);
-            break;
-        case 'v':
-            options.vacuum = strcmp(optarg, "none") == 0 ? VACUUM_NONE : VACUUM_INCREMENTAL;
-            break;
-        case 'y':
-            options.presync = parse_number(optarg) != 0;
-            break;
-        case 'g':
-            options.gate = parse_number(optarg) != 0;
-            break;
-        case 'h':
-            usage(stdout);
-            return 0;
-        default:
-            usage(stderr);
-            return 2;
+    struct option long_options[PARAMETER_COUNT + 2] = {0};
+    for (size_t i = 0; i < PARAMETER_COUNT; i++)
+        long_options[i] = (struct option){
+            .name = parameters[i].name,
+            .has_arg = parameters[i].kind == KIND_FLAG ? no_argument : required_argument,
+            .val = (int)i + 1};
+    long_options[PARAMETER_COUNT] = (struct option){.name = "help", .val = PARAMETER_COUNT + 1};
+    for (int found; (found = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
+        if (found < 1 || found > PARAMETER_COUNT) {
+            usage(found == '?' ? stderr : stdout);
+            return found == '?' ? 2 : 0;
         }
+        set_parameter(&parameters[found - 1], optarg);
     }
-    if (!selection.json)
+    if (!wanted.json)
         print_header();
-    run_all(&options, &scale, &selection);
-    if (selection.json)
+    run_all(&chosen, is_quick ? &SCALE_QUICK : &SCALE_FULL, &wanted);
+    if (wanted.json)
         print_json();
     return 0;
 }

@@ -142,6 +142,13 @@ static void seal_and_commit(struct store *store)
     store_commit(store);
 }
 
+/* Larger slices once the debt is four times what it may be at leisure: so it is bounded. */
+static uint64_t reclaim_slice(const struct store *store)
+{
+    uint64_t rows = store->options->reclaim_rows;
+    return store->debt > 4 * (uint64_t)store->options->reclaim_from ? 4 * rows : rows;
+}
+
 /* One batch: inserts, acks if there is a consumer, and a slice of reclaim. */
 static uint64_t run_batch(struct store *store, struct generator *generator, uint32_t inserts,
                           struct consumer *consumer, uint64_t acks_max)
@@ -156,7 +163,7 @@ static uint64_t run_batch(struct store *store, struct generator *generator, uint
     store->inserted += inserts;
     uint64_t acked = consumer ? apply_acks(store, consumer, acks_max) : 0;
     if (store->layout->reclaim && store->debt > 0)
-        store->layout->reclaim(store, store->options->reclaim_rows, store->options->reclaim_from);
+        store->layout->reclaim(store, reclaim_slice(store), store->options->reclaim_from);
     seal_and_commit(store);
     if (store->layout->committed)
         store->layout->committed(store);
