@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/bytes.h"
+
 struct event_base;
 struct json_t;
 
@@ -58,6 +60,9 @@ void control_add_commands(struct control *control, const struct control_command 
 const struct json_t *control_arguments(const struct control_call *call);
 /* One of them where it is a string without NUL, else NULL. */
 const char *control_text(const struct control_call *call, const char *name);
+
+/* A JSON string of a name that need not be UTF-8 (then each byte is taken for a character). */
+struct json_t *control_json_text(struct bytes name);
 
 /* Answers with status 0 and ends the call. result is taken over; NULL: nothing. */
 void control_reply(struct control_call *call, struct json_t *result);

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The control socket. A connection is one call: a line is read, its command answers, the answer is
+ * written, the connection ends. So a call has one event at a time, and none while it waits for its
+ * answer; that the client has gone is then seen when the answer is written.
+ *
+ * Who may ask is decided three times: by the mode of the data folder, by that of the socket, and by
+ * the credentials that the kernel tells of the peer. There is no password.
+ *
+ * The socket is removed by control_close. One that a killed server left is replaced at the next
+ * start, which the lock on the data folder makes safe.
+ */
+#define _GNU_SOURCE 1 /* accept4, O_PATH, struct ucred */
+#include "net/control.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "base/check.h"
+#include "base/list.h"
+#include "base/xmalloc.h"
+#include "net/control_address.h"
+
+enum {
+    BACKLOG = 16,
+    CALLS_MAX = 64, /* at the same time */
+    REQUEST_BYTES_MAX = 1 << 20,
+    READ_BYTES = 4096,
+    PATIENCE_S = 10, /* with a client that neither sends nor reads */
+};
+
+struct entry {
+    const struct control_command *command; /* borrowed */
+    void *context;                         /* borrowed */
+};
+
+struct control {
+    struct event_base *base; /* borrowed */
+    int folder_fd;           /* owned */
+    int listen_fd;           /* owned */
+    struct event *on_accept; /* owned */
+    struct entry *entries;   /* owned */
+    size_t entry_count;
+    size_t entry_capacity;
+    struct list calls; /* of struct control_call, owned */
+    size_t call_count;
+};
+
+struct control_call {
+    struct list_node in_calls;
+    struct control *control; /* NULL after control_close */
+    int fd;                  /* owned; -1 after control_close */
+    struct event *event;     /* owned; what the call waits for: bytes, or room for bytes */
+    struct buffer bytes;     /* the request, then the reply */
+    size_t written;
+    struct json_t *request; /* owned; NULL until it was read */
+    bool is_handled;        /* a command has it and did not answer yet */
+};
+
+/* --- a call's end */
+
+static void call_free(struct control_call *call)
+{
+    if (call->control != NULL) {
+        list_remove(&call->in_calls);
+        call->control->call_count--;
+    }
+    if (call->event != NULL)
+        event_free(call->event);
+    if (call->fd >= 0)
+        close(call->fd);
+    json_decref(call->request);
+    buffer_fini(&call->bytes);
+    free(call);
+}
+
+static void call_wait(struct control_call *call, short what, event_callback_fn callback)
+{
+    static const struct timeval patience = {.tv_sec = PATIENCE_S};
+    if (call->event != NULL)
+        event_free(call->event);
+    call->event = event_new(call->control->base, call->fd, what, callback, call);
+    CHECK(call->event != NULL && event_add(call->event, &patience) == 0);
+}
+
+/* --- the reply */
+
+static void on_writable(evutil_socket_t fd, short what, void *context)
+{
+    struct control_call *call = context;
+    size_t left = call->bytes.size - call->written;
+    ssize_t sent = what & EV_WRITE ? send(fd, call->bytes.data + call->written, left, MSG_NOSIGNAL)
+                                   : 0; /* the client does not read */
+    bool is_busy = sent < 0 && (errno == EAGAIN || errno == EINTR);
+    if (sent > 0)
+        call->written += (size_t)sent;
+    if (is_busy || (sent > 0 && call->written < call->bytes.size))
+        call_wait(call, EV_WRITE, on_writable);
+    else
+        call_free(call);
+}
+
+/* Takes over reply. */
+static void send_reply(struct control_call *call, json_t *reply)
+{
+    call->is_handled = false;
+    char *line = call->control != NULL ? json_dumps(reply, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    json_decref(reply);
+    if (line == NULL) {
+        call_free(call);
+        return;
+    }
+    buffer_clear(&call->bytes);
+    buffer_append_format(&call->bytes, "%s\n", line);
+    free(line);
+    call_wait(call, EV_WRITE, on_writable);
+}
+
+void control_reply(struct control_call *call, struct json_t *result)
+{
+    CHECK(call->is_handled);
+    json_t *reply = json_object();
+    json_object_set_new(reply, "status", json_integer(CONTROL_OK));
+    if (result != NULL)
+        json_object_set_new(reply, "result", result);
+    send_reply(call, reply);
+}
+
+static void send_failure(struct control_call *call, enum control_status status, const char *text)
+{
+    json_t *reply = json_object();
+    json_object_set_new(reply, "status", json_integer(status));
+    json_object_set_new(reply, "error", control_json_text(bytes_of_text(text)));
+    send_reply(call, reply);
+}
+
+void control_fail(struct control_call *call, enum control_status status, const char *format, ...)
+{
+    CHECK(call->is_handled && status != CONTROL_OK);
+    char text[2048];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    send_failure(call, status, text);
+}
+
+struct json_t *control_json_text(struct bytes name)
+{
+    json_t *text = json_stringn(name.size > 0 ? (const char *)name.data : "", name.size);
+    if (text != NULL)
+        return text;
+    struct buffer latin1 = {0};
+    for (size_t i = 0; i < name.size; i++) {
+        uint8_t byte = name.data[i];
+        if (byte >= 0x80)
+            buffer_append_u8(&latin1, (uint8_t)(0xc0 | byte >> 6));
+        buffer_append_u8(&latin1, byte >= 0x80 ? (uint8_t)(0x80 | (byte & 0x3f)) : byte);
+    }
+    text = json_stringn((const char *)latin1.data, latin1.size);
+    buffer_fini(&latin1);
+    return text;
+}
+
+/* --- the request */
+
+static const struct entry *find_entry(const struct control *control, const char *name)
+{
+    for (size_t i = 0; i < control->entry_count; i++) {
+        if (strcmp(control->entries[i].command->name, name) == 0)
+            return &control->entries[i];
+    }
+    return NULL;
+}
+
+static void run_request(struct control_call *call)
+{
+    call->request =
+        json_loadb((const char *)call->bytes.data, call->bytes.size, JSON_REJECT_DUPLICATES, NULL);
+    const char *name = json_string_value(json_object_get(call->request, "command"));
+    if (name == NULL || !json_is_object(json_object_get(call->request, "arguments"))) {
+        send_failure(call, CONTROL_USAGE, "the request is not one");
+        return;
+    }
+    const struct entry *entry = find_entry(call->control, name);
+    if (entry == NULL) {
+        send_failure(call, CONTROL_USAGE, "the server does not know this command");
+        return;
+    }
+    call->is_handled = true;
+    entry->command->handle(entry->context, call);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *context)
+{
+    struct control_call *call = context;
+    if ((what & EV_READ) == 0) {
+        call_free(call);
+        return;
+    }
+    buffer_reserve(&call->bytes, READ_BYTES);
+    uint8_t *place = call->bytes.data + call->bytes.size;
+    ssize_t got = recv(fd, place, READ_BYTES, 0);
+    bool is_busy = got < 0 && (errno == EAGAIN || errno == EINTR);
+    if (got > 0)
+        call->bytes.size += (size_t)got;
+    if (got > 0 && memchr(place, '\n', (size_t)got) != NULL) {
+        event_free(call->event);
+        call->event = NULL;
+        run_request(call);
+    } else if (is_busy || (got > 0 && call->bytes.size <= REQUEST_BYTES_MAX)) {
+        call_wait(call, EV_READ, on_readable);
+    } else {
+        call_free(call);
+    }
+}
+
+const struct json_t *control_arguments(const struct control_call *call)
+{
+    return json_object_get(call->request, "arguments");
+}
+
+const char *control_text(const struct control_call *call, const char *name)
+{
+    return json_string_value(json_object_get(control_arguments(call), name));
+}
+
+/* --- the socket */
+
+static bool is_trusted(int fd)
+{
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+           (peer.uid == geteuid() || peer.uid == 0);
+}
+
+static void on_acceptable(evutil_socket_t listen_fd, short what, void *context)
+{
+    struct control *control = context;
+    (void)what;
+    int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0)
+        return;
+    if (control->call_count >= CALLS_MAX || !is_trusted(fd)) {
+        close(fd);
+        return;
+    }
+    struct control_call *call = xcalloc(1, sizeof *call);
+    call->control = control;
+    call->fd = fd;
+    list_push_back(&control->calls, &call->in_calls);
+    control->call_count++;
+    call_wait(call, EV_READ, on_readable);
+}
+
+/* The mode is set before the socket has a name, so that there is no moment at which others could
+ * connect. */
+static bool listen_in_folder(struct control *control, const char *folder)
+{
+    struct sockaddr_un address;
+    control->folder_fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (control->folder_fd < 0)
+        return false;
+    control->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (control->listen_fd < 0)
+        return false;
+    if (unlinkat(control->folder_fd, CONTROL_SOCKET_NAME, 0) != 0 && errno != ENOENT)
+        return false;
+    control_address(control->folder_fd, &address);
+    return fchmod(control->listen_fd, S_IRUSR | S_IWUSR) == 0 &&
+           bind(control->listen_fd, (struct sockaddr *)&address, sizeof address) == 0 &&
+           listen(control->listen_fd, BACKLOG) == 0;
+}
+
+static void control_free(struct control *control)
+{
+    if (control->on_accept != NULL)
+        event_free(control->on_accept);
+    if (control->listen_fd >= 0)
+        close(control->listen_fd);
+    if (control->folder_fd >= 0)
+        close(control->folder_fd);
+    free(control->entries);
+    free(control);
+}
+
+struct control *control_open(struct event_base *base, const char *folder, char *reason,
+                             size_t reason_size)
+{
+    struct control *control = xcalloc(1, sizeof *control);
+    control->base = base;
+    control->folder_fd = -1;
+    control->listen_fd = -1;
+    list_init(&control->calls);
+    if (!listen_in_folder(control, folder)) {
+        snprintf(reason, reason_size, "%s/%s: %s", folder, CONTROL_SOCKET_NAME, strerror(errno));
+        control_free(control);
+        return NULL;
+    }
+    control->on_accept =
+        event_new(base, control->listen_fd, EV_READ | EV_PERSIST, on_acceptable, control);
+    CHECK(control->on_accept != NULL && event_add(control->on_accept, NULL) == 0);
+    return control;
+}
+
+/* What a command still has is left to it; the rest goes. */
+static void abandon(struct control_call *call)
+{
+    if (!call->is_handled) {
+        call_free(call);
+        return;
+    }
+    list_remove(&call->in_calls);
+    call->control = NULL;
+    close(call->fd);
+    call->fd = -1;
+}
+
+void control_close(struct control *control)
+{
+    list_for_each(&control->calls, node) abandon(list_entry(node, struct control_call, in_calls));
+    unlinkat(control->folder_fd, CONTROL_SOCKET_NAME, 0);
+    control_free(control);
+}
+
+void control_add_commands(struct control *control, const struct control_command *commands,
+                          size_t count, void *context)
+{
+    control->entries = xgrow(control->entries, &control->entry_capacity,
+                             control->entry_count + count, sizeof control->entries[0]);
+    for (size_t i = 0; i < count; i++) {
+        CHECK(find_entry(control, commands[i].name) == NULL);
+        control->entries[control->entry_count++] = (struct entry){&commands[i], context};
+    }
+}
