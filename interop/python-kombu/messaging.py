@@ -314,7 +314,8 @@ def kombu_prefetch_and_recover():
     queue = simple_queue(conn.default_channel)
     publish(conn.default_channel, queue.name, *range(10))
     held = []
-    with conn.Consumer(queue, callbacks=[lambda b, m: held.append(m)], prefetch_count=4) as consumer:
+    on_message = [lambda body, message: held.append(message)]
+    with conn.Consumer(queue, callbacks=on_message, prefetch_count=4) as consumer:
         drain(conn, lambda: len(held) == 4, "four deliveries")
         stays_quiet(conn)
         expect(len(held), 4, "deliveries")

@@ -127,7 +127,8 @@ def too_many_channels_close_the_connection():
         expect(error.reply_code, 530, "reply code")
         expect(
             error.reply_text,
-            "NOT_ALLOWED - number of channels opened (3) has reached the negotiated channel_max (3)",
+            "NOT_ALLOWED - number of channels opened (3) has reached the negotiated channel_max"
+            " (3)",
             "reply text",
         )
         return

@@ -19,7 +19,7 @@ from client import (
     queue_on,
     take,
 )
-from interop_suite import BROKER, QUICK, Mismatch, expect, expect_true, poll, test, unique
+from interop_suite import BROKER, QUICK, expect, expect_true, poll, test
 
 
 def settle(connection):

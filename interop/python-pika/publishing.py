@@ -14,7 +14,7 @@ from client import (
     queue_on,
     take,
 )
-from interop_suite import QUICK, Mismatch, expect, expect_true, test, unique
+from interop_suite import QUICK, Mismatch, expect, test, unique
 
 PERSISTENT = pika.BasicProperties(delivery_mode=2)
 
@@ -90,7 +90,8 @@ def wrong_user_id_is_406():
     ch.confirm_delivery()
     expect_channel_error(
         406,
-        "PRECONDITION_FAILED - user_id property set to 'somebody' but authenticated user was 'guest'",
+        "PRECONDITION_FAILED - user_id property set to 'somebody' but authenticated user was"
+        " 'guest'",
         lambda: ch.basic_publish("", "x", b"x", pika.BasicProperties(user_id="somebody")),
     )
 

@@ -4,7 +4,7 @@
 import threading
 
 import pika
-from pika.exceptions import AMQPError, ChannelClosedByBroker
+from pika.exceptions import AMQPError
 
 from client import (
     bodies,
@@ -17,7 +17,7 @@ from client import (
     queue_on,
     take,
 )
-from interop_suite import Mismatch, expect, expect_true, poll, restart_broker, test, unique
+from interop_suite import Mismatch, expect, poll, restart_broker, test
 
 PERSISTENT = pika.BasicProperties(delivery_mode=2, headers={"n": [1, {"deep": True}]})
 MEGABYTES = bytes(range(256)) * 8192

@@ -7,18 +7,16 @@ from client import (
     bodies,
     channel,
     connect,
-    delete_exchange,
     exchange_on,
     expect_channel_error,
     expect_connection_error,
     is_there,
     message_count,
-    parameters,
     publish_all,
     queue_on,
     take,
 )
-from interop_suite import BROKER, defer, expect, expect_true, poll, test, unique
+from interop_suite import expect, expect_true, poll, test, unique
 
 
 def routed(ch, exchange, queues, messages):
@@ -407,9 +405,9 @@ def inequivalent_declare_of_an_exchange_is_406():
 def exclusive_queue_is_locked_for_others():
     queue = queue_on(channel(), exclusive=True)
     text = (
-        "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue '%s' in vhost '/'. It could"
-        " be originally declared on another connection or the exclusive property value does not"
-        " match that of the original declaration." % queue
+        "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue '%s' in vhost '/'. It"
+        " could be originally declared on another connection or the exclusive property value does"
+        " not match that of the original declaration." % queue
     )
     if len(text) > 255:
         text = text[:252] + "..."

@@ -22,6 +22,7 @@ import uuid
 from types import SimpleNamespace
 
 TEST_TIMEOUT_S = 60
+SLOW_S = 3
 QUICK = os.environ.get("INTEROP_QUICK") == "1"
 
 _tests = []
@@ -142,7 +143,9 @@ def main():
     selected = [t for t in _tests if not sys.argv[1:] or t.__name__ in sys.argv[1:]]
     failed = 0
     for function in selected:
+        started_s = time.monotonic()
         reason = _run(function)
+        took_s = time.monotonic() - started_s
         failed += reason is not None
         print(
             "ok %s" % function.__name__
@@ -150,4 +153,6 @@ def main():
             else "not ok %s: %s" % (function.__name__, reason),
             flush=True,
         )
+        if took_s > SLOW_S:
+            print("# that took %.1f s" % took_s, flush=True)
     sys.exit(1 if failed or not selected else 0)

@@ -2,8 +2,8 @@
 """What the scripts that run a private broker have in common.
 
 A private broker lives in one folder: its data, logs, configuration, certificates and a file
-`environment` of KEY=VALUE lines that a shell can source. The ports in it are chosen at the first start
-and stay for the life of the folder, so a client reconnects where it was after a restart.
+`environment` of KEY=VALUE lines that a shell can source. The ports in it are chosen at the first
+start and stay for the life of the folder, so a client reconnects where it was after a restart.
 
 The ports come from below the range that the kernel gives to outgoing connections: a port of that
 range may be taken by any client on the machine while the broker is down for a restart.
