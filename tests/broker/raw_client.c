@@ -280,6 +280,12 @@ void raw_flush(struct raw_client *c)
     c->out_bytes = 0;
 }
 
+uint8_t *raw_gathered(struct raw_client *c, size_t *bytes)
+{
+    *bytes = c->out_bytes;
+    return c->out;
+}
+
 void raw_send_frame(struct raw_client *c, uint8_t type, uint16_t channel, const void *payload,
                     size_t bytes)
 {

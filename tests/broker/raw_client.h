@@ -125,6 +125,9 @@ void raw_body(struct raw_client *c, uint16_t channel, const void *data, size_t b
 void raw_gather(struct raw_client *c);
 void raw_flush(struct raw_client *c);
 
+/* What is gathered so far, for a test that spoils it before it leaves. */
+uint8_t *raw_gathered(struct raw_client *c, size_t *bytes);
+
 /* The frame_max that was agreed: how raw_publish splits bodies. */
 uint32_t raw_frame_max(const struct raw_client *c);
 
