@@ -80,14 +80,9 @@ struct vhost *vhost_new(const struct vhost_config *config, const struct access *
 
 static void free_sessions(struct vhost *vhost)
 {
-    while (!list_is_empty(&vhost->sessions)) {
-        struct command command = {
-            .kind = COMMAND_SESSION_CLOSE,
-            .session = list_entry(list_front(&vhost->sessions), struct session, vhost_node),
-        };
-        command.session->waiting_channels = 0;
-        session_apply(vhost, &command);
-    }
+    struct list_node *node;
+    while ((node = list_front(&vhost->sessions)) != NULL)
+        session_end(list_entry(node, struct session, vhost_node));
 }
 
 static void free_definitions(struct vhost *vhost)
@@ -97,8 +92,10 @@ static void free_definitions(struct vhost *vhost)
         binding_remove(vhost, container_of(node, struct binding, by_identity));
     while ((node = hash_table_next(&vhost->queues, NULL)) != NULL)
         queue_delete(vhost, container_of(node, struct queue, by_name));
-    while ((node = hash_table_next(&vhost->exchanges, NULL)) != NULL)
+    while ((node = hash_table_next(&vhost->exchanges, NULL)) != NULL) {
+        hash_table_remove(&vhost->exchanges, node);
         exchange_free(container_of(node, struct exchange, by_name));
+    }
 }
 
 static void free_remains(struct vhost *vhost, size_t slice)
