@@ -208,6 +208,8 @@ void session_apply(struct vhost *vhost, struct command *command);
  * session may be freed by the former. */
 void session_resume(struct session *session);
 void session_schedule_resume(struct session *session);
+/* Shuts the session down, whatever still waits, and frees it. */
+void session_end(struct session *session);
 /* Sends connection.close and shuts the session down. */
 void session_fail(struct session *session, const struct amqp_error *error);
 void session_pause(struct session *session, enum pause_reason reason);

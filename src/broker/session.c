@@ -100,7 +100,7 @@ void session_fail(struct session *session, const struct amqp_error *error)
     session_emit(session, EFFECT_CONNECTION_CLOSE, 0)->method = effect_method_new(&close);
 }
 
-static void end_session(struct session *session)
+void session_end(struct session *session)
 {
     struct vhost *vhost = session->vhost;
     shut_down(session);
@@ -226,7 +226,7 @@ static void apply_here(struct session *session, struct command *command)
         free(command->error);
         break;
     default:
-        end_session(session);
+        session_end(session);
     }
 }
 
@@ -251,7 +251,7 @@ void session_resume(struct session *session)
         struct command command = session->deferred[next++];
         if (command.kind == COMMAND_SESSION_CLOSE) {
             session->deferred_count = 0;
-            end_session(session);
+            session_end(session);
             return;
         }
         apply_here(session, &command);
