@@ -206,6 +206,17 @@ bool client_is_quiet(amqp_connection_state_t connection, unsigned int millisecon
     return amqp_simple_wait_frame_noblock(connection, &frame, &timeout) == AMQP_STATUS_TIMEOUT;
 }
 
+const amqp_field_value_t *client_find(const amqp_table_t *table, const char *key)
+{
+    for (int i = 0; i < table->num_entries; i++) {
+        const amqp_table_entry_t *entry = &table->entries[i];
+        if (entry->key.len == strlen(key) && memcmp(entry->key.bytes, key, entry->key.len) == 0) {
+            return &entry->value;
+        }
+    }
+    return NULL;
+}
+
 /* --- names ------------------------------------------------------------------------------- */
 
 static void delete_declared(void)

@@ -67,6 +67,9 @@ void *client_wait_method(amqp_connection_state_t connection, amqp_method_number_
 /* Whether nothing arrives within that time. */
 bool client_is_quiet(amqp_connection_state_t connection, unsigned int milliseconds);
 
+/* The value under the key, or NULL. */
+const amqp_field_value_t *client_find(const amqp_table_t *table, const char *key);
+
 /* A name that nobody else uses; of static duration. */
 const char *client_unique(const char *what);
 

@@ -30,13 +30,12 @@ static void opens_and_closes(void)
 
 static const amqp_field_value_t *find(const amqp_table_t *table, const char *key)
 {
-    for (int i = 0; i < table->num_entries; i++) {
-        const amqp_table_entry_t *entry = &table->entries[i];
-        if (entry->key.len == strlen(key) && memcmp(entry->key.bytes, key, entry->key.len) == 0) {
-            return &entry->value;
-        }
+    const amqp_field_value_t *value = client_find(table, key);
+
+    if (value == NULL) {
+        test_fail("no %s among the server's properties", key);
     }
-    test_fail("no %s among the server's properties", key);
+    return value;
 }
 
 static void server_properties(void)

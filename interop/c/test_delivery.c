@@ -175,17 +175,33 @@ static void double_ack_is_406(void)
     client_close(connection);
 }
 
-/* This version of the library does not announce consumer_cancel_notify, so it must not be told. */
-static void deleting_the_queue_ends_its_consumer_silently(void)
+/* Older versions of the library do not announce that they understand basic.cancel, and must then
+ * not be sent it. */
+static bool announces_cancel_notify(amqp_connection_state_t connection)
+{
+    const amqp_field_value_t *capabilities =
+        client_find(amqp_get_client_properties(connection), "capabilities");
+
+    return capabilities != NULL &&
+           client_find(&capabilities->value.table, "consumer_cancel_notify") != NULL;
+}
+
+static void deleting_the_queue_tells_the_consumer_that_asked(void)
 {
     amqp_connection_state_t connection = client_open();
     amqp_connection_state_t other = client_open();
     const char *queue = client_queue(connection, false);
+    const char *tag = client_consume(connection, queue, false);
 
-    expect_bytes("prefix of the tag", client_consume(connection, queue, false), 9, "amq.ctag-");
+    expect_bytes("prefix of the tag", tag, 9, "amq.ctag-");
     amqp_queue_delete(other, CHANNEL, text(queue), 0, 0);
     client_check(other, "queue.delete");
-    expect_true(client_is_quiet(connection, 300), "a client without the capability was told");
+    if (announces_cancel_notify(connection)) {
+        amqp_basic_cancel_t *cancel = client_wait_method(connection, AMQP_BASIC_CANCEL_METHOD);
+        expect_bytes("cancelled tag", cancel->consumer_tag.bytes, cancel->consumer_tag.len, tag);
+    } else {
+        expect_true(client_is_quiet(connection, 300), "a client without the capability was told");
+    }
     client_exclusive_queue(connection);
     client_close(other);
     client_close(connection);
@@ -411,8 +427,8 @@ const struct interop_test delivery_tests[] = {
     {"recover_redelivers", recover_redelivers},
     {"abandoned_connection_gives_back", abandoned_connection_gives_back},
     {"double_ack_is_406", double_ack_is_406},
-    {"deleting_the_queue_ends_its_consumer_silently",
-     deleting_the_queue_ends_its_consumer_silently},
+    {"deleting_the_queue_tells_the_consumer_that_asked",
+     deleting_the_queue_tells_the_consumer_that_asked},
     {"bodies_of_all_sizes", bodies_of_all_sizes},
     {"body_in_small_frames", body_in_small_frames},
     {"all_properties_round_trip", all_properties_round_trip},
