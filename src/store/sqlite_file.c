@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How every SQLite file of ours is made, recognised and opened. A new file gets its schema,
+ * application_id and user_version in one transaction, with the rollback journal, before it changes
+ * to WAL: the ids are in the first page of the file itself from the first moment. So the first look
+ * at an existing file is at these bytes, without SQLite, which would already write beside it.
+ */
+#include "store/sqlite_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { header_bytes = 100, version_offset = 60, application_id_offset = 68, busy_ms = 10000 };
+
+static void explain(char *reason, size_t size, const char *path, const char *what,
+                    const char *detail)
+{
+    snprintf(reason, size, "%s: %s%s%s", path, what, detail != NULL ? ": " : "",
+             detail != NULL ? detail : "");
+}
+
+static uint32_t big_endian(const uint8_t *at)
+{
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+/* Bytes of the header that are there: header_bytes, fewer, or -1. */
+static ssize_t read_header(const char *path, uint8_t *header)
+{
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return errno == ENOENT ? 0 : -1;
+    ssize_t size = pread(file, header, header_bytes, 0);
+    close(file);
+    return size;
+}
+
+static bool is_there(const char *path, const char *suffix)
+{
+    char name[4096];
+    struct stat status;
+    snprintf(name, sizeof name, "%s%s", path, suffix);
+    return stat(name, &status) == 0;
+}
+
+static bool check_ids(const char *path, const struct sqlite_format *format, uint32_t application_id,
+                      uint32_t version, char *reason, size_t size)
+{
+    char detail[80];
+    if (application_id != format->application_id) {
+        explain(reason, size, path, "not a file of ours, left alone; expected a Leveret",
+                format->kind);
+        return false;
+    }
+    if (version == 0 || version > format->version) {
+        snprintf(detail, sizeof detail, "format %u, this program knows up to %u", version,
+                 format->version);
+        explain(reason, size, path, "written by a newer version of Leveret", detail);
+        return false;
+    }
+    return true;
+}
+
+/* *is_new: there is nothing yet. A file whose making was interrupted has a rollback journal: then
+ * only SQLite can tell. */
+static bool check_header(const char *path, const struct sqlite_format *format, bool *is_new,
+                         char *reason, size_t size)
+{
+    uint8_t header[header_bytes];
+    ssize_t found = read_header(path, header);
+    *is_new = found == 0;
+    if (found == 0 || is_there(path, "-journal"))
+        return true;
+    if (found < 0) {
+        explain(reason, size, path, "cannot be read", strerror(errno));
+        return false;
+    }
+    if (found < header_bytes || memcmp(header, "SQLite format 3", 16) != 0) {
+        explain(reason, size, path, "not a SQLite file or damaged, left alone", NULL);
+        return false;
+    }
+    return check_ids(path, format, big_endian(header + application_id_offset),
+                     big_endian(header + version_offset), reason, size);
+}
+
+static bool execute(sqlite3 *db, const char *sql)
+{
+    return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+static bool read_number(sqlite3 *db, const char *sql, int64_t *number)
+{
+    sqlite3_stmt *statement = NULL;
+    bool found = sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK &&
+                 sqlite3_step(statement) == SQLITE_ROW;
+    if (found)
+        *number = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return found;
+}
+
+static bool make_schema(sqlite3 *db, const struct sqlite_format *format)
+{
+    char sql[160];
+    snprintf(sql, sizeof sql,
+             "PRAGMA page_size=%u; PRAGMA auto_vacuum=incremental; BEGIN EXCLUSIVE;",
+             format->page_bytes);
+    if (!execute(db, sql) || !execute(db, format->schema))
+        return false;
+    snprintf(sql, sizeof sql, "PRAGMA application_id=%u; PRAGMA user_version=%u; COMMIT;",
+             format->application_id, format->version);
+    return execute(db, sql);
+}
+
+/* Is it ours, as SQLite sees it? Makes what is missing in a file without anything. */
+static bool settle(sqlite3 *db, const char *path, const struct sqlite_format *format, char *reason,
+                   size_t size)
+{
+    int64_t tables = 0, application_id = 0, version = 0;
+    bool succeeded = read_number(db, "SELECT count(*) FROM sqlite_schema", &tables) &&
+                     (tables > 0 || make_schema(db, format)) &&
+                     read_number(db, "PRAGMA application_id", &application_id) &&
+                     read_number(db, "PRAGMA user_version", &version);
+    if (!succeeded) {
+        explain(reason, size, path, "cannot be opened", sqlite3_errmsg(db));
+        return false;
+    }
+    return check_ids(path, format, (uint32_t)application_id, (uint32_t)version, reason, size);
+}
+
+static sqlite3 *connect(const char *path, int flags, int cache_kib, char *reason, size_t size)
+{
+    sqlite3 *db = NULL;
+    char sql[120];
+    int code = sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    sqlite3_busy_timeout(db, busy_ms);
+    sqlite3_extended_result_codes(db, 1);
+    snprintf(sql, sizeof sql,
+             "PRAGMA cache_size=-%d; PRAGMA wal_autocheckpoint=0; PRAGMA synchronous=FULL;",
+             cache_kib);
+    if (code == SQLITE_OK && execute(db, sql))
+        return db;
+    explain(reason, size, path, "cannot be opened", sqlite3_errmsg(db));
+    sqlite3_close(db);
+    return NULL;
+}
+
+sqlite3 *sqlite_file_open(const char *path, const struct sqlite_format *format, int cache_kib,
+                          char *reason, size_t reason_size)
+{
+    bool is_new;
+    if (!check_header(path, format, &is_new, reason, reason_size))
+        return NULL;
+    sqlite3 *db =
+        connect(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, cache_kib, reason, reason_size);
+    if (db == NULL)
+        return NULL;
+    if (settle(db, path, format, reason, reason_size)) {
+        if (execute(db, "PRAGMA journal_mode=WAL; PRAGMA trusted_schema=OFF;"))
+            return db;
+        explain(reason, reason_size, path, "cannot be opened", sqlite3_errmsg(db));
+    }
+    sqlite3_close(db);
+    return NULL;
+}
+
+sqlite3 *sqlite_file_connect(const char *path, bool is_readonly, int cache_kib, char *reason,
+                             size_t reason_size)
+{
+    sqlite3 *db = connect(path, SQLITE_OPEN_READWRITE, cache_kib, reason, reason_size);
+    if (db == NULL || !is_readonly || execute(db, "PRAGMA query_only=1"))
+        return db;
+    explain(reason, reason_size, path, "cannot be opened", sqlite3_errmsg(db));
+    sqlite3_close(db);
+    return NULL;
+}

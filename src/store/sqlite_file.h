@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_STORE_SQLITE_FILE_H
+#define LEVERET_STORE_SQLITE_FILE_H
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What makes a file one of ours. */
+struct sqlite_format {
+    const char *kind;        /* for messages: "message store" */
+    uint32_t application_id; /* in the file's header */
+    uint32_t version;        /* user_version; higher ones are refused */
+    uint32_t page_bytes;
+    const char *schema;
+};
+
+/* Opens a connection that writes, in WAL mode with synchronous=FULL and without automatic
+ * checkpoints; makes the file with its schema where there is none. NULL with a reason where the
+ * file is foreign, newer or damaged: it is left as it is. */
+sqlite3 *sqlite_file_open(const char *path, const struct sqlite_format *format, int cache_kib,
+                          char *reason, size_t reason_size);
+
+/* Another connection to a file that is open; read-only where asked. */
+sqlite3 *sqlite_file_connect(const char *path, bool is_readonly, int cache_kib, char *reason,
+                             size_t reason_size);
+
+#endif

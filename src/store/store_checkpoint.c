@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The write-ahead log is copied into the file by a connection of its own, passively and from
+ * whatever thread has time, so that the copying costs the writer nothing. That alone never ends:
+ * while the writer appends there is always something left, and the log begins again at its start
+ * only when nothing is. So when the log has passed its bound and little is left, the writer
+ * finishes the copy between two batches. A reader with an older snapshot would prevent that; the
+ * gate keeps readers away for that moment. A log far above its bound is finished whatever is left.
+ *
+ * A partial checkpoint does not sync the file, and the one that finishes would have to flush all
+ * that was copied since, in the writer's way; so the second connection syncs after its own rounds.
+ *
+ * A full disk stops a checkpoint, not the store: the log stays longer, and commits find out.
+ */
+#include "base/check.h"
+#include "store/sqlite_file.h"
+#include "store/store_internal.h"
+
+enum {
+    start_bytes = 8 << 20,  /* the second connection begins */
+    step_bytes = 2 << 20,   /* and has at least this much to copy */
+    bound_bytes = 64 << 20, /* the writer finishes */
+    left_bytes = 8 << 20,   /* when no more than this is left */
+    hard_factor = 4,        /* or the log is so many times above the bound */
+};
+
+static int on_wal(void *context, sqlite3 *db, const char *name, int pages)
+{
+    struct store *store = context;
+    (void)db, (void)name;
+    atomic_store(&store->wal_pages, (uint64_t)pages);
+    return SQLITE_OK;
+}
+
+bool checkpoint_open(struct store *store)
+{
+    char reason[256];
+    sqlite3_wal_hook(store->db, on_wal, store);
+    store->checkpointer = sqlite_file_connect(store->path, false, 512, reason, sizeof reason);
+    if (store->checkpointer == NULL)
+        store_report(store, "%s", reason);
+    return store->checkpointer != NULL;
+}
+
+static uint64_t wal_bytes(const struct store *store)
+{
+    return atomic_load(&store->wal_pages) * store->page_bytes;
+}
+
+static uint64_t bytes_to_copy(const struct store *store)
+{
+    uint64_t pages = atomic_load(&store->wal_pages), done = atomic_load(&store->done_pages);
+    return (pages > done ? pages - done : 0) * store->page_bytes;
+}
+
+bool store_wants_checkpoint(const struct store *store)
+{
+    return wal_bytes(store) >= start_bytes && bytes_to_copy(store) >= step_bytes;
+}
+
+static bool is_harmless(int code)
+{
+    int primary = code & 0xff;
+    return primary == SQLITE_OK || primary == SQLITE_BUSY || primary == SQLITE_FULL ||
+           primary == SQLITE_LOCKED;
+}
+
+/* true where it went well, or where trying again later is right. */
+static bool run(struct store *store, sqlite3 *db, int mode, bool *is_partial)
+{
+    int pages = 0, done = 0;
+    int code = sqlite3_wal_checkpoint_v2(db, NULL, mode, &pages, &done);
+    *is_partial = done > 0 && done < pages;
+    if (done >= 0)
+        atomic_store(&store->done_pages, (uint64_t)done);
+    if (is_harmless(code))
+        return true;
+    store_report(store, "%s: checkpoint: %s", store->path, sqlite3_errmsg(db));
+    return false;
+}
+
+static bool sync_file(struct store *store)
+{
+    sqlite3_file *file = NULL;
+    int code = sqlite3_file_control(store->checkpointer, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    if (code == SQLITE_OK)
+        code = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+    if (code != SQLITE_OK)
+        store_report(store, "%s: sync: %s", store->path, sqlite3_errstr(code));
+    return code == SQLITE_OK;
+}
+
+enum store_result store_checkpoint(struct store *store)
+{
+    bool is_partial;
+    if (atomic_load(&store->has_failed))
+        return STORE_FAILED;
+    pthread_mutex_lock(&store->checkpoint_lock);
+    bool succeeded = run(store, store->checkpointer, SQLITE_CHECKPOINT_PASSIVE, &is_partial) &&
+                     (!is_partial || sync_file(store));
+    pthread_mutex_unlock(&store->checkpoint_lock);
+    if (!succeeded)
+        atomic_store(&store->has_failed, true);
+    return succeeded ? STORE_OK : STORE_FAILED;
+}
+
+/* Nothing of ours reads now; somebody else's reader is not waited for. */
+static bool finish(struct store *store)
+{
+    bool is_partial;
+    pthread_mutex_lock(&store->gate);
+    sqlite3_busy_timeout(store->db, 0);
+    bool succeeded = run(store, store->db, SQLITE_CHECKPOINT_RESTART, &is_partial);
+    sqlite3_busy_timeout(store->db, 10000);
+    pthread_mutex_unlock(&store->gate);
+    if (succeeded && !is_partial) {
+        atomic_store(&store->wal_pages, 0);
+        atomic_store(&store->done_pages, 0);
+    }
+    return succeeded;
+}
+
+bool checkpoint_tend(struct store *store)
+{
+    uint64_t bytes = wal_bytes(store);
+    if (bytes < bound_bytes)
+        return true;
+    if (bytes >= (uint64_t)hard_factor * bound_bytes)
+        pthread_mutex_lock(&store->checkpoint_lock);
+    else if (bytes_to_copy(store) > left_bytes ||
+             pthread_mutex_trylock(&store->checkpoint_lock) != 0)
+        return true;
+    bool succeeded = finish(store);
+    pthread_mutex_unlock(&store->checkpoint_lock);
+    return succeeded;
+}

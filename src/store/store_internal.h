@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_STORE_STORE_INTERNAL_H
+#define LEVERET_STORE_STORE_INTERNAL_H
+
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/hash_table.h"
+#include "base/list.h"
+#include "base/reader.h"
+#include "store/store.h"
+
+/* What the files of this folder share; see store.c for the whole. */
+
+enum {
+    STORE_APPLICATION_ID = 0x4c657631, /* "Lev1" */
+    STORE_VERSION = 1,
+    SEGMENT_BYTES = 64 << 10, /* a segment is closed when the next record would pass this */
+    CHUNK_RUNS = 256,         /* a chunk takes no more runs at its end */
+    GROUP_SEGMENTS = 256,     /* segments whose counts share a row */
+};
+
+/* Stored messages that follow each other in a lane and in a segment, all of the same sizes. */
+struct run {
+    uint64_t position; /* of the first */
+    uint64_t segment;
+    uint32_t count;
+    uint32_t offset; /* of the first record in the segment */
+    uint32_t record_bytes;
+    uint32_t body_bytes;
+};
+
+/* A stretch of a lane's runs: the unit in which the mapping goes to disk and comes back. */
+struct chunk {
+    uint64_t key;     /* at most its first position; the row's key */
+    uint64_t end;     /* above every position it ever held */
+    struct run *runs; /* owned */
+    size_t run_count;
+    size_t run_capacity;
+    bool is_on_disk; /* a row has this key */
+    bool is_dirty;   /* the row says something else */
+};
+
+struct stored_lane {
+    struct hash_node by_id;
+    struct list_node node; /* among the dirty by dirty_since, or among the clean */
+    struct {
+        uint64_t first, end, delivered_below, count, bytes;
+    } state;
+    uint64_t id;
+    uint64_t as_of;         /* the row holds everything up to this batch */
+    uint64_t dirty_since;   /* the oldest batch that the row does not hold; 0 = clean */
+    uint64_t committed_end; /* readers see positions below */
+    struct run open_run;    /* inserted by the batch under way, not in its journal yet */
+    struct chunk *chunks;   /* owned; those in memory, by key */
+    size_t chunk_count;
+    size_t chunk_capacity;
+    uint64_t disk_chunks; /* rows of this lane */
+    bool is_touched;      /* in store->touched */
+    bool must_write;      /* its rows changed: the lane's row goes with them */
+    bool has_moves;       /* moves of the transaction under way are still to be applied */
+    bool is_ghost;        /* replay: deleted later in the journal */
+};
+
+struct segment_count {
+    uint32_t total; /* references at first; 0 = there is no such segment */
+    int32_t live;   /* references left */
+};
+
+struct segment_group {
+    struct hash_node by_id;
+    struct list_node node; /* among the dirty by dirty_since, or alone */
+    uint64_t id;           /* segment / GROUP_SEGMENTS */
+    uint64_t as_of;
+    uint64_t dirty_since; /* 0 = clean */
+    uint32_t used;        /* segments with total > 0 */
+    bool is_on_disk;
+    struct segment_count counts[GROUP_SEGMENTS];
+};
+
+struct segment_list {
+    uint64_t *ids; /* owned */
+    size_t first, count, capacity;
+};
+
+struct segment_table {
+    struct hash_table groups;
+    struct list dirty;
+    struct segment_group *last; /* borrowed: the one asked for last */
+    struct segment_list empty;  /* no reference is left: rows to delete */
+    struct segment_list sparse; /* few are left: worth moving */
+    uint64_t live, total;       /* references in all segments */
+    uint64_t rows;
+};
+
+enum statement {
+    SQL_BEGIN,
+    SQL_COMMIT,
+    SQL_ROLLBACK,
+    SQL_SEGMENT_INSERT,
+    SQL_SEGMENT_DELETE,
+    SQL_SEGMENT_READ,
+    SQL_JOURNAL_INSERT,
+    SQL_JOURNAL_TRIM,
+    SQL_LANE_PUT,
+    SQL_LANE_DELETE,
+    SQL_CHUNK_PUT,
+    SQL_CHUNK_DELETE,
+    SQL_CHUNK_DELETE_ALL,
+    SQL_CHUNK_RANGE,
+    SQL_GROUP_PUT,
+    SQL_GROUP_DELETE,
+    SQL_DEFINITION_PUT,
+    SQL_DEFINITION_DELETE,
+    SQL_VACUUM,
+    SQL_COUNT
+};
+
+/* A message that was written again: its place changes when that is committed. */
+struct move {
+    uint64_t lane;
+    struct run run; /* count 1 */
+};
+
+struct store {
+    char *path; /* owned */
+    sqlite3 *db;
+    sqlite3_stmt *statements[SQL_COUNT];
+    int code; /* the first failure of the transaction under way */
+    bool is_replaying;
+
+    /* the writer's */
+    uint64_t batch; /* the number of the newest journal row */
+    uint64_t journal_first;
+    uint64_t lane_next;
+    uint64_t segment_next;
+    struct buffer journal; /* of the transaction under way */
+    struct buffer row;     /* scratch */
+    struct buffer packed;  /* the segment under way */
+    uint32_t packed_references;
+    struct run *places; /* owned; of the batch's insertions, by operation */
+    size_t place_capacity;
+    struct stored_lane **touched; /* owned; by the transaction under way */
+    size_t touched_count, touched_capacity;
+    struct move *moves; /* owned */
+    size_t move_count, move_capacity;
+    struct segment_table segments;
+    uint64_t written_segments; /* by the transaction under way */
+    uint64_t written;          /* records, in all */
+    uint64_t moved;            /* references, in all */
+    int reserve;               /* file descriptor, or -1 */
+    bool is_reserve_used;
+
+    /* the mapping: the writer changes it under this lock, readers look at it under this lock */
+    pthread_mutex_t lock;
+    struct hash_table lanes;
+    struct list dirty_lanes;
+    struct list clean_lanes;
+    size_t chunk_bytes; /* memory of all chunks */
+
+    /* readers */
+    pthread_mutex_t gate; /* one reader at a time, none while a checkpoint is finished */
+    sqlite3 *reader;
+    sqlite3_stmt *reader_begin, *reader_end, *reader_snapshot, *reader_chunks;
+
+    /* checkpoints */
+    pthread_mutex_t checkpoint_lock;
+    sqlite3 *checkpointer;
+    _Atomic uint64_t wal_pages;
+    _Atomic uint64_t done_pages;
+    uint32_t page_bytes;
+
+    pthread_mutex_t report_lock;
+    struct store_figures figures;
+    char error[512];
+    _Atomic bool has_failed;
+};
+
+/* --- store.c: transactions. Functions that return bool: false after a failure, which is noted. */
+
+/* Steps a statement that gives no rows, and resets it. */
+bool store_step(struct store *store, enum statement statement);
+/* Notes what SQLite says, or that the file is damaged, as the failure of the transaction. */
+bool store_note(struct store *store, int code, const char *what);
+bool store_note_damage(struct store *store, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* The first message stays; any thread. */
+void store_report(struct store *store, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+bool store_begin(struct store *store);
+/* Writes what is due and the journal row, and commits. */
+enum store_result store_finish(struct store *store, bool succeeded, size_t operations);
+/* Reads the state from the file. */
+bool store_load(struct store *store);
+void store_unload(struct store *store);
+
+/* --- store_read.c */
+bool reader_open(struct store *store);
+
+/* --- store_row.c: rows begin with a checksum over their identity and all that follows */
+void row_begin(struct buffer *row);
+void row_seal(struct buffer *row, uint64_t table, uint64_t key, uint64_t subkey);
+bool row_open(struct bytes row, uint64_t table, uint64_t key, uint64_t subkey,
+              struct reader *reader);
+uint64_t row_checksum(struct bytes bytes, uint64_t seed);
+static inline struct bytes column_bytes(sqlite3_stmt *statement, int column)
+{
+    const void *data = sqlite3_column_blob(statement, column);
+    return bytes_of(data, data != NULL ? (size_t)sqlite3_column_bytes(statement, column) : 0);
+}
+enum { ROW_JOURNAL = 1, ROW_LANE, ROW_CHUNK, ROW_GROUP, ROW_DEFINITION };
+
+/* --- stored_lane.c: positions to places */
+typedef void run_released(struct store *store, uint64_t segment, uint32_t count);
+
+struct stored_lane *stored_lane_find(const struct store *store, uint64_t id);
+struct stored_lane *stored_lane_add(struct store *store, uint64_t id);
+/* Frees the lane's memory; its rows are the caller's. */
+void stored_lane_free(struct store *store, struct stored_lane *lane);
+/* A change that the row does not hold yet. */
+void stored_lane_dirty(struct store *store, struct stored_lane *lane, uint64_t batch);
+/* Can runs be one? */
+bool run_joins(const struct run *run, const struct run *next);
+void stored_lane_append(struct store *store, struct stored_lane *lane, const struct run *run);
+/* released may be NULL. Chunks that lose everything are deleted on disk at once where may_write. */
+bool stored_lane_remove(struct store *store, struct stored_lane *lane, uint64_t first, uint64_t end,
+                        run_released *released, bool may_write);
+/* Gives one message another place. */
+bool stored_lane_move(struct store *store, struct stored_lane *lane, const struct run *run);
+/* The place of a message (count 1); count 0 where there is none. */
+bool stored_lane_locate(struct store *store, struct stored_lane *lane, uint64_t position,
+                        struct run *run);
+/* Writes the lane's row and its changed chunks; it is clean then. */
+bool stored_lane_write(struct store *store, struct stored_lane *lane);
+bool stored_lane_read(struct store *store, uint64_t id, struct bytes row);
+bool chunk_decode(uint64_t lane, uint64_t key, struct bytes row, struct chunk *chunk);
+/* Drops what is on disk as well; all of it, or all but the ends. */
+void stored_lane_shrink(struct store *store, struct stored_lane *lane, bool is_cold);
+
+/* --- stored_segment.c: how many references each segment has */
+void segment_table_init(struct segment_table *table);
+void segment_table_fini(struct segment_table *table);
+void segment_created(struct store *store, uint64_t segment, uint32_t references, uint64_t batch);
+void segment_released(struct store *store, uint64_t segment, uint32_t count, uint64_t batch);
+void segment_deleted(struct store *store, uint64_t segment, uint64_t batch);
+struct segment_count segment_count_of(struct store *store, uint64_t segment);
+bool segment_group_write(struct store *store, struct segment_group *group);
+bool segment_group_read(struct store *store, uint64_t id, struct bytes row);
+/* After replay: the counts are possible, and what is to do is listed. */
+bool segment_table_check(struct store *store);
+/* 0 when the list is empty. */
+uint64_t segment_list_pop(struct segment_list *list);
+
+/* --- store_record.c: messages in segments */
+struct record {
+    uint64_t checksum;
+    uint64_t time_ms;
+    uint32_t record_bytes;
+    uint32_t owner_count;
+    uint32_t properties_size;
+    uint8_t exchange_size;
+    uint8_t routing_key_size;
+    uint8_t flags;
+    uint8_t reserved;
+};
+struct record_owner {
+    uint64_t lane, position, expiry_ms;
+};
+enum { RECORD_PERSISTENT = 1 };
+/* Puts the batch's messages into segments; places them in store->places, by operation. */
+bool record_place_batch(struct store *store, const struct store_batch *batch);
+/* Writes the segment under way. */
+bool record_flush(struct store *store);
+/* Writes a record again for some of its owners. */
+bool record_copy(struct store *store, struct bytes record, const struct record_owner *owners,
+                 uint32_t owner_count, struct run *place);
+/* Reads a record's head; false where it does not fit into bytes or its checksum is wrong. */
+bool record_open(struct bytes bytes, struct record *record);
+struct record_owner record_owner_at(const uint8_t *record, uint32_t index);
+/* The message, when the record belongs to this position; NULL otherwise. */
+struct message *record_message(struct bytes bytes, uint64_t lane, uint64_t position,
+                               uint64_t *expiry_ms);
+
+/* --- store_journal.c */
+void journal_begin(struct store *store);
+void journal_run(struct store *store, struct stored_lane *lane, const struct run *run);
+void journal_flush_run(struct store *store, struct stored_lane *lane);
+void journal_lane(struct store *store, int kind, uint64_t lane, uint64_t position, uint64_t count);
+void journal_move(struct store *store, uint64_t lane, const struct run *run);
+void journal_segment(struct store *store, int kind, uint64_t segment, uint64_t count);
+bool journal_write(struct store *store);
+bool journal_replay(struct store *store);
+enum {
+    JOURNAL_RUN,
+    JOURNAL_REMOVE,
+    JOURNAL_DELIVERED,
+    JOURNAL_LANE_NEW,
+    JOURNAL_LANE_DELETE,
+    JOURNAL_MOVE,
+    JOURNAL_SEGMENT_NEW,
+    JOURNAL_SEGMENT_RELEASE,
+    JOURNAL_SEGMENT_DELETE,
+};
+
+/* --- store_definition.c */
+bool definition_put(struct store *store, const struct store_operation *operation);
+bool definition_delete(struct store *store, const struct store_operation *operation);
+bool definition_load(struct store *store, struct store_batch *batch);
+
+/* --- store_reclaim.c */
+/* Part of every commit: deletes segments in proportion to what was written, once there is debt. */
+bool reclaim_with_commit(struct store *store);
+void reclaim_apply_moves(struct store *store);
+
+/* --- store_checkpoint.c */
+bool checkpoint_open(struct store *store);
+/* After a commit: finishes the checkpoint where the log has passed its bound. */
+bool checkpoint_tend(struct store *store);
+
+/* --- store_reserve.c: space that is kept for acks on a full disk */
+void reserve_open(struct store *store, const char *folder);
+void reserve_close(struct store *store);
+/* true where there was space to give back. */
+bool reserve_release(struct store *store);
+void reserve_restore(struct store *store);
+
+#endif

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The journal: one row for each transaction, with everything that it did to lanes and segments, in
+ * order. The state that the store keeps in memory is, by definition, what the rows of lanes, chunks
+ * and groups say, brought up to date by the journal; opening the store does just that, with the
+ * functions that made the changes in the first place.
+ *
+ * A row holds the lowest unused lane and segment numbers, then operations: a varint of kind and
+ * lane (or segment), and varints by kind.
+ *
+ * Rows of lanes and groups are written at different times, each with the number of the batch up to
+ * which it is complete; an operation that a row holds already is passed over. A lane whose row was
+ * deleted while operations on it are still in the journal is a ghost: it takes them and comes to
+ * nothing, and it is damage when the journal ends before the ghost's deletion.
+ */
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/xmalloc.h"
+#include "store/store_internal.h"
+
+enum { kind_bits = 4, trim_rows = 32 };
+
+/* --- writing */
+
+void journal_begin(struct store *store)
+{
+    buffer_clear(&store->journal);
+}
+
+static void append_tag(struct store *store, int kind, uint64_t number)
+{
+    buffer_append_varint(&store->journal, number << kind_bits | (uint64_t)kind);
+}
+
+static void append_place(struct store *store, int kind, uint64_t lane, const struct run *run)
+{
+    append_tag(store, kind, lane);
+    buffer_append_varint(&store->journal, run->position);
+    buffer_append_varint(&store->journal, run->count);
+    buffer_append_varint(&store->journal, run->segment);
+    buffer_append_varint(&store->journal, run->offset);
+    buffer_append_varint(&store->journal, run->record_bytes);
+    buffer_append_varint(&store->journal, run->body_bytes);
+}
+
+void journal_flush_run(struct store *store, struct stored_lane *lane)
+{
+    if (lane->open_run.count == 0)
+        return;
+    append_place(store, JOURNAL_RUN, lane->id, &lane->open_run);
+    lane->open_run.count = 0;
+}
+
+void journal_run(struct store *store, struct stored_lane *lane, const struct run *run)
+{
+    if (lane->open_run.count > 0 && run_joins(&lane->open_run, run)) {
+        lane->open_run.count += run->count;
+        return;
+    }
+    journal_flush_run(store, lane);
+    lane->open_run = *run;
+}
+
+void journal_lane(struct store *store, int kind, uint64_t lane, uint64_t position, uint64_t count)
+{
+    append_tag(store, kind, lane);
+    if (kind == JOURNAL_REMOVE || kind == JOURNAL_DELIVERED)
+        buffer_append_varint(&store->journal, position);
+    if (kind == JOURNAL_REMOVE)
+        buffer_append_varint(&store->journal, count);
+}
+
+void journal_move(struct store *store, uint64_t lane, const struct run *run)
+{
+    append_place(store, JOURNAL_MOVE, lane, run);
+}
+
+void journal_segment(struct store *store, int kind, uint64_t segment, uint64_t count)
+{
+    append_tag(store, kind, segment);
+    if (kind != JOURNAL_SEGMENT_DELETE)
+        buffer_append_varint(&store->journal, count);
+}
+
+static uint64_t oldest_needed(struct store *store)
+{
+    uint64_t oldest = store->batch;
+    struct list_node *node = list_front(&store->dirty_lanes);
+    if (node != NULL && list_entry(node, struct stored_lane, node)->dirty_since < oldest)
+        oldest = list_entry(node, struct stored_lane, node)->dirty_since;
+    node = list_front(&store->segments.dirty);
+    if (node != NULL && list_entry(node, struct segment_group, node)->dirty_since < oldest)
+        oldest = list_entry(node, struct segment_group, node)->dirty_since;
+    return oldest;
+}
+
+/* The newest row stays always: it holds the numbers that are not to be used again. */
+static bool trim(struct store *store)
+{
+    uint64_t oldest = oldest_needed(store);
+    if (oldest < store->journal_first + trim_rows)
+        return true;
+    sqlite3_bind_int64(store->statements[SQL_JOURNAL_TRIM], 1, (int64_t)oldest);
+    store->journal_first = oldest;
+    return store_step(store, SQL_JOURNAL_TRIM);
+}
+
+bool journal_write(struct store *store)
+{
+    struct buffer *row = &store->row;
+    row_begin(row);
+    buffer_append_varint(row, store->lane_next);
+    buffer_append_varint(row, store->segment_next);
+    buffer_append_bytes(row, buffer_bytes(&store->journal));
+    row_seal(row, ROW_JOURNAL, store->batch, 0);
+    sqlite3_stmt *insert = store->statements[SQL_JOURNAL_INSERT];
+    sqlite3_bind_int64(insert, 1, (int64_t)store->batch);
+    sqlite3_bind_blob64(insert, 2, row->data, row->size, SQLITE_STATIC);
+    return store_step(store, SQL_JOURNAL_INSERT) && trim(store);
+}
+
+/* --- replay */
+
+static struct run take_place(struct reader *reader)
+{
+    struct run run = {.position = reader_varint(reader)};
+    uint64_t count = reader_varint(reader);
+    run.segment = reader_varint(reader);
+    uint64_t offset = reader_varint(reader), record_bytes = reader_varint(reader),
+             body_bytes = reader_varint(reader);
+    if ((count | offset | record_bytes | body_bytes) > UINT32_MAX || count == 0)
+        reader->failed = true;
+    run.count = (uint32_t)count;
+    run.offset = (uint32_t)offset;
+    run.record_bytes = (uint32_t)record_bytes;
+    run.body_bytes = (uint32_t)body_bytes;
+    return run;
+}
+
+/* The lane that an operation of a batch changes; NULL where there is nothing to do any more. */
+static struct stored_lane *lane_to_change(struct store *store, uint64_t id, uint64_t batch)
+{
+    struct stored_lane *lane = stored_lane_find(store, id);
+    if (lane == NULL) {
+        lane = stored_lane_add(store, id);
+        lane->is_ghost = true;
+    }
+    if (lane->is_ghost || lane->as_of >= batch)
+        return NULL;
+    stored_lane_dirty(store, lane, batch);
+    return lane;
+}
+
+static bool replay_run(struct store *store, uint64_t id, uint64_t batch, struct reader *reader,
+                       bool is_move)
+{
+    struct run run = take_place(reader);
+    struct stored_lane *lane = lane_to_change(store, id, batch);
+    if (reader->failed || lane == NULL)
+        return !reader->failed;
+    if (is_move)
+        return stored_lane_move(store, lane, &run);
+    if (run.position < lane->state.end)
+        return false;
+    stored_lane_append(store, lane, &run);
+    return true;
+}
+
+static bool replay_remove(struct store *store, uint64_t id, uint64_t batch, struct reader *reader)
+{
+    uint64_t first = reader_varint(reader), count = reader_varint(reader);
+    struct stored_lane *lane = lane_to_change(store, id, batch);
+    if (reader->failed || lane == NULL)
+        return !reader->failed;
+    return stored_lane_remove(store, lane, first, first + count, NULL, false);
+}
+
+static bool replay_delivered(struct store *store, uint64_t id, uint64_t batch,
+                             struct reader *reader)
+{
+    uint64_t position = reader_varint(reader);
+    struct stored_lane *lane = lane_to_change(store, id, batch);
+    if (lane != NULL)
+        lane->state.delivered_below = position;
+    return !reader->failed;
+}
+
+static bool replay_lane(struct store *store, int kind, uint64_t id, uint64_t batch)
+{
+    struct stored_lane *lane = stored_lane_find(store, id);
+    if (kind == JOURNAL_LANE_NEW) {
+        if (lane == NULL)
+            stored_lane_dirty(store, stored_lane_add(store, id), batch);
+        return true;
+    }
+    if (lane != NULL && lane->as_of >= batch)
+        return false;
+    if (lane != NULL)
+        stored_lane_free(store, lane);
+    return true;
+}
+
+static bool replay_segment(struct store *store, int kind, uint64_t id, uint64_t batch,
+                           struct reader *reader)
+{
+    uint64_t count = kind != JOURNAL_SEGMENT_DELETE ? reader_varint(reader) : 0;
+    if (reader->failed || count > INT32_MAX)
+        return false;
+    if (kind == JOURNAL_SEGMENT_NEW)
+        segment_created(store, id, (uint32_t)count, batch);
+    else if (kind == JOURNAL_SEGMENT_RELEASE)
+        segment_released(store, id, (uint32_t)count, batch);
+    else
+        segment_deleted(store, id, batch);
+    return true;
+}
+
+static bool replay_operation(struct store *store, uint64_t batch, struct reader *reader)
+{
+    uint64_t tag = reader_varint(reader), number = tag >> kind_bits;
+    int kind = (int)(tag & ((1 << kind_bits) - 1));
+    switch (kind) {
+    case JOURNAL_RUN:
+    case JOURNAL_MOVE:
+        return replay_run(store, number, batch, reader, kind == JOURNAL_MOVE);
+    case JOURNAL_REMOVE:
+        return replay_remove(store, number, batch, reader);
+    case JOURNAL_DELIVERED:
+        return replay_delivered(store, number, batch, reader);
+    case JOURNAL_LANE_NEW:
+    case JOURNAL_LANE_DELETE:
+        return replay_lane(store, kind, number, batch);
+    case JOURNAL_SEGMENT_NEW:
+    case JOURNAL_SEGMENT_RELEASE:
+    case JOURNAL_SEGMENT_DELETE:
+        return replay_segment(store, kind, number, batch, reader);
+    default:
+        return false;
+    }
+}
+
+static bool replay_row(struct store *store, uint64_t batch, struct bytes row)
+{
+    struct reader reader;
+    bool succeeded = row_open(row, ROW_JOURNAL, batch, 0, &reader) &&
+                     (store->batch == 0 || batch == store->batch + 1);
+    if (store->batch == 0)
+        store->journal_first = batch;
+    store->batch = batch;
+    store->lane_next = succeeded ? reader_varint(&reader) : 0;
+    store->segment_next = succeeded ? reader_varint(&reader) : 0;
+    while (succeeded && reader_left(&reader) > 0)
+        succeeded = replay_operation(store, batch, &reader);
+    if (succeeded && !reader.failed)
+        return true;
+    return store_note_damage(store, "the journal row %llu", (unsigned long long)batch);
+}
+
+static bool replay_rows(struct store *store, sqlite3_stmt *select)
+{
+    int code;
+    while ((code = sqlite3_step(select)) == SQLITE_ROW) {
+        if (!replay_row(store, (uint64_t)sqlite3_column_int64(select, 0), column_bytes(select, 1)))
+            return false;
+    }
+    return code == SQLITE_DONE || store_note(store, code, "reading the journal");
+}
+
+bool journal_replay(struct store *store)
+{
+    sqlite3_stmt *select = NULL;
+    int code = sqlite3_prepare_v2(store->db, "SELECT batch, data FROM journal ORDER BY batch", -1,
+                                  &select, NULL);
+    if (code != SQLITE_OK)
+        return store_note(store, code, "reading the journal");
+    bool succeeded = replay_rows(store, select);
+    sqlite3_finalize(select);
+    if (succeeded && store->batch == 0)
+        return store_note_damage(store, "the journal is empty");
+    return succeeded;
+}

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Page-in: on a connection of its own, beside the writer. Under the lock the reader fixes its
+ * snapshot of the file and copies the places that memory holds; whatever memory does not hold is in
+ * rows that this snapshot shows. A snapshot is never older than memory, and segments outlive their
+ * last reference by a transaction, so that every place that was copied can be read.
+ *
+ * A reader pins the write-ahead log: a request is bounded by count and bytes, every statement is
+ * reset before the answer goes, and the gate keeps readers away while a checkpoint is finished.
+ */
+#include <stdlib.h>
+
+#include "base/xmalloc.h"
+#include "store/sqlite_file.h"
+#include "store/store_internal.h"
+
+struct reading {
+    struct store *store;
+    const struct store_read *read;
+    uint64_t end;     /* of what is committed and asked for */
+    struct run *runs; /* owned; places */
+    size_t run_count, run_capacity;
+    uint64_t *keys; /* owned; rows that memory supersedes */
+    size_t key_count, key_capacity;
+    bool has_rows;    /* memory does not hold all */
+    uint64_t covered; /* messages in runs, from the source that is being copied */
+    struct store_read_result *result;
+    size_t row_capacity;
+    size_t bytes;
+    sqlite3_blob *blob;
+    uint64_t blob_segment;
+    struct buffer stretch;
+};
+
+static int prepare(struct store *store, const char *sql, sqlite3_stmt **statement)
+{
+    return sqlite3_prepare_v3(store->reader, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
+}
+
+bool reader_open(struct store *store)
+{
+    char reason[256];
+    store->reader = sqlite_file_connect(store->path, true, 8192, reason, sizeof reason);
+    if (store->reader == NULL) {
+        store_report(store, "%s", reason);
+        return false;
+    }
+    if (prepare(store, "BEGIN", &store->reader_begin) == SQLITE_OK &&
+        prepare(store, "COMMIT", &store->reader_end) == SQLITE_OK &&
+        prepare(store, "SELECT max(batch) FROM journal", &store->reader_snapshot) == SQLITE_OK &&
+        prepare(store,
+                "SELECT key, data FROM lane_chunk WHERE lane=?1 AND key<?3 AND key>=coalesce("
+                "(SELECT max(key) FROM lane_chunk WHERE lane=?1 AND key<=?2), 0) ORDER BY key",
+                &store->reader_chunks) == SQLITE_OK)
+        return true;
+    store_report(store, "%s: %s", store->path, sqlite3_errmsg(store->reader));
+    return false;
+}
+
+static bool reader_failed(struct reading *reading, const char *what)
+{
+    store_report(reading->store, "%s: %s: %s", reading->store->path, what,
+                 sqlite3_errmsg(reading->store->reader));
+    return false;
+}
+
+/* --- places */
+
+/* Copies what of the run is asked for; false when that is enough. */
+static bool add_run(struct reading *reading, struct run run)
+{
+    uint64_t end = run.position + run.count;
+    if (run.position >= reading->end)
+        return false;
+    if (end <= reading->read->first)
+        return true;
+    uint64_t skipped =
+        reading->read->first > run.position ? reading->read->first - run.position : 0;
+    if (end > reading->end)
+        run.count = (uint32_t)(reading->end - run.position);
+    run.position += skipped;
+    run.offset += (uint32_t)skipped * run.record_bytes;
+    run.count -= (uint32_t)skipped;
+    reading->runs =
+        xgrow(reading->runs, &reading->run_capacity, reading->run_count + 1, sizeof *reading->runs);
+    reading->runs[reading->run_count++] = run;
+    reading->covered += run.count;
+    return reading->covered <= reading->read->count_max;
+}
+
+static void add_runs(struct reading *reading, const struct chunk *chunk)
+{
+    for (size_t i = 0; i < chunk->run_count && add_run(reading, chunk->runs[i]); i++)
+        ;
+}
+
+static void copy_memory(struct reading *reading)
+{
+    struct stored_lane *lane = stored_lane_find(reading->store, reading->read->lane);
+    if (lane == NULL)
+        return;
+    uint64_t rows_in_memory = 0;
+    reading->end =
+        reading->read->end < lane->committed_end ? reading->read->end : lane->committed_end;
+    reading->keys =
+        xgrow(NULL, &reading->key_capacity, lane->chunk_count + 1, sizeof *reading->keys);
+    for (size_t i = 0; i < lane->chunk_count; i++) {
+        const struct chunk *chunk = &lane->chunks[i];
+        if (chunk->is_on_disk)
+            rows_in_memory++;
+        reading->keys[reading->key_count++] = chunk->key;
+        if (chunk->end > reading->read->first && chunk->key < reading->end &&
+            reading->covered <= reading->read->count_max)
+            add_runs(reading, chunk);
+    }
+    reading->has_rows = lane->disk_chunks != rows_in_memory;
+}
+
+/* From here on the reader sees one state, and copies the places that go with it. */
+static bool begin(struct reading *reading)
+{
+    struct store *store = reading->store;
+    pthread_mutex_lock(&store->lock);
+    bool succeeded = sqlite3_step(store->reader_begin) == SQLITE_DONE;
+    succeeded = succeeded && sqlite3_step(store->reader_snapshot) == SQLITE_ROW;
+    sqlite3_reset(store->reader_begin);
+    if (succeeded)
+        copy_memory(reading);
+    pthread_mutex_unlock(&store->lock);
+    bool was_reset = sqlite3_reset(store->reader_snapshot) == SQLITE_OK;
+    return (succeeded && was_reset) || reader_failed(reading, "reading");
+}
+
+static bool is_superseded(const struct reading *reading, uint64_t key)
+{
+    size_t low = 0, high = reading->key_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (reading->keys[middle] < key)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < reading->key_count && reading->keys[low] == key;
+}
+
+static bool add_row(struct reading *reading, uint64_t key, struct bytes row)
+{
+    struct chunk chunk;
+    if (is_superseded(reading, key))
+        return true;
+    if (!chunk_decode(reading->read->lane, key, row, &chunk)) {
+        store_report(reading->store, "%s is damaged: the places of lane %llu from position %llu",
+                     reading->store->path, (unsigned long long)reading->read->lane,
+                     (unsigned long long)key);
+        return false;
+    }
+    add_runs(reading, &chunk);
+    free(chunk.runs);
+    return true;
+}
+
+static bool copy_rows(struct reading *reading)
+{
+    sqlite3_stmt *select = reading->store->reader_chunks;
+    if (!reading->has_rows || reading->read->first >= reading->end)
+        return true;
+    reading->covered = 0;
+    sqlite3_bind_int64(select, 1, (int64_t)reading->read->lane);
+    sqlite3_bind_int64(select, 2, (int64_t)reading->read->first);
+    sqlite3_bind_int64(select, 3, (int64_t)reading->end);
+    bool succeeded = true;
+    int code = SQLITE_DONE;
+    while (succeeded && reading->covered <= reading->read->count_max &&
+           (code = sqlite3_step(select)) == SQLITE_ROW)
+        succeeded =
+            add_row(reading, (uint64_t)sqlite3_column_int64(select, 0), column_bytes(select, 1));
+    if (succeeded && code != SQLITE_DONE && code != SQLITE_ROW)
+        succeeded = reader_failed(reading, "reading places");
+    sqlite3_reset(select);
+    return succeeded;
+}
+
+static int compare_runs(const void *a, const void *b)
+{
+    const struct run *left = a, *right = b;
+    return (left->position > right->position) - (left->position < right->position);
+}
+
+/* --- messages */
+
+static bool open_segment(struct reading *reading, uint64_t segment)
+{
+    int code = SQLITE_OK;
+    if (reading->blob == NULL)
+        code = sqlite3_blob_open(reading->store->reader, "main", "segment", "data",
+                                 (int64_t)segment, 0, &reading->blob);
+    else if (reading->blob_segment != segment)
+        code = sqlite3_blob_reopen(reading->blob, (int64_t)segment);
+    reading->blob_segment = segment;
+    return code == SQLITE_OK || reader_failed(reading, "reading messages");
+}
+
+static bool is_enough(const struct reading *reading, uint32_t next_bytes)
+{
+    const struct store_read_result *result = reading->result;
+    return result->count >= reading->read->count_max ||
+           (result->count > 0 && reading->bytes + next_bytes > reading->read->bytes_max);
+}
+
+static bool take_record(struct reading *reading, const struct run *run, uint32_t index,
+                        struct bytes bytes)
+{
+    struct store_read_result *result = reading->result;
+    struct store_row row = {.position = run->position + index};
+    row.message = record_message(bytes, result->read.lane, row.position, &row.expiry_ms);
+    if (row.message == NULL) {
+        store_report(reading->store, "%s is damaged: the message at position %llu of lane %llu",
+                     reading->store->path, (unsigned long long)row.position,
+                     (unsigned long long)result->read.lane);
+        return false;
+    }
+    result->rows =
+        xgrow(result->rows, &reading->row_capacity, result->count + 1, sizeof *result->rows);
+    result->rows[result->count++] = row;
+    reading->bytes += bytes.size;
+    return true;
+}
+
+/* How many messages of a run fit into what is asked for. */
+static uint32_t count_wanted(const struct reading *reading, const struct run *run)
+{
+    uint64_t count = reading->read->count_max - reading->result->count;
+    uint64_t bytes =
+        reading->read->bytes_max > reading->bytes ? reading->read->bytes_max - reading->bytes : 0;
+    if (count > bytes / run->record_bytes)
+        count = bytes / run->record_bytes;
+    if (count == 0)
+        count = 1;
+    return count < run->count ? (uint32_t)count : run->count;
+}
+
+static bool read_run(struct reading *reading, const struct run *run)
+{
+    uint32_t count = count_wanted(reading, run);
+    size_t size = (size_t)count * run->record_bytes;
+    if (size > INT32_MAX || !open_segment(reading, run->segment))
+        return false;
+    buffer_clear(&reading->stretch);
+    buffer_reserve(&reading->stretch, size);
+    if ((uint64_t)run->offset + size > (uint64_t)sqlite3_blob_bytes(reading->blob) ||
+        sqlite3_blob_read(reading->blob, reading->stretch.data, (int)size, (int)run->offset) !=
+            SQLITE_OK)
+        return reader_failed(reading, "reading messages");
+    for (uint32_t i = 0; i < count; i++) {
+        struct bytes record =
+            bytes_of(reading->stretch.data + (size_t)i * run->record_bytes, run->record_bytes);
+        if (!take_record(reading, run, i, record))
+            return false;
+    }
+    return true;
+}
+
+static bool read_runs(struct reading *reading)
+{
+    if (reading->run_count > 0)
+        qsort(reading->runs, reading->run_count, sizeof *reading->runs, compare_runs);
+    for (size_t i = 0; i < reading->run_count; i++) {
+        size_t before = reading->result->count;
+        if (is_enough(reading, reading->runs[i].record_bytes))
+            return true;
+        if (!read_run(reading, &reading->runs[i]))
+            return false;
+        if (reading->result->count - before < reading->runs[i].count)
+            return true;
+    }
+    reading->result->is_complete = true;
+    return true;
+}
+
+/* --- */
+
+static void end(struct reading *reading)
+{
+    struct store *store = reading->store;
+    sqlite3_blob_close(reading->blob);
+    if (!sqlite3_get_autocommit(store->reader))
+        sqlite3_step(store->reader_end);
+    sqlite3_reset(store->reader_end);
+    free(reading->runs);
+    free(reading->keys);
+    buffer_fini(&reading->stretch);
+}
+
+struct store_read_result *store_read(struct store *store, const struct store_read *read)
+{
+    struct reading reading = {.store = store, .read = read};
+    if (atomic_load(&store->has_failed))
+        return NULL;
+    reading.result = xcalloc(1, sizeof *reading.result);
+    reading.result->read = *read;
+    pthread_mutex_lock(&store->gate);
+    bool succeeded = begin(&reading) && copy_rows(&reading) && read_runs(&reading);
+    end(&reading);
+    pthread_mutex_unlock(&store->gate);
+    if (succeeded)
+        return reading.result;
+    atomic_store(&store->has_failed, true);
+    store_read_result_free(reading.result);
+    return NULL;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A file of a few MiB that holds nothing. On a full disk messages can only become fewer by acks,
+ * and an ack has to be written too; then the file is emptied, and the acks have its space. It is
+ * filled again when a batch with messages has succeeded. Where it cannot be made, there is no
+ * reserve.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/xmalloc.h"
+#include "store/store_internal.h"
+
+enum { reserve_bytes = 4 << 20 };
+
+void reserve_open(struct store *store, const char *folder)
+{
+    size_t size = strlen(folder) + sizeof "/reserve";
+    char *path = xmalloc(size);
+    snprintf(path, size, "%s/reserve", folder);
+    store->reserve = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    free(path);
+    store->is_reserve_used = true;
+    reserve_restore(store);
+}
+
+void reserve_close(struct store *store)
+{
+    if (store->reserve >= 0)
+        close(store->reserve);
+    store->reserve = -1;
+}
+
+bool reserve_release(struct store *store)
+{
+    if (store->reserve < 0 || store->is_reserve_used)
+        return false;
+    store->is_reserve_used = true;
+    return ftruncate(store->reserve, 0) == 0;
+}
+
+void reserve_restore(struct store *store)
+{
+    if (store->reserve < 0 || !store->is_reserve_used)
+        return;
+    if (posix_fallocate(store->reserve, 0, reserve_bytes) == 0)
+        store->is_reserve_used = false;
+    else if (ftruncate(store->reserve, 0) != 0)
+        reserve_close(store);
+}

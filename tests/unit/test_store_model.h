@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_TESTS_TEST_STORE_MODEL_H
+#define LEVERET_TESTS_TEST_STORE_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "queue/store_batch.h"
+#include "store/store.h"
+
+/* What a store must hold, kept in the simplest way, and a source of random batches for it. */
+struct model_entry {
+    uint64_t position, expiry_ms;
+    struct message *message; /* ref; NULL where it was removed */
+};
+
+struct model_lane {
+    uint64_t id; /* 0 = there is no such queue (any more) */
+    uint64_t end, delivered_below;
+    struct model_entry *entries;
+    size_t count, capacity;
+};
+
+struct model {
+    struct model_lane *lanes;
+    size_t lane_count, lane_capacity;
+    struct store_definition **definitions; /* exchanges and bindings; queues are lanes */
+    uint8_t *definition_kinds;
+    size_t definition_count, definition_capacity;
+    uint64_t lane_next;
+};
+
+struct model *model_new(void);
+void model_free(struct model *model);
+struct model *model_copy(const struct model *model);
+void model_apply(struct model *model, const struct store_batch *batch);
+
+/* Do both hold the same? Everything is compared: definitions, states of lanes, every message by
+ * reading it. Prints the first difference. */
+bool model_equals(const struct model *model, const struct store_opened *opened, struct store *store,
+                  uint64_t *random);
+bool model_equals_messages(const struct model *model, struct store *store, uint64_t *random);
+
+uint64_t model_random(uint64_t *state);
+static inline uint64_t model_below(uint64_t *state, uint64_t bound)
+{
+    return model_random(state) % bound;
+}
+struct message *model_message(uint64_t *random, size_t body_bytes);
+
+/* Batches are built upon a copy of the model, so that what they do makes sense. */
+struct store_batch *model_random_batch(const struct model *model, uint64_t *random,
+                                       size_t operations);
+/* A queue with its lane, whose name follows from the lane's number. */
+void model_add_queue(struct store_batch *batch, uint64_t lane);
+void model_add_queue_delete(struct store_batch *batch, uint64_t lane);
+/* Takes the reference. */
+void model_add_insert(struct store_batch *batch, uint64_t lane, uint64_t position,
+                      struct message *message);
+void model_add_remove(struct store_batch *batch, uint64_t lane, uint64_t position, uint64_t count);
+
+/* Folders for tests: made under TMPDIR, removed with all files in it. */
+char *model_folder_new(void);
+void model_folder_free(char *folder);
+void model_folder_copy(const char *from, const char *to);
+
+#endif
