@@ -99,6 +99,7 @@ void broker_test_add(const char *name, void (*run)(const void *row), const void 
 
 int broker_test_run(const char *suite, int argc, char **argv)
 {
+    setvbuf(stdout, NULL, _IOLBF, 0); /* failures go to stderr: keep the order in a common file */
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
     return _cmocka_run_group_tests(suite, tests, case_count, NULL, NULL);
