@@ -78,6 +78,12 @@ static inline uint64_t vhost_submitted(const struct vhost *vhost)
     return vhost->batch->number - 1;
 }
 
+/* The number of the last batch with something in it: what was stored so far is on disk with it. */
+static inline uint64_t vhost_last_batch(const struct vhost *vhost)
+{
+    return vhost->batch->live > 0 ? vhost->batch->number : vhost_submitted(vhost);
+}
+
 /* Adds an operation to the batch that is being gathered and returns its index. */
 size_t vhost_store(struct vhost *vhost, struct store_operation operation);
 
@@ -378,7 +384,7 @@ void channel_add_unacked(struct channel *channel, struct queue *queue, struct co
  * unknown. */
 bool channel_settle(struct channel *channel, struct tx_settlement settlement, bool multiple,
                     struct amqp_error *error);
-/* Puts all unacked messages of the channel back. */
+/* Puts all unacked messages of the channel back, but for those that a transaction has settled. */
 void channel_requeue_all(struct channel *channel);
 
 /* --- publishing and confirms: publish.c, confirm.c */

@@ -136,8 +136,11 @@ static void release_held(struct channel *channel)
 
 static size_t command_bytes(const struct command *command)
 {
-    return sizeof *command +
-           (command->kind == COMMAND_PUBLISH ? message_footprint(command->message) : 0);
+    if (command->kind == COMMAND_PUBLISH)
+        return sizeof *command + message_footprint(command->message);
+    if (command->kind == COMMAND_METHOD)
+        return sizeof *command + sizeof *command->method + command->method->size;
+    return sizeof *command;
 }
 
 static void defer(struct channel *channel, struct command *command)
@@ -261,6 +264,7 @@ void channel_fail(struct channel *channel, uint32_t method_id, struct amqp_error
                           .class_id = error->class_id,
                           .method_id = error->method_id},
     };
+    confirm_flush(channel);
     session_emit(channel->session, EFFECT_CHANNEL_ERROR, channel->number)->method =
         effect_method_new(&close);
     channel_shutdown(channel);
@@ -334,6 +338,7 @@ static channel_handler *handler_of(uint32_t method_id)
 static void close_by_client(struct channel *channel)
 {
     struct session *session = channel->session;
+    confirm_flush(channel);
     channel_shutdown(channel);
     channel_reply_empty(channel, AMQP_CHANNEL_CLOSE_OK);
     session_emit(session, EFFECT_CHANNEL_CLOSED, channel->number);

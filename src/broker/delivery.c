@@ -16,7 +16,7 @@
 #include "base/xmalloc.h"
 #include "broker/broker_internal.h"
 
-enum { mark_stride = 16384, read_bytes_max = 2 << 20 };
+enum { read_bytes_max = 2 << 20 };
 
 /* --- consumers */
 
@@ -163,25 +163,25 @@ static void raise_mark(struct vhost *vhost, struct lane *lane, uint64_t position
 {
     if (lane->marked_batch <= vhost->committed)
         lane->marked_before = lane->marked_below;
-    lane->marked_below = position + mark_stride;
+    lane->marked_below = position + vhost->config.mark_stride;
     lane->marked_batch = vhost->batch->number;
     vhost_store(vhost, (struct store_operation){.kind = STORE_DELIVERED,
                                                 .lane = lane->id,
                                                 .position = lane->marked_below});
 }
 
-/* May this message be delivered now? One that is on disk already waits until the mark that covers
- * it is there too; one whose batch is still to come has its mark in the same batch or before. */
+/* May this message be delivered now? Not while the disk may come to hold the message before the
+ * mark that covers it; a message of the mark's own batch or a later one cannot. */
 static bool mark_delivered(struct vhost *vhost, struct queue *queue, const struct entry *entry)
 {
     struct lane *lane = &queue->lane;
     if (entry->batch == 0 || entry->position < lane->delivered_below)
         return true;
-    if (entry->position + mark_stride / 2 >= lane->marked_below)
+    if (entry->position + vhost->config.mark_stride / 2 >= lane->marked_below)
         raise_mark(vhost, lane, entry->position);
     uint64_t on_disk =
         lane->marked_batch <= vhost->committed ? lane->marked_below : lane->marked_before;
-    if (entry->batch > vhost->committed || entry->position < on_disk)
+    if (entry->batch >= lane->marked_batch || entry->position < on_disk)
         return true;
     if (!list_node_is_linked(&queue->mark_node))
         list_push_back(&vhost->mark_waits, &queue->mark_node);

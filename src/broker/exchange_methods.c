@@ -173,12 +173,12 @@ enum outcome handle_exchange_delete(struct channel *channel, const struct amqp_m
                        resource_text(vhost, "exchange", name, text));
         return OUTCOME_ERROR;
     }
-    bool is_stored = exchange != NULL && exchange->stored_batch != 0;
+    bool is_transient = exchange != NULL && exchange->stored_batch == 0;
     if (exchange != NULL)
         exchange_delete(vhost, exchange);
     if (!delete->no_wait) {
-        if (is_stored)
-            channel_wait_for_commit(channel, vhost->batch->number);
+        if (!is_transient)
+            channel_wait_for_commit(channel, vhost_last_batch(vhost));
         channel_reply_empty(channel, AMQP_EXCHANGE_DELETE_OK);
     }
     return OUTCOME_DONE;
@@ -255,14 +255,14 @@ static enum outcome bind(struct channel *channel, const struct binding_request *
         return OUTCOME_ERROR;
     if (!identity.source->type->check(identity.key, identity.arguments, error))
         return OUTCOME_ERROR;
-    if (binding_find(vhost, &identity) != NULL)
-        return OUTCOME_DONE;
-    struct binding *binding = binding_create(vhost, &identity);
-    if (is_durable(binding)) {
-        store_binding(vhost, binding);
-        if (!request->no_wait)
-            channel_wait_for_commit(channel, vhost->batch->number);
+    struct binding *binding = binding_find(vhost, &identity);
+    if (binding == NULL) {
+        binding = binding_create(vhost, &identity);
+        if (is_durable(binding))
+            store_binding(vhost, binding);
     }
+    if (binding->is_stored && !request->no_wait)
+        channel_wait_for_commit(channel, vhost_last_batch(vhost));
     return OUTCOME_DONE;
 }
 
@@ -276,15 +276,14 @@ static enum outcome unbind(struct channel *channel, const struct binding_request
     find_ends(vhost, request, &identity);
     if (identity.queue != NULL && !queue_check_owner(channel, identity.queue, error))
         return OUTCOME_ERROR;
-    if (identity.source == NULL || (identity.queue == NULL && identity.exchange == NULL))
-        return OUTCOME_DONE;
-    struct binding *binding = binding_find(vhost, &identity);
-    if (binding == NULL)
-        return OUTCOME_DONE;
-    bool is_stored = binding->is_stored;
-    binding_delete(vhost, binding);
-    if (is_stored && !request->no_wait)
-        channel_wait_for_commit(channel, vhost->batch->number);
+    bool has_ends =
+        identity.source != NULL && (identity.queue != NULL || identity.exchange != NULL);
+    struct binding *binding = has_ends ? binding_find(vhost, &identity) : NULL;
+    bool is_transient = binding != NULL && !binding->is_stored;
+    if (binding != NULL)
+        binding_delete(vhost, binding);
+    if (!is_transient && !request->no_wait)
+        channel_wait_for_commit(channel, vhost_last_batch(vhost));
     return OUTCOME_DONE;
 }
 

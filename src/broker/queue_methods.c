@@ -217,15 +217,14 @@ enum outcome handle_queue_purge(struct channel *channel, const struct amqp_metho
     struct queue *queue = queue_resolve(channel, name, error);
     if (queue == NULL)
         return OUTCOME_ERROR;
-    size_t live = vhost->batch->live;
     struct amqp_method ok = {
         .id = AMQP_QUEUE_PURGE_OK,
         .queue_purge_ok = {.message_count = (uint32_t)queue_purge(vhost, queue)},
     };
     if (method->queue_purge.no_wait)
         return OUTCOME_DONE;
-    if (vhost->batch->live > live)
-        channel_wait_for_commit(channel, vhost->batch->number);
+    if (queue_is_stored(queue))
+        channel_wait_for_commit(channel, vhost_last_batch(vhost));
     channel_reply(channel, &ok);
     return OUTCOME_DONE;
 }
@@ -271,8 +270,11 @@ enum outcome handle_queue_delete(struct channel *channel, const struct amqp_meth
         return OUTCOME_ERROR;
     struct queue *queue = queue_find(vhost, name);
     if (queue == NULL) {
-        if (!delete->no_wait)
-            channel_reply(channel, &none);
+        if (delete->no_wait)
+            return OUTCOME_DONE;
+        /* It may be gone from here and not yet from the disk. */
+        channel_wait_for_commit(channel, vhost_last_batch(vhost));
+        channel_reply(channel, &none);
         return OUTCOME_DONE;
     }
     if (!queue_check_owner(channel, queue, error) || !check_delete(vhost, queue, delete, error))

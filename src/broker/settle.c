@@ -116,7 +116,7 @@ void channel_requeue_all(struct channel *channel)
     struct give_back_list list = {0};
     for (size_t i = 0; i < channel->unacked.count; i++) {
         struct unacked *unacked = unacked_ring_at(&channel->unacked, i);
-        if (unacked->queue != NULL)
+        if (unacked->queue != NULL && !unacked->is_in_tx)
             take_back(channel, unacked, &list);
     }
     unacked_ring_trim(&channel->unacked);
@@ -165,50 +165,46 @@ static bool unknown_tag(uint64_t tag, struct amqp_error *error)
                           (unsigned long long)tag);
 }
 
-static bool settle_up_to(struct channel *channel, struct tx_settlement settlement,
-                         struct give_back_list *list, struct amqp_error *error)
+static void settle_up_to(struct channel *channel, struct tx_settlement settlement,
+                         struct give_back_list *list)
 {
     struct unacked_ring *ring = &channel->unacked;
-    bool any = false;
     for (size_t i = 0; i < ring->count; i++) {
         struct unacked *unacked = unacked_ring_at(ring, i);
         if (settlement.tag != 0 && unacked->tag > settlement.tag)
             break;
         if (unacked->queue == NULL || unacked->is_in_tx)
             continue;
-        any = true;
         settle_or_mark(channel, settlement, unacked, list);
     }
-    return any || settlement.tag == 0 || unknown_tag(settlement.tag, error);
 }
 
-/* A tag that is above everything that waits is unknown even where "multiple" would find others. */
-static bool is_above_all(const struct channel *channel, uint64_t tag)
+/* The delivery of a tag that can be settled, or NULL. */
+static struct unacked *find_open(const struct channel *channel, uint64_t tag)
 {
-    const struct unacked_ring *ring = &channel->unacked;
-    return ring->count == 0 || tag > unacked_ring_at(ring, ring->count - 1)->tag;
+    struct unacked *unacked = unacked_ring_find(&channel->unacked, tag);
+    bool is_open = unacked != NULL && (channel->mode != CHANNEL_TX || !unacked->is_in_tx);
+    return is_open ? unacked : NULL;
 }
 
 bool channel_settle(struct channel *channel, struct tx_settlement settlement, bool multiple,
                     struct amqp_error *error)
 {
     struct give_back_list list = {0};
-    bool is_known;
-    if (multiple) {
-        if (settlement.tag != 0 && is_above_all(channel, settlement.tag))
+    struct unacked *unacked = NULL;
+    /* Tag 0 means all there are, even none; any other must wait for its ack, multiple or not. */
+    if (!(multiple && settlement.tag == 0)) {
+        unacked = find_open(channel, settlement.tag);
+        if (unacked == NULL)
             return unknown_tag(settlement.tag, error);
-        is_known = settle_up_to(channel, settlement, &list, error);
-    } else {
-        struct unacked *unacked = unacked_ring_find(&channel->unacked, settlement.tag);
-        is_known = unacked != NULL && (channel->mode != CHANNEL_TX || !unacked->is_in_tx);
-        if (is_known)
-            settle_or_mark(channel, settlement, unacked, &list);
-        else
-            unknown_tag(settlement.tag, error);
     }
+    if (multiple)
+        settle_up_to(channel, settlement, &list);
+    else
+        settle_or_mark(channel, settlement, unacked, &list);
     unacked_ring_trim(&channel->unacked);
     give_back_all(channel_vhost(channel), &list);
     if (channel->prefetch_global != 0)
         channel_wake_consumers(channel);
-    return is_known;
+    return true;
 }

@@ -27,6 +27,7 @@ void vhost_config_init(struct vhost_config *config)
         .lane_bytes_max = 8u << 20,
         .unstored_bytes_max = 32u << 20,
         .deferred_bytes_max = 4u << 20,
+        .mark_stride = 16384,
     };
 }
 

@@ -37,6 +37,8 @@ struct vhost_config {
     size_t deferred_bytes_max; /* a connection pauses above this many bytes behind a waiting
                                   channel */
     uint32_t consumers_max;    /* consumer_max_per_channel; 0 = no limit */
+    uint32_t mark_stride;      /* after a crash, at most so many messages of a queue are redelivered
+                                  that never were delivered; > 1 */
 };
 
 /* Fills config with the defaults, for 1 reactor and vhost "/". */

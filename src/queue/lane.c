@@ -226,7 +226,7 @@ static bool append_paged(struct lane *lane, struct store_read_result *result)
     lane->page_count = result->count;
     if (result->is_complete && lane->stretch_first < result->read.end)
         lane->stretch_first = result->read.end;
-    return (lane->stretch_count == 0) == (lane->stretch_first >= lane->stretch_end);
+    return lane->stretch_count == 0 || lane->stretch_first < lane->stretch_end;
 }
 
 bool lane_read_done(struct lane *lane, struct store_read_result *result)
