@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Listening sockets. Every address of the machine means one IPv6 socket that takes IPv4 too, or an
+ * IPv4 socket where the system has no IPv6.
+ *
+ * A wake-up accepts a bounded number of connections, so that a storm of them does not keep the loop
+ * from the ones it has. When the process has no descriptor left, accept fails without taking the
+ * connection from the queue, and the socket would stay readable for ever: the listener then stops
+ * listening to its event and tries again after a moment.
+ */
+#define _GNU_SOURCE /* accept4 */
+#include "net/listener.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/xmalloc.h"
+#include "config/config.h"
+
+enum { accepts_per_turn = 64, retry_ms = 200 };
+
+struct listener {
+    int fd;
+    struct config_socket_options options;
+    bool is_started;
+    bool is_in_trouble;
+    struct event accept_event;
+    struct event retry_event;
+    listener_on_accept *on_accept;
+    listener_on_trouble *on_trouble; /* may be NULL */
+    void *context;                   /* borrowed */
+};
+
+/* --- binding */
+
+static bool parse_address(const char *address, uint16_t port, struct sockaddr_storage *result,
+                          socklen_t *size)
+{
+    struct sockaddr_in *v4 = (struct sockaddr_in *)result;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)result;
+    memset(result, 0, sizeof *result);
+    if (address != NULL && inet_pton(AF_INET, address, &v4->sin_addr) == 1) {
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons(port);
+        *size = sizeof *v4;
+        return true;
+    }
+    if (inet_pton(AF_INET6, address != NULL ? address : "::", &v6->sin6_addr) != 1)
+        return false;
+    v6->sin6_family = AF_INET6;
+    v6->sin6_port = htons(port);
+    *size = sizeof *v6;
+    return true;
+}
+
+static void set_option(int fd, int level, int option, int value)
+{
+    /* A system that does not know an option still has a socket that works. */
+    (void)setsockopt(fd, level, option, &value, sizeof value);
+}
+
+/* Buffer sizes must be known before the handshake of TCP, which negotiates the window; accepted
+ * sockets inherit them. */
+static void set_listen_options(int fd, int family, bool is_dual,
+                               const struct config_socket_options *options)
+{
+    set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (family == AF_INET6)
+        set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, !is_dual);
+    if (options->recbuf_bytes > 0)
+        set_option(fd, SOL_SOCKET, SO_RCVBUF, (int)options->recbuf_bytes);
+    if (options->sndbuf_bytes > 0)
+        set_option(fd, SOL_SOCKET, SO_SNDBUF, (int)options->sndbuf_bytes);
+}
+
+/* The socket, or -1 with errno. */
+static int bind_address(const char *address, uint16_t port,
+                        const struct config_socket_options *options)
+{
+    struct sockaddr_storage storage;
+    socklen_t size;
+    if (!parse_address(address, port, &storage, &size)) {
+        errno = EINVAL;
+        return -1;
+    }
+    int fd = socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    set_listen_options(fd, storage.ss_family, address == NULL, options);
+    if (bind(fd, (const struct sockaddr *)&storage, size) == 0 &&
+        listen(fd, (int)options->backlog) == 0)
+        return fd;
+    int error = errno;
+    close(fd);
+    errno = error;
+    return -1;
+}
+
+struct listener *listener_new(const char *address, uint16_t port,
+                              const struct config_socket_options *options,
+                              char reason[LISTENER_REASON_SIZE])
+{
+    int fd = bind_address(address, port, options);
+    if (fd < 0 && address == NULL && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL))
+        fd = bind_address("0.0.0.0", port, options);
+    if (fd < 0) {
+        snprintf(reason, LISTENER_REASON_SIZE, "cannot listen on %s port %u: %s",
+                 address != NULL ? address : "any address,", port, strerror(errno));
+        return NULL;
+    }
+    struct listener *listener = xcalloc(1, sizeof *listener);
+    listener->fd = fd;
+    listener->options = *options;
+    return listener;
+}
+
+void listener_free(struct listener *listener)
+{
+    if (listener == NULL)
+        return;
+    if (listener->is_started) {
+        event_del(&listener->accept_event);
+        event_del(&listener->retry_event);
+    }
+    close(listener->fd);
+    free(listener);
+}
+
+uint16_t listener_port(const struct listener *listener)
+{
+    struct sockaddr_storage storage;
+    socklen_t size = sizeof storage;
+    CHECK(getsockname(listener->fd, (struct sockaddr *)&storage, &size) == 0);
+    if (storage.ss_family == AF_INET)
+        return ntohs(((struct sockaddr_in *)&storage)->sin_port);
+    return ntohs(((struct sockaddr_in6 *)&storage)->sin6_port);
+}
+
+/* --- accepting */
+
+static void set_accepted_options(int fd, const struct config_socket_options *options)
+{
+    if (options->nodelay)
+        set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    if (options->keepalive)
+        set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    if (options->linger_on) {
+        struct linger linger = {.l_onoff = 1, .l_linger = (int)options->linger_timeout_s};
+        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+    }
+}
+
+static void tell(const struct listener *listener, const char *text)
+{
+    if (listener->on_trouble != NULL)
+        listener->on_trouble(listener->context, text);
+}
+
+static void pause_accepting(struct listener *listener, int error)
+{
+    struct timeval delay = {.tv_sec = 0, .tv_usec = retry_ms * 1000};
+    char text[128];
+    if (!listener->is_in_trouble) {
+        snprintf(text, sizeof text, "accepting no connections for now: %s", strerror(error));
+        tell(listener, text);
+    }
+    listener->is_in_trouble = true;
+    event_del(&listener->accept_event);
+    event_add(&listener->retry_event, &delay);
+}
+
+/* Does the failure concern the one connection that was waiting, not the process? */
+static bool is_of_the_peer(int error)
+{
+    switch (error) {
+    case ECONNABORTED:
+    case EPROTO:
+    case EPERM:
+    case EINTR:
+    case ENETDOWN:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case ENONET:
+    case EHOSTUNREACH:
+    case EOPNOTSUPP:
+    case ENETUNREACH:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool accept_one(struct listener *listener)
+{
+    int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+        if (is_of_the_peer(errno))
+            return true;
+        if (errno != EAGAIN && errno != EWOULDBLOCK)
+            pause_accepting(listener, errno);
+        return false;
+    }
+    if (listener->is_in_trouble) {
+        listener->is_in_trouble = false;
+        tell(listener, "accepting connections again");
+    }
+    set_accepted_options(fd, &listener->options);
+    listener->on_accept(listener->context, fd);
+    return true;
+}
+
+static void on_acceptable(evutil_socket_t fd, short what, void *context)
+{
+    struct listener *listener = context;
+    (void)fd, (void)what;
+    for (int i = 0; i < accepts_per_turn && accept_one(listener); i++)
+        ;
+}
+
+static void on_retry(evutil_socket_t fd, short what, void *context)
+{
+    struct listener *listener = context;
+    (void)fd, (void)what;
+    event_add(&listener->accept_event, NULL);
+}
+
+void listener_start(struct listener *listener, struct event_base *base,
+                    listener_on_accept *on_accept, listener_on_trouble *on_trouble, void *context)
+{
+    listener->on_accept = on_accept;
+    listener->on_trouble = on_trouble;
+    listener->context = context;
+    listener->is_started = true;
+    event_assign(&listener->accept_event, base, listener->fd, EV_READ | EV_PERSIST, on_acceptable,
+                 listener);
+    event_assign(&listener->retry_event, base, -1, 0, on_retry, listener);
+    event_add(&listener->accept_event, NULL);
+}
