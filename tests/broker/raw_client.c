@@ -180,6 +180,16 @@ struct raw_client *raw_connect_tls(const struct raw_tls *options)
     return NULL;
 }
 
+void raw_server_name(const struct raw_client *c, char name[256])
+{
+    X509 *certificate = SSL_get1_peer_certificate(c->tls);
+
+    assert_non_null(certificate);
+    assert_true(X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name,
+                                          256) > 0);
+    X509_free(certificate);
+}
+
 void raw_drop(struct raw_client *c, bool is_reset)
 {
     struct linger linger = {.l_onoff = 1, .l_linger = 0};

@@ -79,6 +79,9 @@ struct raw_tls {
 /* Connects to AMQP_HOST:AMQP_TLS_PORT and shakes hands; NULL when the handshake fails. */
 struct raw_client *raw_connect_tls(const struct raw_tls *tls);
 
+/* The common name of the certificate that the broker showed. */
+void raw_server_name(const struct raw_client *c, char name[256]);
+
 /* Connects a plain socket to AMQP_TLS_PORT. */
 struct raw_client *raw_connect_plain_to_tls(void);
 

@@ -273,6 +273,58 @@ static void external_on_a_plain_connection_is_refused(const void *row)
     raw_expect_hard_error(c);
 }
 
+/* --- a new certificate in the old place */
+
+static void copy_file(const char *from_name, const char *to_name)
+{
+    char data[16384];
+    FILE *from = fopen(getenv(from_name), "r");
+    assert_non_null(from);
+    size_t bytes = fread(data, 1, sizeof data, from);
+    fclose(from);
+    FILE *to = fopen(getenv(to_name), "w");
+    assert_non_null(to);
+    assert_int_equal(fwrite(data, 1, bytes, to), bytes);
+    assert_int_equal(fclose(to), 0);
+}
+
+static void reload(void)
+{
+    assert_int_equal(system(getenv("BROKER_RELOAD")), 0);
+}
+
+/* The client's certificate serves as the new one: what matters is which one is shown. */
+static void reload_keeps_connections_and_shows_the_new_certificate(const void *row)
+{
+    struct raw_tls tls = {.is_unverified = true};
+    char name[256];
+
+    (void)row;
+    broker_test_need("AMQP_TLS_PORT");
+    broker_test_need("BROKER_RELOAD");
+    struct raw_client *before = raw_connect_tls(&tls);
+    assert_non_null(before);
+    raw_server_name(before, name);
+    assert_string_equal(name, "localhost");
+    raw_log_in(before, &usual);
+    raw_open_channel(before, 1);
+    copy_file("AMQP_SERVER_CERT", "AMQP_SPARE_CERT");
+    copy_file("AMQP_SERVER_KEY", "AMQP_SPARE_KEY");
+    copy_file("AMQP_CLIENT_CERT", "AMQP_SERVER_CERT");
+    copy_file("AMQP_CLIENT_KEY", "AMQP_SERVER_KEY");
+    reload();
+    struct raw_client *after = raw_connect_tls(&tls);
+    copy_file("AMQP_SPARE_CERT", "AMQP_SERVER_CERT");
+    copy_file("AMQP_SPARE_KEY", "AMQP_SERVER_KEY");
+    reload();
+    assert_non_null(after);
+    raw_server_name(after, name);
+    assert_string_equal(name, "guest");
+    work_over(after);
+    raw_expect_nothing(before, 1);
+    raw_close(before);
+}
+
 int main(int argc, char **argv)
 {
     for (size_t i = 0; i < ARRAY_COUNT(versions); i++)
@@ -289,5 +341,6 @@ int main(int argc, char **argv)
     BROKER_TEST(external_logs_in_by_the_certificate);
     BROKER_TEST(external_without_a_certificate_is_refused);
     BROKER_TEST(external_on_a_plain_connection_is_refused);
+    BROKER_TEST(reload_keeps_connections_and_shows_the_new_certificate);
     return broker_test_run("tls", argc, argv);
 }
