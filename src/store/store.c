@@ -75,9 +75,7 @@ static const char *const statement_sql[SQL_COUNT] = {
     [SQL_CHUNK_PUT] = "INSERT OR REPLACE INTO lane_chunk VALUES(?,?,?)",
     [SQL_CHUNK_DELETE] = "DELETE FROM lane_chunk WHERE lane=? AND key=?",
     [SQL_CHUNK_DELETE_ALL] = "DELETE FROM lane_chunk WHERE lane=?",
-    [SQL_CHUNK_RANGE] =
-        "SELECT key, data FROM lane_chunk WHERE lane=?1 AND key<?3 AND key>=coalesce("
-        "(SELECT max(key) FROM lane_chunk WHERE lane=?1 AND key<=?2), 0) ORDER BY key",
+    [SQL_CHUNK_RANGE] = STORE_CHUNK_RANGE_SQL,
     [SQL_GROUP_PUT] = "INSERT OR REPLACE INTO segment_group VALUES(?,?)",
     [SQL_GROUP_DELETE] = "DELETE FROM segment_group WHERE id=?",
     [SQL_DEFINITION_PUT] = "INSERT OR REPLACE INTO definition VALUES(?,?,?)",

@@ -25,6 +25,12 @@ enum {
     GROUP_SEGMENTS = 256,     /* segments whose counts share a row */
 };
 
+/* The rows with places between two positions: from the last one that begins at or before the first.
+ * Parameters: lane, first, end. */
+#define STORE_CHUNK_RANGE_SQL                                                                      \
+    "SELECT key, data FROM lane_chunk WHERE lane=?1 AND key<?3 AND key>=coalesce("                 \
+    "(SELECT max(key) FROM lane_chunk WHERE lane=?1 AND key<=?2), 0) ORDER BY key"
+
 /* Stored messages that follow each other in a lane and in a segment, all of the same sizes. */
 struct run {
     uint64_t position; /* of the first */

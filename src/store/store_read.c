@@ -48,10 +48,7 @@ bool reader_open(struct store *store)
     if (prepare(store, "BEGIN", &store->reader_begin) == SQLITE_OK &&
         prepare(store, "COMMIT", &store->reader_end) == SQLITE_OK &&
         prepare(store, "SELECT max(batch) FROM journal", &store->reader_snapshot) == SQLITE_OK &&
-        prepare(store,
-                "SELECT key, data FROM lane_chunk WHERE lane=?1 AND key<?3 AND key>=coalesce("
-                "(SELECT max(key) FROM lane_chunk WHERE lane=?1 AND key<=?2), 0) ORDER BY key",
-                &store->reader_chunks) == SQLITE_OK)
+        prepare(store, STORE_CHUNK_RANGE_SQL, &store->reader_chunks) == SQLITE_OK)
         return true;
     store_report(store, "%s: %s", store->path, sqlite3_errmsg(store->reader));
     return false;

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * definitions.db: small, changed rarely, and what decides what exists. All kinds of things are rows
+ * of one shape: up to five texts, the first one or two of them the key, and a checksum over the
+ * table's number and all texts, verified on every reading. So one function writes them all and one
+ * reads them all, and a table says which.
+ *
+ * The number of a vhost comes from a counter in the same file and is never used again, so that a
+ * folder that was left behind can never become another vhost's.
+ */
+#include "store/definitions_store.h"
+
+#include <endian.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "base/xmalloc.h"
+#include "store/sqlite_file.h"
+
+enum { texts_max = 5, cache_kib = 512 };
+
+static const struct sqlite_format format = {
+    .kind = " definitions file",
+    .application_id = 0x4c657664, /* "Levd" */
+    .version = 1,
+    .page_bytes = 4096,
+    .schema =
+        "CREATE TABLE vhost(name TEXT PRIMARY KEY NOT NULL, id INTEGER UNIQUE NOT NULL,"
+        " checksum INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+        "CREATE TABLE vhost_next(one INTEGER PRIMARY KEY CHECK(one=1), id INTEGER NOT NULL) STRICT;"
+        "INSERT INTO vhost_next VALUES(1, 1);"
+        "CREATE TABLE user(name TEXT PRIMARY KEY NOT NULL, password_hash TEXT NOT NULL,"
+        " hashing_algorithm TEXT NOT NULL, tags TEXT NOT NULL, checksum INTEGER NOT NULL)"
+        " STRICT, WITHOUT ROWID;"
+        "CREATE TABLE permission(user TEXT NOT NULL, vhost TEXT NOT NULL, configure TEXT NOT NULL,"
+        " write TEXT NOT NULL, read TEXT NOT NULL, checksum INTEGER NOT NULL,"
+        " PRIMARY KEY(user, vhost)) STRICT, WITHOUT ROWID;"
+        "CREATE TABLE global_parameter(name TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL,"
+        " checksum INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
+};
+
+struct definitions_store {
+    char *path; /* owned */
+    sqlite3 *db;
+    char error[512];
+};
+
+static bool failed(struct definitions_store *store, const char *what)
+{
+    snprintf(store->error, sizeof store->error, "%s: %s: %s", store->path, what,
+             sqlite3_errmsg(store->db));
+    return false;
+}
+
+const char *definitions_store_error(const struct definitions_store *store)
+{
+    return store->error;
+}
+
+struct definitions_store *definitions_store_open(const char *folder, char *reason,
+                                                 size_t reason_size)
+{
+    struct definitions_store *store = xcalloc(1, sizeof *store);
+    size_t size = strlen(folder) + sizeof "/definitions.db";
+    store->path = xmalloc(size);
+    snprintf(store->path, size, "%s/definitions.db", folder);
+    store->db = sqlite_file_open(store->path, &format, cache_kib, reason, reason_size);
+    if (store->db != NULL) {
+        sqlite3_wal_autocheckpoint(store->db, 200);
+        return store;
+    }
+    definitions_store_close(store);
+    return NULL;
+}
+
+void definitions_store_close(struct definitions_store *store)
+{
+    if (store == NULL)
+        return;
+    sqlite3_close(store->db);
+    free(store->path);
+    free(store);
+}
+
+/* --- statements */
+
+static sqlite3_stmt *prepare(struct definitions_store *store, const char *sql)
+{
+    sqlite3_stmt *statement = NULL;
+    if (sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL) != SQLITE_OK)
+        failed(store, sql);
+    return statement;
+}
+
+static bool finish(struct definitions_store *store, sqlite3_stmt *statement)
+{
+    int code = sqlite3_step(statement);
+    bool succeeded = code == SQLITE_DONE || failed(store, sqlite3_sql(statement));
+    sqlite3_finalize(statement);
+    return succeeded;
+}
+
+static bool execute(struct definitions_store *store, const char *sql)
+{
+    sqlite3_stmt *statement = prepare(store, sql);
+    return statement != NULL && finish(store, statement);
+}
+
+/* Runs a statement with texts for parameters, of which there are count. */
+static bool run(struct definitions_store *store, const char *sql, int count, ...)
+{
+    va_list texts;
+    sqlite3_stmt *statement = prepare(store, sql);
+    if (statement == NULL)
+        return false;
+    va_start(texts, count);
+    for (int i = 1; i <= count; i++)
+        sqlite3_bind_text(statement, i, va_arg(texts, const char *), -1, SQLITE_STATIC);
+    va_end(texts);
+    return finish(store, statement);
+}
+
+static bool end_transaction(struct definitions_store *store, bool succeeded)
+{
+    if (succeeded && execute(store, "COMMIT"))
+        return true;
+    if (!sqlite3_get_autocommit(store->db))
+        sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+    return false;
+}
+
+/* --- checksums */
+
+enum table { table_vhost = 1, table_user, table_permission, table_parameter };
+
+static int64_t checksum_of(enum table table, uint64_t id, const char *const *texts, int count)
+{
+    uint64_t identity[] = {htole64((uint64_t)table), htole64(id)};
+    uint64_t checksum = XXH3_64bits(identity, sizeof identity);
+    for (int i = 0; i < count; i++)
+        checksum = XXH3_64bits_withSeed(texts[i], strlen(texts[i]) + 1, checksum);
+    return (int64_t)checksum;
+}
+
+/* --- writing */
+
+static bool put(struct definitions_store *store, enum table table, const char *sql,
+                const char *const *texts, int count)
+{
+    sqlite3_stmt *statement = prepare(store, sql);
+    if (statement == NULL)
+        return false;
+    for (int i = 0; i < count; i++)
+        sqlite3_bind_text(statement, i + 1, texts[i], -1, SQLITE_STATIC);
+    sqlite3_bind_int64(statement, count + 1, checksum_of(table, 0, texts, count));
+    return finish(store, statement);
+}
+
+bool definitions_put_user(struct definitions_store *store, const struct definitions_user *user)
+{
+    const char *texts[] = {user->name, user->password_hash, user->hashing_algorithm, user->tags};
+    return put(store, table_user, "INSERT OR REPLACE INTO user VALUES(?,?,?,?,?)", texts, 4);
+}
+
+bool definitions_put_permission(struct definitions_store *store,
+                                const struct definitions_permission *permission)
+{
+    const char *texts[] = {permission->user, permission->vhost, permission->configure,
+                           permission->write, permission->read};
+    return put(store, table_permission, "INSERT OR REPLACE INTO permission VALUES(?,?,?,?,?,?)",
+               texts, 5);
+}
+
+bool definitions_set_parameter(struct definitions_store *store, const char *name, const char *value)
+{
+    const char *texts[] = {name, value};
+    if (value == NULL)
+        return run(store, "DELETE FROM global_parameter WHERE name=?", 1, name);
+    return put(store, table_parameter, "INSERT OR REPLACE INTO global_parameter VALUES(?,?,?)",
+               texts, 2);
+}
+
+bool definitions_delete_user(struct definitions_store *store, const char *name)
+{
+    bool succeeded = execute(store, "BEGIN IMMEDIATE") &&
+                     run(store, "DELETE FROM permission WHERE user=?", 1, name) &&
+                     run(store, "DELETE FROM user WHERE name=?", 1, name);
+    return end_transaction(store, succeeded);
+}
+
+bool definitions_delete_vhost(struct definitions_store *store, const char *name)
+{
+    bool succeeded = execute(store, "BEGIN IMMEDIATE") &&
+                     run(store, "DELETE FROM permission WHERE vhost=?", 1, name) &&
+                     run(store, "DELETE FROM vhost WHERE name=?", 1, name);
+    return end_transaction(store, succeeded);
+}
+
+bool definitions_delete_permission(struct definitions_store *store, const char *user,
+                                   const char *vhost)
+{
+    return run(store, "DELETE FROM permission WHERE user=? AND vhost=?", 2, user, vhost);
+}
+
+/* *number stays as it is where there is no row. */
+static bool read_number(struct definitions_store *store, const char *sql, const char *text,
+                        uint64_t *number)
+{
+    sqlite3_stmt *statement = prepare(store, sql);
+    if (statement == NULL)
+        return false;
+    if (text != NULL)
+        sqlite3_bind_text(statement, 1, text, -1, SQLITE_STATIC);
+    int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW)
+        *number = (uint64_t)sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return code == SQLITE_ROW || code == SQLITE_DONE || failed(store, sql);
+}
+
+static bool insert_vhost(struct definitions_store *store, const char *name, uint64_t id)
+{
+    sqlite3_stmt *statement = prepare(store, "INSERT INTO vhost VALUES(?,?,?)");
+    if (statement == NULL)
+        return false;
+    sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(statement, 2, (int64_t)id);
+    sqlite3_bind_int64(statement, 3, checksum_of(table_vhost, id, &name, 1));
+    return finish(store, statement) && execute(store, "UPDATE vhost_next SET id=id+1");
+}
+
+uint64_t definitions_put_vhost(struct definitions_store *store, const char *name)
+{
+    uint64_t id = 0;
+    bool succeeded = execute(store, "BEGIN IMMEDIATE") &&
+                     read_number(store, "SELECT id FROM vhost WHERE name=?", name, &id);
+    if (succeeded && id == 0)
+        succeeded = read_number(store, "SELECT id FROM vhost_next", NULL, &id) &&
+                    (id > 0 || failed(store, "the next vhost number")) &&
+                    insert_vhost(store, name, id);
+    return end_transaction(store, succeeded) ? id : 0;
+}
+
+/* --- reading */
+
+static char *column_text(sqlite3_stmt *statement, int column)
+{
+    const unsigned char *text = sqlite3_column_text(statement, column);
+    return xstrdup(text != NULL ? (const char *)text : "");
+}
+
+/* Where a table's rows go. */
+struct loading {
+    struct definitions *definitions;
+    size_t capacity;
+};
+
+static void add_vhost(struct loading *loading, uint64_t id, char **texts)
+{
+    struct definitions *d = loading->definitions;
+    d->vhosts = xgrow(d->vhosts, &loading->capacity, d->vhost_count + 1, sizeof *d->vhosts);
+    d->vhosts[d->vhost_count++] = (struct definitions_vhost){id, texts[0]};
+}
+
+static void add_user(struct loading *loading, uint64_t id, char **texts)
+{
+    struct definitions *d = loading->definitions;
+    (void)id;
+    d->users = xgrow(d->users, &loading->capacity, d->user_count + 1, sizeof *d->users);
+    d->users[d->user_count++] = (struct definitions_user){texts[0], texts[1], texts[2], texts[3]};
+}
+
+static void add_permission(struct loading *loading, uint64_t id, char **texts)
+{
+    struct definitions *d = loading->definitions;
+    (void)id;
+    d->permissions =
+        xgrow(d->permissions, &loading->capacity, d->permission_count + 1, sizeof *d->permissions);
+    d->permissions[d->permission_count++] =
+        (struct definitions_permission){texts[0], texts[1], texts[2], texts[3], texts[4]};
+}
+
+static const struct source {
+    enum table table;
+    const char *sql; /* checksum, number, texts */
+    int text_count;
+    void (*add)(struct loading *loading, uint64_t id, char **texts); /* takes the texts */
+} sources[] = {
+    {table_vhost, "SELECT checksum, id, name FROM vhost ORDER BY name", 1, add_vhost},
+    {table_user,
+     "SELECT checksum, 0, name, password_hash, hashing_algorithm, tags FROM user ORDER BY name", 4,
+     add_user},
+    {table_permission,
+     "SELECT checksum, 0, user, vhost, configure, write, read FROM permission ORDER BY user, vhost",
+     5, add_permission},
+};
+
+/* Copies a row's texts; false (and nothing to free) where they are not what was written. */
+static bool take_texts(struct definitions_store *store, sqlite3_stmt *select, enum table table,
+                       int count, char **texts)
+{
+    for (int i = 0; i < count; i++)
+        texts[i] = column_text(select, i + 2);
+    uint64_t id = (uint64_t)sqlite3_column_int64(select, 1);
+    if (checksum_of(table, id, (const char *const *)texts, count) ==
+        sqlite3_column_int64(select, 0))
+        return true;
+    snprintf(store->error, sizeof store->error, "%s is damaged: a row that begins with '%.60s'",
+             store->path, texts[0]);
+    for (int i = 0; i < count; i++)
+        free(texts[i]);
+    return false;
+}
+
+static bool load_table(struct definitions_store *store, const struct source *source,
+                       struct definitions *definitions)
+{
+    struct loading loading = {.definitions = definitions};
+    char *texts[texts_max];
+    sqlite3_stmt *select = prepare(store, source->sql);
+    bool succeeded = select != NULL;
+    int code = SQLITE_DONE;
+    while (succeeded && (code = sqlite3_step(select)) == SQLITE_ROW) {
+        succeeded = take_texts(store, select, source->table, source->text_count, texts);
+        if (succeeded)
+            source->add(&loading, (uint64_t)sqlite3_column_int64(select, 1), texts);
+    }
+    if (succeeded && code != SQLITE_DONE)
+        succeeded = failed(store, source->sql);
+    sqlite3_finalize(select);
+    return succeeded;
+}
+
+struct definitions *definitions_load(struct definitions_store *store)
+{
+    struct definitions *definitions = xcalloc(1, sizeof *definitions);
+    for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
+        if (load_table(store, &sources[i], definitions))
+            continue;
+        definitions_free(definitions);
+        return NULL;
+    }
+    return definitions;
+}
+
+bool definitions_get_parameter(struct definitions_store *store, const char *name, char **value)
+{
+    char *texts[texts_max];
+    *value = NULL;
+    sqlite3_stmt *select =
+        prepare(store, "SELECT checksum, 0, name, value FROM global_parameter WHERE name=?");
+    if (select == NULL)
+        return false;
+    sqlite3_bind_text(select, 1, name, -1, SQLITE_STATIC);
+    int code = sqlite3_step(select);
+    bool succeeded = code == SQLITE_ROW || code == SQLITE_DONE || failed(store, "a parameter");
+    if (code == SQLITE_ROW)
+        succeeded = take_texts(store, select, table_parameter, 2, texts);
+    if (code == SQLITE_ROW && succeeded) {
+        *value = texts[1];
+        free(texts[0]);
+    }
+    sqlite3_finalize(select);
+    return succeeded;
+}
+
+/* --- */
+
+void definitions_free(struct definitions *definitions)
+{
+    if (definitions == NULL)
+        return;
+    for (size_t i = 0; i < definitions->vhost_count; i++)
+        free(definitions->vhosts[i].name);
+    for (size_t i = 0; i < definitions->user_count; i++) {
+        struct definitions_user *user = &definitions->users[i];
+        free(user->name), free(user->password_hash), free(user->hashing_algorithm);
+        free(user->tags);
+    }
+    for (size_t i = 0; i < definitions->permission_count; i++) {
+        struct definitions_permission *permission = &definitions->permissions[i];
+        free(permission->user), free(permission->vhost), free(permission->configure);
+        free(permission->write), free(permission->read);
+    }
+    free(definitions->vhosts);
+    free(definitions->users);
+    free(definitions->permissions);
+    free(definitions);
+}
