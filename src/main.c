@@ -4,6 +4,8 @@
  *
  *     leveretd [-c FILE] [-D DATA_DIR] [-o KEY=VALUE]...
  */
+#include "config.h"
+
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +13,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "config.h"
 #include "config/config.h"
 #include "runtime/log.h"
 #include "runtime/server.h"

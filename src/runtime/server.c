@@ -36,7 +36,7 @@
 #include "runtime/store_pool.h"
 #include "store/data_folder.h"
 
-enum { tick_ms = 500, farewell_ms = 3000, path_size = 4096 };
+enum { tick_ms = 500, farewell_ms = 3000, reason_max = 1024 };
 
 /* --- vhosts */
 
@@ -60,13 +60,12 @@ struct gate *server_find_gate(struct server *server, struct bytes name)
 
 static void free_vhost(struct server *server, struct server_vhost *vhost)
 {
-    char path[path_size];
+    char reason[reason_max];
     gate_drain(vhost->gate);
     gate_free(vhost->gate);
-    if (vhost->is_deleted) {
-        data_folder_vhost_path(server->folder, vhost->id, path, sizeof path);
-        data_folder_remove(path);
-    }
+    if (vhost->is_deleted &&
+        !data_folder_remove_vhost(server->folder, vhost->id, reason, sizeof reason))
+        log_error("vhost '%s': %s", vhost->name, reason);
     free(vhost->name);
     free(vhost);
 }
@@ -143,11 +142,11 @@ static struct gate *make_gate(struct server *server, const char *name, uint64_t 
                               size_t reason_size)
 {
     struct store_opened opened;
-    char path[path_size];
-    data_folder_vhost_path(server->folder, id, path, sizeof path);
-    if (!data_folder_make(path, reason, reason_size))
+    char *path = data_folder_vhost(server->folder, id, reason, reason_size);
+    if (path == NULL)
         return NULL;
     struct store *store = store_open(path, &opened, reason, reason_size);
+    free(path);
     if (store == NULL)
         return NULL;
     struct gate_config gate_config = {
@@ -177,9 +176,23 @@ static bool start_vhost(struct server *server, const char *name, uint64_t id, ch
     return true;
 }
 
+static bool is_known_vhost(void *context, uint64_t id)
+{
+    const struct server *server = context;
+    size_t count = directory_vhost_count(server->directory);
+    for (size_t i = 0; i < count; i++) {
+        if (directory_vhost(server->directory, i).id == id)
+            return true;
+    }
+    return false;
+}
+
 static bool start_vhosts(struct server *server, char *reason, size_t reason_size)
 {
     size_t count = directory_vhost_count(server->directory);
+    size_t orphans = data_folder_remove_orphans(server->folder, is_known_vhost, server);
+    if (orphans > 0)
+        log_info("%zu folders of deleted vhosts were removed", orphans);
     for (size_t i = 0; i < count; i++) {
         struct directory_vhost vhost = directory_vhost(server->directory, i);
         if (!start_vhost(server, vhost.name, vhost.id, reason, reason_size))
@@ -575,13 +588,15 @@ void server_free(struct server *server)
 {
     stop_accepting(server);
     stop_threads(server);
-    tls_context_free(server->tls);
+    if (server->tls != NULL)
+        tls_context_free(server->tls);
     if (server->directory != NULL)
         directory_close(server->directory);
     if (server->current_users != NULL)
         users_current_free(server->current_users);
     users_unref(server->users);
-    data_folder_close(server->folder);
+    if (server->folder != NULL)
+        data_folder_close(server->folder);
     free_loop(server);
     pthread_mutex_destroy(&server->mutex);
     free(server);
