@@ -490,9 +490,12 @@ bool store_load(struct store *store)
 
 void store_unload(struct store *store)
 {
-    struct hash_node *node;
-    while ((node = hash_table_next(&store->lanes, NULL)) != NULL)
+    struct hash_node *node = hash_table_next(&store->lanes, NULL);
+    while (node != NULL) {
+        struct hash_node *next = hash_table_next(&store->lanes, node);
         stored_lane_free(store, container_of(node, struct stored_lane, by_id));
+        node = next;
+    }
     segment_table_fini(&store->segments);
     store->touched_count = store->move_count = 0;
     store->packed_references = 0;

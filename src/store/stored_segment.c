@@ -27,12 +27,21 @@ void segment_table_init(struct segment_table *table)
     list_init(&table->dirty);
 }
 
+static void free_group(struct segment_table *table, struct segment_group *group)
+{
+    if (table->last == group)
+        table->last = NULL;
+    list_remove(&group->node);
+    hash_table_remove(&table->groups, &group->by_id);
+    free(group);
+}
+
 void segment_table_fini(struct segment_table *table)
 {
     struct hash_node *node = hash_table_next(&table->groups, NULL);
     while (node != NULL) {
         struct hash_node *next = hash_table_next(&table->groups, node);
-        free(container_of(node, struct segment_group, by_id));
+        free_group(table, container_of(node, struct segment_group, by_id));
         node = next;
     }
     hash_table_fini(&table->groups);
@@ -62,15 +71,6 @@ static struct segment_group *need_group(struct segment_table *table, uint64_t id
     list_node_init(&group->node);
     hash_table_insert(&table->groups, &group->by_id, hash_u64(id));
     return group;
-}
-
-static void free_group(struct segment_table *table, struct segment_group *group)
-{
-    if (table->last == group)
-        table->last = NULL;
-    list_remove(&group->node);
-    hash_table_remove(&table->groups, &group->by_id);
-    free(group);
 }
 
 static void list_add(struct segment_list *list, uint64_t id)
