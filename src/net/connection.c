@@ -232,6 +232,15 @@ static void flush(struct connection *connection)
     return_credit(connection);
 }
 
+/* While the socket is full nothing is tried, but what gathers is still bounded. */
+static void flush_if_possible(struct connection *connection)
+{
+    if (connection->is_waiting_to_write)
+        limit_output(connection);
+    else
+        flush(connection);
+}
+
 static void on_writable(evutil_socket_t fd, short what, void *context)
 {
     struct connection *connection = context;
@@ -285,8 +294,8 @@ void connection_host_flush(struct connection_host *host)
     struct list_node *node;
     while ((node = list_pop_front(&host->dirty)) != NULL) {
         struct connection *connection = list_entry(node, struct connection, dirty_node);
-        if (connection->state != STATE_GONE && !connection->is_waiting_to_write)
-            flush(connection);
+        if (connection->state != STATE_GONE)
+            flush_if_possible(connection);
         if (connection->is_over)
             host->closed(host->context, connection);
     }

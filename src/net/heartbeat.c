@@ -18,7 +18,7 @@ void heartbeat_start(struct connection *connection)
     connection->heartbeat = (struct heartbeat){
         .send_check_ms = now_ms + interval_ms / 2,
         .read_check_ms = now_ms + interval_ms,
-        .written_bytes = connection->output.written_bytes,
+        .written_bytes = connection->output.queued_bytes,
         .read_bytes = connection->read_bytes,
     };
 }
