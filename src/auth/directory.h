@@ -33,8 +33,8 @@ struct directory_events {
     void *context;
 };
 
-/* Loads definitions.db of the data folder, which must exist. Where it has no vhost yet (the first
- * start) it gets the configuration's default user, vhost and permissions. No event is called; the
+/* Loads definitions.db of the data folder, which must exist. At the first start it gets the
+ * configuration's default user, vhost and permissions. No event is called; the
  * first snapshot is directory_users. config is borrowed, events copied. NULL with a reason. */
 struct directory *directory_open(const char *data_dir, const struct config *config,
                                  const struct directory_events *events, char *reason,
@@ -58,7 +58,8 @@ struct directory_error {
     char text[1024];
 };
 
-/* --- changes: each returns false with an error, and then nothing has changed */
+/* --- changes: each returns false with an error, and then nothing has changed. Texts are copied;
+ * those of a listing, which the change may free, are not to be handed in. */
 
 bool directory_add_user(struct directory *directory, const char *user, const char *password,
                         struct directory_error *error) __attribute__((warn_unused_result));

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What leveretctl may do to users, vhosts and permissions, as a table: each command takes its
+ * arguments out of the request, asks the directory, and answers. The directory is the one that
+ * checks; here it is only seen to that an argument is there.
+ *
+ * Listings are arrays of objects; leveretctl makes lines of them.
+ */
+#include "auth/directory_commands.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "auth/directory.h"
+#include "base/xmalloc.h"
+#include "net/control.h"
+
+/* --- arguments and answers */
+
+/* NULL, and the call is answered, where the argument is not there. */
+static const char *need_text(struct control_call *call, const char *name)
+{
+    const char *text = control_text(call, name);
+    if (text == NULL)
+        control_fail(call, CONTROL_USAGE, "the request has no %s", name);
+    return text;
+}
+
+static void answer(struct control_call *call, bool is_done, const struct directory_error *error)
+{
+    if (is_done)
+        control_reply(call, NULL);
+    else
+        control_fail(call, (enum control_status)error->status, "%s", error->text);
+}
+
+/* --- users */
+
+/* The commands that need a user and a password only differ in what they ask the directory. */
+static void with_password(struct directory *directory, struct control_call *call,
+                          bool (*change)(struct directory *directory, const char *user,
+                                         const char *password, struct directory_error *error))
+{
+    struct directory_error error;
+    const char *user = need_text(call, "user");
+    const char *password = user != NULL ? need_text(call, "password") : NULL;
+    if (password != NULL)
+        answer(call, change(directory, user, password, &error), &error);
+}
+
+static void with_user(struct directory *directory, struct control_call *call,
+                      bool (*change)(struct directory *directory, const char *user,
+                                     struct directory_error *error))
+{
+    struct directory_error error;
+    const char *user = need_text(call, "user");
+    if (user != NULL)
+        answer(call, change(directory, user, &error), &error);
+}
+
+static void handle_add_user(void *context, struct control_call *call)
+{
+    with_password(context, call, directory_add_user);
+}
+
+static void handle_change_password(void *context, struct control_call *call)
+{
+    with_password(context, call, directory_change_password);
+}
+
+static void handle_authenticate_user(void *context, struct control_call *call)
+{
+    with_password(context, call, directory_authenticate_user);
+}
+
+static void handle_delete_user(void *context, struct control_call *call)
+{
+    with_user(context, call, directory_delete_user);
+}
+
+static void handle_clear_password(void *context, struct control_call *call)
+{
+    with_user(context, call, directory_clear_password);
+}
+
+static void handle_set_user_tags(void *context, struct control_call *call)
+{
+    struct directory_error error;
+    const char *user = need_text(call, "user");
+    if (user == NULL)
+        return;
+    const json_t *list = json_object_get(control_arguments(call), "tags");
+    size_t count = json_array_size(list);
+    const char **tags = xcalloc(count + 1, sizeof tags[0]);
+    size_t texts = 0;
+    while (texts < count && (tags[texts] = json_string_value(json_array_get(list, texts))) != NULL)
+        texts++;
+    if (texts < count)
+        control_fail(call, CONTROL_USAGE, "a tag is not a text");
+    else
+        answer(call, directory_set_user_tags(context, user, tags, count, &error), &error);
+    free(tags);
+}
+
+static void append_user(void *context, const struct directory_user *user)
+{
+    json_t *tags = json_array();
+    for (size_t i = 0; i < user->tag_count; i++)
+        json_array_append_new(tags, control_json_text(bytes_of_text(user->tags[i])));
+    json_t *row = json_object();
+    json_object_set_new(row, "user", control_json_text(bytes_of_text(user->name)));
+    json_object_set_new(row, "tags", tags);
+    json_array_append_new(context, row);
+}
+
+static void handle_list_users(void *context, struct control_call *call)
+{
+    json_t *rows = json_array();
+    directory_each_user(context, append_user, rows);
+    control_reply(call, rows);
+}
+
+/* --- vhosts */
+
+static void with_vhost(struct directory *directory, struct control_call *call,
+                       bool (*change)(struct directory *directory, const char *vhost,
+                                      struct directory_error *error))
+{
+    struct directory_error error;
+    const char *vhost = need_text(call, "vhost");
+    if (vhost != NULL)
+        answer(call, change(directory, vhost, &error), &error);
+}
+
+static void handle_add_vhost(void *context, struct control_call *call)
+{
+    with_vhost(context, call, directory_add_vhost);
+}
+
+static void handle_delete_vhost(void *context, struct control_call *call)
+{
+    with_vhost(context, call, directory_delete_vhost);
+}
+
+static void handle_list_vhosts(void *context, struct control_call *call)
+{
+    json_t *rows = json_array();
+    for (size_t i = 0; i < directory_vhost_count(context); i++) {
+        json_t *row = json_object();
+        struct bytes name = bytes_of_text(directory_vhost(context, i).name);
+        json_object_set_new(row, "name", control_json_text(name));
+        json_object_set_new(row, "tracing", json_false());
+        json_array_append_new(rows, row);
+    }
+    control_reply(call, rows);
+}
+
+/* --- permissions */
+
+static void handle_set_permissions(void *context, struct control_call *call)
+{
+    static const char *const names[] = {"user", "vhost", "configure", "write", "read"};
+    enum { COUNT = sizeof names / sizeof names[0] };
+    struct directory_error error;
+    const char *texts[COUNT];
+    for (size_t i = 0; i < COUNT; i++) {
+        texts[i] = need_text(call, names[i]);
+        if (texts[i] == NULL)
+            return;
+    }
+    answer(call,
+           directory_set_permissions(context, texts[0], texts[1], texts[2], texts[3], texts[4],
+                                     &error),
+           &error);
+}
+
+static void handle_clear_permissions(void *context, struct control_call *call)
+{
+    struct directory_error error;
+    const char *user = need_text(call, "user");
+    const char *vhost = user != NULL ? need_text(call, "vhost") : NULL;
+    if (vhost != NULL)
+        answer(call, directory_clear_permissions(context, user, vhost, &error), &error);
+}
+
+static void append_permission(void *context, const struct directory_permission *permission)
+{
+    json_t *row = json_object();
+    const struct {
+        const char *key;
+        const char *text;
+    } columns[] = {
+        {"user", permission->user},           {"vhost", permission->vhost},
+        {"configure", permission->configure}, {"write", permission->write},
+        {"read", permission->read},
+    };
+    for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
+        json_object_set_new(row, columns[i].key, control_json_text(bytes_of_text(columns[i].text)));
+    json_array_append_new(context, row);
+}
+
+static void reply_permissions(struct directory *directory, struct control_call *call,
+                              const char *user, const char *vhost)
+{
+    struct directory_error error;
+    json_t *rows = json_array();
+    if (directory_each_permission(directory, user, vhost, append_permission, rows, &error)) {
+        control_reply(call, rows);
+        return;
+    }
+    json_decref(rows);
+    answer(call, false, &error);
+}
+
+static void handle_list_permissions(void *context, struct control_call *call)
+{
+    const char *vhost = need_text(call, "vhost");
+    if (vhost != NULL)
+        reply_permissions(context, call, NULL, vhost);
+}
+
+static void handle_list_user_permissions(void *context, struct control_call *call)
+{
+    const char *user = need_text(call, "user");
+    if (user != NULL)
+        reply_permissions(context, call, user, NULL);
+}
+
+void directory_add_commands(struct directory *directory, struct control *control)
+{
+    static const struct control_command commands[] = {
+        {"add_user", handle_add_user},
+        {"delete_user", handle_delete_user},
+        {"change_password", handle_change_password},
+        {"clear_password", handle_clear_password},
+        {"authenticate_user", handle_authenticate_user},
+        {"set_user_tags", handle_set_user_tags},
+        {"list_users", handle_list_users},
+        {"add_vhost", handle_add_vhost},
+        {"delete_vhost", handle_delete_vhost},
+        {"list_vhosts", handle_list_vhosts},
+        {"set_permissions", handle_set_permissions},
+        {"clear_permissions", handle_clear_permissions},
+        {"list_permissions", handle_list_permissions},
+        {"list_user_permissions", handle_list_user_permissions},
+    };
+    control_add_commands(control, commands, sizeof commands / sizeof commands[0], directory);
+}
