@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The commands as a table, and the way from a command line to a request. A command line is checked
+ * here as far as that needs no server: how many arguments, which columns.
+ *
+ * The banner comes before the request, and before a password is read, as rabbitmqctl has it.
+ */
+#include "cli/command.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "cli/options.h"
+#include "net/control.h"
+
+static const struct command commands[] = {
+    {.name = "add_user",
+     .help = "Creates a user; the password is read from standard input if it is not given",
+     .usage = "<username> [<password>]",
+     .arguments = {"user", "password"},
+     .has_password = true,
+     .banner = "Adding user \"{user}\" ...",
+     .success = "Done. Don't forget to grant the user permissions to some virtual hosts! See "
+                "'leveretctl help set_permissions' to learn more.",
+     .success_is_chatter = true},
+    {.name = "authenticate_user",
+     .help = "Says whether this is the user's password",
+     .usage = "<username> [<password>]",
+     .arguments = {"user", "password"},
+     .has_password = true,
+     .banner = "Authenticating user \"{user}\" ...",
+     .success = "Success"},
+    {.name = "change_password",
+     .help = "Gives a user another password",
+     .usage = "<username> [<password>]",
+     .arguments = {"user", "password"},
+     .has_password = true,
+     .banner = "Changing password for user \"{user}\" ..."},
+    {.name = "clear_password",
+     .help = "Leaves a user without a password, so that only a certificate logs it in",
+     .usage = "<username>",
+     .arguments = {"user"},
+     .banner = "Clearing password for user \"{user}\" ..."},
+    {.name = "delete_user",
+     .help = "Removes a user and closes its connections",
+     .usage = "<username>",
+     .arguments = {"user"},
+     .banner = "Deleting user \"{user}\" ..."},
+    {.name = "list_users",
+     .kind = COMMAND_LIST,
+     .help = "Lists the users with their tags",
+     .usage = "",
+     .banner = "Listing users ...",
+     .columns = "user tags",
+     .is_blank_if_empty = true},
+    {.name = "set_user_tags",
+     .help = "Replaces the tags of a user",
+     .usage = "<username> <tag> [...]",
+     .arguments = {"user"},
+     .rest = "tags",
+     .banner = "Setting tags for user \"{user}\" to {tags} ..."},
+    {.name = "clear_permissions",
+     .help = "Takes a user's permissions in a virtual host away",
+     .usage = "[--vhost <vhost>] <username>",
+     .arguments = {"user"},
+     .has_vhost = true,
+     .banner = "Clearing permissions for user \"{user}\" in vhost \"{vhost}\" ..."},
+    {.name = "list_permissions",
+     .kind = COMMAND_LIST,
+     .help = "Lists who may do what in a virtual host",
+     .usage = "[--vhost <vhost>]",
+     .has_vhost = true,
+     .banner = "Listing permissions for vhost \"{vhost}\" ...",
+     .columns = "user configure write read",
+     .is_blank_if_empty = true},
+    {.name = "list_user_permissions",
+     .kind = COMMAND_LIST,
+     .help = "Lists what a user may do in each virtual host",
+     .usage = "<username>",
+     .arguments = {"user"},
+     .banner = "Listing permissions for user \"{user}\" ...",
+     .columns = "vhost configure write read",
+     .is_blank_if_empty = true},
+    {.name = "set_permissions",
+     .help = "Says what a user may configure, write and read in a virtual host: three patterns",
+     .usage = "[--vhost <vhost>] <username> <conf> <write> <read>",
+     .arguments = {"user", "configure", "write", "read"},
+     .has_vhost = true,
+     .banner = "Setting permissions for user \"{user}\" in vhost \"{vhost}\" ..."},
+    {.name = "add_vhost",
+     .help = "Creates a virtual host",
+     .usage = "<vhost>",
+     .arguments = {"vhost"},
+     .banner = "Adding vhost \"{vhost}\" ..."},
+    {.name = "delete_vhost",
+     .help = "Removes a virtual host with all that is in it, and closes its connections",
+     .usage = "<vhost>",
+     .arguments = {"vhost"},
+     .banner = "Deleting vhost \"{vhost}\" ..."},
+    {.name = "list_vhosts",
+     .kind = COMMAND_LIST,
+     .help = "Lists the virtual hosts",
+     .usage = "[<column> ...]",
+     .banner = "Listing vhosts ...",
+     .columns = "name",
+     .columns_other = "tracing",
+     .is_blank_if_empty = true},
+    {.name = "list_queues",
+     .kind = COMMAND_LIST,
+     .help = "Lists the queues of a virtual host",
+     .usage = "[--vhost <vhost>] [<column> ...]",
+     .has_vhost = true,
+     .banner = "Listing queues for vhost {vhost} ...",
+     .columns = "name messages",
+     .columns_other = "messages_ready messages_unacknowledged consumers message_bytes_ready "
+                      "durable auto_delete exclusive"},
+    {.name = "await_startup",
+     .kind = COMMAND_AWAIT,
+     .help = "Waits until the server serves",
+     .usage = "[--timeout <seconds>]"},
+    {.name = "ping",
+     .help = "Says whether the server answers",
+     .usage = "",
+     .banner = "Will ping the server.",
+     .success = "Ping succeeded"},
+    {.name = "reload",
+     .help = "Reads the TLS certificates again; connections stay",
+     .usage = "",
+     .banner = "Reloading certificates ..."},
+    {.name = "status",
+     .kind = COMMAND_STATUS,
+     .help = "Says what the server is and does",
+     .usage = "",
+     .banner = "Status of the server ..."},
+    {.name = "stop",
+     .kind = COMMAND_STOP,
+     .help = "Stops the server and waits for its end",
+     .usage = "",
+     .banner = "Stopping the server ..."},
+};
+
+const struct command *command_table(size_t *count)
+{
+    *count = sizeof commands / sizeof commands[0];
+    return commands;
+}
+
+const struct command *command_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    }
+    return NULL;
+}
+
+void command_print_usage(const struct command *command)
+{
+    fprintf(stderr, "Usage\n\nleveretctl [--data-dir <folder>] [--quiet] %s %s\n", command->name,
+            command->usage);
+}
+
+/* --- the command line */
+
+static size_t argument_count(const struct command *command)
+{
+    size_t count = 0;
+    while (count < COMMAND_ARGUMENTS_MAX && command->arguments[count] != NULL)
+        count++;
+    return count;
+}
+
+static int complain(const struct command *command, const struct options *options, const char *what)
+{
+    options_complain(options, "%s", what);
+    command_print_usage(command);
+    return CONTROL_USAGE;
+}
+
+static int check_count(const struct command *command, const struct options *options)
+{
+    size_t given = options->word_count - 1;
+    size_t most = argument_count(command);
+    size_t least = command->has_password ? most - 1 : most;
+    if (given < least)
+        return complain(command, options, "not enough arguments.");
+    if (given > most && command->rest == NULL && command->columns_other == NULL)
+        return complain(command, options, "too many arguments.");
+    return CONTROL_OK;
+}
+
+/* Is it one of the words? */
+static bool has_word(const char *words, const char *word, size_t word_size)
+{
+    for (const char *place = words; place != NULL; place = strchr(place, ' ')) {
+        place += *place == ' ';
+        if (strcspn(place, " ") == word_size && strncmp(place, word, word_size) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A word may name several columns, with commas between. */
+static bool add_columns(const struct command *command, const char *word, struct buffer *columns)
+{
+    while (*word != '\0') {
+        size_t size = strcspn(word, ", ");
+        if (size > 0 && !has_word(command->columns, word, size) &&
+            !has_word(command->columns_other, word, size))
+            return false;
+        if (size > 0)
+            buffer_append_format(columns, "%s%.*s", columns->size > 0 ? " " : "", (int)size, word);
+        word += size + strspn(word + size, ", ");
+    }
+    return true;
+}
+
+/* NULL where one is unknown, which was said. */
+static char *read_columns(const struct command *command, const struct options *options, size_t from)
+{
+    struct buffer columns = {0};
+    for (size_t i = from; i < options->word_count; i++) {
+        if (add_columns(command, options->words[i], &columns))
+            continue;
+        options_complain(options, "Info key(s) %s are not supported", options->words[i]);
+        command_print_usage(command);
+        buffer_fini(&columns);
+        return NULL;
+    }
+    if (columns.size == 0 && command->columns != NULL)
+        buffer_append_format(&columns, "%s", command->columns);
+    char *text = bytes_to_text(buffer_bytes(&columns));
+    buffer_fini(&columns);
+    return text;
+}
+
+/* --- the banner */
+
+static void append_argument(struct buffer *text, const json_t *value)
+{
+    if (!json_is_array(value)) {
+        buffer_append_format(text, "%s", json_is_string(value) ? json_string_value(value) : "");
+        return;
+    }
+    for (size_t i = 0; i < json_array_size(value); i++)
+        buffer_append_format(text, "%s%s", i > 0 ? ", " : "[",
+                             json_string_value(json_array_get(value, i)));
+    buffer_append_format(text, json_array_size(value) > 0 ? "]" : "[]");
+}
+
+static void print_banner(const struct command *command, const struct options *options,
+                         const json_t *arguments)
+{
+    struct buffer text = {0};
+    bool is_wanted = !options->is_quiet && (strcmp(options->formatter, "table") == 0 ||
+                                            strcmp(options->formatter, "pretty_table") == 0);
+    if (command->banner == NULL || !is_wanted)
+        return;
+    for (const char *place = command->banner; *place != '\0';) {
+        size_t size = strcspn(place, "{");
+        buffer_append(&text, place, size);
+        place += size;
+        if (*place == '\0')
+            break;
+        size = strcspn(place, "}");
+        json_t *name = json_stringn(place + 1, size - 1);
+        append_argument(&text, json_object_get(arguments, json_string_value(name)));
+        json_decref(name);
+        place += size + 1;
+    }
+    printf("%.*s\n", (int)text.size, (const char *)text.data);
+    fflush(stdout);
+    buffer_fini(&text);
+}
+
+/* --- the password */
+
+static bool read_line(struct buffer *line)
+{
+    int character = getchar();
+    bool is_there = character != EOF;
+    while (character != EOF && character != '\n') {
+        buffer_append_u8(line, (uint8_t)character);
+        character = getchar();
+    }
+    return is_there;
+}
+
+/* From standard input, unseen on a terminal. NULL where there is none. */
+static json_t *read_password(void)
+{
+    struct termios before, hidden;
+    struct buffer line = {0};
+    bool is_terminal = tcgetattr(STDIN_FILENO, &before) == 0;
+    printf("Password: \n");
+    fflush(stdout);
+    if (is_terminal) {
+        hidden = before;
+        hidden.c_lflag &= ~(tcflag_t)ECHO;
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+    }
+    json_t *password = NULL;
+    if (read_line(&line))
+        password = json_stringn(line.size > 0 ? (const char *)line.data : "", line.size);
+    if (is_terminal)
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+    buffer_fini(&line);
+    return password;
+}
+
+/* --- the request */
+
+/* False where one is not UTF-8. */
+static bool add_arguments(const struct command *command, const struct options *options,
+                          json_t *arguments)
+{
+    size_t count = argument_count(command);
+    bool is_right = true;
+    if (command->has_vhost)
+        is_right = json_object_set_new(arguments, "vhost", json_string(options->vhost)) == 0;
+    for (size_t i = 0; i < count && i + 1 < options->word_count; i++) {
+        json_t *value = json_string(options->words[i + 1]);
+        is_right = json_object_set_new(arguments, command->arguments[i], value) == 0 && is_right;
+    }
+    if (command->rest == NULL)
+        return is_right;
+    json_t *rest = json_array();
+    for (size_t i = count + 1; i < options->word_count; i++)
+        is_right = json_array_append_new(rest, json_string(options->words[i])) == 0 && is_right;
+    json_object_set_new(arguments, command->rest, rest);
+    return is_right;
+}
+
+static int add_password(const struct command *command, json_t *arguments)
+{
+    if (!command->has_password || json_object_get(arguments, "password") != NULL)
+        return CONTROL_OK;
+    json_t *password = read_password();
+    if (password != NULL) {
+        json_object_set_new(arguments, "password", password);
+        return CONTROL_OK;
+    }
+    fputs("Error:\nPassword is not provided via argument or stdin\n", stderr);
+    return CONTROL_DATA;
+}
+
+static int fill_arguments(const struct command *command, const struct options *options,
+                          json_t *arguments)
+{
+    if (!add_arguments(command, options, arguments))
+        return complain(command, options, "an argument is not UTF-8.");
+    print_banner(command, options, arguments);
+    return add_password(command, arguments);
+}
+
+struct json_t *command_request(const struct command *command, const struct options *options,
+                               char **columns, int *status)
+{
+    *columns = NULL;
+    *status = check_count(command, options);
+    if (*status != CONTROL_OK)
+        return NULL;
+    if (command->columns != NULL) {
+        *columns = read_columns(command, options, argument_count(command) + 1);
+        if (*columns == NULL) {
+            *status = CONTROL_USAGE;
+            return NULL;
+        }
+    }
+    json_t *arguments = json_object();
+    *status = fill_arguments(command, options, arguments);
+    if (*status == CONTROL_OK)
+        return json_pack("{s:s, s:o}", "command", command->name, "arguments", arguments);
+    json_decref(arguments);
+    free(*columns);
+    *columns = NULL;
+    return NULL;
+}

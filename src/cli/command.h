@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_CLI_COMMAND_H
+#define LEVERET_CLI_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct json_t;
+struct options;
+
+enum { COMMAND_ARGUMENTS_MAX = 4 };
+
+/* What comes after the server's answer. */
+enum command_kind {
+    COMMAND_CHANGE, /* nothing but a word of success */
+    COMMAND_LIST,   /* rows, as a table */
+    COMMAND_STATUS, /* the server's state */
+    COMMAND_AWAIT,  /* as a change; a server that is not there yet is waited for */
+    COMMAND_STOP,   /* the end of the server */
+};
+
+/* A command of rabbitmqctl: data that says what it takes, sends and prints. */
+struct command {
+    const char *name;
+    enum command_kind kind;
+    const char *help;                             /* one line */
+    const char *usage;                            /* behind the name */
+    const char *arguments[COMMAND_ARGUMENTS_MAX]; /* what the request calls them; then NULL */
+    const char *rest;          /* takes any more as a list of this name; NULL: takes no more */
+    bool has_vhost;            /* -p VHOST */
+    bool has_password;         /* the last argument may come from standard input */
+    const char *banner;        /* {NAME} is an argument; NULL: none */
+    const char *success;       /* NULL: none */
+    bool success_is_chatter;   /* not with -q */
+    const char *columns;       /* of a list, with blanks between */
+    const char *columns_other; /* further ones that may be asked for; NULL: it takes no columns */
+    bool is_blank_if_empty;    /* a list without rows is an empty line */
+};
+
+/* NULL where there is none. */
+const struct command *command_find(const char *name);
+
+/* The table, for help. */
+const struct command *command_table(size_t *count);
+
+/* "leveretctl NAME USAGE". */
+void command_print_usage(const struct command *command);
+
+/* The request for what the command line says; the caller's. NULL with the exit status where that is
+ * wrong, which was said. *columns is what a list is to show, with blanks between, and the caller's.
+ */
+struct json_t *command_request(const struct command *command, const struct options *options,
+                               char **columns, int *status);
+
+#endif

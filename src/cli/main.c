@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * leveretctl: rabbitmqctl's commands for the server that works in a data folder. A command is
+ * turned into a request (command.c), sent over the control socket (client.c), and its answer is
+ * printed. The exit status is the server's answer, or tells that there was none.
+ */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/client.h"
+#include "cli/command.h"
+#include "cli/options.h"
+#include "cli/output.h"
+#include "cli/status.h"
+#include "config.h"
+#include "net/control.h"
+
+enum { TIMEOUT_MS = 60000, AWAIT_TIMEOUT_MS = 300000 };
+
+/* --- help */
+
+static void print_help(FILE *file)
+{
+    size_t count;
+    const struct command *commands = command_table(&count);
+    fputs("Usage\n\nleveretctl [<options>] <command> [<arguments>]\n\nOptions\n\n"
+          "   -D, --data-dir <folder>    the server's data folder (./data)\n"
+          "   -p, --vhost <vhost>        the virtual host (/)\n"
+          "   -q, --quiet                prints no banners\n"
+          "   -s, --silent               prints no banners and no table headers\n"
+          "       --no-table-headers     prints no table headers\n"
+          "       --formatter <name>     table, json, csv or pretty_table\n"
+          "   -t, --timeout <seconds>    how long to wait for the server (60)\n"
+          "\nCommands\n\n",
+          file);
+    for (size_t i = 0; i < count; i++)
+        fprintf(file, "   %-24s %s\n", commands[i].name, commands[i].help);
+}
+
+/* name NULL: of all. */
+static int help(const char *name)
+{
+    if (name == NULL) {
+        print_help(stdout);
+        return CONTROL_OK;
+    }
+    const struct command *command = command_find(name);
+    if (command == NULL) {
+        fprintf(stderr, "Command '%s' not found.\n", name);
+        return CONTROL_USAGE;
+    }
+    printf("Usage\n\nleveretctl %s %s\n\n%s\n", command->name, command->usage, command->help);
+    return CONTROL_OK;
+}
+
+/* --- answers */
+
+static int fail(const struct options *options, enum client_result result, const char *reason)
+{
+    switch (result) {
+    case CLIENT_TIMEOUT:
+        fprintf(stderr, "Error:\nthe server in '%s' did not answer in time\n", options->data_dir);
+        return CONTROL_TIMEOUT;
+    default:
+        fprintf(stderr, "Error: unable to perform an operation on the server in '%s': %s\n",
+                options->data_dir, reason);
+        return CONTROL_UNAVAILABLE;
+    }
+}
+
+static void print_result(const struct command *command, const struct options *options,
+                         const char *columns, const json_t *result)
+{
+    if (command->kind == COMMAND_LIST)
+        output_list(result, columns, options, command->is_blank_if_empty);
+    else if (command->kind == COMMAND_STATUS)
+        status_print(result, options);
+    if (command->success != NULL && !(options->is_quiet && command->success_is_chatter))
+        puts(command->success);
+}
+
+/* The exit status that the reply says. */
+static int answer(const struct command *command, const struct options *options, const char *columns,
+                  const json_t *reply)
+{
+    const json_t *status = json_object_get(reply, "status");
+    const char *error = json_string_value(json_object_get(reply, "error"));
+    if (json_is_integer(status) && json_integer_value(status) == CONTROL_OK) {
+        print_result(command, options, columns, json_object_get(reply, "result"));
+        return CONTROL_OK;
+    }
+    fprintf(stderr, "Error:\n%s\n", error != NULL ? error : "the server's answer is not one");
+    return json_is_integer(status) ? (int)json_integer_value(status) : CONTROL_SOFTWARE;
+}
+
+static int ask(const struct command *command, const struct options *options, const char *columns,
+               const json_t *request)
+{
+    char reason[256] = "";
+    json_t *reply = NULL;
+    pid_t server = 0;
+    bool is_patient = command->kind == COMMAND_AWAIT;
+    int64_t timeout_ms = options->timeout_ms > 0 ? options->timeout_ms
+                         : is_patient            ? AWAIT_TIMEOUT_MS
+                                                 : TIMEOUT_MS;
+    int64_t deadline_ms = client_now_ms() + timeout_ms;
+    enum client_result result = is_patient
+                                    ? client_call_patiently(options->data_dir, request, deadline_ms,
+                                                            &reply, reason, sizeof reason)
+                                    : client_call(options->data_dir, request, deadline_ms, &reply,
+                                                  &server, reason, sizeof reason);
+    if (result != CLIENT_OK)
+        return fail(options, result, reason);
+    int status = answer(command, options, columns, reply);
+    json_decref(reply);
+    /* In another container the process has no number here: then the answer has to do. */
+    if (command->kind == COMMAND_STOP && status == CONTROL_OK && server > 0 &&
+        client_wait_for_end(server, deadline_ms) == CLIENT_TIMEOUT)
+        return fail(options, CLIENT_TIMEOUT, "");
+    return status;
+}
+
+/* --- the command line */
+
+static int run(const struct options *options)
+{
+    int status;
+    char *columns;
+    const struct command *command = command_find(options->words[0]);
+    if (command == NULL) {
+        fprintf(stderr, "\nCommand '%s' not found.\n\n", options->words[0]);
+        print_help(stderr);
+        return CONTROL_USAGE;
+    }
+    if (!output_has_formatter(options->formatter)) {
+        options_complain(options, "there is no formatter '%s'", options->formatter);
+        return CONTROL_USAGE;
+    }
+    json_t *request = command_request(command, options, &columns, &status);
+    if (request == NULL)
+        return status;
+    status = ask(command, options, columns, request);
+    json_decref(request);
+    free(columns);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    if (!options_parse(&options, argc, argv))
+        return CONTROL_USAGE;
+    bool has_word = options.word_count > 0;
+    if (options.wants_version || (has_word && strcmp(options.words[0], "version") == 0)) {
+        puts(PACKAGE_VERSION);
+        return CONTROL_OK;
+    }
+    if (has_word && strcmp(options.words[0], "help") == 0)
+        return help(options.words[1]);
+    if (options.wants_help)
+        return help(options.words[0]);
+    if (!has_word) {
+        print_help(stderr);
+        return CONTROL_USAGE;
+    }
+    int status = run(&options);
+    if (fflush(stdout) == 0)
+        return status;
+    perror("leveretctl: standard output");
+    return status != CONTROL_OK ? status : CONTROL_SOFTWARE;
+}

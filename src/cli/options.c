@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The options of rabbitmqctl that mean something here, and those that scripts give it and that mean
+ * nothing here (which node, how its name is written): those are read over.
+ */
+#include "cli/options.h"
+
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TIMEOUT_S_MAX = 1000000 };
+
+static const struct option long_options[] = {
+    {"data-dir", required_argument, NULL, 'D'},
+    {"formatter", required_argument, NULL, 'f'},
+    {"help", no_argument, NULL, 'h'},
+    {"longnames", no_argument, NULL, 'l'},
+    {"no-table-headers", no_argument, NULL, 'H'},
+    {"node", required_argument, NULL, 'n'},
+    {"quiet", no_argument, NULL, 'q'},
+    {"silent", no_argument, NULL, 's'},
+    {"timeout", required_argument, NULL, 't'},
+    {"version", no_argument, NULL, 'V'},
+    {"vhost", required_argument, NULL, 'p'},
+    {NULL, 0, NULL, 0},
+};
+
+/* -p=/ is how some write -p /. */
+static const char *value_of(const char *text)
+{
+    return text[0] == '=' ? text + 1 : text;
+}
+
+static bool read_timeout(struct options *options, const char *text)
+{
+    char *end;
+    long seconds = strtol(text, &end, 10);
+    if (strcmp(text, "infinity") == 0 || (*text != '\0' && *end == '\0' && seconds > TIMEOUT_S_MAX))
+        seconds = TIMEOUT_S_MAX;
+    else if (*text == '\0' || *end != '\0' || seconds <= 0)
+        return false;
+    options->timeout_ms = (int64_t)seconds * 1000;
+    return true;
+}
+
+static bool apply(struct options *options, int option, const char *value)
+{
+    switch (option) {
+    case 'D':
+        options->data_dir = value;
+        return true;
+    case 'f':
+        options->formatter = value;
+        return true;
+    case 'H':
+        options->has_headers = false;
+        return true;
+    case 'h':
+        options->wants_help = true;
+        return true;
+    case 'l':
+    case 'n':
+        return true;
+    case 'p':
+        options->vhost = value;
+        return true;
+    case 'q':
+        options->is_quiet = true;
+        return true;
+    case 's':
+        options->is_silent = true;
+        return true;
+    case 't':
+        return read_timeout(options, value);
+    case 'V':
+        options->wants_version = true;
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool options_parse(struct options *options, int argc, char **argv)
+{
+    *options = (struct options){
+        .data_dir = "data", .vhost = "/", .formatter = "table", .has_headers = true};
+    int option;
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, "D:hln:p:qst:V", long_options, NULL)) != -1) {
+        if (apply(options, option, optarg != NULL ? value_of(optarg) : NULL))
+            continue;
+        fprintf(stderr, "Error (argument validation): Invalid options for this command:\n%s : %s\n",
+                argv[optind - 1], optarg != NULL ? optarg : "");
+        return false;
+    }
+    if (options->is_silent) {
+        options->is_quiet = true;
+        options->has_headers = false;
+    }
+    options->words = argv + optind;
+    options->word_count = (size_t)(argc - optind);
+    return true;
+}
+
+void options_complain(const struct options *options, const char *format, ...)
+{
+    va_list arguments;
+    fputs("Error (argument validation): ", stderr);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputs("\nArguments given:\n\t", stderr);
+    for (size_t i = 0; i < options->word_count; i++)
+        fprintf(stderr, "%s%s", i > 0 ? " " : "", options->words[i]);
+    fputs("\n\n", stderr);
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Lists, as rabbitmqctl prints them: lines with tabs between, JSON with a row per line, CSV, and a
+ * table with borders. A formatter is a function for the beginning, for each row, and for the end.
+ *
+ * Control characters are escaped wherever a reader could take them for the end of a column.
+ */
+#include "cli/output.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/xmalloc.h"
+#include "cli/options.h"
+
+struct listing {
+    const json_t *rows;
+    char **columns; /* owned */
+    size_t column_count;
+    bool has_headers;
+    bool is_blank_if_empty;
+};
+
+/* --- values */
+
+static void append_text(struct buffer *text, const char *value)
+{
+    for (; *value != '\0'; value++) {
+        unsigned char byte = (unsigned char)*value;
+        if (byte == '\t')
+            buffer_append_format(text, "\\t");
+        else if (byte == '\n')
+            buffer_append_format(text, "\\n");
+        else if (byte < 0x20 || byte == 0x7f)
+            buffer_append_format(text, "\\%03o", byte);
+        else
+            buffer_append_u8(text, byte);
+    }
+}
+
+static void append_list(struct buffer *text, const json_t *value)
+{
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        buffer_append_format(text, i > 0 ? ", " : "[");
+        output_append_value(text, json_array_get(value, i));
+    }
+    buffer_append_format(text, json_array_size(value) > 0 ? "]" : "[]");
+}
+
+void output_append_value(struct buffer *text, const struct json_t *value)
+{
+    switch (value != NULL ? json_typeof(value) : JSON_NULL) {
+    case JSON_STRING:
+        append_text(text, json_string_value(value));
+        break;
+    case JSON_INTEGER:
+        buffer_append_format(text, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+        break;
+    case JSON_REAL:
+        buffer_append_format(text, "%g", json_real_value(value));
+        break;
+    case JSON_TRUE:
+    case JSON_FALSE:
+        buffer_append_format(text, json_is_true(value) ? "true" : "false");
+        break;
+    case JSON_ARRAY:
+        append_list(text, value);
+        break;
+    case JSON_OBJECT:
+    case JSON_NULL:
+        break;
+    }
+}
+
+static const json_t *cell(const struct listing *listing, size_t row, size_t column)
+{
+    return json_object_get(json_array_get(listing->rows, row), listing->columns[column]);
+}
+
+static void print(struct buffer *text)
+{
+    fwrite(text->data, 1, text->size, stdout);
+    buffer_clear(text);
+}
+
+/* --- table */
+
+static void print_table(const struct listing *listing)
+{
+    struct buffer line = {0};
+    size_t count = json_array_size(listing->rows);
+    for (size_t i = 0; i < listing->column_count && listing->has_headers && count > 0; i++)
+        printf("%s%c", listing->columns[i], i + 1 < listing->column_count ? '\t' : '\n');
+    for (size_t row = 0; row < count; row++) {
+        for (size_t i = 0; i < listing->column_count; i++) {
+            output_append_value(&line, cell(listing, row, i));
+            buffer_append_u8(&line, i + 1 < listing->column_count ? '\t' : '\n');
+        }
+        print(&line);
+    }
+    if (count == 0 && listing->is_blank_if_empty)
+        putchar('\n');
+    buffer_fini(&line);
+}
+
+/* --- JSON */
+
+static void print_json(const struct listing *listing)
+{
+    size_t count = json_array_size(listing->rows);
+    printf("[%s", count > 0 ? "\n" : "");
+    for (size_t row = 0; row < count; row++) {
+        json_t *object = json_object();
+        for (size_t i = 0; i < listing->column_count; i++)
+            json_object_set(object, listing->columns[i],
+                            (json_t *)(uintptr_t)cell(listing, row, i));
+        char *text = json_dumps(object, JSON_COMPACT);
+        printf("%s%s\n", row > 0 ? "," : "", text);
+        free(text);
+        json_decref(object);
+    }
+    printf("]\n");
+}
+
+/* --- CSV */
+
+static void append_csv(struct buffer *line, const json_t *value)
+{
+    struct buffer text = {0};
+    output_append_value(&text, value);
+    if (value != NULL && (json_is_number(value) || json_is_boolean(value))) {
+        buffer_append_bytes(line, buffer_bytes(&text));
+    } else {
+        buffer_append_u8(line, '"');
+        for (size_t i = 0; i < text.size; i++) {
+            if (text.data[i] == '"')
+                buffer_append_u8(line, '"');
+            buffer_append_u8(line, text.data[i]);
+        }
+        buffer_append_u8(line, '"');
+    }
+    buffer_fini(&text);
+}
+
+static void print_csv(const struct listing *listing)
+{
+    struct buffer line = {0};
+    size_t count = json_array_size(listing->rows);
+    for (size_t i = 0; i < listing->column_count && listing->has_headers; i++)
+        printf("\"%s\"%c", listing->columns[i], i + 1 < listing->column_count ? ',' : '\n');
+    for (size_t row = 0; row < count; row++) {
+        for (size_t i = 0; i < listing->column_count; i++) {
+            append_csv(&line, cell(listing, row, i));
+            buffer_append_u8(&line, i + 1 < listing->column_count ? ',' : '\n');
+        }
+        print(&line);
+    }
+    buffer_fini(&line);
+}
+
+/* --- a table with borders */
+
+/* In characters, as far as each takes one place. */
+static size_t text_width(const struct buffer *text)
+{
+    size_t width = 0;
+    for (size_t i = 0; i < text->size; i++)
+        width += (text->data[i] & 0xc0) != 0x80;
+    return width;
+}
+
+static size_t cell_width(const struct listing *listing, size_t row, size_t column)
+{
+    struct buffer text = {0};
+    output_append_value(&text, cell(listing, row, column));
+    size_t width = text_width(&text);
+    buffer_fini(&text);
+    return width;
+}
+
+static void append_cell(struct buffer *line, const struct buffer *text, size_t width)
+{
+    buffer_append_format(line, "\u2502 ");
+    buffer_append_bytes(line, buffer_bytes(text));
+    for (size_t used = text_width(text); used <= width; used++)
+        buffer_append_u8(line, ' ');
+}
+
+static void print_border(const struct listing *listing, const size_t *widths, const char *left,
+                         const char *middle, const char *right)
+{
+    for (size_t i = 0; i < listing->column_count; i++) {
+        fputs(i == 0 ? left : middle, stdout);
+        for (size_t used = 0; used < widths[i] + 2; used++)
+            fputs("\u2500", stdout);
+    }
+    printf("%s\n", right);
+}
+
+/* row SIZE_MAX: the headers. */
+static void print_bordered_row(const struct listing *listing, const size_t *widths, size_t row)
+{
+    struct buffer line = {0}, text = {0};
+    for (size_t i = 0; i < listing->column_count; i++) {
+        if (row == SIZE_MAX)
+            buffer_append_format(&text, "%s", listing->columns[i]);
+        else
+            output_append_value(&text, cell(listing, row, i));
+        append_cell(&line, &text, widths[i]);
+        buffer_clear(&text);
+    }
+    buffer_append_format(&line, "\u2502\n");
+    print(&line);
+    buffer_fini(&line);
+    buffer_fini(&text);
+}
+
+static void print_bordered(const struct listing *listing)
+{
+    size_t count = json_array_size(listing->rows);
+    size_t *widths = xcalloc(listing->column_count + 1, sizeof widths[0]);
+    for (size_t i = 0; i < listing->column_count; i++) {
+        widths[i] = listing->has_headers ? strlen(listing->columns[i]) : 0;
+        for (size_t row = 0; row < count; row++) {
+            size_t width = cell_width(listing, row, i);
+            widths[i] = width > widths[i] ? width : widths[i];
+        }
+    }
+    print_border(listing, widths, "\u250c", "\u252c", "\u2510");
+    if (listing->has_headers) {
+        print_bordered_row(listing, widths, SIZE_MAX);
+        print_border(listing, widths, "\u251c", "\u253c", "\u2524");
+    }
+    for (size_t row = 0; row < count; row++)
+        print_bordered_row(listing, widths, row);
+    print_border(listing, widths, "\u2514", "\u2534", "\u2518");
+    free(widths);
+}
+
+/* --- the formatters */
+
+static const struct formatter {
+    const char *name;
+    void (*print)(const struct listing *listing);
+} formatters[] = {
+    {"table", print_table},
+    {"json", print_json},
+    {"csv", print_csv},
+    {"pretty_table", print_bordered},
+};
+
+static const struct formatter *find_formatter(const char *name)
+{
+    for (size_t i = 0; i < sizeof formatters / sizeof formatters[0]; i++) {
+        if (strcmp(formatters[i].name, name) == 0)
+            return &formatters[i];
+    }
+    return NULL;
+}
+
+bool output_has_formatter(const char *name)
+{
+    return find_formatter(name) != NULL;
+}
+
+void output_list(const struct json_t *rows, const char *columns, const struct options *options,
+                 bool is_blank_if_empty)
+{
+    char *text = xstrdup(columns);
+    char *rest = NULL;
+    struct listing listing = {.rows = rows,
+                              .columns = xcalloc(strlen(columns) + 1, sizeof listing.columns[0]),
+                              .has_headers = options->has_headers,
+                              .is_blank_if_empty = is_blank_if_empty};
+    for (char *name = strtok_r(text, " ", &rest); name != NULL; name = strtok_r(NULL, " ", &rest))
+        listing.columns[listing.column_count++] = name;
+    find_formatter(options->formatter)->print(&listing);
+    free(listing.columns);
+    free(text);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_CLI_OUTPUT_H
+#define LEVERET_CLI_OUTPUT_H
+
+#include <stdbool.h>
+
+struct buffer;
+struct json_t;
+struct options;
+
+/* Is there such a --formatter? */
+bool output_has_formatter(const char *name);
+
+/* Prints rows (an array of objects) with these columns, by the formatter of the options.
+ * is_blank_if_empty: a table without rows is an empty line, else nothing. */
+void output_list(const struct json_t *rows, const char *columns, const struct options *options,
+                 bool is_blank_if_empty);
+
+/* Appends a value as it stands in a table: texts as they are but for control characters, lists in
+ * brackets, nothing for null. */
+void output_append_value(struct buffer *text, const struct json_t *value);
+
+#endif

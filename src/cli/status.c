@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The state of the server in sections. What the server sends and no section knows is not lost: it
+ * is in the JSON.
+ */
+#include "cli/status.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "cli/options.h"
+#include "cli/output.h"
+
+static void print_line(const json_t *object, const char *label, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    struct buffer text = {0};
+    if (value == NULL)
+        return;
+    output_append_value(&text, value);
+    printf("%s: %.*s\n", label, (int)text.size, text.size > 0 ? (const char *)text.data : "");
+    buffer_fini(&text);
+}
+
+static void print_runtime(const json_t *status)
+{
+    printf("Runtime\n\n");
+    print_line(status, "OS PID", "pid");
+    print_line(status, "Uptime (seconds)", "uptime");
+    print_line(status, "Leveret version", "leveret_version");
+    print_line(status, "RabbitMQ version", "rabbitmq_version");
+    print_line(status, "Reactors", "reactors");
+    print_line(status, "Data directory", "data_directory");
+}
+
+static void print_vhost(const json_t *vhost)
+{
+    static const struct {
+        const char *label;
+        const char *key;
+    } lines[] = {
+        {"  Connections", "connections"},
+        {"  Channels", "channels"},
+        {"  Consumers", "consumers"},
+        {"  Queues", "queues"},
+        {"  Messages ready", "messages_ready"},
+        {"  Messages unacknowledged", "messages_unacknowledged"},
+        {"  Store file (bytes)", "store_file_bytes"},
+        {"  Store log (bytes)", "store_wal_bytes"},
+    };
+    print_line(vhost, "Virtual host", "name");
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+        print_line(vhost, lines[i].label, lines[i].key);
+}
+
+static void print_listener(const json_t *listener)
+{
+    struct buffer text = {0};
+    buffer_append_format(&text, "Interface: ");
+    output_append_value(&text, json_object_get(listener, "interface"));
+    buffer_append_format(&text, ", port: ");
+    output_append_value(&text, json_object_get(listener, "port"));
+    buffer_append_format(&text, ", protocol: ");
+    output_append_value(&text, json_object_get(listener, "protocol"));
+    printf("%.*s\n", (int)text.size, (const char *)text.data);
+    buffer_fini(&text);
+}
+
+static void print_each(const json_t *list, const char *title, void (*print)(const json_t *entry))
+{
+    printf("\n%s\n\n", title);
+    for (size_t i = 0; i < json_array_size(list); i++)
+        print(json_array_get(list, i));
+}
+
+void status_print(const struct json_t *status, const struct options *options)
+{
+    if (strcmp(options->formatter, "json") == 0) {
+        char *text = json_dumps(status, JSON_COMPACT);
+        puts(text != NULL ? text : "");
+        free(text);
+        return;
+    }
+    print_runtime(status);
+    print_each(json_object_get(status, "vhosts"), "Virtual hosts", print_vhost);
+    print_each(json_object_get(status, "listeners"), "Listeners", print_listener);
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_CLI_STATUS_H
+#define LEVERET_CLI_STATUS_H
+
+struct json_t;
+struct options;
+
+/* Prints what the server says of itself: for people, or as JSON. */
+void status_print(const struct json_t *status, const struct options *options);
+
+#endif
