@@ -2,7 +2,8 @@
 /*
  * The control socket. A connection is one call: a line is read, its command answers, the answer is
  * written, the connection ends. So a call has one event at a time, and none while it waits for its
- * answer; that the client has gone is then seen when the answer is written.
+ * answer; that the client has gone is then seen when the answer is written. An answer is written at
+ * once, as far as the socket takes it: the command that stops the server ends the event loop too.
  *
  * Who may ask is decided three times: by the mode of the data folder, by that of the socket, and by
  * the credentials that the kernel tells of the peer. There is no password.
@@ -96,12 +97,14 @@ static void call_wait(struct control_call *call, short what, event_callback_fn c
 
 /* --- the reply */
 
-static void on_writable(evutil_socket_t fd, short what, void *context)
+static void on_writable(evutil_socket_t fd, short what, void *context);
+
+/* What does not fit into the socket waits for room. */
+static void write_reply(struct control_call *call)
 {
-    struct control_call *call = context;
     size_t left = call->bytes.size - call->written;
-    ssize_t sent = what & EV_WRITE ? send(fd, call->bytes.data + call->written, left, MSG_NOSIGNAL)
-                                   : 0; /* the client does not read */
+    ssize_t sent =
+        send(call->fd, call->bytes.data + call->written, left, MSG_NOSIGNAL | MSG_DONTWAIT);
     bool is_busy = sent < 0 && (errno == EAGAIN || errno == EINTR);
     if (sent > 0)
         call->written += (size_t)sent;
@@ -109,6 +112,16 @@ static void on_writable(evutil_socket_t fd, short what, void *context)
         call_wait(call, EV_WRITE, on_writable);
     else
         call_free(call);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *context)
+{
+    struct control_call *call = context;
+    (void)fd;
+    if (what & EV_WRITE)
+        write_reply(call);
+    else
+        call_free(call); /* the client does not read */
 }
 
 /* Takes over reply. */
@@ -124,7 +137,7 @@ static void send_reply(struct control_call *call, json_t *reply)
     buffer_clear(&call->bytes);
     buffer_append_format(&call->bytes, "%s\n", line);
     free(line);
-    call_wait(call, EV_WRITE, on_writable);
+    write_reply(call);
 }
 
 void control_reply(struct control_call *call, struct json_t *result)
