@@ -109,7 +109,8 @@ static bool make_schema(sqlite3 *db, const struct sqlite_format *format)
     snprintf(sql, sizeof sql,
              "PRAGMA page_size=%u; PRAGMA auto_vacuum=incremental; BEGIN EXCLUSIVE;",
              format->page_bytes);
-    if (!execute(db, sql) || !execute(db, format->schema))
+    if (!execute(db, sql) || !execute(db, format->schema) ||
+        (format->fill != NULL && !format->fill(db)))
         return false;
     snprintf(sql, sizeof sql, "PRAGMA application_id=%u; PRAGMA user_version=%u; COMMIT;",
              format->application_id, format->version);
@@ -135,12 +136,13 @@ static bool settle(sqlite3 *db, const char *path, const struct sqlite_format *fo
 static sqlite3 *connect(const char *path, int flags, int cache_kib, char *reason, size_t size)
 {
     sqlite3 *db = NULL;
-    char sql[120];
+    char sql[160];
     int code = sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX, NULL);
     sqlite3_busy_timeout(db, busy_ms);
     sqlite3_extended_result_codes(db, 1);
     snprintf(sql, sizeof sql,
-             "PRAGMA cache_size=-%d; PRAGMA wal_autocheckpoint=0; PRAGMA synchronous=FULL;",
+             "PRAGMA cache_size=-%d; PRAGMA wal_autocheckpoint=0; PRAGMA synchronous=FULL;"
+             "PRAGMA cell_size_check=ON;",
              cache_kib);
     if (code == SQLITE_OK && execute(db, sql))
         return db;

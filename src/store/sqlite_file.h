@@ -14,6 +14,8 @@ struct sqlite_format {
     uint32_t version;        /* user_version; higher ones are refused */
     uint32_t page_bytes;
     const char *schema;
+    /* More that a new file holds, in the same transaction; may be NULL. */
+    bool (*fill)(sqlite3 *db);
 };
 
 /* Opens a connection that writes, in WAL mode with synchronous=FULL and without automatic

@@ -45,6 +45,21 @@ enum {
     reader_cache_kib = 8192,
 };
 
+/* The first row of the journal. */
+static bool fill_new(sqlite3 *db)
+{
+    struct buffer row = {0};
+    sqlite3_stmt *insert = NULL;
+    journal_encode(&row, &(struct journal_head){1, 1, 0}, 1, bytes_of(NULL, 0));
+    bool succeeded =
+        sqlite3_prepare_v2(db, "INSERT INTO journal VALUES(1,?)", -1, &insert, NULL) == SQLITE_OK &&
+        sqlite3_bind_blob64(insert, 1, row.data, row.size, SQLITE_STATIC) == SQLITE_OK &&
+        sqlite3_step(insert) == SQLITE_DONE;
+    sqlite3_finalize(insert);
+    buffer_fini(&row);
+    return succeeded;
+}
+
 static const struct sqlite_format format = {
     .kind = " message store",
     .application_id = STORE_APPLICATION_ID,
@@ -59,6 +74,7 @@ static const struct sqlite_format format = {
         "CREATE TABLE segment_group(id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;"
         "CREATE TABLE definition(kind INTEGER NOT NULL, key BLOB NOT NULL, data BLOB NOT NULL,"
         " PRIMARY KEY(kind, key)) STRICT, WITHOUT ROWID;",
+    .fill = fill_new,
 };
 
 static const char *const statement_sql[SQL_COUNT] = {
@@ -79,6 +95,7 @@ static const char *const statement_sql[SQL_COUNT] = {
     [SQL_GROUP_PUT] = "INSERT OR REPLACE INTO segment_group VALUES(?,?)",
     [SQL_GROUP_DELETE] = "DELETE FROM segment_group WHERE id=?",
     [SQL_DEFINITION_PUT] = "INSERT OR REPLACE INTO definition VALUES(?,?,?)",
+    [SQL_DEFINITION_READ] = "SELECT data FROM definition WHERE kind=? AND key=?",
     [SQL_DEFINITION_DELETE] = "DELETE FROM definition WHERE kind=? AND key=?",
     [SQL_VACUUM] = "PRAGMA incremental_vacuum(256)",
 };
@@ -248,7 +265,6 @@ static void committed(struct store *store)
     figures->mapping_bytes = store->chunk_bytes;
     figures->messages_written = store->written;
     figures->messages_moved = store->moved;
-    figures->is_reserve_used = store->is_reserve_used;
     pthread_mutex_unlock(&store->lock);
 }
 
@@ -286,7 +302,8 @@ static uint64_t now_ns(void)
 
 enum store_result store_finish(struct store *store, bool succeeded, size_t operations)
 {
-    if (!succeeded || !write_state(store, operations) || !store_step(store, SQL_COMMIT))
+    succeeded = succeeded && write_state(store, operations);
+    if (!succeeded || store->code != SQLITE_OK || !store_step(store, SQL_COMMIT))
         return roll_back(store);
     committed(store);
     return checkpoint_tend(store) ? STORE_OK : fail(store);
@@ -311,8 +328,8 @@ static struct stored_lane *need_lane(struct store *store, uint64_t id)
 static bool apply_queue_put(struct store *store, const struct store_operation *operation)
 {
     if (stored_lane_find(store, operation->lane) == NULL) {
-        if (operation->lane >= store->lane_next)
-            store->lane_next = operation->lane + 1;
+        if (operation->lane >= store->head.lane_next)
+            store->head.lane_next = operation->lane + 1;
         touch(store, stored_lane_add(store, operation->lane));
         journal_lane(store, JOURNAL_LANE_NEW, operation->lane, 0, 0);
     }
@@ -423,6 +440,7 @@ static void count_commit(struct store *store, uint64_t start_ns)
     uint64_t took_ns = now_ns() - start_ns;
     pthread_mutex_lock(&store->lock);
     store->figures.commits++;
+    store->figures.is_reserve_used = store->is_reserve_used;
     if (took_ns > store->figures.commit_ns_max)
         store->figures.commit_ns_max = took_ns;
     pthread_mutex_unlock(&store->lock);
@@ -471,7 +489,7 @@ static bool settle_lanes(struct store *store)
     struct hash_node *node = NULL;
     while ((node = hash_table_next(&store->lanes, node)) != NULL) {
         struct stored_lane *lane = container_of(node, struct stored_lane, by_id);
-        if (lane->is_ghost || lane->id >= store->lane_next)
+        if (lane->is_ghost || lane->id >= store->head.lane_next)
             return store_note_damage(store, "there is no lane %llu", (unsigned long long)lane->id);
         lane->committed_end = lane->state.end;
     }
@@ -501,26 +519,6 @@ void store_unload(struct store *store)
     store->packed_references = 0;
     buffer_clear(&store->packed);
     store->batch = 0;
-}
-
-/* The first row of the journal of a new store. */
-static bool make_first_row(struct store *store)
-{
-    sqlite3_stmt *select = NULL;
-    int code = sqlite3_prepare_v2(store->db, "SELECT 1 FROM journal LIMIT 1", -1, &select, NULL);
-    code = code == SQLITE_OK ? sqlite3_step(select) : code;
-    sqlite3_finalize(select);
-    if (code == SQLITE_ROW)
-        return true;
-    if (code != SQLITE_DONE)
-        return store_note(store, code, "reading the journal");
-    store->lane_next = store->segment_next = 1;
-    store->batch = 1;
-    store->journal_first = 1;
-    bool succeeded =
-        store_step(store, SQL_BEGIN) && journal_write(store) && store_step(store, SQL_COMMIT);
-    store->batch = 0;
-    return succeeded;
 }
 
 static bool prepare_statements(struct store *store)
@@ -594,7 +592,7 @@ static int compare_lanes(const void *a, const void *b)
 
 static void list_lanes(const struct store *store, struct store_opened *opened)
 {
-    opened->lane_next = store->lane_next;
+    opened->lane_next = store->head.lane_next;
     opened->lanes = xcalloc(store->lanes.count, sizeof *opened->lanes);
     struct hash_node *node = NULL;
     while ((node = hash_table_next(&store->lanes, node)) != NULL) {
@@ -614,7 +612,7 @@ static void list_lanes(const struct store *store, struct store_opened *opened)
 
 static bool open_all(struct store *store, struct store_opened *opened)
 {
-    return prepare_statements(store) && make_first_row(store) && store_load(store) &&
+    return prepare_statements(store) && store_load(store) &&
            definition_load(store, opened->definitions) && reader_open(store) &&
            checkpoint_open(store);
 }

@@ -73,19 +73,46 @@ static void encode(struct buffer *row, int kind, struct bytes key,
     row_seal(row, ROW_DEFINITION, (uint64_t)kind, key_hash(key));
 }
 
+static void bind_key(sqlite3_stmt *statement, int kind, const struct buffer *key)
+{
+    sqlite3_bind_int(statement, 1, kind);
+    sqlite3_bind_blob64(statement, 2, key->size > 0 ? key->data : (const uint8_t *)"", key->size,
+                        SQLITE_STATIC);
+}
+
+/* Takes what stands under the key out of the sum. */
+static bool subtract_old(struct store *store, int kind, const struct buffer *key)
+{
+    sqlite3_stmt *select = store->statements[SQL_DEFINITION_READ];
+    bind_key(select, kind, key);
+    int code = sqlite3_step(select);
+    if (code == SQLITE_ROW)
+        store->head.definition_sum -= row_checksum_of(column_bytes(select, 0));
+    sqlite3_reset(select);
+    sqlite3_clear_bindings(select);
+    return code == SQLITE_ROW || code == SQLITE_DONE || store_note(store, code, "a definition");
+}
+
+static bool write_row(struct store *store, enum statement statement, int kind,
+                      const struct buffer *key)
+{
+    bind_key(store->statements[statement], kind, key);
+    bool succeeded = store_step(store, statement);
+    sqlite3_clear_bindings(store->statements[statement]);
+    return succeeded;
+}
+
 bool definition_put(struct store *store, const struct store_operation *operation)
 {
     int kind = kind_of(operation->kind);
     struct buffer key = {0};
     append_key(&key, kind, operation->definition);
     encode(&store->row, kind, buffer_bytes(&key), operation);
-    sqlite3_stmt *put = store->statements[SQL_DEFINITION_PUT];
-    sqlite3_bind_int(put, 1, kind);
-    sqlite3_bind_blob64(put, 2, key.size > 0 ? key.data : (const uint8_t *)"", key.size,
+    sqlite3_bind_blob64(store->statements[SQL_DEFINITION_PUT], 3, store->row.data, store->row.size,
                         SQLITE_STATIC);
-    sqlite3_bind_blob64(put, 3, store->row.data, store->row.size, SQLITE_STATIC);
-    bool succeeded = store_step(store, SQL_DEFINITION_PUT);
-    sqlite3_clear_bindings(put);
+    bool succeeded =
+        subtract_old(store, kind, &key) && write_row(store, SQL_DEFINITION_PUT, kind, &key);
+    store->head.definition_sum += row_checksum_of(buffer_bytes(&store->row));
     buffer_fini(&key);
     return succeeded;
 }
@@ -95,12 +122,8 @@ bool definition_delete(struct store *store, const struct store_operation *operat
     int kind = kind_of(operation->kind);
     struct buffer key = {0};
     append_key(&key, kind, operation->definition);
-    sqlite3_stmt *statement = store->statements[SQL_DEFINITION_DELETE];
-    sqlite3_bind_int(statement, 1, kind);
-    sqlite3_bind_blob64(statement, 2, key.size > 0 ? key.data : (const uint8_t *)"", key.size,
-                        SQLITE_STATIC);
-    bool succeeded = store_step(store, SQL_DEFINITION_DELETE);
-    sqlite3_clear_bindings(statement);
+    bool succeeded =
+        subtract_old(store, kind, &key) && write_row(store, SQL_DEFINITION_DELETE, kind, &key);
     buffer_fini(&key);
     return succeeded;
 }
@@ -129,13 +152,15 @@ static bool decode(int kind, struct bytes key, struct bytes row, struct store_op
     return !reader.failed;
 }
 
-static bool load_row(struct store *store, struct store_batch *batch, sqlite3_stmt *select)
+static bool load_row(struct store *store, struct store_batch *batch, sqlite3_stmt *select,
+                     uint64_t *sum)
 {
     struct store_operation operation;
     struct store_definition definition;
     if (!decode(sqlite3_column_int(select, 0), column_bytes(select, 1), column_bytes(select, 2),
                 &operation, &definition))
         return store_note_damage(store, "a definition of kind %d", sqlite3_column_int(select, 0));
+    *sum += row_checksum_of(column_bytes(select, 2));
     operation.definition = store_definition_copy(&definition);
     store_batch_add(batch, operation);
     if (operation.kind == STORE_QUEUE_PUT && stored_lane_find(store, operation.lane) == NULL)
@@ -152,10 +177,13 @@ bool definition_load(struct store *store, struct store_batch *batch)
     if (code != SQLITE_OK)
         return store_note(store, code, "reading definitions");
     bool succeeded = true;
+    uint64_t sum = 0;
     while (succeeded && (code = sqlite3_step(select)) == SQLITE_ROW)
-        succeeded = load_row(store, batch, select);
+        succeeded = load_row(store, batch, select, &sum);
     if (succeeded && code != SQLITE_DONE)
         succeeded = store_note(store, code, "reading definitions");
     sqlite3_finalize(select);
+    if (succeeded && sum != store->head.definition_sum)
+        return store_note_damage(store, "definitions are missing");
     return succeeded;
 }

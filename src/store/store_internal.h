@@ -122,6 +122,7 @@ enum statement {
     SQL_GROUP_PUT,
     SQL_GROUP_DELETE,
     SQL_DEFINITION_PUT,
+    SQL_DEFINITION_READ,
     SQL_DEFINITION_DELETE,
     SQL_VACUUM,
     SQL_COUNT
@@ -143,8 +144,11 @@ struct store {
     /* the writer's */
     uint64_t batch; /* the number of the newest journal row */
     uint64_t journal_first;
-    uint64_t lane_next;
-    uint64_t segment_next;
+    struct journal_head {
+        uint64_t lane_next;
+        uint64_t segment_next;
+        uint64_t definition_sum; /* of the checksums of all definitions */
+    } head;
     struct buffer journal; /* of the transaction under way */
     struct buffer row;     /* scratch */
     struct buffer packed;  /* the segment under way */
@@ -212,6 +216,7 @@ bool reader_open(struct store *store);
 /* --- store_row.c: rows begin with a checksum over their identity and all that follows */
 void row_begin(struct buffer *row);
 void row_seal(struct buffer *row, uint64_t table, uint64_t key, uint64_t subkey);
+uint64_t row_checksum_of(struct bytes row);
 bool row_open(struct bytes row, uint64_t table, uint64_t key, uint64_t subkey,
               struct reader *reader);
 uint64_t row_checksum(struct bytes bytes, uint64_t seed);
@@ -300,6 +305,9 @@ void journal_flush_run(struct store *store, struct stored_lane *lane);
 void journal_lane(struct store *store, int kind, uint64_t lane, uint64_t position, uint64_t count);
 void journal_move(struct store *store, uint64_t lane, const struct run *run);
 void journal_segment(struct store *store, int kind, uint64_t segment, uint64_t count);
+/* A row: what head says, then the operations. */
+void journal_encode(struct buffer *row, const struct journal_head *head, uint64_t batch,
+                    struct bytes operations);
 bool journal_write(struct store *store);
 bool journal_replay(struct store *store);
 enum {

@@ -5,7 +5,8 @@
  * and groups say, brought up to date by the journal; opening the store does just that, with the
  * functions that made the changes in the first place.
  *
- * A row holds the lowest unused lane and segment numbers, then operations: a varint of kind and
+ * A row holds the lowest unused lane and segment numbers and a sum over all definitions, by which a
+ * missing one is found out, then operations: a varint of kind and
  * lane (or segment), and varints by kind.
  *
  * Rows of lanes and groups are written at different times, each with the number of the batch up to
@@ -106,14 +107,21 @@ static bool trim(struct store *store)
     return store_step(store, SQL_JOURNAL_TRIM);
 }
 
+void journal_encode(struct buffer *row, const struct journal_head *head, uint64_t batch,
+                    struct bytes operations)
+{
+    row_begin(row);
+    buffer_append_varint(row, head->lane_next);
+    buffer_append_varint(row, head->segment_next);
+    buffer_append_u64(row, head->definition_sum);
+    buffer_append_bytes(row, operations);
+    row_seal(row, ROW_JOURNAL, batch, 0);
+}
+
 bool journal_write(struct store *store)
 {
     struct buffer *row = &store->row;
-    row_begin(row);
-    buffer_append_varint(row, store->lane_next);
-    buffer_append_varint(row, store->segment_next);
-    buffer_append_bytes(row, buffer_bytes(&store->journal));
-    row_seal(row, ROW_JOURNAL, store->batch, 0);
+    journal_encode(row, &store->head, store->batch, buffer_bytes(&store->journal));
     sqlite3_stmt *insert = store->statements[SQL_JOURNAL_INSERT];
     sqlite3_bind_int64(insert, 1, (int64_t)store->batch);
     sqlite3_bind_blob64(insert, 2, row->data, row->size, SQLITE_STATIC);
@@ -248,8 +256,11 @@ static bool replay_row(struct store *store, uint64_t batch, struct bytes row)
     if (store->batch == 0)
         store->journal_first = batch;
     store->batch = batch;
-    store->lane_next = succeeded ? reader_varint(&reader) : 0;
-    store->segment_next = succeeded ? reader_varint(&reader) : 0;
+    if (succeeded) {
+        store->head.lane_next = reader_varint(&reader);
+        store->head.segment_next = reader_varint(&reader);
+        store->head.definition_sum = reader_u64(&reader);
+    }
     while (succeeded && reader_left(&reader) > 0)
         succeeded = replay_operation(store, batch, &reader);
     if (succeeded && !reader.failed)

@@ -37,7 +37,7 @@ bool record_flush(struct store *store)
 {
     if (store->packed_references == 0)
         return true;
-    uint64_t segment = store->segment_next++;
+    uint64_t segment = store->head.segment_next++;
     sqlite3_stmt *insert = store->statements[SQL_SEGMENT_INSERT];
     sqlite3_bind_int64(insert, 1, (int64_t)segment);
     sqlite3_bind_blob64(insert, 2, store->packed.data, store->packed.size, SQLITE_STATIC);
@@ -60,7 +60,7 @@ static bool begin_record(struct store *store, size_t bytes, uint32_t references,
 {
     if (store->packed.size + bytes > SEGMENT_BYTES && !record_flush(store))
         return false;
-    *place = (struct run){.segment = store->segment_next,
+    *place = (struct run){.segment = store->head.segment_next,
                           .count = 1,
                           .offset = (uint32_t)store->packed.size,
                           .record_bytes = (uint32_t)bytes};

@@ -36,14 +36,20 @@ void row_seal(struct buffer *row, uint64_t table, uint64_t key, uint64_t subkey)
     memcpy(row->data, &checksum, checksum_bytes);
 }
 
+uint64_t row_checksum_of(struct bytes row)
+{
+    uint64_t checksum = 0;
+    if (row.size >= checksum_bytes)
+        memcpy(&checksum, row.data, checksum_bytes);
+    return le64toh(checksum);
+}
+
 bool row_open(struct bytes row, uint64_t table, uint64_t key, uint64_t subkey,
               struct reader *reader)
 {
-    uint64_t checksum;
     if (row.size < checksum_bytes)
         return false;
-    memcpy(&checksum, row.data, checksum_bytes);
     struct bytes content = bytes_of(row.data + checksum_bytes, row.size - checksum_bytes);
     *reader = reader_of(content);
-    return le64toh(checksum) == checksum_of(content, table, key, subkey);
+    return row_checksum_of(row) == checksum_of(content, table, key, subkey);
 }

@@ -11,7 +11,6 @@
  */
 #include <stdlib.h>
 
-#include "base/check.h"
 #include "base/xmalloc.h"
 #include "store/store_internal.h"
 
@@ -142,8 +141,10 @@ void segment_released(struct store *store, uint64_t segment, uint32_t references
     store->segments.live -= references;
     if (store->is_replaying)
         return;
-    CHECK(count->live >= 0 && count->total > 0);
-    list_if_idle(&store->segments, segment, live_before, count);
+    if (count->live < 0 || count->total == 0)
+        store_note_damage(store, "impossible count of segment %llu", (unsigned long long)segment);
+    else
+        list_if_idle(&store->segments, segment, live_before, count);
 }
 
 void segment_deleted(struct store *store, uint64_t segment, uint64_t batch)
@@ -231,7 +232,7 @@ static bool check_group(struct store *store, const struct segment_group *group)
         const struct segment_count *count = &group->counts[i];
         uint64_t segment = group->id * GROUP_SEGMENTS + i;
         if (count->live < 0 || (uint32_t)count->live > count->total ||
-            (count->total > 0 && segment >= store->segment_next))
+            (count->total > 0 && segment >= store->head.segment_next))
             return store_note_damage(store, "impossible count of segment %llu",
                                      (unsigned long long)segment);
         if (count->total > 0)

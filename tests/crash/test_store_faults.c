@@ -20,7 +20,7 @@
 #include "../unit/test_store_model.h"
 #include "fault_vfs.h"
 
-enum { batch_count = 24, run_seed = 77 };
+enum { batch_count = 16, run_seed = 77 };
 
 struct run {
     char *folder;
@@ -79,7 +79,7 @@ static enum store_result run_step(struct run *run, int step)
         return store_maintain(run->store, true, &more);
     if (step % 8 == 7)
         return store_checkpoint(run->store);
-    struct store_batch *batch = model_random_batch(run->confirmed, &run->random, 6);
+    struct store_batch *batch = model_random_batch(run->confirmed, &run->random, 4);
     enum store_result result = run_batch(run, batch);
     store_batch_free(batch);
     return result;

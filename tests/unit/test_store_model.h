@@ -40,6 +40,9 @@ void model_apply(struct model *model, const struct store_batch *batch);
  * reading it. Prints the first difference. */
 bool model_equals(const struct model *model, const struct store_opened *opened, struct store *store,
                   uint64_t *random);
+/* The same, and prints nothing. */
+bool model_would_equal(const struct model *model, const struct store_opened *opened,
+                       struct store *store, uint64_t *random);
 bool model_equals_messages(const struct model *model, struct store *store, uint64_t *random);
 
 uint64_t model_random(uint64_t *state);
