@@ -36,6 +36,8 @@ struct model_store {
     struct store_batch **submitted; /* owned */
     size_t submitted_count, submitted_capacity;
     uint64_t last_number;
+    model_store_visit *watch;
+    void *watch_context;
 };
 
 struct model_store *model_store_new(void)
@@ -228,16 +230,28 @@ static void remove_rows(struct lane *lane, uint64_t first, uint64_t count)
     lane->count = kept;
 }
 
+static struct bytes queue_name(const struct model_store *store, uint64_t lane)
+{
+    size_t i = 0;
+    while (store->definitions[i].kind != STORE_QUEUE_PUT || store->definitions[i].lane != lane)
+        i++;
+    return store->definitions[i].definition->name;
+}
+
 static void apply_to_lane(struct model_store *store, const struct store_operation *operation)
 {
     struct lane *lane = find_lane(store, operation->lane);
     CHECK(lane != NULL);
-    if (operation->kind == STORE_INSERT)
+    if (operation->kind == STORE_INSERT) {
         insert(lane, operation);
-    else if (operation->kind == STORE_REMOVE)
+        if (store->watch != NULL)
+            store->watch(store->watch_context, queue_name(store, lane->id), operation->message,
+                         operation->position < lane->delivered_below);
+    } else if (operation->kind == STORE_REMOVE) {
         remove_rows(lane, operation->position, operation->count);
-    else
+    } else {
         lane->delivered_below = operation->position;
+    }
 }
 
 /* --- commits */
@@ -265,6 +279,12 @@ static void apply(struct model_store *store, const struct store_operation *opera
         CHECK(operation->kind > STORE_BINDING_DELETE && operation->kind <= STORE_DELIVERED);
         apply_to_lane(store, operation);
     }
+}
+
+void model_store_watch(struct model_store *store, model_store_visit *visit, void *context)
+{
+    store->watch = visit;
+    store->watch_context = context;
 }
 
 bool model_store_has_submitted(const struct model_store *store)
@@ -351,14 +371,6 @@ struct model_opened model_store_open(const struct model_store *store)
     for (size_t i = 0; i < store->lane_count; i++)
         opened.lanes[i] = state_of(&store->lanes[i]);
     return opened;
-}
-
-static struct bytes queue_name(const struct model_store *store, uint64_t lane)
-{
-    size_t i = 0;
-    while (store->definitions[i].kind != STORE_QUEUE_PUT || store->definitions[i].lane != lane)
-        i++;
-    return store->definitions[i].definition->name;
 }
 
 void model_store_each(const struct model_store *store, model_store_visit *visit, void *context)

@@ -42,6 +42,9 @@ typedef void model_store_visit(void *context, struct bytes queue, const struct m
                                bool may_be_delivered);
 void model_store_each(const struct model_store *store, model_store_visit *visit, void *context);
 
+/* Calls visit for every message that becomes durable from now on. */
+void model_store_watch(struct model_store *store, model_store_visit *visit, void *context);
+
 bool model_store_has_queue(const struct model_store *store, struct bytes name);
 
 #endif

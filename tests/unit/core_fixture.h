@@ -37,7 +37,7 @@
 
 #include "base/buffer.h"
 #include "broker/vhost.h"
-#include "sim/model_store.h"
+#include "../sim/model_store.h"
 
 enum { CORE_SESSIONS = 8, CORE_CHANNELS = 8, CORE_CONSUMERS = 16 };
 

@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * simulate [--seeds FROM..TO] [--trace] [SEED]: random clients against the core, over a store that
+ * is as slow as it likes and dies at any moment.
+ *
+ * A seed decides everything: the limits of the vhost, what the clients do, when a batch is taken,
+ * committed, reported, when a read is carried out and answered, when the process dies or stops.
+ * There is no clock and no other source of chance, so a seed that fails fails again. A run has two
+ * phases: first anything may happen; then the faults end, every question must be answered, and
+ * everything that must be there must come out of the queues.
+ *
+ * Each seed runs in a process of its own, so that one that aborts does not end the others.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/xmalloc.h"
+#include "client.h"
+#include "oracle.h"
+#include "sim_random.h"
+
+enum { SESSIONS_DRAWN_MAX = 6, QUIET_ROUNDS_MAX = 20000 };
+
+struct sim {
+    struct sim_random random;
+    struct sim_options options;
+    struct model_store *store; /* owned */
+    struct access *access;     /* owned */
+    struct vhost *vhost;       /* owned */
+    struct oracle oracle;
+    struct clients clients;
+    struct store_read *reads; /* owned; not carried out */
+    size_t read_count;
+    struct store_read_result **results; /* owned; not answered */
+    size_t result_count, result_capacity;
+    uint64_t durable, completed;
+    uint64_t now_ms;
+    unsigned lives;
+};
+
+static unsigned draw(struct sim *sim, unsigned low, unsigned high)
+{
+    return low + sim_random_below(&sim->random, high - low + 1);
+}
+
+static bool chance(struct sim *sim, unsigned percent)
+{
+    return sim_random_chance(&sim->random, percent);
+}
+
+static void draw_options(struct sim *sim)
+{
+    struct sim_options *options = &sim->options;
+    vhost_config_init(&options->vhost);
+    options->vhost.hash_seed = sim_random_next(&sim->random);
+    options->vhost.mark_stride = draw(sim, 2, 40);
+    options->vhost.lane_bytes_max = chance(sim, 70) ? draw(sim, 0, 1500) : 1u << 20;
+    options->vhost.window_bytes_max = chance(sim, 70) ? draw(sim, 0, 4000) : 1u << 20;
+    options->vhost.unstored_bytes_max = chance(sim, 50) ? draw(sim, 100, 5000) : 1u << 20;
+    options->vhost.deferred_bytes_max = chance(sim, 50) ? draw(sim, 100, 2000) : 1u << 20;
+    options->session_max = draw(sim, 1, SESSIONS_DRAWN_MAX);
+    options->body_bytes_max = chance(sim, 50) ? draw(sim, 0, 30) : draw(sim, 0, 300);
+    options->output_bytes = chance(sim, 50) ? draw(sim, 1, 1500) : 1u << 20;
+    options->commands_max = chance(sim, 50) ? 1 : draw(sim, 1, 30);
+    options->steps = draw(sim, 100, 900);
+    options->commit_percent = draw(sim, 2, 60);
+    options->complete_percent = draw(sim, 2, 60);
+    options->read_percent = draw(sim, 2, 60);
+    options->crash_permille = chance(sim, 70) ? draw(sim, 0, 15) : 0;
+    options->stop_permille = chance(sim, 50) ? draw(sim, 0, 8) : 0;
+    options->alarm_percent = chance(sim, 20) ? draw(sim, 0, 3) : 0;
+    clients_draw(&sim->random, options);
+}
+
+/* --- inputs and what follows them */
+
+static void see_effects(struct sim *sim)
+{
+    struct effect_chain chain = vhost_take_effects(sim->vhost, 0);
+    while (chain.first != NULL) {
+        struct effect_chunk *chunk = chain.first;
+        chain.first = chunk->next;
+        for (size_t i = 0; i < chunk->count; i++)
+            oracle_effect(&sim->oracle, &chunk->effects[i]);
+        effect_chunk_free(chunk);
+    }
+    oracle_settled_input(&sim->oracle);
+}
+
+static void take_reads(struct sim *sim)
+{
+    struct store_read *reads;
+    size_t count = vhost_take_reads(sim->vhost, &reads);
+    if (count > 0) {
+        sim->reads = xrealloc(sim->reads, (sim->read_count + count) * sizeof *sim->reads);
+        memcpy(sim->reads + sim->read_count, reads, count * sizeof *reads);
+        sim->read_count += count;
+    }
+    free(reads);
+}
+
+static void finish_input(struct sim *sim)
+{
+    vhost_check(sim->vhost);
+    see_effects(sim);
+    take_reads(sim);
+}
+
+static void apply(struct sim *sim)
+{
+    vhost_apply(sim->vhost, sim->clients.batch, ++sim->now_ms);
+    finish_input(sim);
+}
+
+static void say(const struct sim *sim, const char *what, uint64_t number)
+{
+    if (sim->oracle.is_traced)
+        printf("  %s %llu\n", what, (unsigned long long)number);
+}
+
+static bool submit(struct sim *sim)
+{
+    struct store_batch *batch = vhost_take_batch(sim->vhost);
+    if (batch == NULL)
+        return false;
+    say(sim, "batch", batch->number);
+    model_store_submit(sim->store, batch);
+    return true;
+}
+
+static bool commit(struct sim *sim)
+{
+    uint64_t number = model_store_commit(sim->store);
+    if (number == 0)
+        return false;
+    say(sim, "commit", number);
+    sim->durable = number;
+    return true;
+}
+
+static bool complete(struct sim *sim)
+{
+    if (sim->durable == sim->completed)
+        return false;
+    sim->completed = sim->durable;
+    say(sim, "completion", sim->completed);
+    vhost_complete(sim->vhost, sim->completed, ++sim->now_ms);
+    finish_input(sim);
+    return true;
+}
+
+static bool carry_out_read(struct sim *sim)
+{
+    if (sim->read_count == 0)
+        return false;
+    size_t index = draw(sim, 0, (unsigned)sim->read_count - 1);
+    size_t rows_max = chance(sim, 50) ? draw(sim, 1, 5) : 4096;
+    sim->results = xgrow(sim->results, &sim->result_capacity, sim->result_count + 1,
+                         sizeof(struct store_read_result *));
+    sim->results[sim->result_count++] = model_store_read(sim->store, &sim->reads[index], rows_max);
+    sim->reads[index] = sim->reads[--sim->read_count];
+    return true;
+}
+
+static bool answer_read(struct sim *sim)
+{
+    if (sim->result_count == 0)
+        return false;
+    size_t index = draw(sim, 0, (unsigned)sim->result_count - 1);
+    struct store_read_result *result = sim->results[index];
+    sim->results[index] = sim->results[--sim->result_count];
+    say(sim, "read", result->read.lane);
+    vhost_read_done(sim->vhost, result, ++sim->now_ms);
+    store_read_result_free(result);
+    finish_input(sim);
+    return true;
+}
+
+/* Nothing of the store is left to do. */
+static void settle_store(struct sim *sim)
+{
+    unsigned rounds = 0;
+    bool any = true;
+    while (any) {
+        any = submit(sim);
+        any = commit(sim) || any;
+        any = complete(sim) || any;
+        any = carry_out_read(sim) || any;
+        any = answer_read(sim) || any;
+        if (++rounds > QUIET_ROUNDS_MAX)
+            oracle_fail("the store is never left alone");
+    }
+}
+
+/* --- lives */
+
+static void open_vhost(struct sim *sim)
+{
+    struct model_opened opened = model_store_open(sim->store);
+    sim->options.vhost.name_seed = ++sim->lives;
+    sim->vhost = vhost_new(&sim->options.vhost, sim->access);
+    vhost_restore(sim->vhost, opened.definitions, opened.lanes, opened.lane_count,
+                  opened.lane_next);
+    store_batch_free(opened.definitions);
+    free(opened.lanes);
+    sim->durable = sim->completed = STORE_BATCH_BEFORE;
+    vhost_check(sim->vhost);
+    clients_set_up(&sim->clients);
+    apply(sim);
+    settle_store(sim);
+}
+
+static void close_vhost(struct sim *sim)
+{
+    for (size_t i = 0; i < sim->result_count; i++)
+        store_read_result_free(sim->results[i]);
+    sim->result_count = sim->read_count = 0;
+    vhost_free(sim->vhost);
+}
+
+static void crash(struct sim *sim)
+{
+    say(sim, "crash after", sim->durable);
+    model_store_crash(sim->store);
+    oracle_died(&sim->oracle, false);
+    close_vhost(sim);
+    open_vhost(sim);
+}
+
+static void stop(struct sim *sim)
+{
+    struct amqp_error reason;
+    say(sim, "stop after", sim->durable);
+    amqp_error_set(&reason, AMQP_CONNECTION_FORCED, "simulated");
+    vhost_stop(sim->vhost, &reason, ++sim->now_ms);
+    finish_input(sim);
+    settle_store(sim);
+    model_store_crash(sim->store);
+    oracle_died(&sim->oracle, true);
+    close_vhost(sim);
+    open_vhost(sim);
+}
+
+/* --- the two phases */
+
+static void step(struct sim *sim)
+{
+    const struct sim_options *options = &sim->options;
+    for (unsigned i = draw(sim, 1, options->commands_max); i > 0; i--)
+        clients_act(&sim->clients);
+    if (chance(sim, 50))
+        clients_answer(&sim->clients);
+    apply(sim);
+    if (chance(sim, options->commit_percent))
+        submit(sim);
+    if (chance(sim, options->commit_percent))
+        commit(sim);
+    if (chance(sim, options->complete_percent))
+        complete(sim);
+    if (chance(sim, options->read_percent))
+        carry_out_read(sim);
+    if (chance(sim, options->read_percent))
+        answer_read(sim);
+    if (chance(sim, options->alarm_percent)) {
+        vhost_set_alarms(sim->vhost, draw(sim, 0, 3), ++sim->now_ms);
+        finish_input(sim);
+    }
+    if (draw(sim, 1, 1000) <= options->crash_permille)
+        crash(sim);
+    else if (draw(sim, 1, 1000) <= options->stop_permille)
+        stop(sim);
+}
+
+/* Everybody waits; everything that is waited for must come. */
+static void wait_for_answers(struct sim *sim)
+{
+    vhost_set_alarms(sim->vhost, 0, ++sim->now_ms);
+    finish_input(sim);
+    for (unsigned rounds = 0;; rounds++) {
+        clients_return_credit(&sim->clients);
+        bool any = clients_answer(&sim->clients) || sim->clients.batch->count > 0;
+        apply(sim);
+        settle_store(sim);
+        if (!any)
+            break;
+        if (rounds > QUIET_ROUNDS_MAX)
+            oracle_fail("the clients are never left alone");
+    }
+    oracle_check_answered(&sim->oracle);
+}
+
+static void add_drain(void *context, const struct queue_status *status)
+{
+    struct sim *sim = context;
+    if (status->is_exclusive)
+        oracle_fail("an exclusive queue outlives its owner");
+    if (status->unacked > 0)
+        oracle_fail("unacked messages outlive their channels");
+    clients_drain(&sim->clients, status->name);
+}
+
+static void drain(struct sim *sim)
+{
+    clients_leave(&sim->clients);
+    apply(sim);
+    settle_store(sim);
+    vhost_list_queues(sim->vhost, add_drain, sim);
+    for (unsigned rounds = 0;; rounds++) {
+        apply(sim);
+        settle_store(sim);
+        bool any = clients_ack_all(&sim->clients);
+        clients_return_credit(&sim->clients);
+        if (!any)
+            break;
+        if (rounds > QUIET_ROUNDS_MAX)
+            oracle_fail("the queues are never empty");
+    }
+    oracle_check_drained(&sim->oracle);
+}
+
+static void no_row(void *context, struct bytes queue, const struct message *message,
+                   bool may_be_delivered)
+{
+    (void)context, (void)message, (void)may_be_delivered;
+    oracle_fail("queue %.*s has messages left in the store", (int)queue.size,
+                (const char *)queue.data);
+}
+
+static void check_empty(struct sim *sim)
+{
+    struct vhost_counters counters;
+    vhost_count(sim->vhost, &counters);
+    if (counters.ready + counters.ready_bytes + counters.unacked > 0)
+        oracle_fail("messages are left: %llu ready, %llu unacked",
+                    (unsigned long long)counters.ready, (unsigned long long)counters.unacked);
+    if (counters.window_bytes + counters.unstored_bytes > 0)
+        oracle_fail("memory is left: %llu in windows, %llu on the way to the store",
+                    (unsigned long long)counters.window_bytes,
+                    (unsigned long long)counters.unstored_bytes);
+    model_store_each(sim->store, no_row, NULL);
+    clients_leave(&sim->clients);
+    apply(sim);
+    settle_store(sim);
+    vhost_count(sim->vhost, &counters);
+    if (counters.session_bytes + counters.sessions + counters.channels + counters.consumers > 0)
+        oracle_fail("sessions are left");
+}
+
+static uint64_t run(uint64_t seed, bool is_traced)
+{
+    struct sim *sim = xcalloc(1, sizeof *sim);
+    sim->random.state = seed;
+    sim->store = model_store_new();
+    sim->access = access_new_open();
+    draw_options(sim);
+    oracle_init(&sim->oracle, sim->store);
+    sim->oracle.is_traced = is_traced;
+    sim->clients =
+        (struct clients){&sim->oracle, &sim->random, &sim->options, command_batch_new(), 0};
+    open_vhost(sim);
+    for (unsigned i = 0; i < sim->options.steps; i++) {
+        if (is_traced)
+            printf("step %u\n", i);
+        step(sim);
+    }
+    say(sim, "all waits; steps", sim->options.steps);
+    wait_for_answers(sim);
+    drain(sim);
+    check_empty(sim);
+    uint64_t digest = sim->oracle.digest;
+    close_vhost(sim);
+    oracle_fini(&sim->oracle);
+    command_batch_free(sim->clients.batch);
+    model_store_free(sim->store);
+    access_free(sim->access);
+    free(sim->reads);
+    free(sim->results);
+    free(sim);
+    return digest;
+}
+
+/* --- many */
+
+static bool run_in_child(uint64_t seed)
+{
+    int status;
+    fflush(stdout);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        run(seed, false);
+        exit(0);
+    }
+    CHECK(waitpid(child, &status, 0) == child);
+    bool is_passed = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    if (!is_passed)
+        printf("seed %llu failed: replay it with scripts/simulate %llu\n", (unsigned long long)seed,
+               (unsigned long long)seed);
+    return is_passed;
+}
+
+static int run_many(uint64_t first, uint64_t last)
+{
+    unsigned long long passed = 0, failed = 0;
+    for (uint64_t seed = first; seed <= last; seed++) {
+        if (run_in_child(seed))
+            passed++;
+        else
+            failed++;
+    }
+    printf("%llu passed, %llu failed, 0 skipped\n", passed, failed);
+    return failed > 0;
+}
+
+static int usage(void)
+{
+    fprintf(stderr, "usage: simulate [--seeds FROM..TO] [--trace] [SEED]\n");
+    return 64;
+}
+
+int main(int count, char **arguments)
+{
+    unsigned long long first = 1, last = 200;
+    bool is_traced = false, is_single = false;
+    for (int i = 1; i < count; i++) {
+        if (strcmp(arguments[i], "--trace") == 0)
+            is_traced = true;
+        else if (strcmp(arguments[i], "--seeds") == 0 && i + 1 < count) {
+            if (sscanf(arguments[++i], "%llu..%llu", &first, &last) != 2)
+                return usage();
+        } else if (sscanf(arguments[i], "%llu", &first) == 1) {
+            is_single = true;
+        } else {
+            return usage();
+        }
+    }
+    if (!is_single)
+        return run_many(first, last);
+    uint64_t digest = run(first, is_traced);
+    printf("seed %llu passed, digest %016llx\n", first, (unsigned long long)digest);
+    return 0;
+}
