@@ -342,6 +342,8 @@ def celery_consumer_is_added_and_cancelled():
     expect_true(replies and "ok" in replies[0][worker().name], "reply: %r" % replies)
     poll(lambda: marks(name) == 1, "the task that waited ran")
     control.cancel_consumer(queue, destination=[worker().name], reply=True, timeout=5)
+    # The worker replies before it cancels.
+    poll(lambda: queue not in str(inspect().active_queues()), "the queue is given up")
     tasks.mark.apply_async((name,), queue=queue)
     with kombu.Connection(url()) as conn:
         poll(
