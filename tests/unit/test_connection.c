@@ -890,6 +890,18 @@ static void frame_errors_go_through_the_core(void **state)
                             "FRAME_ERROR - type 9, all octets = <<\"abc\">>: unknown_frame");
 }
 
+/* Nobody knows where frames start any more, but the answer to our close is found. */
+static void close_ok_is_found_after_a_frame_error(void **state)
+{
+    (void)state;
+    log_in();
+    send_bytes(BYTES("\x09\0\1\0\0\0\3abc\xce more of the same kind"));
+    send_bytes(BYTES("\1\0\0\0\0\0\4\0\x0a"));
+    assert_false(peer_sees_end());
+    send_bytes(BYTES("\0\x33\xce"));
+    assert_true(peer_sees_end());
+}
+
 static void method_amid_content_is_505(void **state)
 {
     (void)state;
@@ -1443,6 +1455,7 @@ int main(void)
         TEST(input_may_come_byte_by_byte),
         TEST(many_commands_are_submitted_in_between),
         TEST(frame_errors_go_through_the_core),
+        TEST(close_ok_is_found_after_a_frame_error),
         TEST(method_amid_content_is_505),
         TEST(body_longer_than_announced_is_501),
         TEST(bad_end_of_a_partial_body_is_501),
