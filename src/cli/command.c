@@ -292,12 +292,13 @@ static bool read_line(struct buffer *line)
 }
 
 /* From standard input, unseen on a terminal. NULL where there is none. */
-static json_t *read_password(void)
+static json_t *read_password(const struct options *options)
 {
     struct termios before, hidden;
     struct buffer line = {0};
     bool is_terminal = tcgetattr(STDIN_FILENO, &before) == 0;
-    printf("Password: \n");
+    if (!options->is_quiet || is_terminal)
+        puts("Password: ");
     fflush(stdout);
     if (is_terminal) {
         hidden = before;
@@ -336,11 +337,12 @@ static bool add_arguments(const struct command *command, const struct options *o
     return is_right;
 }
 
-static int add_password(const struct command *command, json_t *arguments)
+static int add_password(const struct command *command, const struct options *options,
+                        json_t *arguments)
 {
     if (!command->has_password || json_object_get(arguments, "password") != NULL)
         return CONTROL_OK;
-    json_t *password = read_password();
+    json_t *password = read_password(options);
     if (password != NULL) {
         json_object_set_new(arguments, "password", password);
         return CONTROL_OK;
@@ -355,7 +357,7 @@ static int fill_arguments(const struct command *command, const struct options *o
     if (!add_arguments(command, options, arguments))
         return complain(command, options, "an argument is not UTF-8.");
     print_banner(command, options, arguments);
-    return add_password(command, arguments);
+    return add_password(command, options, arguments);
 }
 
 struct json_t *command_request(const struct command *command, const struct options *options,
