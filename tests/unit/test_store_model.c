@@ -266,7 +266,8 @@ static bool same_messages(const struct model_lane *lane, struct store *store, ui
                                   .bytes_max = 1 + model_below(random, 300000)};
         struct store_read_result *result = store_read(store, &read);
         if (result == NULL) {
-            fprintf(stderr, "%s\n", store_error(store));
+            if (!is_quiet)
+                fprintf(stderr, "%s\n", store_error(store));
             return false;
         }
         bool same = result->count <= read.count_max && result->read.token == 7 &&

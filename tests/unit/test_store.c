@@ -1,0 +1,814 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The store of a vhost against its model: what it holds, what it gives back, what it refuses. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka needs those before it. */
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "test_store_model.h"
+
+struct fixture {
+    char *folder;
+    struct store *store;
+    struct store_opened opened;
+    struct model *model;
+    uint64_t random;
+    uint64_t positions[10001]; /* next, by lane */
+};
+
+static void must_open(struct fixture *f)
+{
+    char reason[512] = "";
+    f->store = store_open(f->folder, &f->opened, reason, sizeof reason);
+    if (f->store == NULL)
+        fail_msg("%s", reason);
+}
+
+static int set_up(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    f->folder = model_folder_new();
+    f->model = model_new();
+    f->random = 42;
+    for (size_t i = 0; i <= 10000; i++)
+        f->positions[i] = 1;
+    must_open(f);
+    *state = f;
+    return 0;
+}
+
+static void shut(struct fixture *f)
+{
+    store_close(f->store);
+    store_opened_fini(&f->opened);
+    f->store = NULL;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    shut(f);
+    model_free(f->model);
+    model_folder_free(f->folder);
+    free(f);
+    return 0;
+}
+
+/* As if the process had died: the files are what they are at this moment. */
+static void reopen_after_crash(struct fixture *f)
+{
+    char *copy = model_folder_new();
+    model_folder_copy(f->folder, copy);
+    shut(f);
+    model_folder_free(f->folder);
+    f->folder = copy;
+    must_open(f);
+}
+
+static void reopen(struct fixture *f)
+{
+    shut(f);
+    must_open(f);
+}
+
+static void check_equal(struct fixture *f)
+{
+    assert_true(model_equals(f->model, &f->opened, f->store, &f->random));
+}
+
+static void check_messages(struct fixture *f)
+{
+    assert_true(model_equals_messages(f->model, f->store, &f->random));
+}
+
+static void commit(struct fixture *f, struct store_batch *batch)
+{
+    if (store_commit(f->store, batch) != STORE_OK)
+        fail_msg("%s", store_error(f->store));
+    model_apply(f->model, batch);
+    store_batch_free(batch);
+}
+
+static void commit_queues(struct fixture *f, uint64_t first, uint64_t count)
+{
+    struct store_batch *batch = store_batch_new(2);
+    for (uint64_t i = 0; i < count; i++)
+        model_add_queue(batch, first + i);
+    commit(f, batch);
+}
+
+static void add_insert(struct fixture *f, struct store_batch *batch, uint64_t lane,
+                       size_t body_bytes)
+{
+    model_add_insert(batch, lane, f->positions[lane]++, model_message(&f->random, body_bytes));
+}
+
+static void commit_inserts(struct fixture *f, uint64_t lane, size_t count, size_t body_bytes)
+{
+    struct store_batch *batch = store_batch_new(2);
+    for (size_t i = 0; i < count; i++)
+        add_insert(f, batch, lane, body_bytes);
+    commit(f, batch);
+}
+
+static void commit_remove(struct fixture *f, uint64_t lane, uint64_t first, uint64_t count)
+{
+    struct store_batch *batch = store_batch_new(2);
+    model_add_remove(batch, lane, first, count);
+    commit(f, batch);
+}
+
+static void maintain_all(struct fixture *f)
+{
+    bool more = true;
+    for (int slices = 0; more; slices++) {
+        assert_true(slices < 10000);
+        assert_int_equal(store_maintain(f->store, true, &more), STORE_OK);
+    }
+}
+
+static struct store_figures figures_of(struct fixture *f)
+{
+    struct store_figures figures;
+    store_figures(f->store, &figures);
+    return figures;
+}
+
+/* --- what it holds */
+
+static void new_store_is_empty(void **state)
+{
+    struct fixture *f = *state;
+    check_equal(f);
+    assert_int_equal(f->opened.lane_next, 1);
+    reopen(f);
+    check_equal(f);
+}
+
+static void messages_come_back_as_they_were(void **state)
+{
+    struct fixture *f = *state;
+    static const size_t sizes[] = {0, 1, 100, 65000, 65536, 300000, 3 << 20};
+    commit_queues(f, 1, 2);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        commit_inserts(f, 1, 3, sizes[i]);
+        commit_inserts(f, 2, 1, sizes[i]);
+    }
+    check_messages(f);
+    reopen_after_crash(f);
+    check_equal(f);
+    reopen(f);
+    check_equal(f);
+}
+
+static void read_keeps_to_its_bounds(void **state)
+{
+    struct fixture *f = *state;
+    commit_queues(f, 1, 1);
+    commit_inserts(f, 1, 100, 1000);
+    struct store_read read = {
+        .lane = 1, .first = 11, .end = 31, .count_max = 7, .bytes_max = 1 << 20};
+    struct store_read_result *result = store_read(f->store, &read);
+    assert_int_equal(result->count, 7);
+    assert_false(result->is_complete);
+    assert_int_equal(result->rows[0].position, 11);
+    store_read_result_free(result);
+    read.count_max = 1000;
+    result = store_read(f->store, &read);
+    assert_int_equal(result->count, 20);
+    assert_true(result->is_complete);
+    store_read_result_free(result);
+    read.bytes_max = 5000;
+    result = store_read(f->store, &read);
+    assert_in_range(result->count, 3, 5);
+    assert_false(result->is_complete);
+    store_read_result_free(result);
+    read.bytes_max = 1;
+    result = store_read(f->store, &read);
+    assert_int_equal(result->count, 1);
+    store_read_result_free(result);
+}
+
+static void unknown_lane_has_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct store_read read = {.lane = 9, .first = 1, .end = 10, .count_max = 7, .bytes_max = 100};
+    struct store_read_result *result = store_read(f->store, &read);
+    assert_int_equal(result->count, 0);
+    assert_true(result->is_complete);
+    store_read_result_free(result);
+}
+
+static void lane_numbers_are_never_used_again(void **state)
+{
+    struct fixture *f = *state;
+    commit_queues(f, 1, 5);
+    struct store_batch *batch = store_batch_new(2);
+    for (uint64_t lane = 1; lane <= 5; lane++)
+        model_add_queue_delete(batch, lane);
+    commit(f, batch);
+    reopen(f);
+    assert_int_equal(f->opened.lane_count, 0);
+    assert_int_equal(f->opened.lane_next, 6);
+}
+
+static void shared_message_stands_once(void **state)
+{
+    struct fixture *f = *state;
+    enum { lanes = 50, body_bytes = 40000 };
+    commit_queues(f, 1, lanes);
+    struct store_batch *batch = store_batch_new(2);
+    struct message *message = model_message(&f->random, body_bytes);
+    for (uint64_t lane = 1; lane <= lanes; lane++)
+        model_add_insert(batch, lane, 1, message_ref(message));
+    message_unref(message);
+    commit(f, batch);
+    assert_int_equal(figures_of(f).messages_written, 1);
+    assert_int_equal(figures_of(f).messages_live, lanes);
+    for (uint64_t lane = 1; lane < lanes; lane++)
+        commit_remove(f, lane, 1, 1);
+    maintain_all(f);
+    reopen(f);
+    check_equal(f);
+    commit_remove(f, lanes, 1, 1);
+    maintain_all(f);
+    assert_int_equal(figures_of(f).segments, 0);
+}
+
+static void many_lanes_interleaved(void **state)
+{
+    struct fixture *f = *state;
+    enum { lanes = 10000 };
+    commit_queues(f, 1, lanes);
+    for (int i = 0; i < 40; i++) {
+        struct store_batch *batch = store_batch_new(2);
+        for (int n = 0; n < 1000; n++)
+            add_insert(f, batch, 1 + model_below(&f->random, lanes), 10);
+        commit(f, batch);
+    }
+    reopen_after_crash(f);
+    assert_int_equal(f->opened.lane_count, lanes);
+    uint64_t count = 0;
+    for (size_t i = 0; i < lanes; i++)
+        count += f->opened.lanes[i].count;
+    assert_int_equal(count, 40000);
+    for (uint64_t lane = 1; lane <= lanes; lane += 97) {
+        struct store_read read = {.lane = lane,
+                                  .first = 0,
+                                  .end = f->positions[lane],
+                                  .count_max = 1000,
+                                  .bytes_max = 1 << 20};
+        struct store_read_result *result = store_read(f->store, &read);
+        assert_int_equal(result->count, f->positions[lane] - 1);
+        assert_true(result->is_complete);
+        store_read_result_free(result);
+    }
+}
+
+/* --- the mapping leaves memory and comes back */
+
+static void commit_mixed_sizes(struct fixture *f, int batches)
+{
+    for (int i = 0; i < batches; i++) {
+        struct store_batch *batch = store_batch_new(2);
+        for (size_t n = 0; n < 40; n++)
+            add_insert(f, batch, 1, n % 2 * 7 + (size_t)i % 5);
+        commit(f, batch);
+    }
+}
+
+static void chunks_are_written_and_read_again(void **state)
+{
+    struct fixture *f = *state;
+    commit_queues(f, 1, 1);
+    commit_mixed_sizes(f, 300); /* every message is a run: 12,000 runs, 46 chunks */
+    reopen(f);
+    assert_int_equal(figures_of(f).mapping_bytes, 0);
+    check_equal(f);
+    commit_remove(f, 1, 1, 100);
+    commit_remove(f, 1, 5000, 3);
+    assert_in_range(figures_of(f).mapping_bytes, 1, 4 * 512 * 32);
+    check_messages(f);
+    commit_remove(f, 1, 200, 9000); /* over many chunks that only the file holds */
+    assert_true(figures_of(f).mapping_bytes < 6 * 512 * 32);
+    reopen_after_crash(f);
+    check_equal(f);
+    commit_remove(f, 1, 0, UINT64_MAX);
+    reopen_after_crash(f);
+    check_equal(f);
+    assert_int_equal(f->opened.lanes[0].count, 0);
+}
+
+static void scattered_acks_are_remembered(void **state)
+{
+    struct fixture *f = *state;
+    commit_queues(f, 1, 1);
+    commit_inserts(f, 1, 4000, 16);
+    for (int i = 0; i < 20; i++) {
+        struct store_batch *batch = store_batch_new(2);
+        for (int n = 0; n < 90; n++)
+            model_add_remove(batch, 1, 1 + model_below(&f->random, 4000), 1);
+        commit(f, batch);
+    }
+    check_messages(f);
+    reopen_after_crash(f);
+    check_equal(f);
+    reopen(f);
+    check_equal(f);
+}
+
+static void journal_stays_short(void **state)
+{
+    struct fixture *f = *state;
+    commit_queues(f, 1, 3);
+    for (int i = 0; i < 900; i++) {
+        commit_inserts(f, 1 + (uint64_t)i % 3, 1, 8);
+        if (i % 4 == 0)
+            commit_remove(f, 1 + (uint64_t)i % 3, 1, (uint64_t)i / 8);
+    }
+    assert_true(figures_of(f).journal_rows < 400);
+    reopen_after_crash(f);
+    check_equal(f);
+}
+
+/* --- space */
+
+static void everything_removed_gives_the_space_back(void **state)
+{
+    struct fixture *f = *state;
+    commit_queues(f, 1, 2);
+    for (int i = 0; i < 40; i++)
+        commit_inserts(f, 1 + (uint64_t)i % 2, 250, 2000);
+    assert_int_equal(store_checkpoint(f->store), STORE_OK);
+    uint64_t full_bytes = figures_of(f).file_bytes;
+    assert_true(full_bytes > 18 << 20);
+    commit_remove(f, 1, 0, UINT64_MAX);
+    struct store_batch *batch = store_batch_new(2);
+    model_add_queue_delete(batch, 2);
+    commit(f, batch);
+    assert_int_equal(figures_of(f).messages_live, 0);
+    maintain_all(f);
+    struct store_figures figures = figures_of(f);
+    assert_int_equal(figures.segments, 0);
+    assert_int_equal(figures.messages_debt, 0);
+    reopen(f);
+    check_equal(f);
+    assert_true(figures_of(f).file_bytes < full_bytes / 3);
+}
+
+static void sparse_segments_are_moved_together(void **state)
+{
+    struct fixture *f = *state;
+    commit_queues(f, 1, 2);
+    for (int i = 0; i < 60; i++)
+        commit_inserts(f, 1 + (uint64_t)i % 2, 1000, 16);
+    for (uint64_t lane = 1; lane <= 2; lane++) {
+        struct store_batch *batch = store_batch_new(2);
+        for (uint64_t i = 0; i < 300; i++)
+            model_add_remove(batch, lane, 1 + i * 100, 99);
+        commit(f, batch);
+    }
+    uint64_t segments = figures_of(f).segments;
+    maintain_all(f);
+    assert_true(figures_of(f).messages_moved > 0);
+    assert_true(figures_of(f).segments < segments / 2);
+    check_messages(f);
+    reopen_after_crash(f);
+    check_equal(f);
+    commit_inserts(f, 1, 10, 16);
+    commit_remove(f, 1, 0, 5000);
+    reopen(f);
+    check_equal(f);
+}
+
+static void commits_alone_bound_the_debt(void **state)
+{
+    struct fixture *f = *state;
+    commit_queues(f, 1, 1);
+    for (int i = 0; i < 150; i++) {
+        struct store_batch *batch = store_batch_new(2);
+        uint64_t first = f->positions[1];
+        for (int n = 0; n < 200; n++)
+            add_insert(f, batch, 1, 3000);
+        commit(f, batch);
+        commit_remove(f, 1, first, 200);
+    }
+    assert_true(figures_of(f).segments_empty < 200);
+}
+
+/* --- files of earlier versions */
+
+static uint8_t *read_file(const char *path, size_t *size)
+{
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    fseek(file, 0, SEEK_END);
+    *size = (size_t)ftell(file);
+    rewind(file);
+    uint8_t *data = malloc(*size + 1);
+    assert_int_equal(fread(data, 1, *size, file), *size);
+    fclose(file);
+    return data;
+}
+
+static void write_file(const char *path, const uint8_t *data, size_t size)
+{
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(data, 1, size, file), size);
+    fclose(file);
+}
+
+static void path_in(char *path, size_t size, const char *folder)
+{
+    snprintf(path, size, "%s/messages.db", folder);
+}
+
+/* tests/data/messages-v1.db was written by format 1 with this; see make_kept_file below. */
+static struct message *kept_message(uint64_t lane, uint64_t position)
+{
+    char body[80];
+    snprintf(body, sizeof body, "message %u of lane %u%*s", (unsigned)position, (unsigned)lane,
+             (int)(position % 7), "");
+    static const uint8_t properties[] = {0x10, 0x00, 0x02}; /* delivery_mode 2 */
+    struct message *message =
+        message_new(bytes_of_text("exchange"), bytes_of_text("a.b"),
+                    bytes_of(properties, sizeof properties), bytes_of_text(body));
+    message->is_persistent = position % 2 == 0;
+    return message;
+}
+
+static void add_kept_definition(struct store_batch *batch, uint8_t kind, const char *name,
+                                const char *type, const char *destination)
+{
+    struct store_definition definition = {
+        .name = bytes_of_text(name),
+        .type = bytes_of_text(type),
+        .destination = bytes_of_text(destination),
+        .routing_key = bytes_of_text(kind == STORE_BINDING_PUT ? "a.*" : ""),
+        .internal = kind == STORE_EXCHANGE_PUT,
+    };
+    store_batch_add(batch, (struct store_operation){
+                               .kind = kind, .definition = store_definition_copy(&definition)});
+}
+
+static void fill_kept_definitions(struct fixture *f)
+{
+    struct store_batch *batch = store_batch_new(2);
+    add_kept_definition(batch, STORE_EXCHANGE_PUT, "exchange", "topic", "");
+    add_kept_definition(batch, STORE_EXCHANGE_PUT, "other", "fanout", "");
+    for (uint64_t lane = 1; lane <= 4; lane++)
+        model_add_queue(batch, lane);
+    add_kept_definition(batch, STORE_BINDING_PUT, "exchange", "", "queue 1");
+    add_kept_definition(batch, STORE_BINDING_PUT, "exchange", "", "queue 2");
+    add_kept_definition(batch, STORE_BINDING_PUT, "other", "", "queue 3");
+    add_kept_definition(batch, STORE_BINDING_DELETE, "other", "", "queue 3");
+    commit(f, batch);
+}
+
+static void fill_kept(struct fixture *f)
+{
+    fill_kept_definitions(f);
+    struct store_batch *batch = store_batch_new(2);
+    for (uint64_t position = 1; position <= 40; position++) {
+        struct message *shared = kept_message(1, position);
+        model_add_insert(batch, 1, position, shared);
+        model_add_insert(batch, 2, position, message_ref(shared));
+        model_add_insert(batch, 3 + position % 2, position, kept_message(3, position));
+    }
+    commit(f, batch);
+    batch = store_batch_new(2);
+    model_add_remove(batch, 1, 1, 12);
+    model_add_remove(batch, 1, 20, 1);
+    model_add_remove(batch, 3, 0, 100);
+    model_add_queue_delete(batch, 4);
+    store_batch_add(batch,
+                    (struct store_operation){.kind = STORE_DELIVERED, .lane = 2, .position = 17});
+    commit(f, batch);
+    for (uint64_t position = 41; position <= 43; position++) {
+        batch = store_batch_new(2);
+        model_add_insert(batch, 2, position, kept_message(2, position));
+        commit(f, batch);
+    }
+}
+
+static void copy_kept(const char *folder)
+{
+    const char *source = getenv("srcdir");
+    char kept[4096], path[4096];
+    size_t size;
+    snprintf(kept, sizeof kept, "%s/tests/data/messages-v1.db", source != NULL ? source : ".");
+    path_in(path, sizeof path, folder);
+    uint8_t *data = read_file(kept, &size);
+    write_file(path, data, size);
+    free(data);
+}
+
+/* The model is filled by a store of today; the file of then must hold the same. */
+static void file_of_version_1_is_read(void **state)
+{
+    struct fixture *f = *state;
+    fill_kept(f);
+    shut(f);
+    copy_kept(f->folder);
+    must_open(f);
+    assert_int_equal(f->opened.lane_count, 3);
+    assert_int_equal(f->opened.lane_next, 5);
+    check_equal(f);
+    commit(f, model_random_batch(f->model, &f->random, 8));
+    reopen(f);
+    check_equal(f);
+}
+
+/* Run once for each released format: test_store --make-kept-file FILE. */
+static int make_kept_file(const char *target)
+{
+    void *state = NULL;
+    char path[4096];
+    size_t size;
+    set_up(&state);
+    struct fixture *f = state;
+    fill_kept(f);
+    shut(f);
+    path_in(path, sizeof path, f->folder);
+    uint8_t *data = read_file(path, &size);
+    write_file(target, data, size);
+    free(data);
+    must_open(f);
+    return tear_down(&state);
+}
+
+/* --- a random life */
+
+static void live(struct fixture *f, uint64_t seed, int rounds)
+{
+    f->random = seed;
+    for (int i = 0; i < rounds; i++) {
+        bool more;
+        commit(f, model_random_batch(f->model, &f->random, 1 + model_below(&f->random, 8)));
+        if (model_below(&f->random, 8) == 0)
+            assert_int_equal(store_maintain(f->store, model_below(&f->random, 2), &more), STORE_OK);
+        if (model_below(&f->random, 15) == 0)
+            assert_int_equal(store_checkpoint(f->store), STORE_OK);
+        if (model_below(&f->random, 25) == 0)
+            check_messages(f);
+        if (model_below(&f->random, 30) != 0)
+            continue;
+        if (model_below(&f->random, 2))
+            reopen(f);
+        else
+            reopen_after_crash(f);
+        check_equal(f);
+    }
+    reopen(f);
+    check_equal(f);
+}
+
+static void random_lives_equal_the_model(void **state)
+{
+    uint64_t first = 1, count = 4;
+    if (getenv("STORE_SEED") != NULL)
+        first = strtoull(getenv("STORE_SEED"), NULL, 10), count = 1;
+    for (uint64_t seed = first; seed < first + count; seed++) {
+        print_message("seed %llu (STORE_SEED repeats it)\n", (unsigned long long)seed);
+        tear_down(state);
+        set_up(state);
+        live(*state, seed, 160);
+    }
+}
+
+/* --- a reader beside the writer */
+
+struct beside {
+    struct fixture *fixture;
+    _Atomic uint64_t committed; /* positions below are there */
+    _Atomic uint64_t removed;   /* positions below may be gone */
+    _Atomic bool is_done;
+    uint64_t read;
+    const char *failure;
+};
+
+static void *read_beside(void *argument)
+{
+    struct beside *beside = argument;
+    uint64_t random = 5;
+    while (!atomic_load(&beside->is_done) && beside->failure == NULL) {
+        uint64_t end = atomic_load(&beside->committed);
+        uint64_t first = 1 + model_below(&random, end);
+        struct store_read read = {
+            .lane = 1, .first = first, .end = end, .count_max = 50, .bytes_max = 1 << 20};
+        struct store_read_result *result = store_read(beside->fixture->store, &read);
+        uint64_t removed = atomic_load(&beside->removed);
+        if (result == NULL) {
+            beside->failure = store_error(beside->fixture->store);
+            break;
+        }
+        uint64_t wanted = first > removed ? first : removed;
+        for (size_t i = 0; i < result->count; i++) {
+            if (result->rows[i].position > wanted && wanted >= removed)
+                beside->failure = "a message is missing";
+            wanted = result->rows[i].position + 1;
+        }
+        if (result->is_complete && wanted < end && first >= removed)
+            beside->failure = "messages are missing at the end";
+        beside->read += result->count;
+        store_read_result_free(result);
+    }
+    return NULL;
+}
+
+static void reader_beside_the_writer_misses_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct beside beside = {.fixture = f};
+    pthread_t thread;
+    bool more;
+    atomic_store(&beside.committed, 1);
+    atomic_store(&beside.removed, 1);
+    commit_queues(f, 1, 1);
+    assert_int_equal(pthread_create(&thread, NULL, read_beside, &beside), 0);
+    for (uint64_t i = 0; i < 300; i++) {
+        commit_inserts(f, 1, 50, i % 50);
+        atomic_store(&beside.committed, f->positions[1]);
+        if (i % 10 == 9) {
+            uint64_t head = f->positions[1] - 300;
+            atomic_store(&beside.removed, head);
+            commit_remove(f, 1, 0, head);
+            assert_int_equal(store_maintain(f->store, true, &more), STORE_OK);
+            assert_int_equal(store_checkpoint(f->store), STORE_OK);
+        }
+    }
+    atomic_store(&beside.is_done, true);
+    pthread_join(thread, NULL);
+    if (beside.failure != NULL)
+        fail_msg("%s", beside.failure);
+    assert_true(beside.read > 0);
+}
+
+/* --- damage, strangers, versions */
+
+/* Opening must be refused with this in the reason, and the file left as it is. */
+static void check_refused(const uint8_t *data, size_t size, const char *expected)
+{
+    char *folder = model_folder_new();
+    char path[4096], reason[512] = "";
+    struct store_opened opened;
+    size_t size_after;
+    path_in(path, sizeof path, folder);
+    write_file(path, data, size);
+    struct store *store = store_open(folder, &opened, reason, sizeof reason);
+    assert_null(store);
+    if (strstr(reason, expected) == NULL || strstr(reason, path) == NULL)
+        fail_msg("'%s' does not say '%s'", reason, expected);
+    uint8_t *after = read_file(path, &size_after);
+    assert_int_equal(size_after, size);
+    assert_memory_equal(after, data, size);
+    free(after);
+    model_folder_free(folder);
+}
+
+static void foreign_and_newer_files_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    char path[4096];
+    size_t size;
+    shut(f);
+    path_in(path, sizeof path, f->folder);
+    uint8_t *data = read_file(path, &size);
+    check_refused((const uint8_t *)"a letter to somebody", 20, "not a SQLite file");
+    check_refused(data, 60, "not a SQLite file");
+    data[63] = 2;
+    check_refused(data, size, "newer version");
+    data[63] = 1, data[70] ^= 1;
+    check_refused(data, size, "not a file of ours");
+    free(data);
+    must_open(f);
+}
+
+enum verdict { REFUSED, FAILED, EQUAL, WRONG };
+
+static enum verdict judge(struct fixture *f, const char *folder)
+{
+    char reason[512] = "";
+    struct store_opened opened;
+    struct store *store = store_open(folder, &opened, reason, sizeof reason);
+    if (store == NULL) {
+        assert_true(reason[0] != '\0');
+        return REFUSED;
+    }
+    bool equal = model_would_equal(f->model, &opened, store, &f->random);
+    enum verdict verdict = equal ? EQUAL : store_error(store)[0] != '\0' ? FAILED : WRONG;
+    store_close(store);
+    store_opened_fini(&opened);
+    return verdict;
+}
+
+static void flip_and_judge(struct fixture *f, uint8_t *data, size_t size, int *verdicts)
+{
+    char *folder = model_folder_new();
+    char path[4096];
+    size_t at = model_below(&f->random, size), size_after;
+    uint8_t bit = (uint8_t)(1 << model_below(&f->random, 8));
+    path_in(path, sizeof path, folder);
+    data[at] ^= bit;
+    write_file(path, data, size);
+    enum verdict verdict = judge(f, folder);
+    if (verdict == WRONG)
+        fail_msg("bit %u of byte %zu makes wrong data", bit, at);
+    if (verdict == REFUSED) {
+        uint8_t *after = read_file(path, &size_after);
+        assert_int_equal(size_after, size);
+        assert_memory_equal(after, data, size);
+        free(after);
+    }
+    verdicts[verdict]++;
+    data[at] ^= bit;
+    model_folder_free(folder);
+}
+
+static void flipped_bits_are_found_out(void **state)
+{
+    struct fixture *f = *state;
+    char path[4096];
+    size_t size;
+    int verdicts[4] = {0};
+    for (int i = 0; i < 30; i++)
+        commit(f, model_random_batch(f->model, &f->random, 8));
+    shut(f);
+    path_in(path, sizeof path, f->folder);
+    uint8_t *data = read_file(path, &size);
+    for (int i = 0; i < 400; i++)
+        flip_and_judge(f, data, size, verdicts);
+    free(data);
+    print_message("refused %d, failed %d, unharmed %d\n", verdicts[REFUSED], verdicts[FAILED],
+                  verdicts[EQUAL]);
+    assert_true(verdicts[FAILED] > 0 && verdicts[REFUSED] > 0);
+    must_open(f);
+    check_equal(f);
+}
+
+static void damaged_store_does_no_more(void **state)
+{
+    struct fixture *f = *state;
+    char path[4096];
+    sqlite3 *db;
+    commit_queues(f, 1, 1);
+    commit_inserts(f, 1, 5, 100);
+    path_in(path, sizeof path, f->folder);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(db, "UPDATE segment SET data=zeroblob(length(data))", NULL, NULL, NULL),
+        SQLITE_OK);
+    sqlite3_close(db);
+    struct store_read read = {.lane = 1, .first = 1, .end = 6, .count_max = 9, .bytes_max = 9999};
+    assert_null(store_read(f->store, &read));
+    assert_non_null(strstr(store_error(f->store), "damaged: the message at position 1 of lane 1"));
+    struct store_batch *batch = store_batch_new(2);
+    model_add_remove(batch, 1, 1, 1);
+    assert_int_equal(store_commit(f->store, batch), STORE_FAILED);
+    store_batch_free(batch);
+    reopen(f);
+    assert_int_equal(f->opened.lanes[0].count, 5);
+}
+
+#define fixture_test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(int count, char **arguments)
+{
+    if (count == 3 && strcmp(arguments[1], "--make-kept-file") == 0)
+        return make_kept_file(arguments[2]);
+    const struct CMUnitTest tests[] = {
+        fixture_test(new_store_is_empty),
+        fixture_test(messages_come_back_as_they_were),
+        fixture_test(read_keeps_to_its_bounds),
+        fixture_test(unknown_lane_has_nothing),
+        fixture_test(lane_numbers_are_never_used_again),
+        fixture_test(shared_message_stands_once),
+        fixture_test(many_lanes_interleaved),
+        fixture_test(chunks_are_written_and_read_again),
+        fixture_test(scattered_acks_are_remembered),
+        fixture_test(journal_stays_short),
+        fixture_test(everything_removed_gives_the_space_back),
+        fixture_test(sparse_segments_are_moved_together),
+        fixture_test(commits_alone_bound_the_debt),
+        fixture_test(file_of_version_1_is_read),
+        fixture_test(random_lives_equal_the_model),
+        fixture_test(reader_beside_the_writer_misses_nothing),
+        fixture_test(foreign_and_newer_files_are_refused),
+        fixture_test(flipped_bits_are_found_out),
+        fixture_test(damaged_store_does_no_more),
+    };
+    return cmocka_run_group_tests_name("store", tests, NULL, NULL);
+}

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The data folder with its lock, and definitions.db in it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka needs those before it. */
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "store/data_folder.h"
+#include "store/definitions_store.h"
+#include "test_store_model.h"
+
+/* --- the folder */
+
+static char *child(const char *folder, const char *name)
+{
+    char *path = malloc(strlen(folder) + strlen(name) + 2);
+    sprintf(path, "%s/%s", folder, name);
+    return path;
+}
+
+static void folder_is_made_for_its_owner_alone(void **state)
+{
+    (void)state;
+    char reason[256];
+    struct stat status;
+    char *parent = model_folder_new(), *path = child(parent, "data");
+    struct data_folder *folder = data_folder_open(path, reason, sizeof reason);
+    assert_non_null(folder);
+    assert_string_equal(data_folder_path(folder), path);
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0700);
+    data_folder_close(folder);
+    char *lock = child(path, "lock");
+    unlink(lock);
+    rmdir(path);
+    free(lock), free(path);
+    model_folder_free(parent);
+}
+
+static void second_process_is_refused(void **state)
+{
+    (void)state;
+    char reason[512] = "", holder[32];
+    char *path = model_folder_new();
+    struct data_folder *folder = data_folder_open(path, reason, sizeof reason);
+    assert_non_null(folder);
+    snprintf(holder, sizeof holder, "process %ld", (long)getpid());
+    pid_t process = fork();
+    if (process == 0) {
+        bool is_right = data_folder_open(path, reason, sizeof reason) == NULL &&
+                        strstr(reason, path) != NULL && strstr(reason, holder) != NULL;
+        _exit(is_right ? 0 : 1);
+    }
+    int result;
+    assert_int_equal(waitpid(process, &result, 0), process);
+    assert_int_equal(result, 0);
+    data_folder_close(folder);
+    folder = data_folder_open(path, reason, sizeof reason);
+    assert_non_null(folder);
+    data_folder_close(folder);
+    model_folder_free(path);
+}
+
+static void folder_that_cannot_be_made_is_told(void **state)
+{
+    (void)state;
+    char reason[256] = "";
+    char *parent = model_folder_new(), *path = child(parent, "missing/data");
+    assert_null(data_folder_open(path, reason, sizeof reason));
+    assert_non_null(strstr(reason, path));
+    free(path);
+    model_folder_free(parent);
+}
+
+static bool is_even(void *context, uint64_t vhost)
+{
+    (void)context;
+    return vhost % 2 == 0;
+}
+
+static void orphans_go_and_others_stay(void **state)
+{
+    (void)state;
+    char reason[256] = "";
+    char *path = model_folder_new();
+    struct data_folder *folder = data_folder_open(path, reason, sizeof reason);
+    for (uint64_t vhost = 1; vhost <= 4; vhost++) {
+        char *made = data_folder_vhost(folder, vhost, reason, sizeof reason);
+        assert_non_null(made);
+        char *file = child(made, "messages.db");
+        close(open(file, O_CREAT | O_WRONLY, 0600));
+        free(file), free(made);
+    }
+    assert_int_equal(data_folder_remove_orphans(folder, is_even, NULL), 2);
+    assert_int_equal(data_folder_remove_orphans(folder, is_even, NULL), 0);
+    char *kept = child(path, "vhosts/2/messages.db");
+    assert_int_equal(access(kept, F_OK), 0);
+    free(kept);
+    assert_true(data_folder_remove_vhost(folder, 2, reason, sizeof reason));
+    assert_true(data_folder_remove_vhost(folder, 4, reason, sizeof reason));
+    assert_true(data_folder_remove_vhost(folder, 9, reason, sizeof reason));
+    char *all = child(path, "vhosts");
+    assert_int_equal(rmdir(all), 0);
+    free(all);
+    data_folder_close(folder);
+    model_folder_free(path);
+}
+
+/* --- definitions */
+
+struct fixture {
+    char *folder;
+    struct definitions_store *store;
+};
+
+static int set_up(void **state)
+{
+    char reason[512] = "";
+    struct fixture *f = calloc(1, sizeof *f);
+    f->folder = model_folder_new();
+    f->store = definitions_store_open(f->folder, reason, sizeof reason);
+    *state = f;
+    return f->store == NULL;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    definitions_store_close(f->store);
+    model_folder_free(f->folder);
+    free(f);
+    return 0;
+}
+
+static struct definitions *load(struct fixture *f)
+{
+    struct definitions *definitions = definitions_load(f->store);
+    if (definitions == NULL)
+        fail_msg("%s", definitions_store_error(f->store));
+    return definitions;
+}
+
+static void reopen(struct fixture *f)
+{
+    char reason[512] = "";
+    definitions_store_close(f->store);
+    f->store = definitions_store_open(f->folder, reason, sizeof reason);
+    if (f->store == NULL)
+        fail_msg("%s", reason);
+}
+
+static void put_user(struct fixture *f, char *name, char *tags)
+{
+    struct definitions_user user = {name, "aGFzaA==", "rabbit_password_hashing_sha256", tags};
+    assert_true(definitions_put_user(f->store, &user));
+}
+
+static void put_permission(struct fixture *f, char *user, char *vhost)
+{
+    struct definitions_permission permission = {user, vhost, "^c", "w$", ""};
+    assert_true(definitions_put_permission(f->store, &permission));
+}
+
+static void new_file_is_empty(void **state)
+{
+    struct definitions *definitions = load(*state);
+    assert_int_equal(definitions->vhost_count, 0);
+    assert_int_equal(definitions->user_count, 0);
+    assert_int_equal(definitions->permission_count, 0);
+    definitions_free(definitions);
+}
+
+static void everything_comes_back(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(definitions_put_vhost(f->store, "/"), 1);
+    assert_int_equal(definitions_put_vhost(f->store, "b\xc3\xa4r"), 2);
+    assert_int_equal(definitions_put_vhost(f->store, "/"), 1);
+    put_user(f, "guest", "");
+    put_user(f, "guest", "administrator,monitoring");
+    put_user(f, "anna", "");
+    put_permission(f, "guest", "/");
+    reopen(f);
+    struct definitions *definitions = load(f);
+    assert_int_equal(definitions->vhost_count, 2);
+    assert_int_equal(definitions->vhosts[0].id, 1);
+    assert_string_equal(definitions->vhosts[1].name, "b\xc3\xa4r");
+    assert_int_equal(definitions->user_count, 2);
+    assert_string_equal(definitions->users[0].name, "anna");
+    assert_string_equal(definitions->users[1].tags, "administrator,monitoring");
+    assert_string_equal(definitions->users[1].password_hash, "aGFzaA==");
+    assert_string_equal(definitions->users[1].hashing_algorithm, "rabbit_password_hashing_sha256");
+    assert_int_equal(definitions->permission_count, 1);
+    assert_string_equal(definitions->permissions[0].user, "guest");
+    assert_string_equal(definitions->permissions[0].vhost, "/");
+    assert_string_equal(definitions->permissions[0].configure, "^c");
+    assert_string_equal(definitions->permissions[0].write, "w$");
+    assert_string_equal(definitions->permissions[0].read, "");
+    definitions_free(definitions);
+}
+
+static void deleting_takes_permissions_along(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(definitions_put_vhost(f->store, "one"), 1);
+    assert_int_equal(definitions_put_vhost(f->store, "two"), 2);
+    put_user(f, "anna", "");
+    put_user(f, "bert", "");
+    put_permission(f, "anna", "one");
+    put_permission(f, "anna", "two");
+    put_permission(f, "bert", "one");
+    put_permission(f, "bert", "two");
+    assert_true(definitions_delete_user(f->store, "anna"));
+    assert_true(definitions_delete_vhost(f->store, "two"));
+    assert_true(definitions_delete_vhost(f->store, "none"));
+    struct definitions *definitions = load(f);
+    assert_int_equal(definitions->permission_count, 1);
+    assert_string_equal(definitions->permissions[0].user, "bert");
+    assert_string_equal(definitions->permissions[0].vhost, "one");
+    definitions_free(definitions);
+    assert_true(definitions_delete_permission(f->store, "bert", "one"));
+    definitions = load(f);
+    assert_int_equal(definitions->permission_count, 0);
+    assert_int_equal(definitions->user_count, 1);
+    definitions_free(definitions);
+}
+
+static void vhost_numbers_are_never_used_again(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(definitions_put_vhost(f->store, "a"), 1);
+    assert_int_equal(definitions_put_vhost(f->store, "b"), 2);
+    assert_true(definitions_delete_vhost(f->store, "b"));
+    reopen(f);
+    assert_int_equal(definitions_put_vhost(f->store, "b"), 3);
+}
+
+static void parameters_are_kept(void **state)
+{
+    struct fixture *f = *state;
+    char *value;
+    assert_true(definitions_get_parameter(f->store, "cluster_name", &value));
+    assert_null(value);
+    assert_true(definitions_set_parameter(f->store, "cluster_name", "\"x\""));
+    assert_true(definitions_set_parameter(f->store, "cluster_name", "\"y\""));
+    reopen(f);
+    assert_true(definitions_get_parameter(f->store, "cluster_name", &value));
+    assert_string_equal(value, "\"y\"");
+    free(value);
+    assert_true(definitions_set_parameter(f->store, "cluster_name", NULL));
+    assert_true(definitions_get_parameter(f->store, "cluster_name", &value));
+    assert_null(value);
+}
+
+static void change_behind_our_back(struct fixture *f, const char *sql)
+{
+    sqlite3 *db;
+    char *path = child(f->folder, "definitions.db");
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_changes(db), 1);
+    sqlite3_close(db);
+    free(path);
+}
+
+static void check_damage_is_told(struct fixture *f, const char *sql)
+{
+    change_behind_our_back(f, sql);
+    assert_null(definitions_load(f->store));
+    assert_non_null(strstr(definitions_store_error(f->store), "damaged"));
+}
+
+static void changed_user_is_found_out(void **state)
+{
+    put_user(*state, "guest", "");
+    check_damage_is_told(*state, "UPDATE user SET tags='administrator'");
+}
+
+static void changed_permission_is_found_out(void **state)
+{
+    put_permission(*state, "guest", "/");
+    check_damage_is_told(*state, "UPDATE permission SET read='.*'");
+}
+
+static void changed_vhost_is_found_out(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(definitions_put_vhost(f->store, "/"), 1);
+    check_damage_is_told(*state, "UPDATE vhost SET id=7");
+}
+
+static void message_store_is_not_taken_for_definitions(void **state)
+{
+    struct fixture *f = *state;
+    char reason[512] = "";
+    struct store_opened opened;
+    struct store *store = store_open(f->folder, &opened, reason, sizeof reason);
+    store_close(store);
+    store_opened_fini(&opened);
+    definitions_store_close(f->store);
+    f->store = NULL;
+    char *from = child(f->folder, "messages.db"), *to = child(f->folder, "definitions.db");
+    assert_int_equal(rename(from, to), 0);
+    assert_null(definitions_store_open(f->folder, reason, sizeof reason));
+    assert_non_null(strstr(reason, "not a file of ours"));
+    free(from), free(to);
+}
+
+#define fixture_test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(folder_is_made_for_its_owner_alone),
+        cmocka_unit_test(second_process_is_refused),
+        cmocka_unit_test(folder_that_cannot_be_made_is_told),
+        cmocka_unit_test(orphans_go_and_others_stay),
+        fixture_test(new_file_is_empty),
+        fixture_test(everything_comes_back),
+        fixture_test(deleting_takes_permissions_along),
+        fixture_test(vhost_numbers_are_never_used_again),
+        fixture_test(parameters_are_kept),
+        fixture_test(changed_user_is_found_out),
+        fixture_test(changed_permission_is_found_out),
+        fixture_test(changed_vhost_is_found_out),
+        fixture_test(message_store_is_not_taken_for_definitions),
+    };
+    return cmocka_run_group_tests_name("store definitions", tests, NULL, NULL);
+}
