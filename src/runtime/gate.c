@@ -26,13 +26,14 @@
 
 enum { rounds_max = 16, idle_before_maintenance_ms = 300 };
 
-enum note_kind { NOTE_COMMITTED, NOTE_READ_DONE, NOTE_CALL, NOTE_DISK, NOTE_TICK };
+enum note_kind { NOTE_COMMITTED, NOTE_READ_DONE, NOTE_CALL, NOTE_DISK, NOTE_ALARMS, NOTE_TICK };
 
 /* Anything but commands that is to be run by the holder. */
 struct note {
     struct note *next;
     enum note_kind kind;
     bool flag;                        /* disk: it is full; committed: maintenance has more to do */
+    unsigned alarms;                  /* alarms */
     uint64_t batch_number;            /* committed */
     struct store_read_result *result; /* read done; owned */
     gate_function *function;          /* call */
@@ -56,6 +57,7 @@ struct gate {
     bool is_writer_busy;
     bool has_maintenance;
     bool is_disk_full;
+    unsigned alarms; /* of the server */
     uint64_t last_commit_ms;
     size_t reads_under_way;
 };
@@ -95,6 +97,12 @@ struct store *gate_store(const struct gate *gate)
 
 /* --- running */
 
+static void set_alarms(struct gate *gate, uint64_t now_ms)
+{
+    unsigned full = gate->is_disk_full ? VHOST_ALARM_DISK : 0;
+    vhost_set_alarms(gate->config.vhost, gate->alarms | full, now_ms);
+}
+
 static void run_note(struct gate *gate, struct note *note)
 {
     struct vhost *vhost = gate->config.vhost;
@@ -118,7 +126,11 @@ static void run_note(struct gate *gate, struct note *note)
         break;
     case NOTE_DISK:
         gate->is_disk_full = note->flag;
-        vhost_set_alarms(vhost, note->flag ? VHOST_ALARM_DISK : 0, now_ms);
+        set_alarms(gate, now_ms);
+        break;
+    case NOTE_ALARMS:
+        gate->alarms = note->alarms;
+        set_alarms(gate, now_ms);
         break;
     case NOTE_TICK:
         break;
@@ -349,6 +361,11 @@ void gate_end_checkpoint(struct gate *gate)
 void gate_set_disk_full(struct gate *gate, bool is_full)
 {
     leave_note(gate, (struct note){.kind = NOTE_DISK, .flag = is_full});
+}
+
+void gate_set_alarms(struct gate *gate, unsigned alarms)
+{
+    leave_note(gate, (struct note){.kind = NOTE_ALARMS, .alarms = alarms});
 }
 
 void gate_tick(struct gate *gate)

@@ -54,6 +54,8 @@ bool gate_begin_checkpoint(struct gate *gate);
 void gate_end_checkpoint(struct gate *gate);
 /* The disk is full (or no longer): publishers are blocked meanwhile. */
 void gate_set_disk_full(struct gate *gate, bool is_full);
+/* The alarms of the whole server (enum vhost_alarm), beside a full disk. */
+void gate_set_alarms(struct gate *gate, unsigned alarms);
 
 /* Now and then (about twice a second): what is due by time, and idle maintenance of the store. */
 void gate_tick(struct gate *gate);

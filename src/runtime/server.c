@@ -29,6 +29,7 @@
 #include "net/listener.h"
 #include "net/settings.h"
 #include "net/tls.h"
+#include "runtime/alarm.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
 #include "runtime/reactor.h"
@@ -173,6 +174,7 @@ static bool start_vhost(struct server *server, const char *name, uint64_t id, ch
     vhost->next = server->vhosts;
     server->vhosts = vhost;
     pthread_mutex_unlock(&server->mutex);
+    gate_set_alarms(gate, server->alarms);
     return true;
 }
 
@@ -362,10 +364,29 @@ static void on_mail(evutil_socket_t fd, short what, void *context)
     } while (!mailbox_fall_asleep(&server->mailbox));
 }
 
+static void check_alarms(struct server *server)
+{
+    static const char *const texts[] = {"none", "low on memory", "low on disk",
+                                        "low on disk & memory"};
+    uint64_t now_ms = clock_steady_ms();
+    if (server->alarms_checked_ms != 0 &&
+        now_ms < server->alarms_checked_ms + server->config->memory_monitor_interval_ms)
+        return;
+    server->alarms_checked_ms = now_ms;
+    unsigned alarms = alarm_check(server->config);
+    if (alarms == server->alarms)
+        return;
+    server->alarms = alarms;
+    log_warning("alarms in effect: %s", texts[alarms & 3]);
+    for (struct server_vhost *vhost = server->vhosts; vhost != NULL; vhost = vhost->next)
+        gate_set_alarms(vhost->gate, alarms);
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *context)
 {
     struct server *server = context;
     (void)fd, (void)what;
+    check_alarms(server);
     for (struct server_vhost *vhost = server->vhosts; vhost != NULL; vhost = vhost->next)
         gate_tick(vhost->gate);
 }
@@ -479,6 +500,7 @@ static bool start(struct server *server, char *reason, size_t reason_size)
     server->control = control_open(server->base, server->config->data_dir, reason, reason_size);
     if (server->control == NULL)
         return false;
+    check_alarms(server);
     directory_add_commands(server->directory, server->control);
     server_add_commands(server);
     start_listeners(server);

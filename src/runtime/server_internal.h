@@ -28,6 +28,8 @@ struct server_listener {
 struct server {
     const struct config *config; /* borrowed */
     uint64_t started_ms;
+    uint64_t alarms_checked_ms;
+    unsigned alarms;         /* enum vhost_alarm: those in effect */
     struct event_base *base; /* of the main thread */
     struct event *signals[3], *mail_event, *tick_event;
     struct mailbox mailbox; /* of the main thread */
