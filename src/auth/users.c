@@ -121,12 +121,14 @@ static void user_free(struct user *user)
     free(user);
 }
 
+/* The walk looks at the chains of a table that grows: so nothing freed may be left in one. */
 static void free_users(struct users *users)
 {
     struct hash_node *node = hash_table_next(&users->users, NULL);
     while (node != NULL) {
         struct user *user = container_of(node, struct user, by_name);
         node = hash_table_next(&users->users, node);
+        hash_table_remove(&users->users, &user->by_name);
         user_free(user);
     }
     hash_table_fini(&users->users);
@@ -138,6 +140,7 @@ static void free_vhosts(struct users *users)
     while (node != NULL) {
         struct vhost_row *vhost = container_of(node, struct vhost_row, by_name);
         node = hash_table_next(&users->vhosts, node);
+        hash_table_remove(&users->vhosts, &vhost->by_name);
         free(vhost->name);
         free(vhost);
     }

@@ -137,6 +137,31 @@ static void a_snapshot_knows_vhosts_tags_and_permissions(void **state)
     users_unref(users);
 }
 
+/* Of every size, because a table that is just growing is freed in another way. */
+static void snapshots_of_any_size_are_found_and_freed(void **state)
+{
+    char name[32], reason[256];
+    (void)state;
+    for (uint64_t size = 0; size < 300; size++) {
+        struct users *users = users_begin();
+        for (uint64_t i = 0; i < size; i++) {
+            snprintf(name, sizeof name, "n%u", (unsigned)i);
+            add_user(users, name, NULL, NULL);
+            users_add_vhost(users, name, i);
+            assert_true(
+                users_add_permission(users, name, name, "", "", ".*", reason, sizeof reason));
+        }
+        for (uint64_t i = 0; i < size; i++) {
+            uint64_t id = size;
+            snprintf(name, sizeof name, "n%u", (unsigned)i);
+            assert_true(users_has_user(users, bytes_of_text(name)));
+            assert_true(users_find_vhost(users, bytes_of_text(name), &id));
+            assert_int_equal(id, i);
+        }
+        users_unref(users);
+    }
+}
+
 /* Snapshot n has the vhosts "a" and "b", both with the id n: a reader that sees two of them at once
  * sees it. */
 static struct users *numbered(uint64_t number)
@@ -198,6 +223,7 @@ int main(void)
         cmocka_unit_test(guest_logs_in_from_loopback_only),
         cmocka_unit_test(an_external_user_needs_no_password),
         cmocka_unit_test(a_snapshot_knows_vhosts_tags_and_permissions),
+        cmocka_unit_test(snapshots_of_any_size_are_found_and_freed),
         cmocka_unit_test(readers_keep_the_snapshot_they_took),
     };
     return cmocka_run_group_tests_name("users", tests, config_begin, config_end);
