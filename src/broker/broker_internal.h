@@ -159,9 +159,16 @@ struct route_result {
     bool is_cacheable; /* depends on nothing but exchange, key and topology */
 };
 
+/* What is routed: the message, and its routing keys (more than one with CC or BCC). */
+struct route_request {
+    const struct bytes *keys;
+    size_t key_count;
+    const struct message *message;
+};
+
 /* The queues that a message reaches, each once. */
-void routing_find(struct vhost *vhost, struct exchange *exchange, struct bytes key,
-                  const struct message *message, struct route_result *result);
+void routing_find(struct vhost *vhost, struct exchange *exchange,
+                  const struct route_request *request, struct route_result *result);
 
 /* --- queues: queue_life.c */
 

@@ -6,10 +6,13 @@
  * and key, which is what nearly all publishers do, costs two comparisons instead of the checks and
  * the routing.
  */
+#include <stdlib.h>
+
 #include "amqp/properties.h"
 #include "base/check.h"
 #include "base/xmalloc.h"
 #include "broker/broker_internal.h"
+#include "broker/copies.h"
 
 static bool check_size(const struct vhost *vhost, const struct message *message,
                        struct amqp_error *error)
@@ -80,14 +83,23 @@ static void remember_route(struct channel *channel, const struct message *messag
 static void find_route(struct channel *channel, const struct message *message)
 {
     struct vhost *vhost = channel_vhost(channel);
-    if (is_route_known(channel, message))
+    struct bytes key = message_routing_key(message);
+    struct route_request request = {.keys = &key, .key_count = 1, .message = message};
+    struct bytes *copies = NULL;
+    bool has_copies = copies_has_any(message);
+    if (!has_copies && is_route_known(channel, message))
         return;
     struct exchange *exchange = exchange_find(vhost, message_exchange(message));
     channel->route.result.count = 0;
+    channel->route.topology = 0;
     if (exchange == NULL) /* deleted since a transaction took the message */
         return;
-    routing_find(vhost, exchange, message_routing_key(message), message, &channel->route.result);
-    remember_route(channel, message);
+    if (has_copies)
+        request.keys = copies = copies_keys(message, &request.key_count);
+    routing_find(vhost, exchange, &request, &channel->route.result);
+    free(copies);
+    if (!has_copies)
+        remember_route(channel, message);
 }
 
 /* --- to the queues */
@@ -134,7 +146,7 @@ void publish_route(struct channel *channel, struct message *message, bool mandat
     if (route->count == 0)
         drop_unroutable(channel, message, mandatory);
     else
-        enqueue_all(vhost, route, message);
+        enqueue_all(vhost, route, copies_hide_bcc(message));
     bool is_stored = vhost->batch->live > live;
     if (tag != 0 && is_stored)
         confirm_waits(channel, tag, vhost->batch->number);
@@ -162,6 +174,7 @@ static bool check_publish(struct channel *channel, const struct command *command
     return check_size(channel_vhost(channel), message, error) &&
            (is_route_known(channel, message) ||
             check_exchange(channel, message_exchange(message), error)) &&
+           copies_check(message, error) &&
            check_user_id(channel, message_properties(message), error);
 }
 

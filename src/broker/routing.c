@@ -41,19 +41,31 @@ static void reach_exchange(const struct vhost *vhost, struct exchange *exchange,
     frontier->exchanges[frontier->count++] = exchange;
 }
 
-static void follow_default(const struct vhost *vhost, struct bytes key, struct route_result *result)
+static void follow_default(const struct vhost *vhost, const struct route_request *request,
+                           struct route_result *result)
 {
-    struct queue *queue = queue_find(vhost, key);
-    if (queue != NULL)
-        reach_queue(vhost, queue, result);
+    for (size_t i = 0; i < request->key_count; i++) {
+        struct queue *queue = queue_find(vhost, request->keys[i]);
+        if (queue != NULL)
+            reach_queue(vhost, queue, result);
+    }
 }
 
-static void follow(struct vhost *vhost, const struct exchange *exchange,
-                   const struct route_key *key, struct frontier *frontier,
+/* Headers exchanges ignore the keys, so one look is enough. */
+static void match(struct vhost *vhost, const struct exchange *exchange,
+                  const struct route_request *request, struct bytes headers)
+{
+    size_t count = exchange->type->routes_by_headers ? 1 : request->key_count;
+    vhost->matches.count = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct route_key key = {.key = request->keys[i], .headers = headers};
+        exchange->type->match(exchange->state, &key, &vhost->matches);
+    }
+}
+
+static void follow(struct vhost *vhost, const struct exchange *exchange, struct frontier *frontier,
                    struct route_result *result)
 {
-    vhost->matches.count = 0;
-    exchange->type->match(exchange->state, key, &vhost->matches);
     for (size_t i = 0; i < vhost->matches.count; i++) {
         struct binding *binding = container_of(vhost->matches.routes[i], struct binding, route);
         if (binding->queue != NULL)
@@ -72,28 +84,27 @@ static struct bytes headers_of(const struct message *message)
                                                                           : bytes_of(NULL, 0);
 }
 
-void routing_find(struct vhost *vhost, struct exchange *exchange, struct bytes key,
-                  const struct message *message, struct route_result *result)
+void routing_find(struct vhost *vhost, struct exchange *exchange,
+                  const struct route_request *request, struct route_result *result)
 {
     struct frontier frontier = {0};
-    struct route_key route_key = {.key = key};
-    bool has_headers = false;
+    struct bytes headers = {0};
     vhost->route_mark++;
     result->count = 0;
-    result->is_cacheable = true;
+    result->is_cacheable = request->key_count == 1;
     reach_exchange(vhost, exchange, &frontier);
     for (size_t i = 0; i < frontier.count; i++) {
         exchange = frontier.exchanges[i];
         if (exchange == vhost->default_exchange) {
-            follow_default(vhost, key, result);
+            follow_default(vhost, request, result);
             continue;
         }
-        if (exchange->type->routes_by_headers && !has_headers) {
+        if (exchange->type->routes_by_headers) {
             result->is_cacheable = false;
-            has_headers = true;
-            route_key.headers = headers_of(message);
+            headers = headers_of(request->message);
         }
-        follow(vhost, exchange, &route_key, &frontier, result);
+        match(vhost, exchange, request, headers);
+        follow(vhost, exchange, &frontier, result);
     }
     free(frontier.exchanges);
 }
