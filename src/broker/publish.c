@@ -13,6 +13,7 @@
 #include "base/xmalloc.h"
 #include "broker/broker_internal.h"
 #include "broker/copies.h"
+#include "broker/expiration.h"
 
 static bool check_size(const struct vhost *vhost, const struct message *message,
                        struct amqp_error *error)
@@ -174,7 +175,7 @@ static bool check_publish(struct channel *channel, const struct command *command
     return check_size(channel_vhost(channel), message, error) &&
            (is_route_known(channel, message) ||
             check_exchange(channel, message_exchange(message), error)) &&
-           copies_check(message, error) &&
+           expiration_check(message_properties(message), error) && copies_check(message, error) &&
            check_user_id(channel, message_properties(message), error);
 }
 
