@@ -270,6 +270,7 @@ struct channel {
     struct hash_table consumers; /* struct consumer, by tag */
     struct consumer **slots;     /* owned; consumers by number, with gaps */
     size_t slot_count, slot_capacity;
+    uint32_t last_served;     /* number of the consumer that had the last delivery */
     uint16_t prefetch_count;  /* of consumers yet to come; 0 = no limit */
     uint16_t prefetch_global; /* of all consumers together; 0 = no limit */
     uint64_t global_unacked;  /* unacked deliveries to consumers */

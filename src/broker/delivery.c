@@ -113,11 +113,14 @@ void consumer_wake(struct consumer *consumer)
     queue_schedule(session->vhost, consumer->subscriber.queue);
 }
 
+/* Whoever had the last delivery comes last, or it would take every one under a small limit. */
 void channel_wake_consumers(struct channel *channel)
 {
+    size_t first = channel->last_served + 1;
     for (size_t i = 0; i < channel->slot_count; i++) {
-        if (channel->slots[i] != NULL)
-            consumer_wake(channel->slots[i]);
+        struct consumer *consumer = channel->slots[(first + i) % channel->slot_count];
+        if (consumer != NULL)
+            consumer_wake(consumer);
     }
 }
 
@@ -238,6 +241,7 @@ static void deliver(struct vhost *vhost, struct queue *queue, struct consumer *c
     struct channel *channel = consumer->channel;
     struct message *message = entry->message;
     channel->delivery_tag++;
+    channel->last_served = consumer->number;
     channel->session->output_credit -= (int64_t)effect_deliver_cost(message);
     vhost->counters.delivered++;
     vhost->counters.redelivered += redelivered;

@@ -11,7 +11,8 @@
 #include "base/xmalloc.h"
 #include "broker/broker_internal.h"
 
-/* Takes the delivery out of the accounts of its queue, consumer and channel. */
+/* Takes the delivery out of the accounts of its queue, consumer and channel. Under a common limit
+ * the caller wakes the consumers, in turn. */
 static void count_out(struct channel *channel, struct unacked *unacked)
 {
     struct consumer *consumer = unacked->consumer;
@@ -21,10 +22,10 @@ static void count_out(struct channel *channel, struct unacked *unacked)
         return;
     channel->global_unacked--;
     consumer->unacked_count--;
-    if (consumer->channel != NULL)
-        consumer_wake(consumer);
-    else if (consumer->unacked_count == 0)
+    if (consumer->channel == NULL && consumer->unacked_count == 0)
         free(consumer);
+    else if (consumer->channel != NULL && channel->prefetch_global == 0)
+        consumer_wake(consumer);
 }
 
 /* The message is done with: acked, or rejected with nowhere to go. */

@@ -531,7 +531,6 @@ static void act_hard_error(struct clients *clients, struct sim_session *session,
     struct amqp_method methods[] = {
         {.id = AMQP_CHANNEL_OPEN},      {.id = AMQP_BASIC_QOS, .basic_qos = {.prefetch_size = 1}},
         {.id = AMQP_BASIC_RECOVER},     {.id = AMQP_CHANNEL_FLOW},
-        {.id = AMQP_CONFIRM_SELECT_OK}, {.id = AMQP_CHANNEL_CLOSE_OK},
     };
     oracle_told(channel, true);
     send(clients, session, channel->number,
