@@ -430,6 +430,8 @@ static bool apply_batch(struct store *store, const struct store_batch *batch)
 
 static enum store_result commit_once(struct store *store, const struct store_batch *batch)
 {
+    if (atomic_load(&store->has_failed))
+        return STORE_FAILED;
     bool succeeded = store_begin(store) && record_place_batch(store, batch) &&
                      apply_batch(store, batch) && reclaim_with_commit(store);
     return store_finish(store, succeeded, batch->count);
@@ -446,14 +448,26 @@ static void count_commit(struct store *store, uint64_t start_ns)
     pthread_mutex_unlock(&store->lock);
 }
 
+/* Acks may; and messages that come again after the caller was told, who lets no more in: the acks
+ * behind them have to get through. */
+static bool may_use_reserve(const struct store *store, const struct store_batch *batch)
+{
+    return batch->bytes == 0 || store->was_full;
+}
+
 enum store_result store_commit(struct store *store, const struct store_batch *batch)
 {
     if (atomic_load(&store->has_failed))
         return STORE_FAILED;
     uint64_t start_ns = now_ns();
     enum store_result result = commit_once(store, batch);
-    if (result == STORE_FULL && batch->bytes == 0 && reserve_release(store))
+    if (result == STORE_FULL && checkpoint_for_space(store))
         result = commit_once(store, batch);
+    if (result == STORE_FULL && may_use_reserve(store, batch) && reserve_release(store)) {
+        (void)checkpoint_for_space(store);
+        result = commit_once(store, batch);
+    }
+    store->was_full = result == STORE_FULL;
     if (result == STORE_OK && batch->bytes > 0)
         reserve_restore(store);
     count_commit(store, start_ns);

@@ -42,7 +42,8 @@ enum store_result {
 };
 
 /* Applies the batch in one transaction. STORE_OK: it is on disk. A batch without insertions also
- * goes through on a full disk, as far as the reserved space lasts. */
+ * goes through on a full disk, as far as the reserved space lasts; one with insertions when it
+ * comes a second time, so that it does not stand in the way of acks. */
 enum store_result store_commit(struct store *store, const struct store_batch *batch)
     __attribute__((warn_unused_result));
 

@@ -10,7 +10,8 @@
  * A partial checkpoint does not sync the file, and the one that finishes would have to flush all
  * that was copied since, in the writer's way; so the second connection syncs after its own rounds.
  *
- * A full disk stops a checkpoint, not the store: the log stays longer, and commits find out.
+ * A full disk stops a checkpoint, not the store: the log stays longer, and commits find out. They
+ * then try to finish the checkpoint: a log that begins again has the space that it had before.
  */
 #include "base/check.h"
 #include "store/sqlite_file.h"
@@ -66,11 +67,12 @@ static bool is_harmless(int code)
 }
 
 /* true where it went well, or where trying again later is right. */
-static bool run(struct store *store, sqlite3 *db, int mode, bool *is_partial)
+static bool run(struct store *store, sqlite3 *db, int mode, bool *is_partial, bool *is_complete)
 {
     int pages = 0, done = 0;
     int code = sqlite3_wal_checkpoint_v2(db, NULL, mode, &pages, &done);
     *is_partial = done > 0 && done < pages;
+    *is_complete = code == SQLITE_OK && done == pages;
     if (done >= 0)
         atomic_store(&store->done_pages, (uint64_t)done);
     if (is_harmless(code))
@@ -92,12 +94,13 @@ static bool sync_file(struct store *store)
 
 enum store_result store_checkpoint(struct store *store)
 {
-    bool is_partial;
+    bool is_partial, is_complete;
     if (atomic_load(&store->has_failed))
         return STORE_FAILED;
     pthread_mutex_lock(&store->checkpoint_lock);
-    bool succeeded = run(store, store->checkpointer, SQLITE_CHECKPOINT_PASSIVE, &is_partial) &&
-                     (!is_partial || sync_file(store));
+    bool succeeded =
+        run(store, store->checkpointer, SQLITE_CHECKPOINT_PASSIVE, &is_partial, &is_complete) &&
+        (!is_partial || sync_file(store));
     pthread_mutex_unlock(&store->checkpoint_lock);
     if (!succeeded)
         atomic_store(&store->has_failed, true);
@@ -107,17 +110,27 @@ enum store_result store_checkpoint(struct store *store)
 /* Nothing of ours reads now; somebody else's reader is not waited for. */
 static bool finish(struct store *store)
 {
-    bool is_partial;
+    bool is_partial, is_complete;
     pthread_mutex_lock(&store->gate);
     sqlite3_busy_timeout(store->db, 0);
-    bool succeeded = run(store, store->db, SQLITE_CHECKPOINT_RESTART, &is_partial);
+    bool succeeded = run(store, store->db, SQLITE_CHECKPOINT_RESTART, &is_partial, &is_complete);
     sqlite3_busy_timeout(store->db, 10000);
     pthread_mutex_unlock(&store->gate);
-    if (succeeded && !is_partial) {
+    if (succeeded && is_complete) {
         atomic_store(&store->wal_pages, 0);
         atomic_store(&store->done_pages, 0);
     }
     return succeeded;
+}
+
+bool checkpoint_for_space(struct store *store)
+{
+    pthread_mutex_lock(&store->checkpoint_lock);
+    bool succeeded = finish(store);
+    pthread_mutex_unlock(&store->checkpoint_lock);
+    if (!succeeded)
+        atomic_store(&store->has_failed, true);
+    return succeeded && atomic_load(&store->wal_pages) == 0;
 }
 
 bool checkpoint_tend(struct store *store)

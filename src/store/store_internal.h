@@ -165,6 +165,7 @@ struct store {
     uint64_t moved;            /* references, in all */
     int reserve;               /* file descriptor, or -1 */
     bool is_reserve_used;
+    bool was_full; /* the last commit found no space */
 
     /* the mapping: the writer changes it under this lock, readers look at it under this lock */
     pthread_mutex_t lock;
@@ -336,6 +337,8 @@ void reclaim_apply_moves(struct store *store);
 bool checkpoint_open(struct store *store);
 /* After a commit: finishes the checkpoint where the log has passed its bound. */
 bool checkpoint_tend(struct store *store);
+/* On a full disk: true where the log begins again, in the space that it has. */
+bool checkpoint_for_space(struct store *store);
 
 /* --- store_reserve.c: space that is kept for acks on a full disk */
 void reserve_open(struct store *store, const char *folder);

@@ -2,7 +2,7 @@
 /*
  * A file of a few MiB that holds nothing. On a full disk messages can only become fewer by acks,
  * and an ack has to be written too; then the file is emptied, and the acks have its space. It is
- * filled again when a batch with messages has succeeded. Where it cannot be made, there is no
+ * filled again when a batch with messages succeeds. Where it cannot be made, there is no
  * reserve.
  */
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include "base/xmalloc.h"
 #include "store/store_internal.h"
 
-enum { reserve_bytes = 4 << 20 };
+enum { reserve_bytes = 8 << 20 };
 
 void reserve_open(struct store *store, const char *folder)
 {

@@ -61,11 +61,15 @@ static bool has_reserve(const char *path)
 }
 
 /* What the next write, truncation or sync comes to. */
-static int meet_fault(const struct fault_file *file, int error, bool needs_space)
+static int meet_fault(const struct fault_file *file, int error, bool needs_space, bool grows)
 {
     shim.count++;
     bool is_due = shim.count >= shim.nth;
     if (shim.fault == FAULT_FULL && is_due && needs_space) {
+        shim.has_fired = true;
+        return SQLITE_FULL;
+    }
+    if (shim.fault == FAULT_NO_GROWTH && grows) {
         shim.has_fired = true;
         return SQLITE_FULL;
     }
@@ -215,7 +219,7 @@ static sqlite3_file *as_real(sqlite3_file *file)
 static int fault_write(sqlite3_file *base, const void *data, int bytes, sqlite3_int64 offset)
 {
     struct fault_file *file = as_fault(base);
-    int code = meet_fault(file, SQLITE_IOERR_WRITE, true);
+    int code = meet_fault(file, SQLITE_IOERR_WRITE, true, offset + bytes > file_bytes(file));
     if (code != SQLITE_OK)
         return code;
     if (file->path != NULL) {
@@ -229,7 +233,7 @@ static int fault_write(sqlite3_file *base, const void *data, int bytes, sqlite3_
 static int fault_truncate(sqlite3_file *base, sqlite3_int64 size)
 {
     struct fault_file *file = as_fault(base);
-    int code = meet_fault(file, SQLITE_IOERR_TRUNCATE, false);
+    int code = meet_fault(file, SQLITE_IOERR_TRUNCATE, false, false);
     if (code != SQLITE_OK)
         return code;
     if (file->path != NULL)
@@ -240,7 +244,7 @@ static int fault_truncate(sqlite3_file *base, sqlite3_int64 size)
 static int fault_sync(sqlite3_file *base, int flags)
 {
     (void)flags;
-    int code = meet_fault(as_fault(base), SQLITE_IOERR_FSYNC, false);
+    int code = meet_fault(as_fault(base), SQLITE_IOERR_FSYNC, false, false);
     if (code == SQLITE_OK)
         settle(as_fault(base)->path);
     return code;

@@ -11,6 +11,7 @@ enum fault {
     FAULT_NONE,
     FAULT_ERROR,           /* the n-th write, truncation or sync fails, and everything after it */
     FAULT_FULL,            /* from the n-th on there is no space, until the next fault_vfs_arm */
+    FAULT_NO_GROWTH,       /* no file can become longer */
     FAULT_FULL_BY_RESERVE, /* there is no space while the folder's reserve file holds some */
 };
 

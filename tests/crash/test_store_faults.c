@@ -256,6 +256,68 @@ static void acks_use_the_reserve(void **state)
     run_fini(&run);
 }
 
+/* A caller that is told of a full disk lets no more messages in; those that are on their way must
+ * not keep the acks behind them from being written. */
+static void messages_that_come_again_use_the_reserve(void **state)
+{
+    (void)state;
+    struct run run;
+    run_init(&run);
+    fault_vfs_arm(FAULT_NONE, 0);
+    assert_true(run_open(&run));
+    struct store_batch *queue = store_batch_new(2);
+    model_add_queue(queue, 1);
+    struct store_batch *inserts = batch_of_inserts(&run, 1, 50);
+    assert_int_equal(run_batch(&run, queue), STORE_OK);
+    fault_vfs_arm(FAULT_FULL_BY_RESERVE, 1);
+    assert_int_equal(store_commit(run.store, inserts), STORE_FULL);
+    assert_int_equal(run_batch(&run, inserts), STORE_OK);
+    fault_vfs_arm(FAULT_NONE, 0);
+    store_batch_free(queue), store_batch_free(inserts);
+    run_fini(&run);
+}
+
+/* Messages come and go in a file and a log that are as long as they can be. */
+static void commit_and_remove(struct run *run, uint64_t first)
+{
+    bool more;
+    struct store_batch *batch = batch_of_inserts(run, first, 100);
+    struct store_batch *remove = store_batch_new(2);
+    model_add_remove(remove, 1, first, 100);
+    assert_int_equal(run_batch(run, batch), STORE_OK);
+    assert_int_equal(run_batch(run, remove), STORE_OK);
+    assert_int_not_equal(store_maintain(run->store, false, &more), STORE_FAILED);
+    store_batch_free(batch), store_batch_free(remove);
+}
+
+static void log_begins_again_where_it_cannot_grow(void **state)
+{
+    (void)state;
+    struct run run;
+    struct store_figures figures;
+    run_init(&run);
+    fault_vfs_arm(FAULT_NONE, 0);
+    assert_true(run_open(&run));
+    struct store_batch *queue = store_batch_new(2);
+    model_add_queue(queue, 1);
+    assert_int_equal(run_batch(&run, queue), STORE_OK);
+    for (uint64_t i = 0; i < 160; i++) { /* until the journal is as long as it becomes */
+        commit_and_remove(&run, 1 + i * 100);
+        if (i % 20 == 19)
+            assert_int_equal(store_checkpoint(run.store), STORE_OK);
+    }
+    fault_vfs_arm(FAULT_NO_GROWTH, 1);
+    for (uint64_t i = 160; i < 240 && !fault_vfs_has_fired(); i++)
+        commit_and_remove(&run, 1 + i * 100);
+    assert_true(fault_vfs_has_fired());
+    store_figures(run.store, &figures);
+    assert_false(figures.is_reserve_used);
+    assert_true(model_equals_messages(run.confirmed, run.store, &run.random));
+    fault_vfs_arm(FAULT_NONE, 0);
+    store_batch_free(queue);
+    run_fini(&run);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -264,6 +326,8 @@ int main(void)
         cmocka_unit_test(full_disk_rolls_back_and_the_same_batch_succeeds_later),
         cmocka_unit_test(full_disk_at_opening_is_told),
         cmocka_unit_test(acks_use_the_reserve),
+        cmocka_unit_test(messages_that_come_again_use_the_reserve),
+        cmocka_unit_test(log_begins_again_where_it_cannot_grow),
     };
     fault_vfs_install();
     return cmocka_run_group_tests_name("store faults", tests, NULL, NULL);
