@@ -8,6 +8,7 @@
 
 /* --- qos */
 
+/* A limit for each consumer yet to come lifts that of the channel, as in RabbitMQ. */
 enum outcome handle_basic_qos(struct channel *channel, const struct amqp_method *method,
                               struct amqp_error *error)
 {
@@ -16,9 +17,8 @@ enum outcome handle_basic_qos(struct channel *channel, const struct amqp_method 
         amqp_error_set(error, AMQP_NOT_IMPLEMENTED, "prefetch_size!=0 (%u)", qos->prefetch_size);
         return OUTCOME_ERROR;
     }
-    if (qos->global)
-        channel->prefetch_global = qos->prefetch_count;
-    else
+    channel->prefetch_global = qos->global ? qos->prefetch_count : 0;
+    if (!qos->global)
         channel->prefetch_count = qos->prefetch_count;
     channel_wake_consumers(channel);
     channel_reply_empty(channel, AMQP_BASIC_QOS_OK);

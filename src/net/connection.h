@@ -25,7 +25,7 @@
  *     connection_on_effect            for every effect of its mailbox, by handle
  *     connection_host_flush           at the end of every turn of its loop: writes what gathered,
  *                                     returns credit, and reports connections that are over
- *     connection_host_tick            about every 500 ms: heartbeats and timeouts
+ *     connection_host_tick            about every 250 ms: heartbeats and timeouts
  *
  * No callback may call back into a connection of the same host.
  */

@@ -44,27 +44,40 @@ static uint64_t total_bytes(const struct config *config)
     return group > 0 && group < machine ? group : machine;
 }
 
-static bool is_memory_low(const struct config *config)
+void alarm_limits_set_memory(struct alarm_limits *limits, const struct config *config)
 {
-    uint64_t watermark = config->memory_watermark_bytes;
-    if (watermark == 0)
-        watermark = (uint64_t)((double)total_bytes(config) * config->memory_watermark_relative);
-    return resident_bytes() > watermark;
+    double relative = config->memory_watermark_relative;
+    limits->memory_bytes = config->memory_watermark_bytes > 0
+                               ? config->memory_watermark_bytes
+                               : (uint64_t)((double)limits->memory_available_bytes * relative);
 }
 
-static bool is_disk_low(const struct config *config)
+void alarm_limits_set_disk(struct alarm_limits *limits, const struct config *config)
+{
+    double relative = config->disk_free_limit_relative;
+    limits->disk_free_bytes = relative > 0
+                                  ? (uint64_t)((double)limits->memory_available_bytes * relative)
+                                  : config->disk_free_limit_bytes;
+}
+
+void alarm_limits_init(struct alarm_limits *limits, const struct config *config)
+{
+    *limits = (struct alarm_limits){.data_dir = config->data_dir,
+                                    .memory_available_bytes = total_bytes(config)};
+    alarm_limits_set_memory(limits, config);
+    alarm_limits_set_disk(limits, config);
+}
+
+static bool is_disk_low(const struct alarm_limits *limits)
 {
     struct statvfs disk;
-    uint64_t limit = config->disk_free_limit_bytes;
-    if (config->disk_free_limit_relative > 0)
-        limit = (uint64_t)((double)total_bytes(config) * config->disk_free_limit_relative);
-    if (statvfs(config->data_dir, &disk) != 0)
+    if (statvfs(limits->data_dir, &disk) != 0)
         return false;
-    return (uint64_t)disk.f_bavail * disk.f_frsize < limit;
+    return (uint64_t)disk.f_bavail * disk.f_frsize < limits->disk_free_bytes;
 }
 
-unsigned alarm_check(const struct config *config)
+unsigned alarm_check(const struct alarm_limits *limits)
 {
-    return (is_memory_low(config) ? VHOST_ALARM_MEMORY : 0u) |
-           (is_disk_low(config) ? VHOST_ALARM_DISK : 0u);
+    return (resident_bytes() > limits->memory_bytes ? VHOST_ALARM_MEMORY : 0u) |
+           (is_disk_low(limits) ? VHOST_ALARM_DISK : 0u);
 }

@@ -4,9 +4,23 @@
 
 #include "config/config.h"
 
+/* What sets off an alarm. */
+struct alarm_limits {
+    const char *data_dir;            /* borrowed from the configuration */
+    uint64_t memory_bytes;           /* alarm above */
+    uint64_t disk_free_bytes;        /* alarm below */
+    uint64_t memory_available_bytes; /* what relative limits are relative to */
+};
+
+void alarm_limits_init(struct alarm_limits *limits, const struct config *config);
+
+/* Takes over what the configuration says about one of the two. */
+void alarm_limits_set_memory(struct alarm_limits *limits, const struct config *config);
+void alarm_limits_set_disk(struct alarm_limits *limits, const struct config *config);
+
 /* The alarms that are in effect now (enum vhost_alarm): more memory in use than
  * vm_memory_high_watermark, less space on the disk of the data than disk_free_limit. What cannot be
- * found out is no alarm. Any thread. */
-unsigned alarm_check(const struct config *config);
+ * found out is no alarm. */
+unsigned alarm_check(const struct alarm_limits *limits);
 
 #endif

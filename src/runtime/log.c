@@ -123,6 +123,15 @@ static size_t make_json(char *line, size_t size, const char *level, const char *
     return at + (size_t)snprintf(line + at, size - at, "\"}\n");
 }
 
+/* A peer's text must not be able to end the line and begin another. */
+static void hide_controls(char *text)
+{
+    for (; *text != '\0'; text++) {
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            *text = '?';
+    }
+}
+
 static size_t make_plain(char *line, size_t size, const char *level, const char *text)
 {
     size_t at = append_time(line, size);
@@ -147,6 +156,7 @@ void log_write(enum config_log_level level, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    hide_controls(text);
     size_t size = is_json ? make_json(line, sizeof line, level_name(level), text)
                           : make_plain(line, sizeof line, level_name(level), text);
     put(&console, level, line, size);

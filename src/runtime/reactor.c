@@ -25,7 +25,7 @@
 #include "runtime/log.h"
 #include "runtime/server.h"
 
-enum { tick_ms = 500 };
+enum { tick_ms = 250 };
 
 /* A vhost as this reactor sees it: its gate, and the batch that gathers for it in this turn. */
 struct vhost_gate {

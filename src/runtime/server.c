@@ -29,7 +29,6 @@
 #include "net/listener.h"
 #include "net/settings.h"
 #include "net/tls.h"
-#include "runtime/alarm.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
 #include "runtime/reactor.h"
@@ -364,16 +363,12 @@ static void on_mail(evutil_socket_t fd, short what, void *context)
     } while (!mailbox_fall_asleep(&server->mailbox));
 }
 
-static void check_alarms(struct server *server)
+void server_check_alarms(struct server *server)
 {
     static const char *const texts[] = {"none", "low on memory", "low on disk",
                                         "low on disk & memory"};
-    uint64_t now_ms = clock_steady_ms();
-    if (server->alarms_checked_ms != 0 &&
-        now_ms < server->alarms_checked_ms + server->config->memory_monitor_interval_ms)
-        return;
-    server->alarms_checked_ms = now_ms;
-    unsigned alarms = alarm_check(server->config);
+    unsigned alarms = alarm_check(&server->alarm_limits);
+    server->alarms_checked_ms = clock_steady_ms();
     if (alarms == server->alarms)
         return;
     server->alarms = alarms;
@@ -386,7 +381,8 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
 {
     struct server *server = context;
     (void)fd, (void)what;
-    check_alarms(server);
+    if (clock_steady_ms() >= server->alarms_checked_ms + server->config->memory_monitor_interval_ms)
+        server_check_alarms(server);
     for (struct server_vhost *vhost = server->vhosts; vhost != NULL; vhost = vhost->next)
         gate_tick(vhost->gate);
 }
@@ -500,7 +496,8 @@ static bool start(struct server *server, char *reason, size_t reason_size)
     server->control = control_open(server->base, server->config->data_dir, reason, reason_size);
     if (server->control == NULL)
         return false;
-    check_alarms(server);
+    alarm_limits_init(&server->alarm_limits, server->config);
+    server_check_alarms(server);
     directory_add_commands(server->directory, server->control);
     server_add_commands(server);
     start_listeners(server);

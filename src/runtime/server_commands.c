@@ -4,6 +4,7 @@
  * they need of a vhost they ask through its gate.
  */
 #include <jansson.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "config.h"
@@ -97,14 +98,64 @@ static void handle_status(void *context, struct control_call *call)
                                   listeners_status(server), "vhosts", vhosts_status(server)));
 }
 
+/* --- alarms: as in rabbitmqctl, until the next start */
+
+/* Reads one key as the configuration file would. */
+static bool read_limit(struct control_call *call, const char *key, struct config *config)
+{
+    struct config_messages messages;
+    const char *value = control_text(call, "limit");
+    config_init(config);
+    config_messages_init(&messages);
+    bool is_right = value != NULL && config_set(config, key, value, "leveretctl", 0, &messages);
+    if (!is_right)
+        control_fail(call, CONTROL_USAGE, "%s",
+                     messages.count > 0 ? messages.messages[0].text : "a limit is needed");
+    config_messages_fini(&messages);
+    return is_right;
+}
+
+static bool is_relative(const struct control_call *call)
+{
+    const char *value = control_text(call, "limit");
+    return value != NULL && strchr(value, '.') != NULL;
+}
+
+static void handle_set_disk_free_limit(void *context, struct control_call *call)
+{
+    struct server *server = context;
+    struct config config;
+    const char *key = is_relative(call) ? "disk_free_limit.relative" : "disk_free_limit.absolute";
+    if (read_limit(call, key, &config)) {
+        alarm_limits_set_disk(&server->alarm_limits, &config);
+        server_check_alarms(server);
+        control_reply(call, NULL);
+    }
+    config_fini(&config);
+}
+
+static void handle_set_memory_watermark(void *context, struct control_call *call)
+{
+    struct server *server = context;
+    struct config config;
+    const char *key = is_relative(call) ? "vm_memory_high_watermark.relative"
+                                        : "vm_memory_high_watermark.absolute";
+    if (read_limit(call, key, &config)) {
+        alarm_limits_set_memory(&server->alarm_limits, &config);
+        server_check_alarms(server);
+        control_reply(call, NULL);
+    }
+    config_fini(&config);
+}
+
 /* --- list_queues */
 
 static void add_queue(void *context, const struct queue_status *status)
 {
     json_array_append_new(
         context,
-        json_pack("{s:s%, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:b}", "name",
-                  (const char *)status->name.data, status->name.size, "messages",
+        json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:b}", "name",
+                  control_json_text(status->name), "messages",
                   (json_int_t)(status->ready + status->unacked), "messages_ready",
                   (json_int_t)status->ready, "messages_unacknowledged", (json_int_t)status->unacked,
                   "consumers", (json_int_t)status->consumers, "message_bytes_ready",

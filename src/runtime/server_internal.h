@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "net/settings.h"
+#include "runtime/alarm.h"
 #include "runtime/server.h"
 
 struct server_vhost {
@@ -29,6 +30,7 @@ struct server {
     const struct config *config; /* borrowed */
     uint64_t started_ms;
     uint64_t alarms_checked_ms;
+    struct alarm_limits alarm_limits;
     unsigned alarms;         /* enum vhost_alarm: those in effect */
     struct event_base *base; /* of the main thread */
     struct event *signals[3], *mail_event, *tick_event;
@@ -58,6 +60,8 @@ struct server {
 /* Main thread. */
 void server_reload(struct server *server);
 void server_stop(struct server *server);
+/* Looks for alarms now and tells the vhosts what changed. */
+void server_check_alarms(struct server *server);
 /* Adds the commands of leveretctl that are about the server itself. */
 void server_add_commands(struct server *server);
 
