@@ -188,9 +188,14 @@ static void handle_list_queues(void *context, struct control_call *call)
 void server_add_commands(struct server *server)
 {
     static const struct control_command commands[] = {
-        {"ping", handle_ping},     {"await_startup", handle_ping},
-        {"stop", handle_stop},     {"reload", handle_reload},
-        {"status", handle_status}, {"list_queues", handle_list_queues},
+        {"ping", handle_ping},
+        {"await_startup", handle_ping},
+        {"stop", handle_stop},
+        {"reload", handle_reload},
+        {"status", handle_status},
+        {"list_queues", handle_list_queues},
+        {"set_disk_free_limit", handle_set_disk_free_limit},
+        {"set_vm_memory_high_watermark", handle_set_memory_watermark},
     };
     control_add_commands(server->control, commands, sizeof commands / sizeof commands[0], server);
 }
