@@ -17,6 +17,7 @@
  */
 #include "net/connection.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -153,11 +154,11 @@ void connection_fail(struct connection *connection, const struct amqp_error *err
 
 void connection_shut(struct connection *connection, const struct amqp_error *error)
 {
-    if (connection->state == STATE_GONE || connection->state == STATE_CLOSING)
-        return;
-    if (connection->session != NULL)
+    if (connection->state == STATE_RUNNING)
         connection_fail(connection, error);
-    else
+    else if (connection->state == STATE_CLOSED)
+        connection_end(connection);
+    else if (connection->session == NULL)
         connection_gone(connection, CONNECTION_NOTE_INFO, error->text);
 }
 
@@ -213,8 +214,26 @@ static void limit_output(struct connection *connection)
         connection_resume(connection, PAUSE_OUTPUT);
 }
 
+/* A client that published and vanished without reading our confirms: writing fails first, but what
+ * it sent is still there to read, and counts. Reading ends by itself. */
+static void on_broken_output(struct connection *connection)
+{
+    bool is_reset = errno == EPIPE || errno == ECONNRESET;
+    if (connection->state != STATE_RUNNING || connection->is_tls || !is_reset) {
+        connection_gone(connection, CONNECTION_NOTE_WARNING, stream_failure(&connection->stream));
+        return;
+    }
+    connection->is_mute = true;
+    output_fini(&connection->output);
+    connection_resume(connection, PAUSE_OUTPUT);
+}
+
 static void flush(struct connection *connection)
 {
+    if (connection->is_mute) {
+        output_fini(&connection->output);
+        return;
+    }
     switch (output_write(&connection->output, &connection->stream)) {
     case OUTPUT_DONE:
         if (connection->state == STATE_ENDING)
@@ -225,7 +244,7 @@ static void flush(struct connection *connection)
             await_write(connection);
         break;
     case OUTPUT_BROKEN:
-        connection_gone(connection, CONNECTION_NOTE_WARNING, stream_failure(&connection->stream));
+        on_broken_output(connection);
         return;
     }
     limit_output(connection);

@@ -96,6 +96,7 @@ static void on_method(struct connection *connection, struct effect *effect)
         method_id_of(effect->method) == AMQP_CONNECTION_CLOSE_OK) {
         connection_note(connection, CONNECTION_NOTE_INFO, "closed by the client");
         connection_await_close(connection, STATE_CLOSED);
+        channels_clear(connection);
     }
 }
 
@@ -103,6 +104,7 @@ static void on_connection_close(struct connection *connection, struct effect *ef
 {
     write_method(connection, effect);
     connection_await_close(connection, STATE_CLOSING);
+    channels_clear(connection);
 }
 
 /* --- channels and consumers */

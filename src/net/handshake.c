@@ -361,7 +361,7 @@ size_t handshake_input(struct connection *connection, struct bytes input)
         return on_header(connection, input);
     if (connection->state == STATE_LOGIN || connection->state == STATE_VHOST)
         return 0;
-    switch (amqp_frame_read(input, connection->frame_max, &frame, &consumed, &error)) {
+    switch (amqp_frame_read(input, input_frame_max(connection), &frame, &consumed, &error)) {
     case AMQP_FRAME_COMPLETE:
         on_frame(connection, &frame);
         return consumed;

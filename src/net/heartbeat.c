@@ -4,9 +4,12 @@
  *
  * As RabbitMQ does, a heartbeat is sent when nothing was written for half of the interval, and a
  * peer is given up when nothing was read from it at two looks in a row, an interval apart; any byte
- * counts. While nothing is read, because the connection is blocked or has to wait, silence is our
- * own doing and says nothing about the peer; we go on sending.
+ * counts. While nothing is read because the connection is blocked or has to wait, silence is our
+ * own doing and says nothing about the peer; we go on sending. A peer that does not take its output
+ * has to show life all the same: bytes that arrive and wait in the socket are enough.
  */
+#include <sys/ioctl.h>
+
 #include "net/net_internal.h"
 
 enum {
@@ -41,12 +44,24 @@ static void check_send(struct connection *connection, uint64_t now_ms)
     heartbeat->send_check_ms = now_ms + connection->heartbeat_s * UINT64_C(500);
 }
 
+/* Nothing is read from a peer that takes no output, but it must go on saying something. */
+static bool has_more_waiting(struct connection *connection)
+{
+    int before = connection->heartbeat.waiting_bytes, now = 0;
+    if (connection->read_pauses != PAUSE_OUTPUT || connection->is_tls)
+        return connection->read_pauses != 0;
+    if (ioctl(connection->stream.fd, FIONREAD, &now) != 0)
+        now = 0;
+    connection->heartbeat.waiting_bytes = now;
+    return now != before;
+}
+
 static void check_read(struct connection *connection, uint64_t now_ms)
 {
     struct heartbeat *heartbeat = &connection->heartbeat;
-    bool is_silent = connection->read_bytes == heartbeat->read_bytes;
-    heartbeat->missed_count =
-        is_silent && connection->read_pauses == 0 ? heartbeat->missed_count + 1 : 0;
+    bool is_silent =
+        connection->read_bytes == heartbeat->read_bytes && !has_more_waiting(connection);
+    heartbeat->missed_count = is_silent ? heartbeat->missed_count + 1 : 0;
     heartbeat->read_bytes = connection->read_bytes;
     heartbeat->read_check_ms = now_ms + connection->heartbeat_s * UINT64_C(1000);
     if (heartbeat->missed_count >= missed_max)

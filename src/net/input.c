@@ -140,7 +140,7 @@ static void on_frame_while_closing(struct connection *connection, const struct a
 /* --- parsing */
 
 /* Frames but bodies are taken whole, so they must fit the buffer. */
-static size_t frame_max_of(const struct connection *connection)
+size_t input_frame_max(const struct connection *connection)
 {
     size_t whole_max = connection->host->input_size - AMQP_FRAME_OVERHEAD;
     return connection->frame_max == 0 || connection->frame_max > whole_max ? whole_max
@@ -154,7 +154,7 @@ static size_t parse_slow(struct connection *connection, struct bytes input)
     size_t consumed = publish_begin_partial(connection, input);
     if (consumed > 0)
         return consumed;
-    switch (amqp_frame_read(input, frame_max_of(connection), &frame, &consumed, &error)) {
+    switch (amqp_frame_read(input, input_frame_max(connection), &frame, &consumed, &error)) {
     case AMQP_FRAME_COMPLETE:
         on_frame(connection, &frame);
         return consumed;
@@ -185,7 +185,7 @@ static size_t parse_closing(struct connection *connection, struct bytes input)
     /* A partial body goes on being one: the framing stays. */
     if (connection->partial.is_active)
         return publish_continue_partial(connection, input);
-    switch (amqp_frame_read(input, frame_max_of(connection), &frame, &consumed, &error)) {
+    switch (amqp_frame_read(input, input_frame_max(connection), &frame, &consumed, &error)) {
     case AMQP_FRAME_COMPLETE:
         on_frame_while_closing(connection, &frame);
         return consumed;

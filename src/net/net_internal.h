@@ -65,6 +65,7 @@ struct heartbeat {
     uint64_t read_check_ms;
     uint64_t written_bytes; /* at the last look */
     uint64_t read_bytes;
+    int waiting_bytes; /* input that the socket held while nothing was read */
     unsigned missed_count;
 };
 
@@ -77,7 +78,8 @@ struct connection {
     uint8_t state;       /* enum connection_state */
     uint8_t read_pauses; /* of enum read_pause */
     bool is_waiting_to_write;
-    bool is_deaf; /* the framing is lost: input is dropped */
+    bool is_deaf; /* the framing is lost: only a close-ok is looked for */
+    bool is_mute; /* writing has failed: output is dropped, what was sent is still read */
     bool is_over; /* to be reported by connection_host_flush */
     bool is_loopback;
     bool is_tls;
@@ -183,6 +185,8 @@ void handshake_refuse(struct connection *connection, const char *reason);
 /* --- input.c */
 
 void input_read(struct connection *connection);
+/* The largest payload of a frame that is taken whole. */
+size_t input_frame_max(const struct connection *connection);
 /* Parses what was kept while something was pending. */
 void input_continue(struct connection *connection);
 

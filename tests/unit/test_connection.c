@@ -1270,6 +1270,31 @@ static void lost_socket_closes_the_session_once(void **state)
     message_unref(message);
 }
 
+/* Writing to it fails before all that it sent was read; that counts all the same. */
+static void last_words_of_a_peer_that_reads_nothing(void **state)
+{
+    (void)state;
+    log_in();
+    open_channel(1);
+    for (int i = 0; i < 3000; i++)
+        put_message(1, "key", bytes_of_text("last words"), 0);
+    for (size_t at = 0; at < out.size;) {
+        ssize_t sent = send(peer, out.data + at, out.size - at, MSG_DONTWAIT);
+        if (sent > 0)
+            at += (size_t)sent;
+        else
+            event_base_loop(base, EVLOOP_NONBLOCK);
+    }
+    close(peer);
+    peer = -1;
+    apply((struct effect){.kind = EFFECT_ACK, .channel = 1, .tag = 1});
+    connection_host_flush(&host);
+    turns();
+    assert_int_equal(command_count, 3001);
+    assert_int_equal(commands[2999].kind, COMMAND_PUBLISH);
+    assert_int_equal(commands[3000].kind, COMMAND_SESSION_CLOSE);
+}
+
 static void pause_stops_reading(void **state)
 {
     (void)state;
@@ -1417,6 +1442,49 @@ static void silence_of_a_paused_connection_is_our_own(void **state)
     assert_int_equal(command_count, 1);
 }
 
+/* A peer that takes no output is not read, but has to show that it lives. */
+static void fill_output(void)
+{
+    static const uint8_t body[20000];
+    struct message *message = message_of(bytes_of(body, sizeof body));
+    open_channel(1);
+    add_consumer(1, 0, "tag");
+    for (int i = 0; i < 100; i++) {
+        deliver(1, 0, 1, message);
+        connection_host_flush(&host);
+    }
+    message_unref(message);
+    on_submit(NULL, gate);
+    forget_commands();
+}
+
+static void pass_unread(uint64_t ms)
+{
+    for (uint64_t i = 0; i < ms; i += 500) {
+        host.now_ms += 500;
+        connection_host_tick(&host);
+        event_base_loop(base, EVLOOP_NONBLOCK);
+        connection_host_flush(&host);
+    }
+}
+
+static void peer_that_reads_nothing_must_show_life(void **state)
+{
+    (void)state;
+    log_in_with(4);
+    fill_output();
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(send(peer, "\x08\0\0\0\0\0\0\xce", 8, MSG_DONTWAIT), 8);
+        pass_unread(2000);
+    }
+    on_submit(NULL, gate);
+    assert_int_equal(command_count, 0);
+    pass_unread(13000);
+    on_submit(NULL, gate);
+    assert_int_equal(command_count, 1);
+    assert_int_equal(commands[0].kind, COMMAND_SESSION_CLOSE);
+}
+
 static void no_heartbeats_without_an_interval(void **state)
 {
     (void)state;
@@ -1475,6 +1543,7 @@ int main(void)
         TEST(close_ok_is_not_waited_for_for_ever),
         TEST(close_by_the_client_waits_for_its_end),
         TEST(lost_socket_closes_the_session_once),
+        TEST(last_words_of_a_peer_that_reads_nothing),
         TEST(pause_stops_reading),
         TEST(credit_returns_in_large_pieces),
         TEST(output_that_is_not_read_pauses_the_connection),
@@ -1482,6 +1551,7 @@ int main(void)
         TEST(no_heartbeat_while_something_is_sent),
         TEST(silence_ends_the_connection),
         TEST(silence_of_a_paused_connection_is_our_own),
+        TEST(peer_that_reads_nothing_must_show_life),
         TEST(no_heartbeats_without_an_interval),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
