@@ -30,7 +30,7 @@ struct channel *channel_find(struct session *session, uint16_t number)
 struct channel *channel_create(struct session *session, uint16_t number)
 {
     if (session->channels.count >= session->config.channel_max) {
-        struct amqp_error error = {.class_id = AMQP_CLASS_CHANNEL, .method_id = 10};
+        struct amqp_error error;
         amqp_error_set(&error, AMQP_NOT_ALLOWED,
                        "number of channels opened (%zu) has reached the negotiated channel_max "
                        "(%u)",

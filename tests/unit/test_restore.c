@@ -4,7 +4,7 @@
  */
 #include "core_fixture.h"
 
-static void a_persistent_message_survives_a_crash(void **state)
+static void a_confirmed_message_survives_a_crash(void **state)
 {
     struct core *core = *state;
     core_open(core, 1, 1);
@@ -26,10 +26,157 @@ static void a_persistent_message_survives_a_crash(void **state)
     assert_queue(core, "q", "0 0 0");
 }
 
+static void what_is_not_on_disk_is_gone(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 1);
+    run(core, "1.1 queue.declare q durable no-wait", "");
+    commit(core, "");
+    run(core, "1.1 basic.publish - q a persistent", "");
+    assert_true(core_submit(core));
+    core_crash(core);
+    assert_queue(core, "q", "0 0 0");
+    core_open(core, 1, 1);
+    run(core, "1.1 queue.declare r durable no-wait\n1.1 queue.declare t no-wait", "");
+    core_crash(core);
+    assert_queue(core, "r", "none");
+    assert_queue(core, "t", "none");
+}
+
+static void definitions_come_back_as_they_were(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 1);
+    run(core,
+        "1.1 exchange.declare e headers durable internal x=1 no-wait\n"
+        "1.1 exchange.declare a topic durable auto-delete alternate-exchange=e no-wait\n"
+        "1.1 queue.declare q durable auto-delete x-max-length=5 no-wait\n"
+        "1.1 queue.bind q a k.# no-wait\n1.1 queue.bind q e - x-match=any h=1 no-wait\n"
+        "1.1 exchange.bind a a x no-wait",
+        "");
+    commit(core, "");
+    core_crash(core);
+    core_open(core, 1, 3);
+    run(core,
+        "1.1 exchange.declare e headers durable internal\n"
+        "1.1 exchange.declare a topic durable auto-delete alternate-exchange=e\n"
+        "1.1 queue.declare q durable auto-delete x-max-length=5\n"
+        "1.1 basic.publish a k.x m mandatory",
+        "1.1 exchange.declare-ok\n1.1 exchange.declare-ok\n1.1 queue.declare-ok q 0 0\n");
+    run(core, "1.2 queue.declare q durable auto-delete x-max-length=6",
+        "1.2 channel.close 406 PRECONDITION_FAILED - inequivalent arg 'x-max-length' for queue "
+        "'q' in vhost '/': received '6' but current is '5' (50.10)\n");
+    assert_int_equal(core_counters(core).bindings, 3);
+    assert_false(vhost_has_batch(core->vhost));
+    /* An auto-delete queue that never had a consumer in this life stays until it had one. */
+    assert_queue(core, "q", "1 0 0");
+    run(core, "1.3 basic.consume q c\n1.3 basic.cancel c",
+        "1.3 basic.consume-ok c\n1.3 basic.cancel-ok c\n");
+    assert_queue(core, "q", "none");
+}
+
+static void numbers_of_lanes_are_never_used_again(void **state)
+{
+    struct core *core = *state;
+    for (int life = 0; life < 3; life++) {
+        core_open(core, 1, 1);
+        /* The model store aborts where a lane comes again. */
+        run(core, "1.1 queue.declare q durable no-wait\n1.1 basic.publish - q a persistent", "");
+        commit(core, "");
+        run(core, "1.1 queue.delete q no-wait", "");
+        commit(core, "");
+        core_crash(core);
+    }
+    assert_queue(core, "q", "none");
+}
+
+static void after_a_clean_stop_exactly_what_was_delivered_is_marked(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 1);
+    run(core,
+        "1.1 queue.declare q durable no-wait\n1.1 basic.publish - q a persistent\n"
+        "1.1 basic.publish - q t\n1.1 basic.publish - q b persistent\n"
+        "1.1 basic.publish - q c persistent\n1.1 basic.qos 3\n1.1 basic.consume q x",
+        "1.1 basic.qos-ok\n1.1 basic.consume-ok x\n1.1 deliver x 1 a\n1.1 deliver x 2 t\n"
+        "1.1 deliver x 3 b\n");
+    core_restart(core);
+    assert_queue(core, "q", "3 0 0");
+    core_open(core, 1, 1);
+    run(core, "1.1 basic.consume q x", "1.1 basic.consume-ok x\n");
+    answer(core, 10, "1.1 deliver x 1 redelivered a\n1.1 deliver x 2 redelivered b\n");
+    commit(core, "1.1 deliver x 3 c\n");
+}
+
+static void after_a_crash_the_mark_runs_ahead(void **state)
+{
+    struct core *core = *state;
+    vhost_free(core->vhost);
+    core->config.mark_stride = 2;
+    core->vhost = vhost_new(&core->config, core->access);
+    core_open(core, 1, 2);
+    run(core,
+        "1.1 queue.declare q durable no-wait\n1.1 basic.publish - q a persistent\n"
+        "1.1 basic.publish - q b persistent\n1.1 basic.publish - q c persistent\n"
+        "1.1 basic.publish - q d persistent\n1.2 basic.get q",
+        "1.2 basic.get-ok 1 left=3 a\n");
+    commit(core, "");
+    core_crash(core);
+    core_open(core, 1, 1);
+    run(core, "1.1 basic.consume q x no-ack", "1.1 basic.consume-ok x\n");
+    answer(core, 10, "1.1 deliver x 1 redelivered a\n1.1 deliver x 2 redelivered b\n");
+    /* Each next stride is on disk before what it covers is delivered. */
+    commit(core, "1.1 deliver x 3 c\n1.1 deliver x 4 d\n");
+}
+
+static void acks_out_of_order_leave_their_gaps(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 1);
+    run(core, "1.1 queue.declare q durable no-wait\n1.1 confirm.select no-wait", "");
+    run(core,
+        "1.1 basic.publish - q a persistent\n1.1 basic.publish - q b persistent\n"
+        "1.1 basic.publish - q c persistent\n1.1 basic.publish - q d persistent",
+        "");
+    commit(core, "1.1 ack 4 multiple\n");
+    run(core, "1.1 basic.consume q x", "1.1 basic.consume-ok x\n");
+    commit(core, "1.1 deliver x 1 a\n1.1 deliver x 2 b\n1.1 deliver x 3 c\n1.1 deliver x 4 d\n");
+    run(core, "1.1 basic.ack 2\n1.1 basic.ack 4\n1.1 basic.ack 3", "");
+    commit(core, "");
+    core_crash(core);
+    assert_queue(core, "q", "1 0 0");
+    core_open(core, 1, 1);
+    run(core, "1.1 basic.consume q x no-ack", "1.1 basic.consume-ok x\n");
+    answer(core, 1, "1.1 deliver x 1 redelivered a\n");
+    run(core, "1.1 basic.publish - q e", "1.1 deliver x 2 e\n");
+}
+
+static void counters_start_again_and_sizes_do_not(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 1);
+    run(core, "1.1 queue.declare q durable no-wait\n1.1 basic.publish - q abc persistent", "");
+    commit(core, "");
+    core_crash(core);
+    struct vhost_counters counters = core_counters(core);
+    assert_int_equal(counters.queues_created + counters.published + counters.sessions, 0);
+    assert_int_equal(counters.queues, 1);
+    assert_int_equal(counters.ready, 1);
+    assert_int_equal(counters.ready_bytes, 3);
+    assert_int_equal(counters.window_bytes, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        core_test(a_persistent_message_survives_a_crash),
+        core_test(a_confirmed_message_survives_a_crash),
+        core_test(what_is_not_on_disk_is_gone),
+        core_test(definitions_come_back_as_they_were),
+        core_test(numbers_of_lanes_are_never_used_again),
+        core_test(after_a_clean_stop_exactly_what_was_delivered_is_marked),
+        core_test(after_a_crash_the_mark_runs_ahead),
+        core_test(acks_out_of_order_leave_their_gaps),
+        core_test(counters_start_again_and_sizes_do_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Publisher confirms: when they leave, in what order, and when one stands for many.
+ */
+#include "core_fixture.h"
+
+/* Session 1, channel 1 in confirm mode, a durable queue d and a transient one t. */
+static void open_confirming(struct core *core)
+{
+    core_open(core, 1, 2);
+    run(core,
+        "1.1 confirm.select no-wait\n1.2 queue.declare d durable no-wait\n"
+        "1.2 queue.declare t no-wait",
+        "");
+    commit(core, "");
+}
+
+static void select_is_idempotent_and_excludes_tx(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 2);
+    run(core, "1.1 confirm.select\n1.1 confirm.select",
+        "1.1 confirm.select-ok\n1.1 confirm.select-ok\n");
+    run(core, "1.1 tx.select",
+        "1.1 channel.close 406 PRECONDITION_FAILED - cannot switch from confirm to tx mode "
+        "(90.10)\n");
+    run(core, "1.2 tx.select\n1.2 confirm.select",
+        "1.2 tx.select-ok\n1.2 channel.close 406 PRECONDITION_FAILED - cannot switch from tx to "
+        "confirm mode (85.10)\n");
+}
+
+static void a_transient_message_is_confirmed_at_once(void **state)
+{
+    struct core *core = *state;
+    open_confirming(core);
+    run(core, "1.1 basic.publish - d a", "1.1 ack 1\n");
+    run(core, "1.1 basic.publish - t b persistent", "1.1 ack 2\n");
+    run(core, "1.1 basic.publish - nowhere c persistent", "1.1 ack 3\n");
+    run(core, "1.1 basic.publish - t d\n1.1 basic.publish - t e\n1.1 basic.publish - t f",
+        "1.1 ack 6 multiple\n");
+    assert_false(vhost_has_batch(core->vhost));
+}
+
+static void a_persistent_message_is_confirmed_on_disk(void **state)
+{
+    struct core *core = *state;
+    open_confirming(core);
+    run(core, "1.1 basic.publish - d a persistent\n1.1 basic.publish - d b persistent", "");
+    assert_true(core_submit(core));
+    run(core, "1.1 basic.publish - d c persistent", "");
+    complete(core, "1.1 ack 2 multiple\n");
+    commit(core, "1.1 ack 3\n");
+}
+
+static void one_confirm_stands_for_others_only_below_all_that_wait(void **state)
+{
+    struct core *core = *state;
+    open_confirming(core);
+    run(core,
+        "1.1 basic.publish - d a persistent\n1.1 basic.publish - t b\n1.1 basic.publish - t c",
+        "1.1 ack 2\n1.1 ack 3\n");
+    run(core, "1.1 basic.publish - d d persistent\n1.1 basic.publish - t e", "1.1 ack 5\n");
+    commit(core, "1.1 ack 1\n1.1 ack 4\n");
+    run(core, "1.1 basic.publish - t f\n1.1 basic.publish - t g", "1.1 ack 7 multiple\n");
+}
+
+static void several_batches_may_be_reported_at_once(void **state)
+{
+    struct core *core = *state;
+    open_confirming(core);
+    run(core, "1.1 basic.publish - d a persistent", "");
+    assert_true(core_submit(core));
+    run(core, "1.1 basic.publish - d b persistent\n1.1 basic.publish - d c persistent", "");
+    assert_true(core_submit(core));
+    uint64_t last = 0, number;
+    while ((number = model_store_commit(core->store)) != 0)
+        last = number;
+    vhost_complete(core->vhost, last, core->now_ms);
+    run(core, "", "1.1 ack 1\n1.1 ack 3 multiple\n");
+}
+
+static void a_return_comes_before_its_confirm(void **state)
+{
+    struct core *core = *state;
+    open_confirming(core);
+    run(core, "1.1 basic.publish - d a persistent\n1.1 basic.publish - no b mandatory",
+        "1.1 basic.return 312 NO_ROUTE b\n1.1 ack 2\n");
+    run(core, "1.1 basic.publish - t c mandatory", "1.1 ack 3\n");
+    commit(core, "1.1 ack 1\n");
+}
+
+static void what_is_consumed_before_it_is_written_is_safe(void **state)
+{
+    struct core *core = *state;
+    open_confirming(core);
+    run(core, "1.2 basic.consume d x no-ack", "1.2 basic.consume-ok x\n");
+    run(core, "1.1 basic.publish - d a persistent", "1.2 deliver x 1 a\n1.1 ack 1\n");
+    run(core, "1.2 basic.cancel x\n1.2 basic.consume d y",
+        "1.2 basic.cancel-ok x\n"
+        "1.2 basic.consume-ok y\n");
+    run(core, "1.1 basic.publish - d b persistent", "1.2 deliver y 2 b\n");
+    run(core, "1.2 basic.ack 2", "");
+    /* All that is left of the batch is the mark; the message is never written. */
+    commit(core, "1.1 ack 2\n");
+    core_crash(core);
+    assert_queue(core, "d", "0 0 0");
+}
+
+static void an_empty_batch_is_committed_at_once(void **state)
+{
+    struct core *core = *state;
+    open_confirming(core);
+    run(core, "1.1 basic.publish - d a persistent\n1.2 basic.get d",
+        "1.2 basic.get-ok 1 left=0 a\n");
+    commit(core, "1.1 ack 1\n"); /* the mark is on disk now */
+    run(core, "1.1 basic.publish - d b persistent\n1.2 basic.get d",
+        "1.2 basic.get-ok 2 left=0 b\n");
+    run(core, "1.2 basic.ack 2", "1.1 ack 2\n");
+    assert_false(vhost_has_batch(core->vhost));
+}
+
+static void a_fan_out_waits_for_all_of_it(void **state)
+{
+    struct core *core = *state;
+    open_confirming(core);
+    run(core,
+        "1.2 queue.bind d amq.fanout - no-wait\n1.2 queue.bind t amq.fanout - no-wait\n"
+        "1.2 basic.consume t x no-ack\n1.1 basic.publish amq.fanout - a persistent",
+        "1.2 basic.consume-ok x\n1.2 deliver x 1 a\n");
+    commit(core, "1.1 ack 1\n");
+}
+
+static void a_deleted_queue_confirms_what_it_held(void **state)
+{
+    struct core *core = *state;
+    open_confirming(core);
+    run(core, "1.1 basic.publish - d a persistent", "");
+    run(core, "1.2 queue.delete d no-wait", "");
+    commit(core, "1.1 ack 1\n");
+}
+
+static void confirms_of_a_failed_channel_are_lost(void **state)
+{
+    struct core *core = *state;
+    open_confirming(core);
+    run(core,
+        "1.1 basic.publish - d a persistent\n1.1 basic.publish - t b\n1.1 basic.publish no k c",
+        "1.1 ack 2\n1.1 channel.close 404 NOT_FOUND - no exchange 'no' in vhost '/' (60.40)\n");
+    commit(core, "");
+    assert_queue(core, "d", "1 0 0");
+    run(core, "1.1 channel.close-ok\n1.1 channel.open\n1.1 confirm.select\n1.1 basic.publish - t d",
+        "1.1 channel.open-ok\n1.1 confirm.select-ok\n1.1 ack 1\n");
+}
+
+static void confirms_of_two_channels_do_not_mix(void **state)
+{
+    struct core *core = *state;
+    open_confirming(core);
+    run(core, "1.2 confirm.select no-wait\n1.1 basic.publish - d a persistent", "");
+    assert_true(core_submit(core));
+    run(core, "1.2 basic.publish - d b persistent\n1.1 basic.publish - d c persistent", "");
+    assert_true(core_submit(core));
+    complete(core, "1.1 ack 1\n");
+    complete(core, "1.2 ack 1\n1.1 ack 2\n");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        core_test(select_is_idempotent_and_excludes_tx),
+        core_test(a_transient_message_is_confirmed_at_once),
+        core_test(a_persistent_message_is_confirmed_on_disk),
+        core_test(one_confirm_stands_for_others_only_below_all_that_wait),
+        core_test(several_batches_may_be_reported_at_once),
+        core_test(a_return_comes_before_its_confirm),
+        core_test(what_is_consumed_before_it_is_written_is_safe),
+        core_test(an_empty_batch_is_committed_at_once),
+        core_test(a_fan_out_waits_for_all_of_it),
+        core_test(a_deleted_queue_confirms_what_it_held),
+        core_test(confirms_of_a_failed_channel_are_lost),
+        core_test(confirms_of_two_channels_do_not_mix),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The ring of a channel's unacked deliveries.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../sim/sim_random.h"
+#include "broker/unacked.h"
+
+/* The ring does not look at its queues: any address tells a live entry from a gap. */
+static struct queue *const a_queue = (struct queue *)(uintptr_t)64;
+
+static void push(struct unacked_ring *ring, uint64_t tag)
+{
+    unacked_ring_push(ring, (struct unacked){.tag = tag, .position = tag * 10, .queue = a_queue});
+}
+
+static void settle(struct unacked_ring *ring, uint64_t tag)
+{
+    struct unacked *unacked = unacked_ring_find(ring, tag);
+    assert_non_null(unacked);
+    assert_int_equal(unacked->position, tag * 10);
+    unacked_ring_settle(ring, unacked);
+    unacked_ring_trim(ring);
+}
+
+static void a_tag_is_found_until_it_is_settled(void **state)
+{
+    (void)state;
+    struct unacked_ring ring = {0};
+    assert_null(unacked_ring_find(&ring, 1));
+    push(&ring, 3);
+    push(&ring, 5);
+    push(&ring, 9);
+    assert_null(unacked_ring_find(&ring, 4));
+    assert_null(unacked_ring_find(&ring, 10));
+    assert_int_equal(unacked_ring_search(&ring, 4), 1);
+    settle(&ring, 5);
+    assert_null(unacked_ring_find(&ring, 5));
+    assert_int_equal(ring.live, 2);
+    assert_int_equal(ring.count, 3);
+    settle(&ring, 3);
+    assert_int_equal(ring.count, 1);
+    settle(&ring, 9);
+    assert_int_equal(ring.count, 0);
+    unacked_ring_fini(&ring);
+}
+
+static void gaps_do_not_make_it_grow(void **state)
+{
+    (void)state;
+    struct unacked_ring ring = {0};
+    push(&ring, 1);
+    for (uint64_t tag = 2; tag < 10000; tag++) {
+        push(&ring, tag);
+        settle(&ring, tag);
+    }
+    assert_true(ring.capacity <= 1024);
+    assert_int_equal(ring.live, 1);
+    settle(&ring, 1);
+    unacked_ring_fini(&ring);
+}
+
+static void memory_is_given_back(void **state)
+{
+    (void)state;
+    struct unacked_ring ring = {0};
+    for (uint64_t tag = 1; tag <= 100000; tag++)
+        push(&ring, tag);
+    for (uint64_t tag = 1; tag < 100000; tag++)
+        settle(&ring, tag);
+    assert_true(ring.capacity <= 1024);
+    settle(&ring, 100000);
+    unacked_ring_fini(&ring);
+}
+
+static void any_order_of_settling_is_right(void **state)
+{
+    (void)state;
+    enum { TAGS = 3000 };
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct sim_random random = {seed};
+        struct unacked_ring ring = {0};
+        bool is_live[TAGS + 1] = {false};
+        uint64_t next = 1;
+        size_t live = 0;
+        while (next <= TAGS || live > 0) {
+            uint64_t tag = 1 + sim_random_below(&random, TAGS);
+            if (next <= TAGS && sim_random_chance(&random, 50)) {
+                push(&ring, next);
+                is_live[next++] = true;
+                live++;
+            } else if (is_live[tag]) {
+                settle(&ring, tag);
+                is_live[tag] = false;
+                live--;
+            } else {
+                assert_null(unacked_ring_find(&ring, tag));
+            }
+            assert_int_equal(ring.live, live);
+        }
+        unacked_ring_fini(&ring);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_tag_is_found_until_it_is_settled),
+        cmocka_unit_test(gaps_do_not_make_it_grow),
+        cmocka_unit_test(memory_is_given_back),
+        cmocka_unit_test(any_order_of_settling_is_right),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
