@@ -224,7 +224,12 @@ static struct vhost_gate *open_vhost(void *context, struct connection *connectio
     struct users *users = server_users(reactor->server);
     struct vhost_gate *gate = NULL;
     (void)connection;
-    if (!users_find_vhost(users, vhost, NULL))
+    uint64_t connection_max = server_config(reactor->server)->connection_max;
+    if (server_connection_count(reactor->server) > connection_max)
+        amqp_error_set(error, AMQP_NOT_ALLOWED,
+                       "connection refused: node connection limit (%llu) is reached",
+                       (unsigned long long)connection_max);
+    else if (!users_find_vhost(users, vhost, NULL))
         amqp_error_set(error, AMQP_NOT_ALLOWED, "vhost %.*s not found", (int)vhost.size,
                        (const char *)vhost.data);
     else if (!access_may_enter(users_access(users), bytes_of_text(user), vhost))

@@ -539,7 +539,7 @@ static void stop_vhost(struct vhost *vhost, uint64_t now_ms, void *context)
     vhost_stop(vhost, context, now_ms);
 }
 
-static size_t connection_count(const struct server *server)
+size_t server_connection_count(const struct server *server)
 {
     size_t count = 0;
     for (size_t i = 0; i < server->reactor_count; i++)
@@ -559,7 +559,7 @@ static void say_farewell(struct server *server)
         reactor_shut(server->reactors[i]);
     for (struct server_vhost *vhost = server->vhosts; vhost != NULL; vhost = vhost->next)
         gate_call(vhost->gate, stop_vhost, &reason);
-    while (connection_count(server) > 0 && clock_steady_ms() < deadline_ms)
+    while (server_connection_count(server) > 0 && clock_steady_ms() < deadline_ms)
         nanosleep(&pause, NULL);
 }
 

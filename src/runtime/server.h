@@ -24,6 +24,8 @@ void server_free(struct server *server);
 /* --- for reactors, on their threads */
 
 const struct config *server_config(const struct server *server);
+/* Of all reactors; those that are only being accepted count. */
+size_t server_connection_count(const struct server *server);
 /* The current users; the caller ends the reference. */
 struct users *server_users(struct server *server);
 /* The gate of a vhost with a reference, NULL where there is no such vhost. */
