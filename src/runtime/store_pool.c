@@ -80,6 +80,12 @@ static void wait_for_space(void)
     nanosleep(&pause, NULL);
 }
 
+static void start_checkpoint(struct store_pool *pool, struct gate *gate)
+{
+    if (gate_begin_checkpoint(gate))
+        give(pool, (struct work){.kind = WORK_CHECKPOINT, .gate = gate});
+}
+
 static void commit(struct store_pool *pool, struct gate *gate, struct store_batch *batch)
 {
     struct store *store = gate_store(gate);
@@ -98,8 +104,8 @@ static void commit(struct store_pool *pool, struct gate *gate, struct store_batc
     uint64_t number = batch->number;
     bool wants_checkpoint = store_wants_checkpoint(store);
     store_batch_free(batch);
-    if (wants_checkpoint && gate_begin_checkpoint(gate))
-        give(pool, (struct work){.kind = WORK_CHECKPOINT, .gate = gate});
+    if (wants_checkpoint)
+        start_checkpoint(pool, gate);
     gate_committed(gate, number, true);
 }
 
@@ -109,6 +115,8 @@ static void maintain(struct store_pool *pool, struct gate *gate)
     enum store_result result = store_maintain(gate_store(gate), true, &has_more);
     if (result == STORE_FAILED)
         fail(pool, gate);
+    if (store_wants_checkpoint(gate_store(gate)))
+        start_checkpoint(pool, gate);
     gate_committed(gate, 0, has_more && result == STORE_OK);
 }
 
