@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef LEVERET_NET_INTERNAL_H
-#define LEVERET_NET_INTERNAL_H
+#ifndef LEVERET_NET_NET_INTERNAL_H
+#define LEVERET_NET_NET_INTERNAL_H
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
