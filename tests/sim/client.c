@@ -85,6 +85,7 @@ static void connect_to(struct clients *clients, struct sim_session *session)
         .has_cancel_notify = chance(clients, 50),
         .has_blocked_notify = chance(clients, 50),
     };
+    session->config = config;
     session->session = session_new(&config);
     session->output_left = (int64_t)config.output_bytes;
     add(clients, session, 0, COMMAND_SESSION_OPEN);
@@ -289,8 +290,7 @@ static void act_qos(struct clients *clients, struct sim_session *session,
         .id = AMQP_BASIC_QOS,
         .basic_qos = {.prefetch_count = (uint16_t)below(clients, 6), .global = chance(clients, 40)},
     };
-    oracle_asked(clients->oracle, channel, AMQP_BASIC_QOS_OK, NULL, false)->is_global =
-        method.basic_qos.global;
+    oracle_asked(clients->oracle, channel, AMQP_BASIC_QOS_OK, NULL, false);
     oracle_limiting(channel, method.basic_qos.prefetch_count, method.basic_qos.global);
     send(clients, session, channel->number, &method);
 }
@@ -529,8 +529,10 @@ static void act_hard_error(struct clients *clients, struct sim_session *session,
                            struct sim_channel *channel)
 {
     struct amqp_method methods[] = {
-        {.id = AMQP_CHANNEL_OPEN},      {.id = AMQP_BASIC_QOS, .basic_qos = {.prefetch_size = 1}},
-        {.id = AMQP_BASIC_RECOVER},     {.id = AMQP_CHANNEL_FLOW},
+        {.id = AMQP_CHANNEL_OPEN},
+        {.id = AMQP_BASIC_QOS, .basic_qos = {.prefetch_size = 1}},
+        {.id = AMQP_BASIC_RECOVER},
+        {.id = AMQP_CHANNEL_FLOW},
     };
     oracle_told(channel, true);
     send(clients, session, channel->number,
@@ -613,8 +615,10 @@ static void send_credit(struct clients *clients, struct sim_session *session)
 
 void clients_act(struct clients *clients)
 {
-    struct sim_session *session =
-        &clients->oracle->sessions[below(clients, clients->options->session_max)];
+    unsigned index = below(clients, clients->options->session_max);
+    struct sim_session *session = &clients->oracle->sessions[index];
+    if (index % clients->options->reactor_count != clients->reactor)
+        return;
     if (session->session == NULL) {
         connect_to(clients, session);
         return;

@@ -9,6 +9,7 @@
 struct sim_options {
     struct vhost_config vhost;
     unsigned session_max;
+    unsigned reactor_count;
     unsigned body_bytes_max;
     uint64_t output_bytes;
     unsigned weights[32];  /* of the clients' actions */
@@ -24,6 +25,7 @@ struct clients {
     const struct sim_options *options;
     struct command_batch *batch; /* where commands go */
     uint64_t tags;
+    unsigned reactor; /* whose connections act */
 };
 
 /* Draws the weights of the actions. */

@@ -176,11 +176,10 @@ void oracle_hazard(struct sim_channel *channel, bool is_deletion)
 
 void oracle_limiting(struct sim_channel *channel, unsigned count, bool global)
 {
-    if (!global) {
+    /* A limit for consumers yet to come lifts that of the channel, as in RabbitMQ. */
+    unsigned limit = global && count > 0 ? count : UINT_MAX;
+    if (!global)
         channel->prefetch = count;
-        return;
-    }
-    unsigned limit = count > 0 ? count : UINT_MAX;
     channel->global_prefetch = limit;
     if (limit > channel->global_prefetch_max)
         channel->global_prefetch_max = limit;
@@ -616,7 +615,7 @@ static void on_reply(struct oracle *oracle, struct sim_channel *channel,
             expected.queue->exists = stays(expected.queue);
         break;
     case AMQP_BASIC_QOS_OK:
-        if (expected.is_global && --channel->global_pending == 0)
+        if (--channel->global_pending == 0)
             channel->global_prefetch_max = channel->global_prefetch;
         break;
     case AMQP_BASIC_GET_OK:
@@ -777,18 +776,18 @@ static void on_session_effect(struct oracle *oracle, struct sim_session *session
     }
 }
 
-static void digest(struct oracle *oracle, const struct effect *effect)
+uint64_t oracle_digest(uint64_t digest, const struct effect *effect)
 {
     uint64_t numbers[] = {effect->kind, effect->flag, effect->channel, effect->consumer,
                           effect->connection};
-    oracle->digest = bytes_hash(bytes_of(numbers, sizeof numbers), oracle->digest);
+    digest = bytes_hash(bytes_of(numbers, sizeof numbers), digest);
     if (effect->message != NULL)
-        oracle->digest = bytes_hash(message_body(effect->message), oracle->digest);
+        digest = bytes_hash(message_body(effect->message), digest);
     if (effect->kind == EFFECT_DELIVER || effect->kind == EFFECT_ACK)
-        oracle->digest = bytes_hash(bytes_of(&effect->tag, sizeof effect->tag), oracle->digest);
+        digest = bytes_hash(bytes_of(&effect->tag, sizeof effect->tag), digest);
     else if (effect->method != NULL)
-        oracle->digest =
-            bytes_hash(bytes_of(effect->method->data, effect->method->size), oracle->digest);
+        digest = bytes_hash(bytes_of(effect->method->data, effect->method->size), digest);
+    return digest;
 }
 
 static void trace(const struct effect *effect)
@@ -829,7 +828,7 @@ static void trace(const struct effect *effect)
 void oracle_effect(struct oracle *oracle, struct effect *effect)
 {
     oracle->events++;
-    digest(oracle, effect);
+    oracle->digest = oracle_digest(oracle->digest, effect);
     if (oracle->is_traced)
         trace(effect);
     REQUIRE(effect->connection < SIM_SESSIONS, "connection %llu", NUMBER(effect->connection));

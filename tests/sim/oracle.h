@@ -116,7 +116,6 @@ struct sim_expected {
     uint64_t sent;      /* the event */
     bool is_hazard;
     bool no_ack;
-    bool is_global; /* basic.qos */
 };
 
 struct sim_confirm {
@@ -129,9 +128,9 @@ enum sim_mode { MODE_PLAIN, MODE_CONFIRM, MODE_TX };
 struct sim_channel {
     uint64_t serial;
     uint16_t number;
-    bool is_open;          /* open-ok came */
-    bool is_failed;        /* channel.close came */
-    bool is_closing;       /* channel.close was sent */
+    bool is_open;    /* open-ok came */
+    bool is_failed;  /* channel.close came */
+    bool is_closing; /* channel.close was sent */
     bool is_close_ok_sent;
     uint64_t fail_command; /* the last one that may be refused */
     enum sim_mode mode;
@@ -157,7 +156,8 @@ struct sim_channel {
 };
 
 struct sim_session {
-    struct session *session; /* borrowed; NULL: not connected */
+    struct session *session;      /* borrowed; NULL: not connected */
+    struct session_config config; /* of session */
     uint64_t connection;
     bool is_open;   /* open-ok came */
     bool is_ending; /* nothing more is sent */
@@ -218,6 +218,8 @@ void oracle_consuming(struct sim_channel *channel, struct sim_consumer *consumer
 
 /* --- what comes back */
 
+/* Adds an effect to a digest. */
+uint64_t oracle_digest(uint64_t digest, const struct effect *effect);
 void oracle_effect(struct oracle *oracle, struct effect *effect);
 /* All effects of an input were seen. */
 void oracle_settled_input(struct oracle *oracle);

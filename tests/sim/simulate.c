@@ -5,7 +5,8 @@
  *
  * A seed decides everything: the limits of the vhost, what the clients do, when a batch is taken,
  * committed, reported, when a read is carried out and answered, when the process dies or stops.
- * There is no clock and no other source of chance, so a seed that fails fails again. A run has two
+ * There is no clock and no other source of chance, so a seed that fails fails again. A second vhost
+ * with several reactors gets the same inputs and must do the same (mirror.c). A run has two
  * phases: first anything may happen; then the faults end, every question must be answered, and
  * everything that must be there must come out of the queues.
  *
@@ -20,6 +21,7 @@
 #include "base/check.h"
 #include "base/xmalloc.h"
 #include "client.h"
+#include "mirror.h"
 #include "oracle.h"
 #include "sim_random.h"
 
@@ -33,6 +35,7 @@ struct sim {
     struct vhost *vhost;       /* owned */
     struct oracle oracle;
     struct clients clients;
+    struct mirror *mirror;    /* owned */
     struct store_read *reads; /* owned; not carried out */
     size_t read_count;
     struct store_read_result **results; /* owned; not answered */
@@ -63,6 +66,7 @@ static void draw_options(struct sim *sim)
     options->vhost.unstored_bytes_max = chance(sim, 50) ? draw(sim, 100, 5000) : 1u << 20;
     options->vhost.deferred_bytes_max = chance(sim, 50) ? draw(sim, 100, 2000) : 1u << 20;
     options->session_max = draw(sim, 1, SESSIONS_DRAWN_MAX);
+    options->reactor_count = draw(sim, 1, 3);
     options->body_bytes_max = chance(sim, 50) ? draw(sim, 0, 30) : draw(sim, 0, 300);
     options->output_bytes = chance(sim, 50) ? draw(sim, 1, 1500) : 1u << 20;
     options->commands_max = chance(sim, 50) ? 1 : draw(sim, 1, 30);
@@ -84,8 +88,10 @@ static void see_effects(struct sim *sim)
     while (chain.first != NULL) {
         struct effect_chunk *chunk = chain.first;
         chain.first = chunk->next;
-        for (size_t i = 0; i < chunk->count; i++)
+        for (size_t i = 0; i < chunk->count; i++) {
+            mirror_expect(sim->mirror, &chunk->effects[i]);
             oracle_effect(&sim->oracle, &chunk->effects[i]);
+        }
         effect_chunk_free(chunk);
     }
     oracle_settled_input(&sim->oracle);
@@ -108,11 +114,13 @@ static void finish_input(struct sim *sim)
     vhost_check(sim->vhost);
     see_effects(sim);
     take_reads(sim);
+    mirror_take_some(sim->mirror, &sim->random);
 }
 
 static void apply(struct sim *sim)
 {
-    vhost_apply(sim->vhost, sim->clients.batch, ++sim->now_ms);
+    mirror_apply(sim->mirror, sim->clients.batch, ++sim->now_ms);
+    vhost_apply(sim->vhost, sim->clients.batch, sim->now_ms);
     finish_input(sim);
 }
 
@@ -128,6 +136,7 @@ static bool submit(struct sim *sim)
     if (batch == NULL)
         return false;
     say(sim, "batch", batch->number);
+    mirror_submitted(sim->mirror, batch);
     model_store_submit(sim->store, batch);
     return true;
 }
@@ -148,7 +157,8 @@ static bool complete(struct sim *sim)
         return false;
     sim->completed = sim->durable;
     say(sim, "completion", sim->completed);
-    vhost_complete(sim->vhost, sim->completed, ++sim->now_ms);
+    mirror_complete(sim->mirror, sim->completed, ++sim->now_ms);
+    vhost_complete(sim->vhost, sim->completed, sim->now_ms);
     finish_input(sim);
     return true;
 }
@@ -174,7 +184,8 @@ static bool answer_read(struct sim *sim)
     struct store_read_result *result = sim->results[index];
     sim->results[index] = sim->results[--sim->result_count];
     say(sim, "read", result->read.lane);
-    vhost_read_done(sim->vhost, result, ++sim->now_ms);
+    mirror_read_done(sim->mirror, result, ++sim->now_ms);
+    vhost_read_done(sim->vhost, result, sim->now_ms);
     store_read_result_free(result);
     finish_input(sim);
     return true;
@@ -198,6 +209,13 @@ static void settle_store(struct sim *sim)
 
 /* --- lives */
 
+static void set_alarms(struct sim *sim, unsigned alarms)
+{
+    mirror_set_alarms(sim->mirror, alarms, ++sim->now_ms);
+    vhost_set_alarms(sim->vhost, alarms, sim->now_ms);
+    finish_input(sim);
+}
+
 static void open_vhost(struct sim *sim)
 {
     struct model_opened opened = model_store_open(sim->store);
@@ -205,6 +223,7 @@ static void open_vhost(struct sim *sim)
     sim->vhost = vhost_new(&sim->options.vhost, sim->access);
     vhost_restore(sim->vhost, opened.definitions, opened.lanes, opened.lane_count,
                   opened.lane_next);
+    mirror_open(sim->mirror, &sim->options.vhost, sim->access, &opened);
     store_batch_free(opened.definitions);
     free(opened.lanes);
     sim->durable = sim->completed = STORE_BATCH_BEFORE;
@@ -219,6 +238,7 @@ static void close_vhost(struct sim *sim)
     for (size_t i = 0; i < sim->result_count; i++)
         store_read_result_free(sim->results[i]);
     sim->result_count = sim->read_count = 0;
+    mirror_close(sim->mirror);
     vhost_free(sim->vhost);
 }
 
@@ -236,7 +256,8 @@ static void stop(struct sim *sim)
     struct amqp_error reason;
     say(sim, "stop after", sim->durable);
     amqp_error_set(&reason, AMQP_CONNECTION_FORCED, "simulated");
-    vhost_stop(sim->vhost, &reason, ++sim->now_ms);
+    mirror_stop(sim->mirror, &reason, ++sim->now_ms);
+    vhost_stop(sim->vhost, &reason, sim->now_ms);
     finish_input(sim);
     settle_store(sim);
     model_store_crash(sim->store);
@@ -250,7 +271,8 @@ static void stop(struct sim *sim)
 static void step(struct sim *sim)
 {
     const struct sim_options *options = &sim->options;
-    for (unsigned i = draw(sim, 1, options->commands_max); i > 0; i--)
+    sim->clients.reactor = draw(sim, 0, options->reactor_count - 1);
+    for (unsigned i = draw(sim, 1, options->commands_max) * options->reactor_count; i > 0; i--)
         clients_act(&sim->clients);
     if (chance(sim, 50))
         clients_answer(&sim->clients);
@@ -266,8 +288,7 @@ static void step(struct sim *sim)
     if (chance(sim, options->read_percent))
         answer_read(sim);
     if (chance(sim, options->alarm_percent)) {
-        vhost_set_alarms(sim->vhost, draw(sim, 0, 3), ++sim->now_ms);
-        finish_input(sim);
+        set_alarms(sim, draw(sim, 0, 3));
     }
     if (draw(sim, 1, 1000) <= options->crash_permille)
         crash(sim);
@@ -278,8 +299,7 @@ static void step(struct sim *sim)
 /* Everybody waits; everything that is waited for must come. */
 static void wait_for_answers(struct sim *sim)
 {
-    vhost_set_alarms(sim->vhost, 0, ++sim->now_ms);
-    finish_input(sim);
+    set_alarms(sim, 0);
     for (unsigned rounds = 0;; rounds++) {
         clients_return_credit(&sim->clients);
         bool any = clients_answer(&sim->clients) || sim->clients.batch->count > 0;
@@ -360,7 +380,8 @@ static uint64_t run(uint64_t seed, bool is_traced)
     oracle_init(&sim->oracle, sim->store);
     sim->oracle.is_traced = is_traced;
     sim->clients =
-        (struct clients){&sim->oracle, &sim->random, &sim->options, command_batch_new(), 0};
+        (struct clients){&sim->oracle, &sim->random, &sim->options, command_batch_new(), 0, 0};
+    sim->mirror = mirror_new(&sim->oracle, sim->options.reactor_count);
     open_vhost(sim);
     for (unsigned i = 0; i < sim->options.steps; i++) {
         if (is_traced)
@@ -373,6 +394,7 @@ static uint64_t run(uint64_t seed, bool is_traced)
     check_empty(sim);
     uint64_t digest = sim->oracle.digest;
     close_vhost(sim);
+    mirror_free(sim->mirror);
     oracle_fini(&sim->oracle);
     command_batch_free(sim->clients.batch);
     model_store_free(sim->store);
