@@ -205,9 +205,10 @@ static void drop_deferred(struct channel *channel)
 
 static void cancel_consumers(struct channel *channel)
 {
-    struct hash_node *node;
-    while ((node = hash_table_next(&channel->consumers, NULL)) != NULL) {
-        struct consumer *consumer = container_of(node, struct consumer, by_tag);
+    for (size_t i = 0; i < channel->slot_count; i++) {
+        struct consumer *consumer = channel->slots[i];
+        if (consumer == NULL)
+            continue;
         struct queue *queue = consumer->subscriber.queue;
         consumer_cancel(consumer);
         queue_lost_subscriber(channel_vhost(channel), queue);

@@ -15,7 +15,7 @@
 #include "base/xmalloc.h"
 #include "broker/broker_internal.h"
 
-enum { free_slice = 4096 };
+enum { free_slice = 4096, evict_slice = 64 };
 
 void vhost_config_init(struct vhost_config *config)
 {
@@ -25,7 +25,7 @@ void vhost_config_init(struct vhost_config *config)
         .message_bytes_max = 134217728,
         .window_bytes_max = 64u << 20,
         .lane_bytes_max = 8u << 20,
-        .unstored_bytes_max = 32u << 20,
+        .unstored_bytes_max = 8u << 20,
         .deferred_bytes_max = 4u << 20,
         .mark_stride = 16384,
     };
@@ -88,12 +88,17 @@ static void free_sessions(struct vhost *vhost)
 
 static void free_definitions(struct vhost *vhost)
 {
-    struct hash_node *node;
-    while ((node = hash_table_next(&vhost->bindings, NULL)) != NULL)
+    struct hash_node *node, *next;
+    for (node = hash_table_next(&vhost->bindings, NULL); node != NULL; node = next) {
+        next = hash_table_next(&vhost->bindings, node);
         binding_remove(vhost, container_of(node, struct binding, by_identity));
-    while ((node = hash_table_next(&vhost->queues, NULL)) != NULL)
+    }
+    for (node = hash_table_next(&vhost->queues, NULL); node != NULL; node = next) {
+        next = hash_table_next(&vhost->queues, node);
         queue_delete(vhost, container_of(node, struct queue, by_name));
-    while ((node = hash_table_next(&vhost->exchanges, NULL)) != NULL) {
+    }
+    for (node = hash_table_next(&vhost->exchanges, NULL); node != NULL; node = next) {
+        next = hash_table_next(&vhost->exchanges, node);
         hash_table_remove(&vhost->exchanges, node);
         exchange_free(container_of(node, struct exchange, by_name));
     }
@@ -230,26 +235,31 @@ static void count_memory(struct vhost *vhost, struct lane *lane)
     lane->counted_bytes = lane->memory_bytes;
 }
 
-/* Lanes above their share give memory back at once; then the coldest do until the whole fits. */
+static void evict(struct vhost *vhost, struct list_node *node, size_t keep_bytes)
+{
+    struct lane *lane = list_entry(node, struct lane, memory_node);
+    lane_evict(lane, vhost->committed, keep_bytes);
+    count_memory(vhost, lane);
+    if (lane->memory_bytes > 0)
+        list_push_back(&vhost->cold, node);
+}
+
+/* Lanes above their share give memory back at once; then the coldest do until the whole fits. Those
+ * that have nothing to give go behind the others, and only so many are asked each time: there may
+ * be very many. */
 static void give_memory_back(struct vhost *vhost)
 {
     struct list_node *node;
-    while ((node = list_pop_front(&vhost->touched)) != NULL) {
-        struct lane *lane = list_entry(node, struct lane, memory_node);
-        lane_evict(lane, vhost->committed, vhost->config.lane_bytes_max);
-        count_memory(vhost, lane);
-        if (lane->memory_bytes > 0)
-            list_push_back(&vhost->cold, node);
-    }
-    list_for_each(&vhost->cold, cold)
-    {
-        if (vhost->window_bytes <= vhost->config.window_bytes_max)
+    while ((node = list_pop_front(&vhost->touched)) != NULL)
+        evict(vhost, node, vhost->config.lane_bytes_max);
+    const struct list_node *last = vhost->cold.head.previous;
+    for (int i = 0; i < evict_slice && vhost->window_bytes > vhost->config.window_bytes_max; i++) {
+        node = list_pop_front(&vhost->cold);
+        if (node == NULL)
             return;
-        struct lane *lane = list_entry(cold, struct lane, memory_node);
-        lane_evict(lane, vhost->committed, 0);
-        count_memory(vhost, lane);
-        if (lane->memory_bytes == 0)
-            list_remove(cold);
+        evict(vhost, node, 0);
+        if (node == last)
+            return;
     }
 }
 

@@ -116,6 +116,8 @@ struct entry lane_pop(struct lane *lane)
     struct entry entry = entry_ring_pop(ring);
     CHECK(entry.message != NULL);
     count_out(lane, &entry);
+    if (ring == &lane->returned && entry.batch != 0)
+        lane->returned_bytes -= message_footprint(entry.message);
     if (ring->count == 0)
         entry_ring_shrink(ring);
     return entry;
@@ -126,6 +128,8 @@ void lane_return(struct lane *lane, const struct entry *entries, size_t count)
     for (size_t i = 0; i < count; i++) {
         CHECK(i == 0 || entries[i].position > entries[i - 1].position);
         count_in(lane, &entries[i]);
+        if (entries[i].message != NULL && entries[i].batch != 0)
+            lane->returned_bytes += message_footprint(entries[i].message);
     }
     if (count == 1)
         entry_ring_insert(&lane->returned, entries[0]);
@@ -204,6 +208,7 @@ static bool fill_returned(struct lane *lane, struct store_read_result *result)
         entry->message = result->rows[i].message;
         result->rows[i].message = NULL;
         lane->memory_bytes += message_footprint(entry->message);
+        lane->returned_bytes += message_footprint(entry->message);
     }
     struct entry *front = entry_ring_front(&lane->returned);
     return front == NULL || front->message != NULL || front->position != result->read.first ||
@@ -309,10 +314,13 @@ static void evict_paged(struct lane *lane, uint64_t committed, size_t keep_bytes
 
 static void evict_returned(struct lane *lane, uint64_t committed, size_t keep_bytes)
 {
-    for (size_t i = lane->returned.count; i > 0 && lane->memory_bytes > keep_bytes; i--) {
+    for (size_t i = lane->returned.count;
+         i > 0 && lane->returned_bytes > 0 && lane->memory_bytes > keep_bytes; i--) {
         struct entry *entry = entry_ring_at(&lane->returned, i - 1);
-        if (entry->message != NULL && is_stored(entry, committed))
-            drop_message(lane, entry);
+        if (entry->message == NULL || !is_stored(entry, committed))
+            continue;
+        lane->returned_bytes -= message_footprint(entry->message);
+        drop_message(lane, entry);
     }
 }
 
@@ -404,7 +412,7 @@ struct lane_remains *lane_purge(struct lane *lane, uint64_t submitted, lane_rang
     purge_ring(&purge, &lane->kept);
     purge_ring(&purge, &lane->tail);
     lane->stretch_count = lane->stretch_bytes = 0;
-    lane->ready_count = lane->ready_bytes = lane->memory_bytes = 0;
+    lane->ready_count = lane->ready_bytes = lane->memory_bytes = lane->returned_bytes = 0;
     lane->read_token = 0;
     return take_remains(lane);
 }
@@ -427,6 +435,17 @@ static void recount_ring(struct recount *recount, const struct entry_ring *ring)
     }
 }
 
+static uint64_t returned_bytes(const struct lane *lane)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < lane->returned.count; i++) {
+        const struct entry *entry = entry_ring_at(&lane->returned, i);
+        if (entry->message != NULL && entry->batch != 0)
+            bytes += message_footprint(entry->message);
+    }
+    return bytes;
+}
+
 void lane_check(const struct lane *lane)
 {
     struct recount recount = {lane->stretch_count, lane->stretch_bytes, 0};
@@ -437,6 +456,7 @@ void lane_check(const struct lane *lane)
     CHECK(recount.count == lane->ready_count);
     CHECK(recount.bytes == lane->ready_bytes);
     CHECK(recount.memory == lane->memory_bytes);
+    CHECK(returned_bytes(lane) == lane->returned_bytes);
     CHECK(lane->stretch_count <= lane->stretch_end - lane->stretch_first ||
           lane->stretch_count == 0);
 }

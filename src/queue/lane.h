@@ -34,9 +34,10 @@ struct lane {
     uint64_t stretch_bytes; /* sum of body sizes */
 
     uint64_t ready_count;
-    uint64_t ready_bytes;   /* sum of body sizes */
-    uint64_t memory_bytes;  /* footprints of the messages that the windows hold */
-    uint64_t counted_bytes; /* of that, what the vhost's account of windows knows */
+    uint64_t ready_bytes;    /* sum of body sizes */
+    uint64_t memory_bytes;   /* footprints of the messages that the windows hold */
+    uint64_t returned_bytes; /* of that, what returned holds of stored messages */
+    uint64_t counted_bytes;  /* of memory_bytes, what the vhost's account of windows knows */
 
     uint64_t read_token;          /* the answer that is waited for; 0 = none */
     size_t page_count;            /* messages in the last answer for the stretch */
