@@ -11,7 +11,9 @@
  * a time; what comes meanwhile gathers for the next.
  *
  * A holder has sockets of its own that wait. After a bounded number of rounds it hands the gate,
- * still held, to the reactor whose batch is next.
+ * still held, to the reactor whose batch is next. That goes by the reactor's mailbox, posted under
+ * the gate's mutex, so that once gate_stop_handing_over has returned no gate is on its way to a
+ * reactor that ends. (A gate's mutex is taken before a mailbox's, never after it.)
  */
 #include "runtime/gate.h"
 
@@ -26,13 +28,22 @@
 
 enum { rounds_max = 16, idle_before_maintenance_ms = 300 };
 
-enum note_kind { NOTE_COMMITTED, NOTE_READ_DONE, NOTE_CALL, NOTE_DISK, NOTE_ALARMS, NOTE_TICK };
+enum note_kind {
+    NOTE_COMMITTED,
+    NOTE_MAINTAINED,
+    NOTE_READ_DONE,
+    NOTE_CALL,
+    NOTE_DISK,
+    NOTE_ALARMS,
+    NOTE_TICK
+};
 
 /* Anything but commands that is to be run by the holder. */
 struct note {
     struct note *next;
     enum note_kind kind;
-    bool flag;                        /* disk: it is full; committed: maintenance has more to do */
+    bool flag;                        /* disk: it is full; maintained: there is more to do */
+    bool is_short;                    /* maintained: of space */
     unsigned alarms;                  /* alarms */
     uint64_t batch_number;            /* committed */
     struct store_read_result *result; /* read done; owned */
@@ -51,15 +62,19 @@ struct gate {
     struct note *first_note, *last_note;
     struct command_batch *first_batch, *last_batch;
     bool is_in_checkpoint;
-    bool is_draining; /* no maintenance any more */
-    bool is_idle;     /* nothing is with the store, nothing is to be given to it */
+    bool is_draining;     /* no maintenance any more */
+    bool has_no_reactors; /* they are ending: it is not handed over any more */
+    bool is_idle;         /* nothing is with the store, nothing is to be given to it */
     /* The holder's. */
     bool is_writer_busy;
     bool has_maintenance;
+    bool may_maintain;
     bool is_disk_full;
     unsigned alarms; /* of the server */
-    uint64_t last_commit_ms;
+    uint64_t maintain_after_ms;
     size_t reads_under_way;
+    /* The writer's: whoever commits. */
+    bool has_given_up;
 };
 
 struct gate *gate_new(const struct gate_config *config)
@@ -110,11 +125,14 @@ static void run_note(struct gate *gate, struct note *note)
     switch (note->kind) {
     case NOTE_COMMITTED:
         gate->is_writer_busy = false;
-        gate->has_maintenance = note->flag;
-        if (note->batch_number != 0) {
-            gate->last_commit_ms = now_ms;
-            vhost_complete(vhost, note->batch_number, now_ms);
-        }
+        gate->has_maintenance = true;
+        gate->maintain_after_ms = now_ms + idle_before_maintenance_ms;
+        vhost_complete(vhost, note->batch_number, now_ms);
+        break;
+    case NOTE_MAINTAINED:
+        gate->is_writer_busy = false;
+        gate->has_maintenance = note->flag || note->is_short;
+        gate->maintain_after_ms = note->flag ? 0 : now_ms + idle_before_maintenance_ms;
         break;
     case NOTE_READ_DONE:
         gate->reads_under_way--;
@@ -170,8 +188,7 @@ static void feed_store(struct gate *gate)
         store_pool_commit(gate->config.pool, gate, batch);
         return;
     }
-    if (gate->has_maintenance &&
-        clock_wall_ms() > gate->last_commit_ms + idle_before_maintenance_ms) {
+    if (gate->has_maintenance && gate->may_maintain && clock_wall_ms() >= gate->maintain_after_ms) {
         gate->is_writer_busy = true;
         store_pool_maintain(gate->config.pool, gate);
     }
@@ -188,8 +205,7 @@ static bool take_inbox(struct gate *gate, struct inbox *inbox)
 {
     pthread_mutex_lock(&gate->mutex);
     *inbox = (struct inbox){gate->first_note, gate->first_batch};
-    if (gate->is_draining)
-        gate->has_maintenance = false;
+    gate->may_maintain = !gate->is_draining;
     gate->first_note = gate->last_note = NULL;
     gate->first_batch = gate->last_batch = NULL;
     bool has_any = inbox->notes != NULL || inbox->batches != NULL;
@@ -244,31 +260,42 @@ static void run_handed_over(struct task *task)
 }
 
 /* The reactor that waits for the gate, or the holder itself where nobody does. */
-static int next_holder(struct gate *gate, int reactor)
+static int next_holder_locked(const struct gate *gate, int reactor)
 {
-    pthread_mutex_lock(&gate->mutex);
     int next = gate->first_batch != NULL ? (int)gate->first_batch->reactor : reactor;
-    pthread_mutex_unlock(&gate->mutex);
     return next != GATE_NO_REACTOR ? next : 0;
 }
 
-static void hand_over(struct gate *gate, int reactor)
+/* false where the holder must go on itself. */
+static bool hand_over(struct gate *gate, int reactor)
 {
-    struct handed_over *handed = xmalloc(sizeof *handed);
-    *handed = (struct handed_over){.task = {.run = run_handed_over}, .gate = gate};
-    handed->reactor = next_holder(gate, reactor);
-    mailbox_post_task(&gate->config.mailboxes[handed->reactor], &handed->task);
+    pthread_mutex_lock(&gate->mutex);
+    bool is_possible = !gate->has_no_reactors;
+    if (is_possible) {
+        struct handed_over *handed = xmalloc(sizeof *handed);
+        int next = next_holder_locked(gate, reactor);
+        *handed = (struct handed_over){{.run = run_handed_over}, gate, next};
+        mailbox_post_task(&gate->config.mailboxes[next], &handed->task);
+    }
+    pthread_mutex_unlock(&gate->mutex);
+    return is_possible;
+}
+
+void gate_stop_handing_over(struct gate *gate)
+{
+    pthread_mutex_lock(&gate->mutex);
+    gate->has_no_reactors = true;
+    pthread_mutex_unlock(&gate->mutex);
 }
 
 void gate_run_handed_over(struct gate *gate, int reactor)
 {
     struct inbox inbox;
-    for (int round = 0; take_inbox(gate, &inbox); round++) {
+    int rounds = 0;
+    while (take_inbox(gate, &inbox)) {
         run_inbox(gate, &inbox);
-        if (round == rounds_max) {
-            hand_over(gate, reactor);
+        if (++rounds % rounds_max == 0 && hand_over(gate, reactor))
             return;
-        }
     }
 }
 
@@ -329,11 +356,15 @@ void gate_call(struct gate *gate, gate_function *function, void *context)
     pthread_mutex_unlock(&gate->mutex);
 }
 
-void gate_committed(struct gate *gate, uint64_t batch_number, bool has_more_maintenance)
+void gate_committed(struct gate *gate, uint64_t batch_number)
 {
-    leave_note(gate, (struct note){.kind = NOTE_COMMITTED,
-                                   .batch_number = batch_number,
-                                   .flag = has_more_maintenance});
+    leave_note(gate, (struct note){.kind = NOTE_COMMITTED, .batch_number = batch_number});
+}
+
+void gate_maintained(struct gate *gate, bool has_more, bool is_short)
+{
+    leave_note(gate,
+               (struct note){.kind = NOTE_MAINTAINED, .flag = has_more, .is_short = is_short});
 }
 
 void gate_read_done(struct gate *gate, struct store_read_result *result)
@@ -363,6 +394,16 @@ void gate_set_disk_full(struct gate *gate, bool is_full)
     leave_note(gate, (struct note){.kind = NOTE_DISK, .flag = is_full});
 }
 
+void gate_give_up(struct gate *gate)
+{
+    gate->has_given_up = true;
+}
+
+bool gate_has_given_up(const struct gate *gate)
+{
+    return gate->has_given_up;
+}
+
 void gate_set_alarms(struct gate *gate, unsigned alarms)
 {
     leave_note(gate, (struct note){.kind = NOTE_ALARMS, .alarms = alarms});
@@ -371,6 +412,14 @@ void gate_set_alarms(struct gate *gate, unsigned alarms)
 void gate_tick(struct gate *gate)
 {
     leave_note(gate, (struct note){.kind = NOTE_TICK});
+}
+
+bool gate_is_draining(struct gate *gate)
+{
+    pthread_mutex_lock(&gate->mutex);
+    bool is_draining = gate->is_draining;
+    pthread_mutex_unlock(&gate->mutex);
+    return is_draining;
 }
 
 void gate_drain(struct gate *gate)

@@ -45,15 +45,19 @@ void gate_submit(struct gate *gate, struct command_batch *batch, size_t reactor)
 typedef void gate_function(struct vhost *vhost, uint64_t now_ms, void *context);
 void gate_call(struct gate *gate, gate_function *function, void *context);
 
-/* From the store pool: a batch is on disk (0: the writer is free again, nothing more), or reading
- * is done. The result passes. */
-void gate_committed(struct gate *gate, uint64_t batch_number, bool has_more_maintenance);
+/* From the store pool: a batch is on disk; a slice of maintenance is done, and there is more to do,
+ * now or (is_short: of space) some time later; reading is done. The result passes. */
+void gate_committed(struct gate *gate, uint64_t batch_number);
+void gate_maintained(struct gate *gate, bool has_more, bool is_short);
 void gate_read_done(struct gate *gate, struct store_read_result *result);
 /* A checkpoint of the store starts (false: one is under way already) and ends. */
 bool gate_begin_checkpoint(struct gate *gate);
 void gate_end_checkpoint(struct gate *gate);
 /* The disk is full (or no longer): publishers are blocked meanwhile. */
 void gate_set_disk_full(struct gate *gate, bool is_full);
+/* The batch on its way is lost, and with it every later one, which may build on it. */
+void gate_give_up(struct gate *gate);
+bool gate_has_given_up(const struct gate *gate);
 /* The alarms of the whole server (enum vhost_alarm), beside a full disk. */
 void gate_set_alarms(struct gate *gate, unsigned alarms);
 
@@ -63,7 +67,14 @@ void gate_tick(struct gate *gate);
 /* Goes on with a gate that was handed over; see gate.c. */
 void gate_run_handed_over(struct gate *gate, int reactor);
 
-/* Waits until everything that was submitted so far is on disk. Not from a reactor. */
+/* Before the reactors end: afterwards no gate is handed over to them, and what was handed over
+ * stands in their mailboxes before anything that is posted from now on. */
+void gate_stop_handing_over(struct gate *gate);
+
+/* Waits until everything that was submitted so far is on disk, or, where the disk is full and stays
+ * so, given up. Not from a reactor. */
 void gate_drain(struct gate *gate);
+/* Has that begun? The sessions of the vhost have ended then. */
+bool gate_is_draining(struct gate *gate);
 
 #endif

@@ -4,9 +4,12 @@
  * commit, a read, a slice of maintenance, a checkpoint. Results go into the gate of the vhost, and
  * the thread that brings them runs the gate if nobody else does.
  *
- * A full disk is not a failure: the batch is tried again until there is space, and the gate is
- * told, so that publishers stop while consumers go on. Every other failure ends the process: what
- * the disk holds is then unknown, and only a start that reads it again can tell.
+ * A full disk is not a failure: the batch is put aside and tried again until there is space, and
+ * the gate is told, so that publishers stop while consumers go on; the thread goes on with other
+ * work, such as the reads that these consumers need. Only a vhost that is being closed cannot wait
+ * for ever: it gives the batch up, and with it every later one, which may build on it. Nothing of
+ * them was confirmed. Every other failure ends the process: what the disk holds is then unknown,
+ * and only a start that reads it again can tell.
  */
 #include "runtime/store_pool.h"
 
@@ -16,10 +19,12 @@
 
 #include "base/check.h"
 #include "base/xmalloc.h"
+#include "runtime/clock.h"
 #include "runtime/gate.h"
+#include "runtime/log.h"
 #include "store/store.h"
 
-enum { full_retry_ms = 200 };
+enum { full_retry_ms = 200, full_tries_before_giving_up = 5 };
 
 enum work_kind { WORK_COMMIT, WORK_MAINTAIN, WORK_READ, WORK_CHECKPOINT };
 
@@ -29,27 +34,56 @@ struct work {
     struct gate *gate;
     struct store_batch *batch; /* commit; owned */
     struct store_read read;    /* read */
+    unsigned full_count;       /* commit: how often the disk was full */
+    uint64_t due_ms;           /* when to try again */
 };
 
 struct store_pool {
     pthread_mutex_t mutex;
     pthread_cond_t has_work;
     struct work *first, *last;
+    struct work *first_delayed, *last_delayed; /* in the order in which they are due */
     bool is_stopping;
     size_t thread_count;
     pthread_t *threads; /* owned */
     store_pool_failure *on_failure;
 };
 
+static void append(struct work **first, struct work **last, struct work *work)
+{
+    work->next = NULL;
+    if (*last != NULL)
+        (*last)->next = work;
+    else
+        *first = work;
+    *last = work;
+}
+
+static struct work *take_first(struct work **first, struct work **last)
+{
+    struct work *work = *first;
+    if (work != NULL)
+        *first = work->next;
+    if (*first == NULL)
+        *last = NULL;
+    return work;
+}
+
 static void give(struct store_pool *pool, struct work work)
 {
     struct work *copy = xmemdup(&work, sizeof work);
     pthread_mutex_lock(&pool->mutex);
-    if (pool->last != NULL)
-        pool->last->next = copy;
-    else
-        pool->first = copy;
-    pool->last = copy;
+    append(&pool->first, &pool->last, copy);
+    pthread_cond_signal(&pool->has_work);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+static void give_later(struct store_pool *pool, struct work work)
+{
+    struct work *copy = xmemdup(&work, sizeof work);
+    copy->due_ms = clock_steady_ms() + full_retry_ms;
+    pthread_mutex_lock(&pool->mutex);
+    append(&pool->first_delayed, &pool->last_delayed, copy);
     pthread_cond_signal(&pool->has_work);
     pthread_mutex_unlock(&pool->mutex);
 }
@@ -74,39 +108,47 @@ static void fail(struct store_pool *pool, struct gate *gate)
     pool->on_failure(gate_name(gate), store_error(gate_store(gate)));
 }
 
-static void wait_for_space(void)
-{
-    struct timespec pause = {.tv_nsec = full_retry_ms * 1000000};
-    nanosleep(&pause, NULL);
-}
-
 static void start_checkpoint(struct store_pool *pool, struct gate *gate)
 {
     if (gate_begin_checkpoint(gate))
         give(pool, (struct work){.kind = WORK_CHECKPOINT, .gate = gate});
 }
 
-static void commit(struct store_pool *pool, struct gate *gate, struct store_batch *batch)
+/* true where the batch is to be tried again. */
+static bool wait_for_space(struct store_pool *pool, const struct work *work)
 {
-    struct store *store = gate_store(gate);
-    bool was_full = false;
-    enum store_result result;
-    while ((result = store_commit(store, batch)) == STORE_FULL) {
-        if (!was_full)
-            gate_set_disk_full(gate, true);
-        was_full = true;
-        wait_for_space();
+    struct work again = *work;
+    again.full_count++;
+    if (work->full_count == 0)
+        gate_set_disk_full(work->gate, true);
+    if (again.full_count >= full_tries_before_giving_up && gate_is_draining(work->gate)) {
+        log_error("vhost '%s': the disk is full, what was not confirmed is not kept",
+                  gate_name(work->gate));
+        gate_give_up(work->gate);
+        return false;
     }
+    give_later(pool, again);
+    return true;
+}
+
+static void commit(struct store_pool *pool, const struct work *work)
+{
+    struct gate *gate = work->gate;
+    struct store *store = gate_store(gate);
+    enum store_result result =
+        gate_has_given_up(gate) ? STORE_OK : store_commit(store, work->batch);
     if (result == STORE_FAILED)
         fail(pool, gate);
-    if (was_full)
-        gate_set_disk_full(gate, false);
-    uint64_t number = batch->number;
+    if (result == STORE_FULL && wait_for_space(pool, work))
+        return;
+    if (work->full_count > 0)
+        gate_set_disk_full(gate, store_is_short_of_space(store));
+    uint64_t number = work->batch->number;
     bool wants_checkpoint = store_wants_checkpoint(store);
-    store_batch_free(batch);
+    store_batch_free(work->batch);
     if (wants_checkpoint)
         start_checkpoint(pool, gate);
-    gate_committed(gate, number, true);
+    gate_committed(gate, number);
 }
 
 static void maintain(struct store_pool *pool, struct gate *gate)
@@ -117,7 +159,9 @@ static void maintain(struct store_pool *pool, struct gate *gate)
         fail(pool, gate);
     if (store_wants_checkpoint(gate_store(gate)))
         start_checkpoint(pool, gate);
-    gate_committed(gate, 0, has_more && result == STORE_OK);
+    bool is_short = store_is_short_of_space(gate_store(gate));
+    gate_set_disk_full(gate, is_short);
+    gate_maintained(gate, has_more && result == STORE_OK, is_short);
 }
 
 static void read_rows(struct store_pool *pool, struct gate *gate, const struct store_read *read)
@@ -139,7 +183,7 @@ static void do_work(struct store_pool *pool, struct work *work)
 {
     switch (work->kind) {
     case WORK_COMMIT:
-        commit(pool, work->gate, work->batch);
+        commit(pool, work);
         break;
     case WORK_MAINTAIN:
         maintain(pool, work->gate);
@@ -154,17 +198,33 @@ static void do_work(struct store_pool *pool, struct work *work)
     free(work);
 }
 
+static void wait_locked(struct store_pool *pool)
+{
+    if (pool->first_delayed == NULL) {
+        pthread_cond_wait(&pool->has_work, &pool->mutex);
+        return;
+    }
+    uint64_t due_ms = pool->first_delayed->due_ms;
+    struct timespec due = {.tv_sec = (time_t)(due_ms / 1000),
+                           .tv_nsec = (long)(due_ms % 1000) * 1000000};
+    pthread_cond_timedwait(&pool->has_work, &pool->mutex, &due);
+}
+
+static struct work *take_locked(struct store_pool *pool)
+{
+    if (pool->first_delayed != NULL && pool->first_delayed->due_ms <= clock_steady_ms())
+        return take_first(&pool->first_delayed, &pool->last_delayed);
+    return take_first(&pool->first, &pool->last);
+}
+
 /* The next piece of work, or NULL when the pool stops and nothing is left. */
 static struct work *take(struct store_pool *pool)
 {
+    struct work *work;
     pthread_mutex_lock(&pool->mutex);
-    while (pool->first == NULL && !pool->is_stopping)
-        pthread_cond_wait(&pool->has_work, &pool->mutex);
-    struct work *work = pool->first;
-    if (work != NULL)
-        pool->first = work->next;
-    if (pool->first == NULL)
-        pool->last = NULL;
+    while ((work = take_locked(pool)) == NULL &&
+           !(pool->is_stopping && pool->first_delayed == NULL))
+        wait_locked(pool);
     pthread_mutex_unlock(&pool->mutex);
     return work;
 }
@@ -178,6 +238,16 @@ static void *run(void *context)
     return NULL;
 }
 
+/* On the clock that clock_steady_ms reads. */
+static void init_condition(pthread_cond_t *condition)
+{
+    pthread_condattr_t attributes;
+    CHECK(pthread_condattr_init(&attributes) == 0);
+    CHECK(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
+    CHECK(pthread_cond_init(condition, &attributes) == 0);
+    pthread_condattr_destroy(&attributes);
+}
+
 struct store_pool *store_pool_new(size_t thread_count, store_pool_failure *on_failure)
 {
     struct store_pool *pool = xcalloc(1, sizeof *pool);
@@ -185,7 +255,7 @@ struct store_pool *store_pool_new(size_t thread_count, store_pool_failure *on_fa
     pool->on_failure = on_failure;
     pool->threads = xcalloc(thread_count, sizeof *pool->threads);
     CHECK(pthread_mutex_init(&pool->mutex, NULL) == 0);
-    CHECK(pthread_cond_init(&pool->has_work, NULL) == 0);
+    init_condition(&pool->has_work);
     for (size_t i = 0; i < thread_count; i++)
         CHECK(pthread_create(&pool->threads[i], NULL, run, pool) == 0);
     return pool;

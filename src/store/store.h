@@ -58,6 +58,10 @@ struct store_read_result *store_read(struct store *store, const struct store_rea
 enum store_result store_maintain(struct store *store, bool is_idle, bool *more)
     __attribute__((warn_unused_result));
 
+/* Is the reserve for a full disk used up? Until store_maintain could fill it again nobody should
+ * add messages. */
+bool store_is_short_of_space(const struct store *store);
+
 /* Should store_checkpoint be called (by a thread that may block)? */
 bool store_wants_checkpoint(const struct store *store);
 

@@ -108,12 +108,12 @@ enum store_result store_checkpoint(struct store *store)
 }
 
 /* Nothing of ours reads now; somebody else's reader is not waited for. */
-static bool finish(struct store *store)
+static bool finish(struct store *store, int mode)
 {
     bool is_partial, is_complete;
     pthread_mutex_lock(&store->gate);
     sqlite3_busy_timeout(store->db, 0);
-    bool succeeded = run(store, store->db, SQLITE_CHECKPOINT_RESTART, &is_partial, &is_complete);
+    bool succeeded = run(store, store->db, mode, &is_partial, &is_complete);
     sqlite3_busy_timeout(store->db, 10000);
     pthread_mutex_unlock(&store->gate);
     if (succeeded && is_complete) {
@@ -126,11 +126,21 @@ static bool finish(struct store *store)
 bool checkpoint_for_space(struct store *store)
 {
     pthread_mutex_lock(&store->checkpoint_lock);
-    bool succeeded = finish(store);
+    bool succeeded = finish(store, SQLITE_CHECKPOINT_RESTART);
     pthread_mutex_unlock(&store->checkpoint_lock);
     if (!succeeded)
         atomic_store(&store->has_failed, true);
     return succeeded && atomic_load(&store->wal_pages) == 0;
+}
+
+bool checkpoint_rest(struct store *store)
+{
+    if (atomic_load(&store->wal_pages) == 0)
+        return true;
+    pthread_mutex_lock(&store->checkpoint_lock);
+    bool succeeded = finish(store, SQLITE_CHECKPOINT_TRUNCATE);
+    pthread_mutex_unlock(&store->checkpoint_lock);
+    return succeeded;
 }
 
 bool checkpoint_tend(struct store *store)
@@ -143,7 +153,7 @@ bool checkpoint_tend(struct store *store)
     else if (bytes_to_copy(store) > left_bytes ||
              pthread_mutex_trylock(&store->checkpoint_lock) != 0)
         return true;
-    bool succeeded = finish(store);
+    bool succeeded = finish(store, SQLITE_CHECKPOINT_RESTART);
     pthread_mutex_unlock(&store->checkpoint_lock);
     return succeeded;
 }

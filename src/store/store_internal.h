@@ -164,7 +164,7 @@ struct store {
     uint64_t written;          /* records, in all */
     uint64_t moved;            /* references, in all */
     int reserve;               /* file descriptor, or -1 */
-    bool is_reserve_used;
+    _Atomic bool is_reserve_used;
     bool was_full; /* the last commit found no space */
 
     /* the mapping: the writer changes it under this lock, readers look at it under this lock */
@@ -339,6 +339,8 @@ bool checkpoint_open(struct store *store);
 bool checkpoint_tend(struct store *store);
 /* On a full disk: true where the log begins again, in the space that it has. */
 bool checkpoint_for_space(struct store *store);
+/* The writer, idle: empties the log and gives its space, and what the file had too much, back. */
+bool checkpoint_rest(struct store *store);
 
 /* --- store_reserve.c: space that is kept for acks on a full disk */
 void reserve_open(struct store *store, const char *folder);

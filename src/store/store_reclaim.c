@@ -205,6 +205,17 @@ static bool reclaim(struct store *store, bool may_vacuum)
            compact(store, compact_max) && (!may_vacuum || vacuum(store));
 }
 
+/* Nothing is left to be done: the log is emptied, and the reserve filled where there is space. */
+static enum store_result rest(struct store *store)
+{
+    if (!checkpoint_rest(store)) {
+        atomic_store(&store->has_failed, true);
+        return STORE_FAILED;
+    }
+    reserve_restore(store);
+    return STORE_OK;
+}
+
 enum store_result store_maintain(struct store *store, bool is_idle, bool *more)
 {
     bool may_vacuum = false;
@@ -218,9 +229,17 @@ enum store_result store_maintain(struct store *store, bool is_idle, bool *more)
         return STORE_FAILED;
     }
     if (!may_vacuum && empty_count(store) == 0 && !wants_compaction(store))
-        return STORE_OK;
+        return is_idle ? rest(store) : STORE_OK;
     enum store_result result = store_finish(store, reclaim(store, may_vacuum), 0);
+    /* Giving space back takes space in the log first. */
+    if (result == STORE_FULL && (checkpoint_for_space(store) || reserve_release(store)))
+        result = store_finish(store, reclaim(store, may_vacuum), 0);
     *more = result == STORE_OK &&
             (may_vacuum || is_idle || empty_count(store) > 0 || wants_compaction(store));
     return result;
+}
+
+bool store_is_short_of_space(const struct store *store)
+{
+    return atomic_load(&store->is_reserve_used);
 }

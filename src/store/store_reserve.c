@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A file of a few MiB that holds nothing. On a full disk messages can only become fewer by acks,
- * and an ack has to be written too; then the file is emptied, and the acks have its space. It is
- * filled again when a batch with messages succeeds. Where it cannot be made, there is no
- * reserve.
+ * A file that holds nothing. On a full disk messages can only become fewer by acks, and an ack has
+ * to be written too, as have the messages that were taken before the disk was full; then the file
+ * is emptied, and they have its space. So it is some times larger than what a vhost may have on its
+ * way to the disk (unstored_bytes_max). It is filled again when there is space. Where it cannot be
+ * made, there is no reserve.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,7 +15,7 @@
 #include "base/xmalloc.h"
 #include "store/store_internal.h"
 
-enum { reserve_bytes = 8 << 20 };
+enum { reserve_bytes = 24 << 20 };
 
 void reserve_open(struct store *store, const char *folder)
 {
