@@ -237,8 +237,8 @@ static void find_ends(const struct vhost *vhost, const struct binding_request *r
         identity->exchange = exchange_find(vhost, request->destination);
 }
 
-static enum outcome bind(struct channel *channel, const struct binding_request *request,
-                         struct amqp_error *error)
+static enum outcome make_binding(struct channel *channel, const struct binding_request *request,
+                                 struct amqp_error *error)
 {
     struct vhost *vhost = channel_vhost(channel);
     struct binding_identity identity;
@@ -266,8 +266,8 @@ static enum outcome bind(struct channel *channel, const struct binding_request *
     return OUTCOME_DONE;
 }
 
-static enum outcome unbind(struct channel *channel, const struct binding_request *request,
-                           struct amqp_error *error)
+static enum outcome end_binding(struct channel *channel, const struct binding_request *request,
+                                struct amqp_error *error)
 {
     struct vhost *vhost = channel_vhost(channel);
     struct binding_identity identity;
@@ -290,8 +290,8 @@ static enum outcome unbind(struct channel *channel, const struct binding_request
 enum outcome binding_apply(struct channel *channel, const struct binding_request *request,
                            uint32_t reply_id, struct amqp_error *error)
 {
-    enum outcome outcome =
-        request->is_unbind ? unbind(channel, request, error) : bind(channel, request, error);
+    enum outcome outcome = request->is_unbind ? end_binding(channel, request, error)
+                                              : make_binding(channel, request, error);
     if (outcome == OUTCOME_DONE && !request->no_wait)
         channel_reply_empty(channel, reply_id);
     return outcome;

@@ -3,13 +3,14 @@
  * The queue class. An empty queue name means the queue that the channel declared last; what that
  * is, every method asks in the same way (resolve). The order of the checks is RabbitMQ's.
  */
+#include "broker/queue_methods.h"
+
 #include <stdlib.h>
 
 #include "base/xmalloc.h"
 #include "broker/argument.h"
 #include "broker/binding_methods.h"
 #include "broker/broker_internal.h"
-#include "broker/queue_methods.h"
 
 static bool not_found(const struct vhost *vhost, struct bytes name, struct amqp_error *error)
 {
