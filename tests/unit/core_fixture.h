@@ -35,9 +35,9 @@
 
 #include <cmocka.h>
 
+#include "../sim/model_store.h"
 #include "base/buffer.h"
 #include "broker/vhost.h"
-#include "../sim/model_store.h"
 
 enum { CORE_SESSIONS = 8, CORE_CHANNELS = 8, CORE_CONSUMERS = 16 };
 
