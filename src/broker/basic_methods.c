@@ -4,6 +4,7 @@
  */
 #include "amqp/table.h"
 #include "broker/broker_internal.h"
+#include "broker/direct_reply.h"
 #include "broker/queue_methods.h"
 
 /* --- qos */
@@ -89,30 +90,44 @@ static void start_consumer(struct channel *channel, struct queue *queue, struct 
     consumer_wake(consumer);
 }
 
+static struct queue *find_consumed(struct channel *channel,
+                                   const struct amqp_basic_consume *consume, int32_t *priority,
+                                   struct amqp_error *error)
+{
+    const struct vhost *vhost = channel_vhost(channel);
+    uint8_t clean[AMQP_SHORTSTR_MAX];
+    struct bytes name;
+    *priority = 0;
+    if (direct_reply_is_pseudo(consume->queue))
+        return direct_reply_open(channel, consume, error);
+    if (!queue_resolve_name(channel, consume->queue, clean, &name, error) ||
+        !vhost_check_access(channel->session, PERMISSION_READ, "queue", name, error) ||
+        !check_consumer_count(channel, error))
+        return NULL;
+    struct queue *queue = queue_resolve(channel, name, error);
+    if (queue == NULL || !take_priority(vhost, name, consume->arguments, priority, error) ||
+        !check_exclusive(vhost, queue, consume->exclusive, error))
+        return NULL;
+    return queue;
+}
+
 enum outcome handle_basic_consume(struct channel *channel, const struct amqp_method *method,
                                   struct amqp_error *error)
 {
     const struct amqp_basic_consume *consume = &method->basic_consume;
-    struct vhost *vhost = channel_vhost(channel);
-    uint8_t clean[AMQP_SHORTSTR_MAX];
     char made[64];
-    struct bytes name, tag = consume->consumer_tag;
+    struct bytes tag = consume->consumer_tag;
     int32_t priority;
     if (tag.size > 0 && consumer_find(channel, tag) != NULL) {
         amqp_error_set(error, AMQP_NOT_ALLOWED, "attempt to reuse consumer tag '%.*s'",
                        (int)tag.size, (const char *)tag.data);
         return OUTCOME_ERROR;
     }
-    if (!queue_resolve_name(channel, consume->queue, clean, &name, error) ||
-        !vhost_check_access(channel->session, PERMISSION_READ, "queue", name, error) ||
-        !check_consumer_count(channel, error))
-        return OUTCOME_ERROR;
-    struct queue *queue = queue_resolve(channel, name, error);
-    if (queue == NULL || !take_priority(vhost, name, consume->arguments, &priority, error) ||
-        !check_exclusive(vhost, queue, consume->exclusive, error))
+    struct queue *queue = find_consumed(channel, consume, &priority, error);
+    if (queue == NULL)
         return OUTCOME_ERROR;
     if (tag.size == 0) {
-        vhost_make_name(vhost, "amq.ctag-", made);
+        vhost_make_name(channel_vhost(channel), "amq.ctag-", made);
         tag = bytes_of_text(made);
     }
     start_consumer(channel, queue, tag, consume, priority);

@@ -173,6 +173,8 @@ void routing_find(struct vhost *vhost, struct exchange *exchange,
 /* --- queues: queue_life.c */
 
 struct queue *queue_find(const struct vhost *vhost, struct bytes name);
+/* Where a message goes: also the queues of direct reply-to, which no method knows. */
+struct queue *queue_find_target(const struct vhost *vhost, struct bytes name);
 struct queue *queue_create(struct vhost *vhost, struct bytes name, struct bytes arguments,
                            uint64_t lane_id);
 /* Cancels consumers, drops messages and bindings, in the store too. Returns the number of ready
@@ -270,11 +272,12 @@ struct channel {
     struct hash_table consumers; /* struct consumer, by tag */
     struct consumer **slots;     /* owned; consumers by number, with gaps */
     size_t slot_count, slot_capacity;
-    uint32_t last_served;     /* number of the consumer that had the last delivery */
-    uint16_t prefetch_count;  /* of consumers yet to come; 0 = no limit */
-    uint16_t prefetch_global; /* of all consumers together; 0 = no limit */
-    uint64_t global_unacked;  /* unacked deliveries to consumers */
-    char *last_queue;         /* owned; the queue declared last, or NULL */
+    uint32_t last_served;      /* number of the consumer that had the last delivery */
+    uint16_t prefetch_count;   /* of consumers yet to come; 0 = no limit */
+    uint16_t prefetch_global;  /* of all consumers together; 0 = no limit */
+    uint64_t global_unacked;   /* unacked deliveries to consumers */
+    struct queue *reply_queue; /* borrowed: gone with its consumer; NULL: there is none */
+    char *last_queue;          /* owned; the queue declared last, or NULL */
 
     uint64_t publish_tag;                 /* of the last publish in confirm mode */
     uint64_t settled_first, settled_last; /* a run of tags to confirm at the end of this input */

@@ -77,6 +77,8 @@ void consumer_cancel(struct consumer *consumer)
     struct queue *queue = consumer->subscriber.queue;
     if (consumer->is_exclusive)
         queue->has_exclusive = false;
+    if (queue->is_reply)
+        channel->reply_queue = NULL;
     queue_unsubscribe(queue, &consumer->subscriber);
     list_remove(&consumer->starved_node);
     hash_table_remove(&channel->consumers, &consumer->by_tag);

@@ -55,6 +55,8 @@ void vhost_list_queues(const struct vhost *vhost,
     struct queue_status status;
     struct hash_node *node = NULL;
     while ((node = hash_table_next(&vhost->queues, node)) != NULL) {
+        if (queue_of(node)->is_reply)
+            continue;
         fill_status(queue_of(node), &status);
         visit(context, &status);
     }

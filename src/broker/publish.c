@@ -13,6 +13,7 @@
 #include "base/xmalloc.h"
 #include "broker/broker_internal.h"
 #include "broker/copies.h"
+#include "broker/direct_reply.h"
 #include "broker/expiration.h"
 
 static bool check_size(const struct vhost *vhost, const struct message *message,
@@ -176,6 +177,7 @@ static bool check_publish(struct channel *channel, const struct command *command
            (is_route_known(channel, message) ||
             check_exchange(channel, message_exchange(message), error)) &&
            expiration_check(message_properties(message), error) && copies_check(message, error) &&
+           direct_reply_check(channel, message, error) &&
            check_user_id(channel, message_properties(message), error);
 }
 
@@ -188,6 +190,7 @@ void channel_publish(struct channel *channel, struct command *command)
         return;
     }
     session_check_alarms(channel->session);
+    command->message = direct_reply_address(channel, command->message);
     if (channel->mode == CHANNEL_TX) {
         keep_for_commit(channel, command);
         return;

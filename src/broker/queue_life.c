@@ -15,11 +15,17 @@ static bool is_named(const struct hash_node *node, const void *key)
     return bytes_equal(container_of(node, struct queue, by_name)->name, *(const struct bytes *)key);
 }
 
-struct queue *queue_find(const struct vhost *vhost, struct bytes name)
+struct queue *queue_find_target(const struct vhost *vhost, struct bytes name)
 {
     struct hash_node *node =
         hash_table_find(&vhost->queues, bytes_hash(name, vhost->config.hash_seed), is_named, &name);
     return node != NULL ? container_of(node, struct queue, by_name) : NULL;
+}
+
+struct queue *queue_find(const struct vhost *vhost, struct bytes name)
+{
+    struct queue *queue = queue_find_target(vhost, name);
+    return queue != NULL && !queue->is_reply ? queue : NULL;
 }
 
 struct queue *queue_create(struct vhost *vhost, struct bytes name, struct bytes arguments,

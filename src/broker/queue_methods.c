@@ -11,6 +11,7 @@
 #include "broker/argument.h"
 #include "broker/binding_methods.h"
 #include "broker/broker_internal.h"
+#include "broker/direct_reply.h"
 
 static bool not_found(const struct vhost *vhost, struct bytes name, struct amqp_error *error)
 {
@@ -138,12 +139,31 @@ static struct queue *declare_active(struct channel *channel, struct bytes name,
     return check_equivalent(channel, queue, declare, error) ? queue : NULL;
 }
 
+/* A declaration of these names, whatever its flags, only asks whether the requester is there. */
+static enum outcome declare_reply(struct channel *channel, struct bytes name, bool no_wait,
+                                  struct amqp_error *error)
+{
+    struct amqp_method ok = {
+        .id = AMQP_QUEUE_DECLARE_OK,
+        .queue_declare_ok = {.queue = name, .consumer_count = 1},
+    };
+    if (!direct_reply_is_alive(channel_vhost(channel), name)) {
+        not_found(channel_vhost(channel), name, error);
+        return OUTCOME_ERROR;
+    }
+    if (!no_wait)
+        channel_reply(channel, &ok);
+    return OUTCOME_DONE;
+}
+
 enum outcome handle_queue_declare(struct channel *channel, const struct amqp_method *method,
                                   struct amqp_error *error)
 {
     const struct amqp_queue_declare *declare = &method->queue_declare;
     uint8_t clean[AMQP_SHORTSTR_MAX];
     struct bytes name = name_strip(declare->queue, clean);
+    if (direct_reply_is_pseudo(name) || direct_reply_is_target(name))
+        return declare_reply(channel, name, declare->no_wait, error);
     struct queue *queue = declare->passive ? queue_resolve(channel, name, error)
                                            : declare_active(channel, name, declare, error);
     if (queue == NULL)

@@ -45,7 +45,7 @@ static void follow_default(const struct vhost *vhost, const struct route_request
                            struct route_result *result)
 {
     for (size_t i = 0; i < request->key_count; i++) {
-        struct queue *queue = queue_find(vhost, request->keys[i]);
+        struct queue *queue = queue_find_target(vhost, request->keys[i]);
         if (queue != NULL)
             reach_queue(vhost, queue, result);
     }

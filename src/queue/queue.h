@@ -23,6 +23,7 @@ struct queue {
     struct bytes arguments; /* likewise: a field table without its length prefix */
     bool is_durable;
     bool is_auto_delete;
+    bool is_reply;         /* behind a consumer of amq.rabbitmq.reply-to */
     bool is_deleted;       /* out of the vhost; waits for its unacked messages to be settled */
     bool had_subscriber;   /* auto-delete queues go when the last one does */
     void *owner;           /* borrowed: the session that an exclusive queue belongs to, or NULL */
