@@ -37,15 +37,35 @@ static struct command *add(struct clients *clients, const struct sim_session *se
     return command;
 }
 
+/* For the trace. */
+static struct bytes queue_of(const struct amqp_method *method)
+{
+    switch (method->id) {
+    case AMQP_QUEUE_DECLARE:
+        return method->queue_declare.queue;
+    case AMQP_QUEUE_DELETE:
+        return method->queue_delete.queue;
+    case AMQP_QUEUE_PURGE:
+        return method->queue_purge.queue;
+    case AMQP_BASIC_GET:
+        return method->basic_get.queue;
+    case AMQP_BASIC_CONSUME:
+        return method->basic_consume.queue;
+    default:
+        return bytes_of_text("");
+    }
+}
+
 static void send(struct clients *clients, const struct sim_session *session, uint16_t channel,
                  const struct amqp_method *method)
 {
     struct buffer payload = {0};
     struct amqp_error error;
     amqp_method_encode(&payload, method);
+    struct bytes queue = queue_of(method);
     if (clients->oracle->is_traced)
-        printf("  %llu.%u sends %s\n", (unsigned long long)session->connection, channel,
-               amqp_method_name(method->id));
+        printf("  %llu.%u sends %s %.*s\n", (unsigned long long)session->connection, channel,
+               amqp_method_name(method->id), (int)queue.size, (const char *)queue.data);
     struct command *command = add(clients, session, channel, COMMAND_METHOD);
     command->method = command_method_decode(buffer_bytes(&payload), &error);
     CHECK(command->method != NULL);
@@ -58,9 +78,13 @@ static void send_empty(struct clients *clients, const struct sim_session *sessio
     send(clients, session, channel, &(struct amqp_method){.id = method_id});
 }
 
+/* More often one that is there. */
 static struct sim_queue *any_queue(struct clients *clients)
 {
-    return &clients->oracle->queues[below(clients, SIM_QUEUES)];
+    struct sim_queue *queue = &clients->oracle->queues[below(clients, SIM_QUEUES)];
+    if (!queue->exists && chance(clients, 80))
+        queue = &clients->oracle->queues[below(clients, 3)];
+    return queue;
 }
 
 static bool is_volatile(const struct sim_queue *queue)
@@ -403,7 +427,7 @@ static void declare(struct clients *clients, const struct sim_session *session,
 static void act_declare(struct clients *clients, struct sim_session *session,
                         struct sim_channel *channel)
 {
-    struct sim_queue *queue = any_queue(clients);
+    struct sim_queue *queue = &clients->oracle->queues[below(clients, SIM_QUEUES)];
     declare(clients, session, channel, queue, chance(clients, 15));
 }
 
@@ -570,10 +594,10 @@ static const struct {
     {act_ack, 50},
     {act_nack, 20},
     {act_recover, 4},
-    {act_tx, 10},
+    {act_tx, 25},
     {act_declare, 8},
-    {act_delete, 3},
-    {act_purge, 3},
+    {act_delete, 6},
+    {act_purge, 6},
     {act_bind, 5},
     {act_exchange, 3},
     {act_close_channel, 3},
@@ -627,7 +651,7 @@ void clients_act(struct clients *clients)
         send_credit(clients, session);
     if (session->is_ending)
         return;
-    if (chance(clients, 1)) {
+    if (below(clients, 300) == 0) {
         leave(clients, session);
         return;
     }

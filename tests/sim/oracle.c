@@ -155,6 +155,7 @@ struct sim_expected *oracle_asked(struct oracle *oracle, struct sim_channel *cha
         .command = channel->commands,
         .queue = queue,
         .deletions = queue != NULL ? queue->deletions : 0,
+        .delivery_tag = channel->delivery_tag,
         .sent = ++oracle->events,
     };
     return expected;
@@ -264,12 +265,17 @@ void oracle_settling(struct oracle *oracle, struct sim_channel *channel, size_t 
     }
 }
 
-void oracle_recovering(struct oracle *oracle, struct sim_channel *channel)
+static void give_back_above(struct oracle *oracle, struct sim_channel *channel, uint64_t tag)
 {
     for (size_t i = channel->delivery_count; i-- > 0;) {
-        if (!channel->deliveries[i].is_in_tx)
+        if (!channel->deliveries[i].is_in_tx && channel->deliveries[i].tag > tag)
             settle_now(oracle, channel, i, SETTLE_REQUEUE);
     }
+}
+
+void oracle_recovering(struct oracle *oracle, struct sim_channel *channel)
+{
+    give_back_above(oracle, channel, 0);
 }
 
 bool oracle_is_recovering(const struct sim_channel *channel)
@@ -623,7 +629,7 @@ static void on_reply(struct oracle *oracle, struct sim_channel *channel,
         on_got(oracle, channel, &expected, method, effect);
         break;
     case AMQP_BASIC_RECOVER_OK: /* deliveries that came while it was on its way go back too */
-        oracle_recovering(oracle, channel);
+        give_back_above(oracle, channel, expected.delivery_tag);
         break;
     case AMQP_TX_COMMIT_OK:
         on_committed(oracle, channel, &expected);

@@ -112,8 +112,9 @@ struct sim_expected {
     uint32_t method; /* of the reply */
     uint64_t command;
     struct sim_queue *queue;
-    uint64_t deletions; /* of the queue, when it was sent */
-    uint64_t sent;      /* the event */
+    uint64_t deletions;    /* of the queue, when it was sent */
+    uint64_t delivery_tag; /* the last one then */
+    uint64_t sent;         /* the event */
     bool is_hazard;
     bool no_ack;
 };
