@@ -1,0 +1,562 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The gate with real threads: several reactors, each with connections of its own, a pool of store
+ * threads, and a store that this file plays: it keeps nothing, and its disk is full when a test
+ * says so. What is shown: the order on every connection is the core's, whatever thread ran the
+ * core; long work is handed over and goes on; nothing is handed to a reactor that ends; a vhost
+ * whose disk is full is in nobody's way.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/buffer.h"
+#include "base/list.h"
+#include "base/xmalloc.h"
+#include "runtime/clock.h"
+#include "runtime/gate.h"
+#include "runtime/store_pool.h"
+
+enum { REACTORS = 3, SESSIONS_EACH = 2, SESSIONS = REACTORS * SESSIONS_EACH };
+enum { BATCHES_EACH = 150, PUBLISHES_PER_BATCH = 4, LONG_BACKLOG = 400000 };
+enum { DEADLINE_MS = 60000 };
+enum { PUBLISHES = REACTORS * BATCHES_EACH * PUBLISHES_PER_BATCH };
+
+/* --- the store */
+
+struct store {
+    atomic_bool is_full;
+    atomic_uint commits, tries;
+};
+
+enum store_result store_commit(struct store *store, const struct store_batch *batch)
+{
+    (void)batch;
+    store->tries++;
+    if (store->is_full)
+        return STORE_FULL;
+    store->commits++;
+    return STORE_OK;
+}
+
+struct store_read_result *store_read(struct store *store, const struct store_read *read)
+{
+    (void)store, (void)read;
+    return NULL;
+}
+
+enum store_result store_maintain(struct store *store, bool is_idle, bool *more)
+{
+    (void)store, (void)is_idle;
+    *more = false;
+    return STORE_OK;
+}
+
+bool store_wants_checkpoint(const struct store *store)
+{
+    return store->commits % 8 == 7;
+}
+
+enum store_result store_checkpoint(struct store *store)
+{
+    (void)store;
+    return STORE_OK;
+}
+
+bool store_is_short_of_space(const struct store *store)
+{
+    return store->is_full;
+}
+
+const char *store_error(const struct store *store)
+{
+    (void)store;
+    return "";
+}
+
+void store_close(struct store *store)
+{
+    free(store);
+}
+
+static void on_store_failure(const char *vhost, const char *reason)
+{
+    fail_msg("store of %s: %s", vhost, reason);
+}
+
+/* --- a broker without sockets */
+
+struct broker {
+    struct access *access;
+    struct mailbox mailboxes[REACTORS];
+    struct store_pool *pool;
+    struct store *store; /* the gate's */
+    struct gate *gate;
+    struct session *sessions[SESSIONS];
+    atomic_uint finished; /* reactors that have all they wait for */
+    atomic_bool is_over;
+};
+
+static struct gate *make_gate(struct broker *broker, struct store **store)
+{
+    struct vhost_config config;
+    vhost_config_init(&config);
+    config.reactor_count = REACTORS;
+    *store = xcalloc(1, sizeof **store);
+    struct gate_config gate_config = {
+        .vhost = vhost_new(&config, broker->access),
+        .store = *store,
+        .pool = broker->pool,
+        .mailboxes = broker->mailboxes,
+        .reactor_count = REACTORS,
+    };
+    return gate_new(&gate_config);
+}
+
+static void start(struct broker *broker, size_t store_threads)
+{
+    memset(broker, 0, sizeof *broker);
+    broker->access = access_new_open();
+    for (size_t i = 0; i < REACTORS; i++)
+        mailbox_init(&broker->mailboxes[i]);
+    broker->pool = store_pool_new(store_threads, on_store_failure);
+    broker->gate = make_gate(broker, &broker->store);
+}
+
+/* --- commands */
+
+static void add_method(struct command_batch *batch, struct session *session,
+                       const struct amqp_method *method)
+{
+    struct buffer payload = {0};
+    struct amqp_error error;
+    amqp_method_encode(&payload, method);
+    struct command_method *decoded = command_method_decode(buffer_bytes(&payload), &error);
+    assert_non_null(decoded);
+    buffer_fini(&payload);
+    *command_batch_add(batch) = (struct command){
+        .kind = COMMAND_METHOD, .channel = 1, .session = session, .method = decoded};
+}
+
+static void add_publish(struct command_batch *batch, struct session *session, const char *exchange,
+                        const char *key, uint64_t number)
+{
+    static const uint8_t persistent[] = {0x10, 0, 2};
+    struct message *message =
+        message_new(bytes_of_text(exchange), bytes_of_text(key),
+                    bytes_of(persistent, sizeof persistent), bytes_of(&number, sizeof number));
+    message->is_persistent = true;
+    *command_batch_add(batch) = (struct command){
+        .kind = COMMAND_PUBLISH, .channel = 1, .session = session, .message = message};
+}
+
+/* A session with a channel; handles are the numbers of the sessions. */
+static void add_session(struct broker *broker, struct command_batch *batch, size_t number)
+{
+    struct session_config config = {
+        .reactor = number % REACTORS,
+        .connection = number,
+        .user = "guest",
+        .channel_max = 16,
+        .output_bytes = 1u << 30,
+    };
+    broker->sessions[number] = session_new(&config);
+    *command_batch_add(batch) =
+        (struct command){.kind = COMMAND_SESSION_OPEN, .session = broker->sessions[number]};
+    add_method(batch, broker->sessions[number], &(struct amqp_method){.id = AMQP_CHANNEL_OPEN});
+}
+
+static void add_queue(struct command_batch *batch, struct session *session, const char *name,
+                      bool is_durable)
+{
+    struct amqp_method declare = {
+        .id = AMQP_QUEUE_DECLARE,
+        .queue_declare = {.queue = bytes_of_text(name), .durable = is_durable}};
+    add_method(batch, session, &declare);
+}
+
+/* --- taking mail as a reactor does */
+
+typedef void effect_visitor(void *context, const struct effect *effect);
+
+/* Only wakes. */
+static void do_nothing(struct task *task)
+{
+    (void)task;
+}
+
+/* Returns how many other tasks were run: those are gates that were handed over. */
+static size_t take_mail(struct mailbox *mailbox, effect_visitor *visit, void *context)
+{
+    size_t task_count = 0;
+    struct mail mail = mailbox_take(mailbox);
+    for (struct effect_chunk *chunk = mail.effects.first; chunk != NULL; chunk = chunk->next) {
+        for (size_t i = 0; visit != NULL && i < chunk->count; i++)
+            visit(context, &chunk->effects[i]);
+    }
+    effect_chain_clear(&mail.effects);
+    while (mail.tasks != NULL) {
+        struct task *task = mail.tasks;
+        mail.tasks = task->next;
+        task_count += task->run != do_nothing;
+        task->run(task);
+    }
+    return task_count;
+}
+
+static void sleep_until_woken(struct mailbox *mailbox)
+{
+    struct pollfd event = {.fd = mailbox->event_fd, .events = POLLIN};
+    if (!mailbox_fall_asleep(mailbox))
+        return;
+    assert_int_equal(poll(&event, 1, DEADLINE_MS), 1);
+    mailbox_clear_event(mailbox);
+}
+
+static void count_acks(void *context, const struct effect *effect)
+{
+    uint64_t *acked = context;
+    if (effect->kind == EFFECT_ACK)
+        *acked = effect->tag;
+}
+
+static void stop(struct broker *broker)
+{
+    gate_stop_handing_over(broker->gate);
+    for (size_t i = 0; i < REACTORS; i++)
+        take_mail(&broker->mailboxes[i], NULL, NULL);
+    gate_drain(broker->gate);
+    gate_free(broker->gate);
+    store_pool_free(broker->pool);
+    for (size_t i = 0; i < REACTORS; i++)
+        mailbox_fini(&broker->mailboxes[i]);
+    access_free(broker->access);
+}
+
+/* --- long work */
+
+static void fill_long_queue(struct command_batch *batch, struct session *session)
+{
+    add_queue(batch, session, "long", false);
+    for (uint64_t i = 0; i < LONG_BACKLOG; i++)
+        add_publish(batch, session, "", "long", i);
+}
+
+/* Leaves so much memory to free that one holder's rounds are not enough. */
+static void add_purge(struct command_batch *batch, struct session *session)
+{
+    struct amqp_method purge = {.id = AMQP_QUEUE_PURGE,
+                                .queue_purge = {.queue = bytes_of_text("long")}};
+    add_method(batch, session, &purge);
+}
+
+static void purge_a_long_queue(struct broker *broker)
+{
+    struct command_batch *batch = command_batch_new();
+    add_session(broker, batch, 1);
+    fill_long_queue(batch, broker->sessions[1]);
+    add_purge(batch, broker->sessions[1]);
+    gate_submit(broker->gate, batch, 1);
+}
+
+/* --- the order on every connection */
+
+/* Each session has a queue of its own that gets everything, so all must see the same sequence. */
+struct reactor_thread {
+    struct broker *broker;
+    size_t number;
+    pthread_t thread;
+    size_t handed_over;
+    size_t delivered[SESSIONS];
+    uint64_t last_tag[SESSIONS];
+    uint64_t confirmed[SESSIONS];
+    uint64_t *seen[SESSIONS]; /* bodies in the order of delivery */
+};
+
+static void see(void *context, const struct effect *effect)
+{
+    struct reactor_thread *reactor = context;
+    size_t session = effect->connection;
+    assert_int_equal(session % REACTORS, reactor->number);
+    if (effect->kind == EFFECT_ACK)
+        reactor->confirmed[session] += effect->flag ? effect->tag - reactor->confirmed[session] : 1;
+    if (effect->kind != EFFECT_DELIVER)
+        return;
+    assert_int_equal(effect->tag, ++reactor->last_tag[session]);
+    assert_true(reactor->delivered[session] < PUBLISHES);
+    memcpy(&reactor->seen[session][reactor->delivered[session]++],
+           message_body(effect->message).data, sizeof(uint64_t));
+}
+
+static void open_fanout_session(struct broker *broker, struct command_batch *batch, size_t number)
+{
+    char queue[16];
+    snprintf(queue, sizeof queue, "q%zu", number);
+    add_session(broker, batch, number);
+    struct session *session = broker->sessions[number];
+    struct amqp_method bind = {
+        .id = AMQP_QUEUE_BIND,
+        .queue_bind = {.queue = bytes_of_text(queue), .exchange = bytes_of_text("amq.fanout")}};
+    struct amqp_method consume = {.id = AMQP_BASIC_CONSUME,
+                                  .basic_consume = {.queue = bytes_of_text(queue),
+                                                    .consumer_tag = bytes_of_text("c"),
+                                                    .no_ack = number % 2 == 0}};
+    add_queue(batch, session, queue, number % 3 == 0);
+    add_method(batch, session, &bind);
+    add_method(batch, session, &consume);
+    add_method(batch, session, &(struct amqp_method){.id = AMQP_CONFIRM_SELECT});
+}
+
+static void serve(struct reactor_thread *reactor)
+{
+    struct mailbox *mailbox = &reactor->broker->mailboxes[reactor->number];
+    sleep_until_woken(mailbox);
+    reactor->handed_over += take_mail(mailbox, see, reactor);
+}
+
+/* Are the first so many of its publishes confirmed, and so many messages there? */
+static bool has_come(const struct reactor_thread *reactor, size_t published, size_t delivered)
+{
+    for (size_t i = reactor->number; i < SESSIONS; i += REACTORS) {
+        if (reactor->confirmed[i] < published / SESSIONS_EACH || reactor->delivered[i] < delivered)
+            return false;
+    }
+    return true;
+}
+
+static void publish_batch(struct reactor_thread *reactor, size_t index)
+{
+    struct broker *broker = reactor->broker;
+    struct command_batch *batch = command_batch_new();
+    for (size_t i = 0; i < PUBLISHES_PER_BATCH; i++) {
+        size_t session = reactor->number + REACTORS * (i % SESSIONS_EACH);
+        uint64_t body = (uint64_t)reactor->number << 32 | (index * PUBLISHES_PER_BATCH + i);
+        add_publish(batch, broker->sessions[session], "amq.fanout", "", body);
+    }
+    if (index == BATCHES_EACH / 4 && reactor->number == 0)
+        add_purge(batch, broker->sessions[0]);
+    gate_submit(broker->gate, batch, reactor->number);
+}
+
+/* One batch at a time is under way, so that the purge outlasts the rounds of any holder. */
+static void *run_reactor(void *context)
+{
+    struct reactor_thread *reactor = context;
+    struct broker *broker = reactor->broker;
+    for (size_t i = 0; i < BATCHES_EACH; i++) {
+        publish_batch(reactor, i);
+        while (!has_come(reactor, (i + 1) * PUBLISHES_PER_BATCH, 0))
+            serve(reactor);
+    }
+    while (!has_come(reactor, 0, PUBLISHES))
+        serve(reactor);
+    broker->finished++;
+    while (!broker->is_over)
+        serve(reactor);
+    return NULL;
+}
+
+static void count(struct vhost *vhost, uint64_t now_ms, void *context)
+{
+    struct vhost_counters *counters = context;
+    (void)now_ms;
+    vhost_count(vhost, counters);
+}
+
+/* Until the last one is done a reactor must be there for a gate that is handed over to it. */
+static void join_reactors(struct broker *broker, struct reactor_thread *reactors)
+{
+    struct task wakes[REACTORS] = {{.run = do_nothing}, {.run = do_nothing}, {.run = do_nothing}};
+    struct vhost_counters counters;
+    while (broker->finished < REACTORS) {
+        gate_call(broker->gate, count, &counters);
+        gate_tick(broker->gate);
+        poll(NULL, 0, 1);
+    }
+    broker->is_over = true;
+    for (size_t i = 0; i < REACTORS; i++)
+        mailbox_post_task(&broker->mailboxes[i], &wakes[i]);
+    for (size_t i = 0; i < REACTORS; i++)
+        pthread_join(reactors[i].thread, NULL);
+    for (size_t i = 0; i < REACTORS; i++)
+        take_mail(&broker->mailboxes[i], NULL, NULL);
+}
+
+static void start_reactor(struct broker *broker, struct reactor_thread *reactor, size_t number)
+{
+    *reactor = (struct reactor_thread){.broker = broker, .number = number};
+    for (size_t i = number; i < SESSIONS; i += REACTORS)
+        reactor->seen[i] = xcalloc(PUBLISHES, sizeof(uint64_t));
+}
+
+static void count_consumers(void *context, const struct effect *effect)
+{
+    size_t *consumers = context;
+    *consumers += effect->kind == EFFECT_CONSUMER_ADD;
+}
+
+/* Durable queues come when they are on disk: all are there before the first publish. Until the
+ * reactors run their mail is taken here, for the gate may be handed over to them. */
+static void wait_for_consumers(struct broker *broker)
+{
+    uint64_t deadline_ms = clock_steady_ms() + DEADLINE_MS;
+    size_t consumers = 0;
+    while (consumers < SESSIONS) {
+        assert_true(clock_steady_ms() < deadline_ms);
+        for (size_t i = 0; i < REACTORS; i++)
+            take_mail(&broker->mailboxes[i], count_consumers, &consumers);
+        poll(NULL, 0, 1);
+    }
+}
+
+static void the_order_on_every_connection_is_the_cores(void **state)
+{
+    struct broker broker;
+    struct reactor_thread reactors[REACTORS];
+    (void)state;
+    start(&broker, 2);
+    for (size_t i = 0; i < REACTORS; i++)
+        start_reactor(&broker, &reactors[i], i);
+    struct command_batch *batch = command_batch_new();
+    for (size_t i = 0; i < SESSIONS; i++)
+        open_fanout_session(&broker, batch, i);
+    fill_long_queue(batch, broker.sessions[0]);
+    gate_submit(broker.gate, batch, 0);
+    wait_for_consumers(&broker);
+    for (size_t i = 0; i < REACTORS; i++)
+        assert_int_equal(pthread_create(&reactors[i].thread, NULL, run_reactor, &reactors[i]), 0);
+    join_reactors(&broker, reactors);
+    size_t handed_over = 0;
+    for (size_t i = 0; i < REACTORS; i++)
+        handed_over += reactors[i].handed_over;
+    assert_true(handed_over > 0);
+    for (size_t i = 1; i < SESSIONS; i++)
+        assert_memory_equal(reactors[i % REACTORS].seen[i], reactors[0].seen[0],
+                            PUBLISHES * sizeof(uint64_t));
+    for (size_t i = 0; i < SESSIONS; i++)
+        free(reactors[i % REACTORS].seen[i]);
+    stop(&broker);
+}
+
+/* --- handing over */
+
+static void long_work_is_handed_over_again_and_again(void **state)
+{
+    struct broker broker;
+    size_t handed_over = 0, now;
+    (void)state;
+    start(&broker, 1);
+    purge_a_long_queue(&broker);
+    while ((now = take_mail(&broker.mailboxes[1], NULL, NULL)) > 0)
+        handed_over += now;
+    assert_true(handed_over >= 2);
+    stop(&broker);
+}
+
+static void a_handed_over_gate_goes_to_the_reactor_whose_batch_is_next(void **state)
+{
+    struct broker broker;
+    (void)state;
+    start(&broker, 1);
+    purge_a_long_queue(&broker);
+    struct command_batch *batch = command_batch_new();
+    add_session(&broker, batch, 2);
+    gate_submit(broker.gate, batch, 2); /* reactor 1 holds the gate: it is in its mailbox */
+    while (take_mail(&broker.mailboxes[1], NULL, NULL) > 0)
+        ;
+    struct vhost_counters counters;
+    gate_call(broker.gate, count, &counters);
+    assert_int_equal(counters.sessions, 2);
+    stop(&broker);
+}
+
+static void nothing_is_handed_over_to_reactors_that_end(void **state)
+{
+    struct broker broker;
+    (void)state;
+    start(&broker, 1);
+    gate_stop_handing_over(broker.gate);
+    purge_a_long_queue(&broker);
+    for (size_t i = 0; i < REACTORS; i++)
+        assert_int_equal(take_mail(&broker.mailboxes[i], NULL, NULL), 0);
+    stop(&broker);
+}
+
+/* --- a full disk */
+
+static void publish_with_confirm(struct broker *broker, struct gate *gate, size_t session)
+{
+    struct command_batch *batch = command_batch_new();
+    add_session(broker, batch, session);
+    add_method(batch, broker->sessions[session], &(struct amqp_method){.id = AMQP_CONFIRM_SELECT});
+    add_queue(batch, broker->sessions[session], "q", true);
+    add_publish(batch, broker->sessions[session], "", "q", 1);
+    gate_submit(gate, batch, session);
+}
+
+static void wait_for_ack(struct broker *broker, size_t reactor)
+{
+    uint64_t acked = 0;
+    while (acked == 0) {
+        sleep_until_woken(&broker->mailboxes[reactor]);
+        take_mail(&broker->mailboxes[reactor], count_acks, &acked);
+    }
+}
+
+static void a_full_disk_is_in_no_other_vhosts_way(void **state)
+{
+    struct broker broker;
+    struct store *other_store;
+    (void)state;
+    start(&broker, 1);
+    struct gate *other = make_gate(&broker, &other_store);
+    broker.store->is_full = true;
+    publish_with_confirm(&broker, broker.gate, 0);
+    publish_with_confirm(&broker, other, 1);
+    wait_for_ack(&broker, 1);
+    assert_int_equal(broker.store->commits, 0);
+    broker.store->is_full = false;
+    wait_for_ack(&broker, 0);
+    gate_drain(other);
+    gate_free(other);
+    stop(&broker);
+}
+
+static void a_vhost_with_a_full_disk_can_be_closed(void **state)
+{
+    struct broker broker;
+    uint64_t acked = 0;
+    (void)state;
+    start(&broker, 1);
+    publish_with_confirm(&broker, broker.gate, 0);
+    wait_for_ack(&broker, 0);
+    broker.store->is_full = true;
+    struct command_batch *batch = command_batch_new();
+    add_publish(batch, broker.sessions[0], "", "q", 2);
+    gate_submit(broker.gate, batch, 0);
+    take_mail(&broker.mailboxes[0], count_acks, &acked);
+    assert_int_equal(acked, 0);
+    stop(&broker);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_order_on_every_connection_is_the_cores),
+        cmocka_unit_test(long_work_is_handed_over_again_and_again),
+        cmocka_unit_test(a_handed_over_gate_goes_to_the_reactor_whose_batch_is_next),
+        cmocka_unit_test(nothing_is_handed_over_to_reactors_that_end),
+        cmocka_unit_test(a_full_disk_is_in_no_other_vhosts_way),
+        cmocka_unit_test(a_vhost_with_a_full_disk_can_be_closed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
