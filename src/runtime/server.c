@@ -76,20 +76,26 @@ struct farewell {
     struct server_vhost *vhost;
 };
 
+/* Both lists change on the main thread alone, which may therefore walk them without the mutex. */
 static void run_farewell(struct task *task)
 {
     struct farewell *farewell = container_of(task, struct farewell, task);
-    free_vhost(farewell->server, farewell->vhost);
+    struct server *server = farewell->server;
+    pthread_mutex_lock(&server->mutex);
+    struct server_vhost **place = &server->deleted_vhosts;
+    while (*place != farewell->vhost)
+        place = &(*place)->next;
+    *place = farewell->vhost->next;
+    pthread_mutex_unlock(&server->mutex);
+    free_vhost(server, farewell->vhost);
     free(farewell);
 }
 
 /* The last reference to a deleted vhost may end on a reactor: the main thread frees it. */
-static void release_locked(struct server *server, struct server_vhost **place)
+static void release_locked(struct server *server, struct server_vhost *vhost)
 {
-    struct server_vhost *vhost = *place;
     if (--vhost->references > 0)
         return;
-    *place = vhost->next;
     struct farewell *farewell = xmalloc(sizeof *farewell);
     *farewell = (struct farewell){{.run = run_farewell}, server, vhost};
     mailbox_post_task(&server->mailbox, &farewell->task);
@@ -98,13 +104,13 @@ static void release_locked(struct server *server, struct server_vhost **place)
 void server_release_gate(struct server *server, struct gate *gate)
 {
     pthread_mutex_lock(&server->mutex);
-    struct server_vhost **lists[] = {&server->vhosts, &server->deleted_vhosts};
+    struct server_vhost *lists[] = {server->vhosts, server->deleted_vhosts};
     for (size_t i = 0; i < 2; i++) {
-        struct server_vhost **place = lists[i];
-        while (*place != NULL && (*place)->gate != gate)
-            place = &(*place)->next;
-        if (*place != NULL) {
-            release_locked(server, place);
+        struct server_vhost *vhost = lists[i];
+        while (vhost != NULL && vhost->gate != gate)
+            vhost = vhost->next;
+        if (vhost != NULL) {
+            release_locked(server, vhost);
             break;
         }
     }
