@@ -64,6 +64,7 @@ struct vhost {
 
     struct effect_chain *effects; /* owned; one chain per reactor */
     unsigned alarms;
+    struct amqp_error *ending; /* owned; why all sessions end, or NULL */
     struct vhost_counters counters;
 };
 
@@ -229,6 +230,9 @@ void session_end(struct session *session);
 void session_fail(struct session *session, const struct amqp_error *error);
 void session_pause(struct session *session, enum pause_reason reason);
 void session_unpause(struct session *session, enum pause_reason reason);
+/* The account of what waits behind channels that wait: above its bound the socket is not read. */
+void session_count_deferred(struct session *session, const struct command *command);
+void session_discount_deferred(struct session *session, const struct command *command);
 /* Blocks a session that publishes while an alarm is in effect; lifts it when none is. */
 void session_check_alarms(struct session *session);
 void session_lift_alarms(struct session *session);

@@ -134,15 +134,6 @@ static void release_held(struct channel *channel)
     effect_chain_clear(&channel->held);
 }
 
-static size_t command_bytes(const struct command *command)
-{
-    if (command->kind == COMMAND_PUBLISH)
-        return sizeof *command + message_footprint(command->message);
-    if (command->kind == COMMAND_METHOD)
-        return sizeof *command + sizeof *command->method + command->method->size;
-    return sizeof *command;
-}
-
 static void defer(struct channel *channel, struct command *command)
 {
     struct session *session = channel->session;
@@ -151,9 +142,7 @@ static void defer(struct channel *channel, struct command *command)
         xgrow(channel->deferred, &channel->deferred_capacity, end + 1, sizeof *channel->deferred);
     channel->deferred[end] = *command;
     channel->deferred_count++;
-    session->deferred_bytes += command_bytes(command);
-    if (session->deferred_bytes > session->vhost->config.deferred_bytes_max)
-        session_pause(session, PAUSE_DEFERRED);
+    session_count_deferred(session, command);
 }
 
 static void defer_first(struct channel *channel, struct command *command)
@@ -165,7 +154,7 @@ static void defer_first(struct channel *channel, struct command *command)
     }
     channel->deferred[--channel->deferred_first] = *command;
     channel->deferred_count++;
-    channel->session->deferred_bytes += command_bytes(command);
+    channel->session->deferred_bytes += command_footprint(command);
 }
 
 static bool take_deferred(struct channel *channel, struct command *command)
@@ -177,30 +166,17 @@ static bool take_deferred(struct channel *channel, struct command *command)
     }
     *command = channel->deferred[channel->deferred_first++];
     channel->deferred_count--;
-    session->deferred_bytes -= command_bytes(command);
-    if ((session->pause_reasons & PAUSE_DEFERRED) != 0 &&
-        session->deferred_bytes <= session->vhost->config.deferred_bytes_max / 2)
-        session_unpause(session, PAUSE_DEFERRED);
+    session_discount_deferred(session, command);
     return true;
 }
 
 /* --- ending */
 
-static void drop_command(struct command *command)
-{
-    if (command->kind == COMMAND_PUBLISH)
-        message_unref(command->message);
-    else if (command->kind == COMMAND_METHOD)
-        free(command->method);
-    else if (command->kind == COMMAND_CHANNEL_ERROR)
-        free(command->error);
-}
-
 static void drop_deferred(struct channel *channel)
 {
     struct command command;
     while (take_deferred(channel, &command))
-        drop_command(&command);
+        command_release(&command);
 }
 
 static void cancel_consumers(struct channel *channel)
@@ -405,7 +381,7 @@ static void apply_ack(struct channel *channel, const struct command *command)
 static void apply_while_closing(struct channel *channel, struct command *command)
 {
     uint32_t method_id = command->kind == COMMAND_METHOD ? command->method->method.id : 0;
-    drop_command(command);
+    command_release(command);
     if (method_id == AMQP_CHANNEL_CLOSE)
         channel_reply_empty(channel, AMQP_CHANNEL_CLOSE_OK);
     if (method_id != AMQP_CHANNEL_CLOSE_OK)

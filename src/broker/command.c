@@ -15,7 +15,7 @@ struct command_batch *command_batch_new(void)
     return xcalloc(1, sizeof(struct command_batch));
 }
 
-static void release(struct command *command)
+void command_release(struct command *command)
 {
     switch (command->kind) {
     case COMMAND_PUBLISH:
@@ -33,12 +33,21 @@ static void release(struct command *command)
     }
 }
 
+size_t command_footprint(const struct command *command)
+{
+    if (command->kind == COMMAND_PUBLISH)
+        return sizeof *command + message_footprint(command->message);
+    if (command->kind == COMMAND_METHOD)
+        return sizeof *command + sizeof *command->method + command->method->size;
+    return sizeof *command;
+}
+
 void command_batch_free(struct command_batch *batch)
 {
     if (batch == NULL)
         return;
     for (size_t i = 0; i < batch->count; i++)
-        release(&batch->commands[i]);
+        command_release(&batch->commands[i]);
     free(batch->commands);
     free(batch);
 }

@@ -61,6 +61,11 @@ void command_batch_free(struct command_batch *batch);
 /* A place for one more command; the caller fills all of it. */
 struct command *command_batch_add(struct command_batch *batch);
 
+/* Frees what a command owns that is not applied. */
+void command_release(struct command *command);
+/* Its memory, with what it owns. */
+size_t command_footprint(const struct command *command);
+
 /* Copies and decodes a method's payload; NULL with error set where it is wrong. */
 struct command_method *command_method_decode(struct bytes payload, struct amqp_error *error);
 

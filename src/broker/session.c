@@ -65,12 +65,8 @@ static void delete_exclusive_queues(struct session *session)
 
 static void release_deferred(struct session *session)
 {
-    for (size_t i = 0; i < session->deferred_count; i++) {
-        if (session->deferred[i].kind == COMMAND_METHOD)
-            free(session->deferred[i].method);
-        if (session->deferred[i].kind == COMMAND_CONNECTION_ERROR)
-            free(session->deferred[i].error);
-    }
+    for (size_t i = 0; i < session->deferred_count; i++)
+        command_release(&session->deferred[i]);
     session->deferred_count = 0;
 }
 
@@ -138,6 +134,21 @@ void session_unpause(struct session *session, enum pause_reason reason)
         session_emit(session, EFFECT_READ_RESUME, 0);
 }
 
+void session_count_deferred(struct session *session, const struct command *command)
+{
+    session->deferred_bytes += command_footprint(command);
+    if (session->deferred_bytes > session->vhost->config.deferred_bytes_max)
+        session_pause(session, PAUSE_DEFERRED);
+}
+
+void session_discount_deferred(struct session *session, const struct command *command)
+{
+    session->deferred_bytes -= command_footprint(command);
+    if ((session->pause_reasons & PAUSE_DEFERRED) != 0 &&
+        session->deferred_bytes <= session->vhost->config.deferred_bytes_max / 2)
+        session_unpause(session, PAUSE_DEFERRED);
+}
+
 void session_check_alarms(struct session *session)
 {
     static const char *const reasons[] = {"", "low on memory", "low on disk",
@@ -176,6 +187,8 @@ static void open_session(struct vhost *vhost, struct session *session)
     vhost->counters.connections_opened++;
     session_emit(session, EFFECT_SESSION_OPENED, 0);
     send_empty(session, AMQP_CONNECTION_OPEN_OK);
+    if (vhost->ending != NULL)
+        session_fail(session, vhost->ending);
 }
 
 static void fail_method(struct session *session, uint32_t method_id, enum amqp_code code,
@@ -235,6 +248,7 @@ static void defer(struct session *session, struct command *command)
     session->deferred = xgrow(session->deferred, &session->deferred_capacity,
                               session->deferred_count + 1, sizeof *session->deferred);
     session->deferred[session->deferred_count++] = *command;
+    session_count_deferred(session, command);
 }
 
 void session_schedule_resume(struct session *session)
@@ -249,6 +263,7 @@ void session_resume(struct session *session)
     size_t next = 0;
     while (next < session->deferred_count && session->waiting_channels == 0) {
         struct command command = session->deferred[next++];
+        session_discount_deferred(session, &command);
         if (command.kind == COMMAND_SESSION_CLOSE) {
             session->deferred_count = 0;
             session_end(session);
@@ -275,16 +290,6 @@ static void return_credit(struct session *session, uint64_t bytes)
         consumer_wake(list_entry(node, struct consumer, starved_node));
 }
 
-static void drop_command(struct command *command)
-{
-    if (command->kind == COMMAND_PUBLISH)
-        message_unref(command->message);
-    else if (command->kind == COMMAND_METHOD)
-        free(command->method);
-    else if (command->kind == COMMAND_CHANNEL_ERROR)
-        free(command->error);
-}
-
 /* A channel that does not exist: only channel.open is right. */
 static void apply_to_nothing(struct session *session, struct command *command)
 {
@@ -292,7 +297,7 @@ static void apply_to_nothing(struct session *session, struct command *command)
                          : command->kind == COMMAND_ACK    ? (uint32_t)AMQP_BASIC_ACK
                          : command->kind == COMMAND_METHOD ? command->method->method.id
                                                            : 0;
-    drop_command(command);
+    command_release(command);
     if (method_id == AMQP_CHANNEL_OPEN)
         channel_create(session, command->channel);
     else if (method_id != AMQP_CHANNEL_CLOSE_OK)
@@ -305,7 +310,7 @@ static void apply_to_channel(struct session *session, struct command *command)
 {
     struct channel *channel = session->last_channel;
     if (session->state != SESSION_OPEN) {
-        drop_command(command);
+        command_release(command);
         return;
     }
     if (channel == NULL || channel->number != command->channel)

@@ -133,6 +133,7 @@ void vhost_free(struct vhost *vhost)
     free(vhost->in_flight);
     free(vhost->reads);
     free(vhost->effects);
+    free(vhost->ending);
     free(vhost->name);
     free(vhost);
 }
@@ -351,6 +352,8 @@ void vhost_end_sessions(struct vhost *vhost, const char *user, const struct amqp
                         uint64_t now_ms)
 {
     vhost->now_ms = now_ms;
+    if (user == NULL && vhost->ending == NULL)
+        vhost->ending = xmemdup(reason, sizeof *reason);
     list_for_each(&vhost->sessions, node)
     {
         struct session *session = list_entry(node, struct session, vhost_node);

@@ -89,7 +89,8 @@ void vhost_read_done(struct vhost *vhost, struct store_read_result *result, uint
 enum vhost_alarm { VHOST_ALARM_MEMORY = 1, VHOST_ALARM_DISK = 2 };
 void vhost_set_alarms(struct vhost *vhost, unsigned alarms, uint64_t now_ms);
 
-/* Sends connection.close with this code and text to every session of the user (NULL: to all). */
+/* Sends connection.close with this code and text to every session of the user; NULL: to all, and to
+ * those that are on their way. */
 void vhost_end_sessions(struct vhost *vhost, const char *user, const struct amqp_error *reason,
                         uint64_t now_ms);
 

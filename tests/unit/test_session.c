@@ -125,6 +125,33 @@ static void what_waits_behind_a_channel_is_bounded(void **state)
     assert_queue(core, "d", "4 0 0");
 }
 
+static void what_waits_on_channel_0_is_bounded_too(void **state)
+{
+    struct core *core = *state;
+    vhost_free(core->vhost);
+    core->config.deferred_bytes_max = 300;
+    core->vhost = vhost_new(&core->config, core->access);
+    core_open(core, 1, 1);
+    run(core, "1.1 queue.declare d durable\n1.0 connection.update-secret", "");
+    run(core, "1.0 connection.update-secret\n1.0 connection.update-secret", "1.0 pause\n");
+    commit(core, "1.1 queue.declare-ok d 0 0\n1.0 connection.update-secret-ok\n"
+                 "1.0 resume\n1.0 connection.update-secret-ok\n1.0 connection.update-secret-ok\n");
+}
+
+static void a_session_that_comes_late_ends_as_the_others(void **state)
+{
+    struct core *core = *state;
+    struct amqp_error reason = {0};
+    amqp_error_set(&reason, AMQP_CONNECTION_FORCED, "vhost '/' is deleted");
+    core_open(core, 1, 1);
+    vhost_end_sessions(core->vhost, NULL, &reason, 1);
+    run(core, "2.0 connect\n1.0 gone",
+        "1.0 connection.close 320 CONNECTION_FORCED - vhost '/' is deleted (0.0)\n"
+        "2.0 connection.open-ok\n"
+        "2.0 connection.close 320 CONNECTION_FORCED - vhost '/' is deleted (0.0)\n1.0 gone\n");
+    run(core, "2.0 gone", "2.0 gone\n");
+}
+
 static void an_alarm_blocks_who_publishes(void **state)
 {
     struct core *core = *state;
@@ -213,6 +240,8 @@ int main(void)
         core_test(a_vhost_ends_with_everything_open),
         core_test(the_store_s_lag_pauses_publishers),
         core_test(what_waits_behind_a_channel_is_bounded),
+        core_test(what_waits_on_channel_0_is_bounded_too),
+        core_test(a_session_that_comes_late_ends_as_the_others),
         core_test(an_alarm_blocks_who_publishes),
         core_test(permissions_are_asked_for),
         core_test(memory_of_sessions_is_accounted),
