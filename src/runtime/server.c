@@ -578,11 +578,20 @@ static void stop_accepting(struct server *server)
         control_close(server->control);
 }
 
+static void stop_handing_over(struct server *server)
+{
+    for (struct server_vhost *vhost = server->vhosts; vhost != NULL; vhost = vhost->next)
+        gate_stop_handing_over(vhost->gate);
+    for (struct server_vhost *vhost = server->deleted_vhosts; vhost != NULL; vhost = vhost->next)
+        gate_stop_handing_over(vhost->gate);
+}
+
 static void stop_threads(struct server *server)
 {
     if (server->reactors == NULL)
         return;
     say_farewell(server);
+    stop_handing_over(server);
     for (size_t i = 0; i < server->reactor_count; i++)
         reactor_free(server->reactors[i]);
     on_mail(-1, 0, server);
