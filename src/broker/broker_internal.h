@@ -40,6 +40,7 @@ struct vhost {
     struct list sessions;
     struct list paused;           /* sessions that wait until the store has caught up */
     struct list dispatch;         /* queues with something to hand out */
+    size_t dispatch_left;         /* deliveries from queues that this input may still make */
     struct list touched;          /* lanes whose memory may have changed */
     struct list cold;             /* lanes that hold memory, the longest untouched first */
     struct list settling;         /* channels with confirms to send at the end of this input */
@@ -276,6 +277,7 @@ struct channel {
     struct hash_table consumers; /* struct consumer, by tag */
     struct consumer **slots;     /* owned; consumers by number, with gaps */
     size_t slot_count, slot_capacity;
+    size_t slot_free;          /* all slots below are taken */
     uint32_t last_served;      /* number of the consumer that had the last delivery */
     uint16_t prefetch_count;   /* of consumers yet to come; 0 = no limit */
     uint16_t prefetch_global;  /* of all consumers together; 0 = no limit */

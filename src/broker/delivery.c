@@ -40,9 +40,7 @@ struct consumer *consumer_find(const struct channel *channel, struct bytes tag)
 
 static uint32_t take_slot(struct channel *channel, struct consumer *consumer)
 {
-    size_t number = 0;
-    if (channel->consumers.count == channel->slot_count)
-        number = channel->slot_count;
+    size_t number = channel->slot_free;
     while (number < channel->slot_count && channel->slots[number] != NULL)
         number++;
     if (number == channel->slot_count) {
@@ -51,6 +49,7 @@ static uint32_t take_slot(struct channel *channel, struct consumer *consumer)
         channel->slot_count++;
     }
     channel->slots[number] = consumer;
+    channel->slot_free = number + 1;
     return (uint32_t)number;
 }
 
@@ -83,6 +82,8 @@ void consumer_cancel(struct consumer *consumer)
     list_remove(&consumer->starved_node);
     hash_table_remove(&channel->consumers, &consumer->by_tag);
     channel->slots[consumer->number] = NULL;
+    if (consumer->number < channel->slot_free)
+        channel->slot_free = consumer->number;
     channel_emit(channel, EFFECT_CONSUMER_REMOVE)->consumer = consumer->number;
     channel_vhost(channel)->counters.consumers--;
     channel->session->memory_bytes -= sizeof *consumer + consumer->tag.size;
@@ -306,18 +307,21 @@ void queue_touch(struct vhost *vhost, struct queue *queue)
 
 void queue_dispatch(struct vhost *vhost, struct queue *queue)
 {
-    struct consumer *consumer;
+    struct consumer *consumer = NULL;
     struct entry entry;
     bool redelivered;
     bool has_taken = false;
-    while ((consumer = next_consumer(queue)) != NULL) {
+    while (vhost->dispatch_left > 0 && (consumer = next_consumer(queue)) != NULL) {
         enum lane_head head = take_first(vhost, queue, &entry, &redelivered);
         if (head != LANE_READY)
             break;
         deliver(vhost, queue, consumer, &entry, redelivered);
         queue_rotate(queue, &consumer->subscriber);
         has_taken = true;
+        vhost->dispatch_left--;
     }
+    if (vhost->dispatch_left == 0)
+        queue_schedule(vhost, queue);
     if (has_taken)
         queue_touch(vhost, queue);
     if (consumer != NULL || queue->lane.paged.count > 0)

@@ -15,7 +15,7 @@
 #include "base/xmalloc.h"
 #include "broker/broker_internal.h"
 
-enum { free_slice = 4096, evict_slice = 64 };
+enum { free_slice = 4096, evict_slice = 64, dispatch_slice = 16384 };
 
 void vhost_config_init(struct vhost_config *config)
 {
@@ -106,11 +106,13 @@ static void free_definitions(struct vhost *vhost)
 
 static void free_remains(struct vhost *vhost, size_t slice)
 {
-    while (vhost->remains != NULL) {
+    while (vhost->remains != NULL && slice > 0) {
         struct lane_remains *remains = vhost->remains;
+        size_t count = lane_remains_count(remains);
         if (!lane_remains_free_some(remains, slice))
             return;
         vhost->remains = remains->next;
+        slice -= count > 0 ? count : 1;
         free(remains);
     }
 }
@@ -161,7 +163,7 @@ size_t vhost_store(struct vhost *vhost, struct store_operation operation)
 static void dispatch_queues(struct vhost *vhost)
 {
     struct list_node *node;
-    while ((node = list_pop_front(&vhost->dispatch)) != NULL)
+    while (vhost->dispatch_left > 0 && (node = list_pop_front(&vhost->dispatch)) != NULL)
         queue_dispatch(vhost, list_entry(node, struct queue, dispatch_node));
 }
 
@@ -264,14 +266,17 @@ static void give_memory_back(struct vhost *vhost)
     }
 }
 
+/* A deep queue with very many consumers is handed out in slices, so that nobody else waits for all
+ * of it; vhost_deadline says that there is more. */
 static void finish_input(struct vhost *vhost)
 {
+    vhost->dispatch_left = dispatch_slice;
     do {
         resume_sessions(vhost);
         dispatch_queues(vhost);
         flush_confirms(vhost);
-    } while (settle_empty_batch(vhost) || !list_is_empty(&vhost->dispatch) ||
-             !list_is_empty(&vhost->resuming));
+    } while (settle_empty_batch(vhost) || !list_is_empty(&vhost->resuming) ||
+             (vhost->dispatch_left > 0 && !list_is_empty(&vhost->dispatch)));
     give_memory_back(vhost);
     free_remains(vhost, free_slice);
 }
@@ -409,5 +414,6 @@ size_t vhost_take_reads(struct vhost *vhost, struct store_read **reads)
 
 uint64_t vhost_deadline(const struct vhost *vhost)
 {
-    return vhost->remains != NULL ? vhost->now_ms : UINT64_MAX;
+    bool has_more = vhost->remains != NULL || !list_is_empty(&vhost->dispatch);
+    return has_more ? vhost->now_ms : UINT64_MAX;
 }

@@ -384,6 +384,14 @@ static struct lane_remains *take_remains(struct lane *lane)
     return remains;
 }
 
+size_t lane_remains_count(const struct lane_remains *remains)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof remains->rings / sizeof remains->rings[0]; i++)
+        count += remains->rings[i].count;
+    return count;
+}
+
 bool lane_remains_free_some(struct lane_remains *remains, size_t count)
 {
     for (size_t i = 0; i < sizeof remains->rings / sizeof remains->rings[0]; i++) {

@@ -89,6 +89,7 @@ struct lane_remains {
     struct entry_ring rings[4];
 };
 
+size_t lane_remains_count(const struct lane_remains *remains);
 /* Frees at most count messages of the remains; true when nothing is left in them. */
 bool lane_remains_free_some(struct lane_remains *remains, size_t count);
 

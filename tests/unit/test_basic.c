@@ -357,9 +357,38 @@ static void a_delivery_waits_for_its_mark(void **state)
     answer(core, 10, "1.1 deliver x 1 redelivered a\n");
 }
 
+/* More than one input may hand out, so that nobody waits for all of it. */
+static void a_deep_queue_is_handed_out_in_slices(void **state)
+{
+    enum { backlog = 20000, slice = 16384 };
+    struct core *core = *state;
+    struct buffer publishes = {0}, first = {0}, second = {0};
+    core->session_config.output_bytes = 1u << 30;
+    core_open(core, 1, 1);
+    buffer_append_format(&publishes, "1.1 queue.declare q no-wait");
+    for (unsigned i = 1; i <= backlog; i++)
+        buffer_append_format(&publishes, "\n1.1 basic.publish - q a");
+    buffer_append_u8(&publishes, '\0');
+    run(core, (char *)publishes.data, "");
+    assert_true(vhost_deadline(core->vhost) == UINT64_MAX);
+    buffer_append_format(&first, "1.1 basic.consume-ok x\n");
+    for (unsigned i = 1; i <= backlog; i++)
+        buffer_append_format(i <= slice ? &first : &second, "1.1 deliver x %u a\n", i);
+    buffer_append_u8(&first, '\0');
+    buffer_append_u8(&second, '\0');
+    run(core, "1.1 basic.consume q x no-ack", (char *)first.data);
+    assert_true(vhost_deadline(core->vhost) != UINT64_MAX);
+    run(core, "", (char *)second.data);
+    assert_true(vhost_deadline(core->vhost) == UINT64_MAX);
+    buffer_fini(&publishes);
+    buffer_fini(&first);
+    buffer_fini(&second);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        core_test(a_deep_queue_is_handed_out_in_slices),
         core_test(qos_limits_consumers_that_come_later),
         core_test(qos_global_limits_the_channel),
         core_test(a_small_global_limit_starves_nobody),
