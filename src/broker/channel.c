@@ -101,6 +101,11 @@ void channel_wait_for_commit(struct channel *channel, uint64_t batch)
     start_waiting(channel, WAIT_COMMIT);
     channel->wait_batch = batch;
     struct list_node *place = &vhost->commit_waits.head;
+    struct list_node *first = list_front(&vhost->commit_waits);
+    /* Where very many wait for the batch that gathers, one for the batch before is not to pass them
+     * all. */
+    if (first != NULL && list_entry(first, struct channel, wait_node)->wait_batch > batch)
+        place = first;
     while (place->previous != &vhost->commit_waits.head &&
            list_entry(place->previous, struct channel, wait_node)->wait_batch > batch)
         place = place->previous;

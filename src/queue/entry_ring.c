@@ -84,8 +84,23 @@ void entry_ring_insert(struct entry_ring *ring, struct entry entry)
     *entry_ring_at(ring, index) = entry;
 }
 
+/* In front of all that is there, or behind it: then what is there need not be moved. */
+static bool add_at_an_end(struct entry_ring *ring, const struct entry *entries, size_t count)
+{
+    bool is_behind =
+        ring->count == 0 || entry_ring_at(ring, ring->count - 1)->position < entries[0].position;
+    bool is_before = !is_behind && entries[count - 1].position < entry_ring_front(ring)->position;
+    for (size_t i = 0; is_behind && i < count; i++)
+        entry_ring_push(ring, entries[i]);
+    for (size_t i = count; is_before && i > 0; i--)
+        entry_ring_insert(ring, entries[i - 1]);
+    return is_behind || is_before;
+}
+
 void entry_ring_merge(struct entry_ring *ring, const struct entry *entries, size_t count)
 {
+    if (count == 0 || add_at_an_end(ring, entries, count))
+        return;
     struct entry_ring merged = {0};
     size_t next = 0;
     for (size_t i = 0; i < ring->count; i++) {

@@ -63,9 +63,20 @@ void queue_unsubscribe(struct queue *queue, struct subscriber *subscriber)
     queue->subscriber_count--;
 }
 
+static bool is_above_all_active(const struct queue *queue, const struct subscriber *subscriber)
+{
+    const struct subscriber *first = queue_next_subscriber(queue);
+    return first != NULL && first->priority < subscriber->priority;
+}
+
 void queue_activate(struct queue *queue, struct subscriber *subscriber)
 {
     list_remove(&subscriber->active_node);
+    /* A few important subscribers before very many others must not walk past all of them. */
+    if (is_above_all_active(queue, subscriber)) {
+        list_push_front(&queue->active, &subscriber->active_node);
+        return;
+    }
     struct list_node *place = &queue->active.head;
     while (place->previous != &queue->active.head) {
         struct subscriber *before = list_entry(place->previous, struct subscriber, active_node);
