@@ -25,7 +25,7 @@
 #include "runtime/log.h"
 #include "runtime/server.h"
 
-enum { tick_ms = 250 };
+enum { tick_ms = 250, rounds_per_turn_max = 16 };
 
 /* A vhost as this reactor sees it: its gate, and the batch that gathers for it in this turn. */
 struct vhost_gate {
@@ -357,9 +357,11 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
     free_unused_gates(reactor);
 }
 
-/* Commands make effects, and effects make bytes and credit, which are commands again. */
+/* Commands make effects, and effects make bytes and credit, which are commands again. A consumer
+ * that reads as fast as this writes would keep it here for ever, and the other sockets waiting. */
 static void finish_turn(struct reactor *reactor)
 {
+    int rounds = 0;
     do {
         submit_all(reactor);
         bool has_mail = handle_mail(reactor);
@@ -367,14 +369,14 @@ static void finish_turn(struct reactor *reactor)
             connection_host_flush(&reactor->host);
         else if (!has_mail)
             return;
-    } while (reactor->gathering != NULL);
+    } while (reactor->gathering != NULL && ++rounds < rounds_per_turn_max);
 }
 
 static void *run(void *context)
 {
     struct reactor *reactor = context;
     while (!reactor->is_stopping) {
-        bool may_wait = mailbox_fall_asleep(reactor->mailbox);
+        bool may_wait = reactor->gathering == NULL && mailbox_fall_asleep(reactor->mailbox);
         event_base_loop(reactor->base, may_wait ? EVLOOP_ONCE : EVLOOP_NONBLOCK | EVLOOP_ONCE);
         reactor->host.now_ms = clock_steady_ms();
         finish_turn(reactor);
