@@ -146,6 +146,9 @@ void exchange_free(struct exchange *exchange);
 
 struct binding *binding_find(const struct vhost *vhost, const struct binding_identity *identity);
 struct binding *binding_create(struct vhost *vhost, const struct binding_identity *identity);
+/* Tells the store that the binding came or goes (STORE_BINDING_PUT, STORE_BINDING_DELETE). */
+void binding_store(struct vhost *vhost, const struct binding *binding,
+                   enum store_operation_kind kind);
 /* Removes the binding, in the store too, and then its source where that is an auto-delete
  * exchange that has no other. */
 void binding_delete(struct vhost *vhost, struct binding *binding);

@@ -144,7 +144,8 @@ struct binding *binding_create(struct vhost *vhost, const struct binding_identit
     return binding;
 }
 
-static void store_binding_delete(struct vhost *vhost, const struct binding *binding)
+void binding_store(struct vhost *vhost, const struct binding *binding,
+                   enum store_operation_kind kind)
 {
     struct store_definition definition = {
         .name = binding->source->name,
@@ -153,14 +154,14 @@ static void store_binding_delete(struct vhost *vhost, const struct binding *bind
         .arguments = binding->route.arguments,
         .destination_is_exchange = binding->exchange != NULL,
     };
-    vhost_store(vhost, (struct store_operation){.kind = STORE_BINDING_DELETE,
+    vhost_store(vhost, (struct store_operation){.kind = (uint8_t)kind,
                                                 .definition = store_definition_copy(&definition)});
 }
 
 void binding_remove(struct vhost *vhost, struct binding *binding)
 {
     if (binding->is_stored)
-        store_binding_delete(vhost, binding);
+        binding_store(vhost, binding, STORE_BINDING_DELETE);
     binding->source->type->remove(binding->source->state, &binding->route);
     binding->source->source_count--;
     hash_table_remove(&vhost->bindings, &binding->by_identity);

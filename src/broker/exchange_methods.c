@@ -192,20 +192,6 @@ static bool is_durable(const struct binding *binding)
                                                                   : binding->exchange->is_durable);
 }
 
-static void store_binding(struct vhost *vhost, struct binding *binding)
-{
-    struct store_definition definition = {
-        .name = binding->source->name,
-        .destination = binding->queue != NULL ? binding->queue->name : binding->exchange->name,
-        .routing_key = binding->route.key,
-        .arguments = binding->route.arguments,
-        .destination_is_exchange = binding->exchange != NULL,
-    };
-    vhost_store(vhost, (struct store_operation){.kind = STORE_BINDING_PUT,
-                                                .definition = store_definition_copy(&definition)});
-    binding->is_stored = true;
-}
-
 static bool check_binding_access(struct session *session, const struct binding_request *request,
                                  struct amqp_error *error)
 {
@@ -258,8 +244,9 @@ static enum outcome make_binding(struct channel *channel, const struct binding_r
     struct binding *binding = binding_find(vhost, &identity);
     if (binding == NULL) {
         binding = binding_create(vhost, &identity);
-        if (is_durable(binding))
-            store_binding(vhost, binding);
+        binding->is_stored = is_durable(binding);
+        if (binding->is_stored)
+            binding_store(vhost, binding, STORE_BINDING_PUT);
     }
     if (binding->is_stored && !request->no_wait)
         channel_wait_for_commit(channel, vhost_last_batch(vhost));
