@@ -19,6 +19,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/check.h"
@@ -61,6 +62,7 @@ struct gate {
     bool is_held;
     struct note *first_note, *last_note;
     struct command_batch *first_batch, *last_batch;
+    size_t *backlogs; /* owned; batches in the inbox, by reactor */
     bool is_in_checkpoint;
     bool is_draining;     /* no maintenance any more */
     bool has_no_reactors; /* they are ending: it is not handed over any more */
@@ -82,6 +84,7 @@ struct gate *gate_new(const struct gate_config *config)
     struct gate *gate = xcalloc(1, sizeof *gate);
     gate->config = *config;
     gate->name = xstrdup(vhost_name(config->vhost));
+    gate->backlogs = xcalloc(config->reactor_count, sizeof *gate->backlogs);
     gate->is_idle = true;
     gate->has_maintenance = true;
     CHECK(pthread_mutex_init(&gate->mutex, NULL) == 0);
@@ -96,6 +99,7 @@ void gate_free(struct gate *gate)
     store_close(gate->config.store);
     pthread_mutex_destroy(&gate->mutex);
     pthread_cond_destroy(&gate->done);
+    free(gate->backlogs);
     free(gate->name);
     free(gate);
 }
@@ -208,6 +212,7 @@ static bool take_inbox(struct gate *gate, struct inbox *inbox)
     gate->may_maintain = !gate->is_draining;
     gate->first_note = gate->last_note = NULL;
     gate->first_batch = gate->last_batch = NULL;
+    memset(gate->backlogs, 0, gate->config.reactor_count * sizeof *gate->backlogs);
     bool has_any = inbox->notes != NULL || inbox->batches != NULL;
     if (!has_any && vhost_deadline(gate->config.vhost) == UINT64_MAX) {
         gate->is_held = false;
@@ -322,7 +327,16 @@ void gate_submit(struct gate *gate, struct command_batch *batch, size_t reactor)
     else
         gate->first_batch = batch;
     gate->last_batch = batch;
+    gate->backlogs[reactor]++;
     unlock_and_run(gate, (int)reactor);
+}
+
+size_t gate_backlog(struct gate *gate, size_t reactor)
+{
+    pthread_mutex_lock(&gate->mutex);
+    size_t backlog = gate->backlogs[reactor];
+    pthread_mutex_unlock(&gate->mutex);
+    return backlog;
 }
 
 static void leave_note_locked(struct gate *gate, struct note note)

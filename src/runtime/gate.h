@@ -40,6 +40,10 @@ enum { GATE_NO_REACTOR = -1 };
  * reactor is the caller's number. */
 void gate_submit(struct gate *gate, struct command_batch *batch, size_t reactor);
 
+/* How many batches of this reactor wait to be run. A reactor that is far ahead of the core is to
+ * read no more from its sockets: the inbox has no bound of its own. */
+size_t gate_backlog(struct gate *gate, size_t reactor);
+
 /* Runs a function as the holder, and returns when it has run. Not from a reactor, not from inside
  * the gate. */
 typedef void gate_function(struct vhost *vhost, uint64_t now_ms, void *context);

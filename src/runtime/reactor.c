@@ -10,6 +10,7 @@
 #include "runtime/reactor.h"
 
 #include <event2/event.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -25,7 +26,7 @@
 #include "runtime/log.h"
 #include "runtime/server.h"
 
-enum { tick_ms = 250, rounds_per_turn_max = 16 };
+enum { tick_ms = 250, rounds_per_turn_max = 16, backlog_max = 64 };
 
 /* A vhost as this reactor sees it: its gate, and the batch that gathers for it in this turn. */
 struct vhost_gate {
@@ -34,6 +35,7 @@ struct vhost_gate {
     size_t connection_count;
     struct command_batch *batch; /* owned; NULL while nothing has gathered */
     bool is_gathering;           /* is in the list of those with a batch */
+    bool is_behind;              /* may have batches that nobody has run yet */
     struct vhost_gate *next_gathering;
 };
 
@@ -113,8 +115,10 @@ static void submit(void *context, struct vhost_gate *gate)
     struct reactor *reactor = context;
     struct command_batch *batch = gate->batch;
     gate->batch = NULL;
-    if (batch != NULL)
-        gate_submit(gate->gate, batch, reactor->number);
+    if (batch == NULL)
+        return;
+    gate_submit(gate->gate, batch, reactor->number);
+    gate->is_behind = true;
 }
 
 static void submit_all(struct reactor *reactor)
@@ -372,10 +376,33 @@ static void finish_turn(struct reactor *reactor)
     } while (reactor->gathering != NULL && ++rounds < rounds_per_turn_max);
 }
 
+static bool is_far_ahead(const struct reactor *reactor)
+{
+    for (struct vhost_gate *link = reactor->gates; link != NULL; link = link->next) {
+        if (link->is_behind && gate_backlog(link->gate, reactor->number) > backlog_max)
+            return true;
+        link->is_behind = false;
+    }
+    return false;
+}
+
+/* Lets the core catch up: mail is still taken, for a gate may be handed over to this reactor. Not
+ * every round of the core has mail for it, so that it looks again after a moment. */
+static void wait_for_core(struct reactor *reactor)
+{
+    struct pollfd event = {.fd = reactor->mailbox->event_fd, .events = POLLIN};
+    while (is_far_ahead(reactor) && !reactor->is_stopping) {
+        if (mailbox_fall_asleep(reactor->mailbox) && poll(&event, 1, 1) > 0)
+            mailbox_clear_event(reactor->mailbox);
+        finish_turn(reactor);
+    }
+}
+
 static void *run(void *context)
 {
     struct reactor *reactor = context;
     while (!reactor->is_stopping) {
+        wait_for_core(reactor);
         bool may_wait = reactor->gathering == NULL && mailbox_fall_asleep(reactor->mailbox);
         event_base_loop(reactor->base, may_wait ? EVLOOP_ONCE : EVLOOP_NONBLOCK | EVLOOP_ONCE);
         reactor->host.now_ms = clock_steady_ms();

@@ -471,11 +471,14 @@ static void a_handed_over_gate_goes_to_the_reactor_whose_batch_is_next(void **st
     struct command_batch *batch = command_batch_new();
     add_session(&broker, batch, 2);
     gate_submit(broker.gate, batch, 2); /* reactor 1 holds the gate: it is in its mailbox */
+    assert_int_equal(gate_backlog(broker.gate, 2), 1);
+    assert_int_equal(gate_backlog(broker.gate, 1), 0);
     while (take_mail(&broker.mailboxes[1], NULL, NULL) > 0)
         ;
     struct vhost_counters counters;
     gate_call(broker.gate, count, &counters);
     assert_int_equal(counters.sessions, 2);
+    assert_int_equal(gate_backlog(broker.gate, 2), 0);
     stop(&broker);
 }
 
