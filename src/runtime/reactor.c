@@ -26,7 +26,7 @@
 #include "runtime/log.h"
 #include "runtime/server.h"
 
-enum { tick_ms = 250, rounds_per_turn_max = 16, backlog_max = 64 };
+enum { tick_ms = 250, rounds_per_turn_max = 16, backlog_max = 8 };
 
 /* A vhost as this reactor sees it: its gate, and the batch that gathers for it in this turn. */
 struct vhost_gate {
