@@ -18,9 +18,10 @@ a queue is compared with its lines:
 Lives are counted: life n ends by the n-th crash. All methods may be called from any thread.
 """
 
+import bisect
+import struct
 import threading
 import zlib
-import struct
 
 FINDINGS_MAX = 50
 
@@ -46,6 +47,28 @@ class Line:
 
     def __init__(self):
         self.messages = []
+        self.at = 0
+        self.gone = {}  # sequence -> why it cannot come any more
+
+    def why_not(self, sequence):
+        """Why this one should not have come."""
+        place = bisect.bisect_left(self.messages, sequence, key=lambda message: message.sequence)
+        if place < self.at and self.messages[place].sequence == sequence:
+            return "came again or too late in the same life"
+        return self.gone.get(sequence, "was never sent")
+
+    def forget_gone(self, life):
+        """After a crash: what was not persistent, or is known to be gone."""
+        kept = []
+        for message in self.messages:
+            if message.is_persistent and not message.is_proven:
+                kept.append(message)
+            elif not message.is_persistent:
+                self.gone[message.sequence] = "is transient, of life %d" % message.life
+            else:
+                why = "had a proven ack" if message.is_acked else "had been skipped"
+                self.gone[message.sequence] = why + " in life %d" % (life - 1)
+        self.messages = kept
         self.at = 0
 
 
@@ -119,7 +142,7 @@ class Ledger:
             self.skip(queue, publisher, line.messages[line.at])
             line.at += 1
         if line.at == len(line.messages) or line.messages[line.at].sequence != sequence:
-            self.find(name + " came again, out of order, or was never sent")
+            self.find("%s %s (now %d)" % (name, line.why_not(sequence), self.life))
             return None
         message = line.messages[line.at]
         line.at += 1
@@ -179,8 +202,7 @@ class Ledger:
             self.acked = []
             for lines in self.lines.values():
                 for line in lines.values():
-                    line.messages = [m for m in line.messages if m.is_persistent and not m.is_proven]
-                    line.at = 0
+                    line.forget_gone(self.life)
 
     def bounds(self, queue):
         """The fewest and the most messages that the queue may hold after a crash."""

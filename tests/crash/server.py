@@ -81,6 +81,10 @@ class Leveret:
     def is_running(self):
         return self.process.poll() is None
 
+    def ended_with(self):
+        status = self.process.poll()
+        return signal.Signals(-status).name if status < 0 else "exit status %d" % status
+
     def log_path(self):
         return self.folder("log", "console.log")
 
@@ -123,6 +127,9 @@ class RabbitMQ(Leveret):
         was_running = self.is_running()
         subprocess.call([self.script, "kill", self.folder.path])
         return was_running
+
+    def ended_with(self):
+        return "see its log"
 
     def stop(self):
         return subprocess.call([self.script, "stop", self.folder.path])
