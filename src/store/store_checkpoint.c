@@ -13,7 +13,6 @@
  * A full disk stops a checkpoint, not the store: the log stays longer, and commits find out. They
  * then try to finish the checkpoint: a log that begins again has the space that it had before.
  */
-#include "base/check.h"
 #include "store/sqlite_file.h"
 #include "store/store_internal.h"
 
@@ -102,9 +101,7 @@ enum store_result store_checkpoint(struct store *store)
         run(store, store->checkpointer, SQLITE_CHECKPOINT_PASSIVE, &is_partial, &is_complete) &&
         (!is_partial || sync_file(store));
     pthread_mutex_unlock(&store->checkpoint_lock);
-    if (!succeeded)
-        atomic_store(&store->has_failed, true);
-    return succeeded ? STORE_OK : STORE_FAILED;
+    return succeeded ? STORE_OK : store_fail(store);
 }
 
 /* Nothing of ours reads now; somebody else's reader is not waited for. */
@@ -129,7 +126,7 @@ bool checkpoint_for_space(struct store *store)
     bool succeeded = finish(store, SQLITE_CHECKPOINT_RESTART);
     pthread_mutex_unlock(&store->checkpoint_lock);
     if (!succeeded)
-        atomic_store(&store->has_failed, true);
+        (void)store_fail(store);
     return succeeded && atomic_load(&store->wal_pages) == 0;
 }
 

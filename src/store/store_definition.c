@@ -5,8 +5,6 @@
  * are numbered so that reading in the order of the key gives exchanges, then queues, then bindings,
  * the order in which they can be declared again.
  */
-#include <stdlib.h>
-
 #include "store/store_internal.h"
 
 enum { kind_exchange = 1, kind_queue = 2, kind_binding = 3 };

@@ -192,10 +192,19 @@ struct store {
     _Atomic bool has_failed;
 };
 
-/* --- store.c: transactions. Functions that return bool: false after a failure, which is noted. */
+/* Functions that return bool: false after a failure, which is noted. */
 
+/* --- store.c: what all the others need */
+
+/* A store without a file yet; store_free closes what was opened since. */
+struct store *store_new(const char *folder);
+void store_free(struct store *store);
 /* Steps a statement that gives no rows, and resets it. */
 bool store_step(struct store *store, enum statement statement);
+/* The same for a statement whose parameters are a number and a row, or a number alone. */
+bool store_put(struct store *store, enum statement statement, uint64_t id,
+               const struct buffer *row);
+bool store_delete(struct store *store, enum statement statement, uint64_t id);
 /* Notes what SQLite says, or that the file is damaged, as the failure of the transaction. */
 bool store_note(struct store *store, int code, const char *what);
 bool store_note_damage(struct store *store, const char *format, ...)
@@ -204,12 +213,22 @@ bool store_note_damage(struct store *store, const char *format, ...)
 void store_report(struct store *store, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-bool store_begin(struct store *store);
-/* Writes what is due and the journal row, and commits. */
-enum store_result store_finish(struct store *store, bool succeeded, size_t operations);
-/* Reads the state from the file. */
+/* The store does nothing more. */
+enum store_result store_fail(struct store *store);
+
+/* --- store_open.c */
+/* Reads the state from the file, into a store that is new or was unloaded. */
 bool store_load(struct store *store);
 void store_unload(struct store *store);
+
+/* --- store_transaction.c */
+bool transaction_begin(struct store *store);
+/* The transaction changes this lane. */
+void transaction_touch(struct store *store, struct stored_lane *lane);
+/* Writes what is due and the journal row, and commits; or goes back to what the file says. */
+enum store_result transaction_finish(struct store *store, bool succeeded, size_t operations);
+/* Memory is what the file says: readers see it, and figures count it. */
+void transaction_publish(struct store *store);
 
 /* --- store_read.c */
 bool reader_open(struct store *store);
@@ -239,6 +258,9 @@ void stored_lane_free(struct store *store, struct stored_lane *lane);
 void stored_lane_dirty(struct store *store, struct stored_lane *lane, uint64_t batch);
 /* Can runs be one? */
 bool run_joins(const struct run *run, const struct run *next);
+/* All fields of a run as they are, behind one another. Decoding what is no run fails the reader. */
+void run_encode(struct buffer *row, const struct run *run);
+struct run run_decode(struct reader *reader);
 void stored_lane_append(struct store *store, struct stored_lane *lane, const struct run *run);
 /* released may be NULL. Chunks that lose everything are deleted on disk at once where may_write. */
 bool stored_lane_remove(struct store *store, struct stored_lane *lane, uint64_t first, uint64_t end,
@@ -266,6 +288,7 @@ bool segment_group_write(struct store *store, struct segment_group *group);
 bool segment_group_read(struct store *store, uint64_t id, struct bytes row);
 /* After replay: the counts are possible, and what is to do is listed. */
 bool segment_table_check(struct store *store);
+size_t segment_list_count(const struct segment_list *list);
 /* 0 when the list is empty. */
 uint64_t segment_list_pop(struct segment_list *list);
 

@@ -14,10 +14,6 @@
  * deleted while operations on it are still in the journal is a ghost: it takes them and comes to
  * nothing, and it is damage when the journal ends before the ghost's deletion.
  */
-#include <stdlib.h>
-
-#include "base/check.h"
-#include "base/xmalloc.h"
 #include "store/store_internal.h"
 
 enum { kind_bits = 4, trim_rows = 32 };
@@ -37,12 +33,7 @@ static void append_tag(struct store *store, int kind, uint64_t number)
 static void append_place(struct store *store, int kind, uint64_t lane, const struct run *run)
 {
     append_tag(store, kind, lane);
-    buffer_append_varint(&store->journal, run->position);
-    buffer_append_varint(&store->journal, run->count);
-    buffer_append_varint(&store->journal, run->segment);
-    buffer_append_varint(&store->journal, run->offset);
-    buffer_append_varint(&store->journal, run->record_bytes);
-    buffer_append_varint(&store->journal, run->body_bytes);
+    run_encode(&store->journal, run);
 }
 
 void journal_flush_run(struct store *store, struct stored_lane *lane)
@@ -102,9 +93,8 @@ static bool trim(struct store *store)
     uint64_t oldest = oldest_needed(store);
     if (oldest < store->journal_first + trim_rows)
         return true;
-    sqlite3_bind_int64(store->statements[SQL_JOURNAL_TRIM], 1, (int64_t)oldest);
     store->journal_first = oldest;
-    return store_step(store, SQL_JOURNAL_TRIM);
+    return store_delete(store, SQL_JOURNAL_TRIM, oldest);
 }
 
 void journal_encode(struct buffer *row, const struct journal_head *head, uint64_t batch,
@@ -122,29 +112,10 @@ bool journal_write(struct store *store)
 {
     struct buffer *row = &store->row;
     journal_encode(row, &store->head, store->batch, buffer_bytes(&store->journal));
-    sqlite3_stmt *insert = store->statements[SQL_JOURNAL_INSERT];
-    sqlite3_bind_int64(insert, 1, (int64_t)store->batch);
-    sqlite3_bind_blob64(insert, 2, row->data, row->size, SQLITE_STATIC);
-    return store_step(store, SQL_JOURNAL_INSERT) && trim(store);
+    return store_put(store, SQL_JOURNAL_INSERT, store->batch, row) && trim(store);
 }
 
 /* --- replay */
-
-static struct run take_place(struct reader *reader)
-{
-    struct run run = {.position = reader_varint(reader)};
-    uint64_t count = reader_varint(reader);
-    run.segment = reader_varint(reader);
-    uint64_t offset = reader_varint(reader), record_bytes = reader_varint(reader),
-             body_bytes = reader_varint(reader);
-    if ((count | offset | record_bytes | body_bytes) > UINT32_MAX || count == 0)
-        reader->failed = true;
-    run.count = (uint32_t)count;
-    run.offset = (uint32_t)offset;
-    run.record_bytes = (uint32_t)record_bytes;
-    run.body_bytes = (uint32_t)body_bytes;
-    return run;
-}
 
 /* The lane that an operation of a batch changes; NULL where there is nothing to do any more. */
 static struct stored_lane *lane_to_change(struct store *store, uint64_t id, uint64_t batch)
@@ -163,7 +134,7 @@ static struct stored_lane *lane_to_change(struct store *store, uint64_t id, uint
 static bool replay_run(struct store *store, uint64_t id, uint64_t batch, struct reader *reader,
                        bool is_move)
 {
-    struct run run = take_place(reader);
+    struct run run = run_decode(reader);
     struct stored_lane *lane = lane_to_change(store, id, batch);
     if (reader->failed || lane == NULL)
         return !reader->failed;

@@ -27,15 +27,14 @@ enum {
 
 static uint64_t empty_count(const struct store *store)
 {
-    return store->segments.empty.count - store->segments.empty.first;
+    return segment_list_count(&store->segments.empty);
 }
 
 static bool delete_segments(struct store *store, uint64_t count)
 {
     for (; count > 0 && empty_count(store) > 0; count--) {
         uint64_t segment = segment_list_pop(&store->segments.empty);
-        sqlite3_bind_int64(store->statements[SQL_SEGMENT_DELETE], 1, (int64_t)segment);
-        if (!store_step(store, SQL_SEGMENT_DELETE))
+        if (!store_delete(store, SQL_SEGMENT_DELETE, segment))
             return false;
         segment_deleted(store, segment, store->batch);
         journal_segment(store, JOURNAL_SEGMENT_DELETE, segment, 0);
@@ -58,7 +57,7 @@ bool reclaim_with_commit(struct store *store)
 static bool wants_compaction(const struct store *store)
 {
     const struct segment_table *table = &store->segments;
-    return table->sparse.first < table->sparse.count &&
+    return segment_list_count(&table->sparse) > 0 &&
            table->total - table->live > table->live + garbage_kept;
 }
 
@@ -201,17 +200,15 @@ static bool vacuum(struct store *store)
 
 static bool reclaim(struct store *store, bool may_vacuum)
 {
-    return store_begin(store) && delete_segments(store, delete_max) &&
+    return transaction_begin(store) && delete_segments(store, delete_max) &&
            compact(store, compact_max) && (!may_vacuum || vacuum(store));
 }
 
 /* Nothing is left to be done: the log is emptied, and the reserve filled where there is space. */
 static enum store_result rest(struct store *store)
 {
-    if (!checkpoint_rest(store)) {
-        atomic_store(&store->has_failed, true);
-        return STORE_FAILED;
-    }
+    if (!checkpoint_rest(store))
+        return store_fail(store);
     reserve_restore(store);
     return STORE_OK;
 }
@@ -224,16 +221,14 @@ enum store_result store_maintain(struct store *store, bool is_idle, bool *more)
         return STORE_FAILED;
     store->code = SQLITE_OK;
     if (is_idle && empty_count(store) == 0 && !wants_compaction(store) &&
-        !wants_vacuum(store, &may_vacuum)) {
-        atomic_store(&store->has_failed, true);
-        return STORE_FAILED;
-    }
+        !wants_vacuum(store, &may_vacuum))
+        return store_fail(store);
     if (!may_vacuum && empty_count(store) == 0 && !wants_compaction(store))
         return is_idle ? rest(store) : STORE_OK;
-    enum store_result result = store_finish(store, reclaim(store, may_vacuum), 0);
+    enum store_result result = transaction_finish(store, reclaim(store, may_vacuum), 0);
     /* Giving space back takes space in the log first. */
     if (result == STORE_FULL && (checkpoint_for_space(store) || reserve_release(store)))
-        result = store_finish(store, reclaim(store, may_vacuum), 0);
+        result = transaction_finish(store, reclaim(store, may_vacuum), 0);
     *more = result == STORE_OK &&
             (may_vacuum || is_idle || empty_count(store) > 0 || wants_compaction(store));
     return result;

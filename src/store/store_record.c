@@ -13,7 +13,6 @@
  * follows it, owners included: a record read through a wrong place does not name its reader.
  */
 #include <endian.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -38,11 +37,8 @@ bool record_flush(struct store *store)
     if (store->packed_references == 0)
         return true;
     uint64_t segment = store->head.segment_next++;
-    sqlite3_stmt *insert = store->statements[SQL_SEGMENT_INSERT];
-    sqlite3_bind_int64(insert, 1, (int64_t)segment);
-    sqlite3_bind_blob64(insert, 2, store->packed.data, store->packed.size, SQLITE_STATIC);
-    bool succeeded = store_step(store, SQL_SEGMENT_INSERT);
-    sqlite3_clear_bindings(insert);
+    bool succeeded = store_put(store, SQL_SEGMENT_INSERT, segment, &store->packed);
+    sqlite3_clear_bindings(store->statements[SQL_SEGMENT_INSERT]);
     segment_created(store, segment, store->packed_references, store->batch);
     journal_segment(store, JOURNAL_SEGMENT_NEW, segment, store->packed_references);
     store->packed_references = 0;

@@ -185,20 +185,39 @@ static uint64_t rows_in_memory(const struct stored_lane *lane)
     return count;
 }
 
-static struct run take_run(struct reader *reader, uint64_t *position, uint64_t *segment)
+struct run run_decode(struct reader *reader)
 {
-    struct run run = {.position = *position + reader_varint(reader)};
-    uint64_t count = reader_varint(reader), zigzag = reader_varint(reader);
-    *segment += (zigzag >> 1) ^ (0 - (zigzag & 1));
+    struct run run = {.position = reader_varint(reader)};
+    uint64_t count = reader_varint(reader);
+    run.segment = reader_varint(reader);
     uint64_t offset = reader_varint(reader), record_bytes = reader_varint(reader),
              body_bytes = reader_varint(reader);
     if ((count | offset | record_bytes | body_bytes) > UINT32_MAX || count == 0)
         reader->failed = true;
-    run.segment = *segment;
     run.count = (uint32_t)count;
     run.offset = (uint32_t)offset;
     run.record_bytes = (uint32_t)record_bytes;
     run.body_bytes = (uint32_t)body_bytes;
+    return run;
+}
+
+void run_encode(struct buffer *row, const struct run *run)
+{
+    buffer_append_varint(row, run->position);
+    buffer_append_varint(row, run->count);
+    buffer_append_varint(row, run->segment);
+    buffer_append_varint(row, run->offset);
+    buffer_append_varint(row, run->record_bytes);
+    buffer_append_varint(row, run->body_bytes);
+}
+
+/* In a chunk position and segment are differences to the run before: small numbers. */
+static struct run take_run(struct reader *reader, uint64_t *position, uint64_t *segment)
+{
+    struct run run = run_decode(reader);
+    *segment += (run.segment >> 1) ^ (0 - (run.segment & 1));
+    run.segment = *segment;
+    run.position += *position;
     *position = run_end(&run);
     return run;
 }
@@ -206,13 +225,11 @@ static struct run take_run(struct reader *reader, uint64_t *position, uint64_t *
 static void append_run(struct buffer *row, const struct run *run, uint64_t position,
                        uint64_t segment)
 {
+    struct run relative = *run;
     uint64_t difference = run->segment - segment;
-    buffer_append_varint(row, run->position - position);
-    buffer_append_varint(row, run->count);
-    buffer_append_varint(row, difference << 1 ^ (0 - (difference >> 63)));
-    buffer_append_varint(row, run->offset);
-    buffer_append_varint(row, run->record_bytes);
-    buffer_append_varint(row, run->body_bytes);
+    relative.position -= position;
+    relative.segment = difference << 1 ^ (0 - (difference >> 63));
+    run_encode(row, &relative);
 }
 
 bool chunk_decode(uint64_t lane, uint64_t key, struct bytes row, struct chunk *chunk)
@@ -536,14 +553,11 @@ bool stored_lane_write(struct store *store, struct stored_lane *lane)
         return false;
     lane->as_of = store->batch;
     encode_lane(&store->row, lane);
-    sqlite3_stmt *put = store->statements[SQL_LANE_PUT];
-    sqlite3_bind_int64(put, 1, (int64_t)lane->id);
-    sqlite3_bind_blob64(put, 2, store->row.data, store->row.size, SQLITE_STATIC);
     lane->dirty_since = 0;
     lane->must_write = false;
     list_remove(&lane->node);
     list_push_back(&store->clean_lanes, &lane->node);
-    return store_step(store, SQL_LANE_PUT);
+    return store_put(store, SQL_LANE_PUT, lane->id, &store->row);
 }
 
 bool stored_lane_read(struct store *store, uint64_t id, struct bytes row)

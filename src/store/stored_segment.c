@@ -84,6 +84,11 @@ static void list_add(struct segment_list *list, uint64_t id)
     list->ids[list->count++] = id;
 }
 
+size_t segment_list_count(const struct segment_list *list)
+{
+    return list->count - list->first;
+}
+
 uint64_t segment_list_pop(struct segment_list *list)
 {
     return list->first < list->count ? list->ids[list->first++] : 0;
@@ -188,13 +193,9 @@ bool segment_group_write(struct store *store, struct segment_group *group)
     if (group->used > 0) {
         group->as_of = store->batch;
         encode(&store->row, group);
-        sqlite3_stmt *put = store->statements[SQL_GROUP_PUT];
-        sqlite3_bind_int64(put, 1, (int64_t)group->id);
-        sqlite3_bind_blob64(put, 2, store->row.data, store->row.size, SQLITE_STATIC);
-        succeeded = store_step(store, SQL_GROUP_PUT);
+        succeeded = store_put(store, SQL_GROUP_PUT, group->id, &store->row);
     } else if (group->is_on_disk) {
-        sqlite3_bind_int64(store->statements[SQL_GROUP_DELETE], 1, (int64_t)group->id);
-        succeeded = store_step(store, SQL_GROUP_DELETE);
+        succeeded = store_delete(store, SQL_GROUP_DELETE, group->id);
     }
     group->is_on_disk = group->used > 0;
     group->dirty_since = 0;

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A batch becomes a transaction: its messages are placed in segments first, without the lock, then
+ * every operation is applied in order, under it. Applying changes memory and writes the same into
+ * the journal, with the functions that replay uses (store_journal.c).
+ *
+ * On a full disk a batch is tried up to three times, each with more space than before: as it is,
+ * after the log was told to begin again, and with the reserve. The reserve is for acks, since
+ * without them a full disk never becomes less full; a batch with messages has it on its second
+ * coming only, when the caller knows and lets no more in.
+ */
+#include <time.h>
+
+#include "base/check.h"
+#include "store/store_internal.h"
+
+/* --- operations of a batch */
+
+static void release(struct store *store, uint64_t segment, uint32_t count)
+{
+    segment_released(store, segment, count, store->batch);
+    journal_segment(store, JOURNAL_SEGMENT_RELEASE, segment, count);
+}
+
+static struct stored_lane *need_lane(struct store *store, uint64_t id)
+{
+    struct stored_lane *lane = stored_lane_find(store, id);
+    CHECK(lane != NULL);
+    transaction_touch(store, lane);
+    return lane;
+}
+
+static bool apply_queue_put(struct store *store, const struct store_operation *operation)
+{
+    if (stored_lane_find(store, operation->lane) == NULL) {
+        if (operation->lane >= store->head.lane_next)
+            store->head.lane_next = operation->lane + 1;
+        transaction_touch(store, stored_lane_add(store, operation->lane));
+        journal_lane(store, JOURNAL_LANE_NEW, operation->lane, 0, 0);
+    }
+    return definition_put(store, operation);
+}
+
+static void forget_lane(struct store *store, struct stored_lane *lane)
+{
+    for (size_t i = 0; i < store->touched_count; i++) {
+        if (store->touched[i] == lane)
+            store->touched[i] = store->touched[--store->touched_count];
+    }
+    stored_lane_free(store, lane);
+}
+
+static bool delete_lane_rows(struct store *store, uint64_t id)
+{
+    return store_delete(store, SQL_LANE_DELETE, id) &&
+           store_delete(store, SQL_CHUNK_DELETE_ALL, id);
+}
+
+static bool apply_queue_delete(struct store *store, const struct store_operation *operation)
+{
+    struct stored_lane *lane = need_lane(store, operation->lane);
+    journal_flush_run(store, lane);
+    if (!stored_lane_remove(store, lane, 0, lane->state.end, release, true))
+        return false;
+    journal_lane(store, JOURNAL_LANE_DELETE, operation->lane, 0, 0);
+    forget_lane(store, lane);
+    return delete_lane_rows(store, operation->lane) && definition_delete(store, operation);
+}
+
+static bool apply_insert(struct store *store, const struct store_operation *operation,
+                         const struct run *place)
+{
+    struct stored_lane *lane = need_lane(store, operation->lane);
+    stored_lane_append(store, lane, place);
+    journal_run(store, lane, place);
+    return true;
+}
+
+static bool apply_remove(struct store *store, const struct store_operation *operation)
+{
+    struct stored_lane *lane = need_lane(store, operation->lane);
+    uint64_t end = operation->position + operation->count;
+    journal_flush_run(store, lane);
+    if (end > lane->state.end || end < operation->position)
+        end = lane->state.end;
+    if (operation->position >= end)
+        return true;
+    journal_lane(store, JOURNAL_REMOVE, operation->lane, operation->position,
+                 end - operation->position);
+    return stored_lane_remove(store, lane, operation->position, end, release, true);
+}
+
+static bool apply_delivered(struct store *store, const struct store_operation *operation)
+{
+    need_lane(store, operation->lane)->state.delivered_below = operation->position;
+    journal_lane(store, JOURNAL_DELIVERED, operation->lane, operation->position, 0);
+    return true;
+}
+
+static bool apply(struct store *store, const struct store_operation *operation,
+                  const struct run *place)
+{
+    switch (operation->kind) {
+    case STORE_EXCHANGE_PUT:
+    case STORE_BINDING_PUT:
+        return definition_put(store, operation);
+    case STORE_EXCHANGE_DELETE:
+    case STORE_BINDING_DELETE:
+        return definition_delete(store, operation);
+    case STORE_QUEUE_PUT:
+        return apply_queue_put(store, operation);
+    case STORE_QUEUE_DELETE:
+        return apply_queue_delete(store, operation);
+    case STORE_INSERT:
+        return apply_insert(store, operation, place);
+    case STORE_REMOVE:
+        return apply_remove(store, operation);
+    case STORE_DELIVERED:
+        return apply_delivered(store, operation);
+    default:
+        return true;
+    }
+}
+
+static bool apply_batch(struct store *store, const struct store_batch *batch)
+{
+    bool succeeded = true;
+    pthread_mutex_lock(&store->lock);
+    for (size_t i = 0; succeeded && i < batch->count; i++)
+        succeeded = apply(store, &batch->operations[i], &store->places[i]);
+    pthread_mutex_unlock(&store->lock);
+    return succeeded;
+}
+
+/* --- a batch */
+
+static enum store_result commit_once(struct store *store, const struct store_batch *batch)
+{
+    if (atomic_load(&store->has_failed))
+        return STORE_FAILED;
+    bool succeeded = transaction_begin(store) && record_place_batch(store, batch) &&
+                     apply_batch(store, batch) && reclaim_with_commit(store);
+    return transaction_finish(store, succeeded, batch->count);
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static void count_commit(struct store *store, uint64_t start_ns)
+{
+    uint64_t took_ns = now_ns() - start_ns;
+    pthread_mutex_lock(&store->lock);
+    store->figures.commits++;
+    store->figures.is_reserve_used = store->is_reserve_used;
+    if (took_ns > store->figures.commit_ns_max)
+        store->figures.commit_ns_max = took_ns;
+    pthread_mutex_unlock(&store->lock);
+}
+
+/* Acks may; and messages that come again after the caller was told, who lets no more in: the acks
+ * behind them have to get through. */
+static bool may_use_reserve(const struct store *store, const struct store_batch *batch)
+{
+    return batch->bytes == 0 || store->was_full;
+}
+
+enum store_result store_commit(struct store *store, const struct store_batch *batch)
+{
+    if (atomic_load(&store->has_failed))
+        return STORE_FAILED;
+    uint64_t start_ns = now_ns();
+    enum store_result result = commit_once(store, batch);
+    if (result == STORE_FULL && checkpoint_for_space(store))
+        result = commit_once(store, batch);
+    if (result == STORE_FULL && may_use_reserve(store, batch) && reserve_release(store)) {
+        (void)checkpoint_for_space(store);
+        result = commit_once(store, batch);
+    }
+    store->was_full = result == STORE_FULL;
+    if (result == STORE_OK && batch->bytes > 0)
+        reserve_restore(store);
+    count_commit(store, start_ns);
+    return result;
+}

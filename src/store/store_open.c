@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Opening, and reading back what the file says. The state in memory is made from rows alone: those
+ * of counts and lanes, then the journal on top of them, and at the end all of it must fit together.
+ * A transaction that found the disk full comes here too, so that there is one way to a state, the
+ * one that every start takes, and none that is only taken when something is wrong.
+ *
+ * Opening reads a row for each queue and none for its messages: places are read when somebody needs
+ * them. Damage in what is read here is found before anybody has the store, and the file is then
+ * left as it was.
+ *
+ * The schema and the statements stand together: whoever changes a table finds what uses it below.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/xmalloc.h"
+#include "store/sqlite_file.h"
+#include "store/store_internal.h"
+
+enum { writer_cache_kib = 16384 };
+
+/* The first row of the journal. */
+static bool fill_new(sqlite3 *db)
+{
+    struct buffer row = {0};
+    sqlite3_stmt *insert = NULL;
+    journal_encode(&row, &(struct journal_head){1, 1, 0}, 1, bytes_of(NULL, 0));
+    bool succeeded =
+        sqlite3_prepare_v2(db, "INSERT INTO journal VALUES(1,?)", -1, &insert, NULL) == SQLITE_OK &&
+        sqlite3_bind_blob64(insert, 1, row.data, row.size, SQLITE_STATIC) == SQLITE_OK &&
+        sqlite3_step(insert) == SQLITE_DONE;
+    sqlite3_finalize(insert);
+    buffer_fini(&row);
+    return succeeded;
+}
+
+static const struct sqlite_format format = {
+    .kind = " message store",
+    .application_id = STORE_APPLICATION_ID,
+    .version = STORE_VERSION,
+    .page_bytes = 16384,
+    .schema =
+        "CREATE TABLE segment(id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;"
+        "CREATE TABLE journal(batch INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;"
+        "CREATE TABLE lane(id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;"
+        "CREATE TABLE lane_chunk(lane INTEGER NOT NULL, key INTEGER NOT NULL, data BLOB NOT NULL,"
+        " PRIMARY KEY(lane, key)) STRICT, WITHOUT ROWID;"
+        "CREATE TABLE segment_group(id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;"
+        "CREATE TABLE definition(kind INTEGER NOT NULL, key BLOB NOT NULL, data BLOB NOT NULL,"
+        " PRIMARY KEY(kind, key)) STRICT, WITHOUT ROWID;",
+    .fill = fill_new,
+};
+
+static const char *const statement_sql[SQL_COUNT] = {
+    [SQL_BEGIN] = "BEGIN IMMEDIATE",
+    [SQL_COMMIT] = "COMMIT",
+    [SQL_ROLLBACK] = "ROLLBACK",
+    [SQL_SEGMENT_INSERT] = "INSERT INTO segment VALUES(?,?)",
+    [SQL_SEGMENT_DELETE] = "DELETE FROM segment WHERE id=?",
+    [SQL_SEGMENT_READ] = "SELECT data FROM segment WHERE id=?",
+    [SQL_JOURNAL_INSERT] = "INSERT INTO journal VALUES(?,?)",
+    [SQL_JOURNAL_TRIM] = "DELETE FROM journal WHERE batch<?",
+    [SQL_LANE_PUT] = "INSERT OR REPLACE INTO lane VALUES(?,?)",
+    [SQL_LANE_DELETE] = "DELETE FROM lane WHERE id=?",
+    [SQL_CHUNK_PUT] = "INSERT OR REPLACE INTO lane_chunk VALUES(?,?,?)",
+    [SQL_CHUNK_DELETE] = "DELETE FROM lane_chunk WHERE lane=? AND key=?",
+    [SQL_CHUNK_DELETE_ALL] = "DELETE FROM lane_chunk WHERE lane=?",
+    [SQL_CHUNK_RANGE] = STORE_CHUNK_RANGE_SQL,
+    [SQL_GROUP_PUT] = "INSERT OR REPLACE INTO segment_group VALUES(?,?)",
+    [SQL_GROUP_DELETE] = "DELETE FROM segment_group WHERE id=?",
+    [SQL_DEFINITION_PUT] = "INSERT OR REPLACE INTO definition VALUES(?,?,?)",
+    [SQL_DEFINITION_READ] = "SELECT data FROM definition WHERE kind=? AND key=?",
+    [SQL_DEFINITION_DELETE] = "DELETE FROM definition WHERE kind=? AND key=?",
+    [SQL_VACUUM] = "PRAGMA incremental_vacuum(256)",
+};
+
+static bool prepare_statements(struct store *store)
+{
+    for (size_t i = 0; i < SQL_COUNT; i++) {
+        int code = sqlite3_prepare_v3(store->db, statement_sql[i], -1, SQLITE_PREPARE_PERSISTENT,
+                                      &store->statements[i], NULL);
+        if (code != SQLITE_OK)
+            return store_note(store, code, statement_sql[i]);
+    }
+    return true;
+}
+
+/* --- what the file says */
+
+static bool load_rows(struct store *store, const char *sql,
+                      bool (*load)(struct store *store, uint64_t id, struct bytes row))
+{
+    sqlite3_stmt *select = NULL;
+    int code = sqlite3_prepare_v2(store->db, sql, -1, &select, NULL);
+    if (code != SQLITE_OK)
+        return store_note(store, code, sql);
+    bool succeeded = true;
+    while (succeeded && (code = sqlite3_step(select)) == SQLITE_ROW)
+        succeeded = load(store, (uint64_t)sqlite3_column_int64(select, 0), column_bytes(select, 1));
+    if (succeeded && code != SQLITE_DONE)
+        succeeded = store_note(store, code, sql);
+    sqlite3_finalize(select);
+    return succeeded;
+}
+
+static bool load_group(struct store *store, uint64_t id, struct bytes row)
+{
+    return segment_group_read(store, id, row) ||
+           store_note_damage(store, "the counts of group %llu", (unsigned long long)id);
+}
+
+static bool settle_lanes(struct store *store)
+{
+    struct hash_node *node = NULL;
+    while ((node = hash_table_next(&store->lanes, node)) != NULL) {
+        struct stored_lane *lane = container_of(node, struct stored_lane, by_id);
+        if (lane->is_ghost || lane->id >= store->head.lane_next)
+            return store_note_damage(store, "there is no lane %llu", (unsigned long long)lane->id);
+        lane->committed_end = lane->state.end;
+    }
+    return true;
+}
+
+bool store_load(struct store *store)
+{
+    store->is_replaying = true;
+    bool succeeded = load_rows(store, "SELECT id, data FROM segment_group", load_group) &&
+                     load_rows(store, "SELECT id, data FROM lane", stored_lane_read) &&
+                     journal_replay(store) && settle_lanes(store) && segment_table_check(store);
+    store->is_replaying = false;
+    return succeeded;
+}
+
+void store_unload(struct store *store)
+{
+    struct hash_node *node = hash_table_next(&store->lanes, NULL);
+    while (node != NULL) {
+        struct hash_node *next = hash_table_next(&store->lanes, node);
+        stored_lane_free(store, container_of(node, struct stored_lane, by_id));
+        node = next;
+    }
+    segment_table_fini(&store->segments);
+    store->touched_count = store->move_count = 0;
+    store->packed_references = 0;
+    buffer_clear(&store->packed);
+    store->batch = 0;
+}
+
+/* --- opening */
+
+static int compare_lanes(const void *a, const void *b)
+{
+    const struct store_lane_state *left = a, *right = b;
+    return (left->lane > right->lane) - (left->lane < right->lane);
+}
+
+static void list_lanes(const struct store *store, struct store_opened *opened)
+{
+    opened->lane_next = store->head.lane_next;
+    opened->lanes = xcalloc(store->lanes.count, sizeof *opened->lanes);
+    struct hash_node *node = NULL;
+    while ((node = hash_table_next(&store->lanes, node)) != NULL) {
+        const struct stored_lane *lane = container_of(node, struct stored_lane, by_id);
+        opened->lanes[opened->lane_count++] = (struct store_lane_state){
+            .lane = lane->id,
+            .first = lane->state.first,
+            .end = lane->state.end,
+            .delivered_below = lane->state.delivered_below,
+            .count = lane->state.count,
+            .bytes = lane->state.bytes,
+        };
+    }
+    if (opened->lane_count > 0)
+        qsort(opened->lanes, opened->lane_count, sizeof *opened->lanes, compare_lanes);
+}
+
+static bool open_all(struct store *store, struct store_opened *opened)
+{
+    return prepare_statements(store) && store_load(store) &&
+           definition_load(store, opened->definitions) && reader_open(store) &&
+           checkpoint_open(store);
+}
+
+struct store *store_open(const char *folder, struct store_opened *opened, char *reason,
+                         size_t reason_size)
+{
+    struct store *store = store_new(folder);
+    store->page_bytes = format.page_bytes;
+    *opened = (struct store_opened){.definitions = store_batch_new(STORE_BATCH_BEFORE)};
+    store->db = sqlite_file_open(store->path, &format, writer_cache_kib, reason, reason_size);
+    if (store->db != NULL && open_all(store, opened)) {
+        list_lanes(store, opened);
+        reserve_open(store, folder);
+        transaction_publish(store);
+        return store;
+    }
+    if (store->db != NULL)
+        snprintf(reason, reason_size, "%s",
+                 store->error[0] != '\0' ? store->error : "the disk is full");
+    store_opened_fini(opened);
+    store_free(store);
+    return NULL;
+}
+
+void store_opened_fini(struct store_opened *opened)
+{
+    store_batch_free(opened->definitions);
+    free(opened->lanes);
+    *opened = (struct store_opened){0};
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A transaction of the writer, whoever fills it: a batch, a slice of giving space back, closing.
+ * Between begin and finish memory and the journal change together; finish writes the rows that are
+ * behind, then the journal's row, and commits.
+ *
+ * Invariant: at the end of a transaction memory says what the file says. After a commit it does
+ * because every change went into the journal; only then readers may look at what is new
+ * (committed_end). After a full disk memory is read again rather than taken back change by change:
+ * taking back would need a second description of every operation, run only on that rare day. After
+ * any other failure nothing is known, and the store has failed.
+ *
+ * Rows that are behind are not written with the change that made them so: a queue in use would be
+ * written with every batch. The oldest are due when the journal has become long for their sake, a
+ * few with each transaction, so that no commit pays for all.
+ */
+#include "base/xmalloc.h"
+#include "store/store_internal.h"
+
+enum {
+    journal_rows = 256, /* rows that are behind by so many batches are written */
+    writes_min = 64,    /* that many with a batch, and more with a long one */
+    chunk_bytes_max = 64 << 20,
+};
+
+bool transaction_begin(struct store *store)
+{
+    store->code = SQLITE_OK;
+    store->batch++;
+    store->written_segments = 0;
+    journal_begin(store);
+    return store_step(store, SQL_BEGIN);
+}
+
+void transaction_touch(struct store *store, struct stored_lane *lane)
+{
+    stored_lane_dirty(store, lane, store->batch);
+    if (lane->is_touched)
+        return;
+    lane->is_touched = true;
+    store->touched = xgrow(store->touched, &store->touched_capacity, store->touched_count + 1,
+                           sizeof(struct stored_lane *));
+    store->touched[store->touched_count++] = lane;
+}
+
+/* --- what is due */
+
+static bool write_lane(struct store *store, struct stored_lane *lane)
+{
+    bool was_idle = !lane->is_touched;
+    bool succeeded = stored_lane_write(store, lane);
+    stored_lane_shrink(store, lane, was_idle && lane->state.count == 0);
+    return succeeded;
+}
+
+static bool is_due(const struct store *store, uint64_t dirty_since)
+{
+    return dirty_since + journal_rows <= store->batch;
+}
+
+/* A lane with moves to come stays dirty: its chunks do not say yet what the journal says. */
+static bool write_due_lanes(struct store *store, size_t budget)
+{
+    list_for_each(&store->dirty_lanes, node)
+    {
+        struct stored_lane *lane = list_entry(node, struct stored_lane, node);
+        if (budget-- == 0 || !is_due(store, lane->dirty_since))
+            return true;
+        if (!lane->has_moves && !write_lane(store, lane))
+            return false;
+    }
+    return true;
+}
+
+static bool write_due_groups(struct store *store)
+{
+    struct list_node *node;
+    while ((node = list_front(&store->segments.dirty)) != NULL) {
+        struct segment_group *group = list_entry(node, struct segment_group, node);
+        if (!is_due(store, group->dirty_since))
+            return true;
+        if (!segment_group_write(store, group))
+            return false;
+    }
+    return true;
+}
+
+static bool write_changed(struct store *store)
+{
+    for (size_t i = 0; i < store->touched_count; i++) {
+        struct stored_lane *lane = store->touched[i];
+        journal_flush_run(store, lane);
+        if (lane->must_write && !write_lane(store, lane))
+            return false;
+    }
+    return true;
+}
+
+static bool write_state(struct store *store, size_t operations)
+{
+    pthread_mutex_lock(&store->lock);
+    bool succeeded = write_changed(store) && write_due_lanes(store, writes_min + operations / 2) &&
+                     write_due_groups(store);
+    pthread_mutex_unlock(&store->lock);
+    return succeeded && journal_write(store);
+}
+
+/* --- the end of a transaction */
+
+/* Places in memory that nobody has used for long, once there are many. */
+static void shrink_cold(struct store *store)
+{
+    while (store->chunk_bytes > chunk_bytes_max && !list_is_empty(&store->clean_lanes)) {
+        struct list_node *node = list_front(&store->clean_lanes);
+        struct stored_lane *lane = list_entry(node, struct stored_lane, node);
+        stored_lane_shrink(store, lane, true);
+        if (lane->chunk_count > 0)
+            break;
+        list_remove(node);
+    }
+}
+
+void transaction_publish(struct store *store)
+{
+    pthread_mutex_lock(&store->lock);
+    reclaim_apply_moves(store);
+    for (size_t i = 0; i < store->touched_count; i++) {
+        store->touched[i]->committed_end = store->touched[i]->state.end;
+        store->touched[i]->is_touched = false;
+    }
+    store->touched_count = 0;
+    shrink_cold(store);
+    struct store_figures *figures = &store->figures;
+    figures->messages_live = store->segments.live;
+    figures->messages_debt = store->segments.total - store->segments.live;
+    figures->segments = store->segments.rows;
+    figures->segments_empty = segment_list_count(&store->segments.empty);
+    figures->journal_rows = store->batch - store->journal_first + 1;
+    figures->mapping_bytes = store->chunk_bytes;
+    figures->messages_written = store->written;
+    figures->messages_moved = store->moved;
+    pthread_mutex_unlock(&store->lock);
+}
+
+/* Back to what the file says. */
+static enum store_result roll_back(struct store *store)
+{
+    bool is_full = (store->code & 0xff) == SQLITE_FULL;
+    if (!sqlite3_get_autocommit(store->db) &&
+        sqlite3_step(store->statements[SQL_ROLLBACK]) != SQLITE_DONE)
+        is_full = false;
+    sqlite3_reset(store->statements[SQL_ROLLBACK]);
+    if (!is_full)
+        return store_fail(store);
+    pthread_mutex_lock(&store->lock);
+    store_unload(store);
+    store->code = SQLITE_OK;
+    bool succeeded = store_load(store);
+    pthread_mutex_unlock(&store->lock);
+    return succeeded ? STORE_FULL : store_fail(store);
+}
+
+enum store_result transaction_finish(struct store *store, bool succeeded, size_t operations)
+{
+    succeeded = succeeded && write_state(store, operations);
+    if (!succeeded || store->code != SQLITE_OK || !store_step(store, SQL_COMMIT))
+        return roll_back(store);
+    transaction_publish(store);
+    return checkpoint_tend(store) ? STORE_OK : store_fail(store);
+}
