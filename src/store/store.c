@@ -132,8 +132,9 @@ bool store_note_damage(struct store *store, const char *format_text, ...)
 
 enum store_result store_fail(struct store *store)
 {
-    atomic_store(&store->has_failed, true);
+    /* The text first: other threads may read it as soon as has_failed is set. */
     store_report(store, "%s: failed", store->path);
+    atomic_store(&store->has_failed, true);
     return STORE_FAILED;
 }
 

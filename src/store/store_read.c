@@ -302,7 +302,7 @@ struct store_read_result *store_read(struct store *store, const struct store_rea
     pthread_mutex_unlock(&store->gate);
     if (succeeded)
         return reading.result;
-    atomic_store(&store->has_failed, true);
+    store_fail(store);
     store_read_result_free(reading.result);
     return NULL;
 }
