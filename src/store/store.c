@@ -49,6 +49,7 @@ struct store *store_new(const char *folder)
     list_init(&store->clean_lanes);
     segment_table_init(&store->segments);
     pthread_mutex_init(&store->lock, NULL);
+    pthread_mutex_init(&store->turn, NULL);
     pthread_mutex_init(&store->gate, NULL);
     pthread_mutex_init(&store->checkpoint_lock, NULL);
     pthread_mutex_init(&store->report_lock, NULL);
@@ -81,6 +82,7 @@ void store_free(struct store *store)
     free(store->touched);
     free(store->moves);
     pthread_mutex_destroy(&store->lock);
+    pthread_mutex_destroy(&store->turn);
     pthread_mutex_destroy(&store->gate);
     pthread_mutex_destroy(&store->checkpoint_lock);
     pthread_mutex_destroy(&store->report_lock);

@@ -125,6 +125,7 @@ static bool apply(struct store *store, const struct store_operation *operation,
 static bool apply_batch(struct store *store, const struct store_batch *batch)
 {
     bool succeeded = true;
+    transaction_take_turn(store);
     pthread_mutex_lock(&store->lock);
     for (size_t i = 0; succeeded && i < batch->count; i++)
         succeeded = apply(store, &batch->operations[i], &store->places[i]);

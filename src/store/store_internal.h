@@ -175,6 +175,9 @@ struct store {
     size_t chunk_bytes; /* memory of all chunks */
 
     /* readers */
+    pthread_mutex_t turn; /* held by a transaction from its first change of places to its end: a
+                           * reader that begins meanwhile waits */
+    bool has_turn;        /* the transaction holds it */
     pthread_mutex_t gate; /* one reader at a time, none while a checkpoint is finished */
     sqlite3 *reader;
     sqlite3_stmt *reader_begin, *reader_end, *reader_snapshot, *reader_chunks;
@@ -225,6 +228,9 @@ void store_unload(struct store *store);
 bool transaction_begin(struct store *store);
 /* The transaction changes this lane. */
 void transaction_touch(struct store *store, struct stored_lane *lane);
+/* From here to the end of the transaction no reader begins: places leave memory with rows that are
+ * not committed, and the snapshot before them would show rows that are long behind. */
+void transaction_take_turn(struct store *store);
 /* Writes what is due and the journal row, and commits; or goes back to what the file says. */
 enum store_result transaction_finish(struct store *store, bool succeeded, size_t operations);
 /* Memory is what the file says: readers see it, and figures count it. */

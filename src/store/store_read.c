@@ -117,6 +117,7 @@ static void copy_memory(struct reading *reading)
 static bool begin(struct reading *reading)
 {
     struct store *store = reading->store;
+    pthread_mutex_lock(&store->turn);
     pthread_mutex_lock(&store->lock);
     bool succeeded = sqlite3_step(store->reader_begin) == SQLITE_DONE;
     succeeded = succeeded && sqlite3_step(store->reader_snapshot) == SQLITE_ROW;
@@ -124,6 +125,7 @@ static bool begin(struct reading *reading)
     if (succeeded)
         copy_memory(reading);
     pthread_mutex_unlock(&store->lock);
+    pthread_mutex_unlock(&store->turn);
     bool was_reset = sqlite3_reset(store->reader_snapshot) == SQLITE_OK;
     return (succeeded && was_reset) || reader_failed(reading, "reading");
 }

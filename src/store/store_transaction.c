@@ -32,6 +32,20 @@ bool transaction_begin(struct store *store)
     return store_step(store, SQL_BEGIN);
 }
 
+void transaction_take_turn(struct store *store)
+{
+    if (!store->has_turn)
+        pthread_mutex_lock(&store->turn);
+    store->has_turn = true;
+}
+
+static void give_turn(struct store *store)
+{
+    if (store->has_turn)
+        pthread_mutex_unlock(&store->turn);
+    store->has_turn = false;
+}
+
 void transaction_touch(struct store *store, struct stored_lane *lane)
 {
     stored_lane_dirty(store, lane, store->batch);
@@ -98,6 +112,7 @@ static bool write_changed(struct store *store)
 
 static bool write_state(struct store *store, size_t operations)
 {
+    transaction_take_turn(store);
     pthread_mutex_lock(&store->lock);
     bool succeeded = write_changed(store) && write_due_lanes(store, writes_min + operations / 2) &&
                      write_due_groups(store);
@@ -162,9 +177,15 @@ static enum store_result roll_back(struct store *store)
 
 enum store_result transaction_finish(struct store *store, bool succeeded, size_t operations)
 {
-    succeeded = succeeded && write_state(store, operations);
-    if (!succeeded || store->code != SQLITE_OK || !store_step(store, SQL_COMMIT))
-        return roll_back(store);
-    transaction_publish(store);
+    enum store_result result = STORE_OK;
+    succeeded = succeeded && write_state(store, operations) && store->code == SQLITE_OK &&
+                store_step(store, SQL_COMMIT);
+    if (succeeded)
+        transaction_publish(store);
+    else
+        result = roll_back(store);
+    give_turn(store);
+    if (!succeeded)
+        return result;
     return checkpoint_tend(store) ? STORE_OK : store_fail(store);
 }
