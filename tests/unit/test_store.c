@@ -657,6 +657,64 @@ static void reader_beside_the_writer_misses_nothing(void **state)
     assert_true(beside.read > 0);
 }
 
+/* --- a reader beside a writer that removes */
+
+/* Looks at what was removed before it began. */
+static void *read_removed(void *argument)
+{
+    struct beside *beside = argument;
+    while (!atomic_load(&beside->is_done) && beside->failure == NULL) {
+        uint64_t gone = atomic_load(&beside->removed);
+        struct store_read read = {
+            .lane = 1, .first = 0, .end = gone + 200, .count_max = 500, .bytes_max = 1 << 20};
+        struct store_read_result *result = store_read(beside->fixture->store, &read);
+        if (result == NULL) {
+            beside->failure = store_error(beside->fixture->store);
+            break;
+        }
+        if (result->count > 0 && result->rows[0].position < gone)
+            beside->failure = "a message that was removed is there again";
+        beside->read += result->count;
+        store_read_result_free(result);
+    }
+    return NULL;
+}
+
+/* Two lanes that alternate, message by message, have many places, which are written in chunks and
+ * taken back while the reader looks. */
+static void commit_alternating(struct fixture *f, size_t count)
+{
+    struct store_batch *batch = store_batch_new(2);
+    for (size_t i = 0; i < count; i++) {
+        add_insert(f, batch, 1, i % 50);
+        add_insert(f, batch, 2, i % 50);
+    }
+    commit(f, batch);
+}
+
+static void reader_beside_the_writer_sees_nothing_removed(void **state)
+{
+    struct fixture *f = *state;
+    struct beside beside = {.fixture = f};
+    uint64_t head = 0;
+    pthread_t thread;
+    atomic_store(&beside.removed, 0);
+    commit_queues(f, 1, 2);
+    commit_alternating(f, 20000);
+    assert_int_equal(pthread_create(&thread, NULL, read_removed, &beside), 0);
+    for (uint64_t i = 0; i < 1500; i++) {
+        commit_alternating(f, 60);
+        commit_remove(f, 1, head, 61);
+        head += 61;
+        atomic_store(&beside.removed, head);
+    }
+    atomic_store(&beside.is_done, true);
+    pthread_join(thread, NULL);
+    if (beside.failure != NULL)
+        fail_msg("%s", beside.failure);
+    assert_true(beside.read > 0);
+}
+
 /* --- damage, strangers, versions */
 
 /* Opening must be refused with this in the reason, and the file left as it is. */
@@ -806,6 +864,7 @@ int main(int count, char **arguments)
         fixture_test(file_of_version_1_is_read),
         fixture_test(random_lives_equal_the_model),
         fixture_test(reader_beside_the_writer_misses_nothing),
+        fixture_test(reader_beside_the_writer_sees_nothing_removed),
         fixture_test(foreign_and_newer_files_are_refused),
         fixture_test(flipped_bits_are_found_out),
         fixture_test(damaged_store_does_no_more),
