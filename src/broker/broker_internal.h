@@ -8,6 +8,7 @@
 #include "amqp/method.h"
 #include "base/bytes.h"
 #include "base/hash_table.h"
+#include "base/heap.h"
 #include "base/list.h"
 #include "broker/unacked.h"
 #include "broker/vhost.h"
@@ -16,7 +17,35 @@
 
 struct channel;
 
+/* --- time: vhost.c */
+
+/* Something that is to happen at a time. Zero-initialised but for fire, which may set it again. */
+struct timer {
+    struct heap_node node;
+    void (*fire)(struct vhost *vhost, struct timer *timer);
+};
+
+/* Sets the timer to a time (wall-clock ms), whatever it was set to before. */
+void timer_set(struct vhost *vhost, struct timer *timer, uint64_t due_ms);
+void timer_clear(struct vhost *vhost, struct timer *timer);
+
+/* --- routing's result, of which the vhost keeps one */
+
+struct route_result {
+    struct queue **queues; /* owned */
+    size_t count;
+    size_t capacity;
+    bool is_cacheable; /* depends on nothing but exchange, key and topology */
+};
+
 /* --- the vhost */
+
+/* Messages that the broker itself publishes, first come first served. */
+struct internal_publishes {
+    struct message **messages; /* owned, with a reference each */
+    size_t first, count, capacity;
+    struct route_result route; /* scratch */
+};
 
 struct vhost {
     struct vhost_config config;
@@ -36,6 +65,9 @@ struct vhost {
     uint64_t lane_next;
     uint64_t serial_next;
     uint64_t names_made;
+
+    struct heap timers; /* struct timer */
+    struct internal_publishes internal;
 
     struct list sessions;
     struct list paused;           /* sessions that wait until the store has caught up */
@@ -156,13 +188,6 @@ void binding_delete(struct vhost *vhost, struct binding *binding);
 void binding_remove(struct vhost *vhost, struct binding *binding);
 
 /* --- routing: routing.c */
-
-struct route_result {
-    struct queue **queues; /* owned */
-    size_t count;
-    size_t capacity;
-    bool is_cacheable; /* depends on nothing but exchange, key and topology */
-};
 
 /* What is routed: the message, and its routing keys (more than one with CC or BCC). */
 struct route_request {
@@ -417,6 +442,14 @@ void confirm_waits(struct channel *channel, uint64_t tag, uint64_t batch);
 void confirm_flush(struct channel *channel);
 void confirm_committed(struct vhost *vhost);
 void confirm_forget(struct channel *channel);
+
+/* --- what the broker itself publishes: internal_publish.c */
+
+/* Publishes to the exchange and with the key that the message names, after what is being done now
+ * and before the next command. The reference passes. */
+void internal_publish(struct vhost *vhost, struct message *message);
+void internal_publish_all(struct vhost *vhost);
+void internal_publish_fini(struct vhost *vhost);
 
 /* --- transactions: tx.c */
 

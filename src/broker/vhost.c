@@ -15,7 +15,7 @@
 #include "base/xmalloc.h"
 #include "broker/broker_internal.h"
 
-enum { free_slice = 4096, evict_slice = 64, dispatch_slice = 16384 };
+enum { free_slice = 4096, evict_slice = 64, dispatch_slice = 16384, timer_slice = 1024 };
 
 void vhost_config_init(struct vhost_config *config)
 {
@@ -124,6 +124,8 @@ void vhost_free(struct vhost *vhost)
     free_sessions(vhost);
     free_definitions(vhost);
     free_remains(vhost, SIZE_MAX);
+    internal_publish_fini(vhost);
+    heap_fini(&vhost->timers);
     for (size_t i = 0; i < vhost->config.reactor_count; i++)
         effect_chain_clear(&vhost->effects[i]);
     hash_table_fini(&vhost->exchanges);
@@ -156,6 +158,32 @@ size_t vhost_store(struct vhost *vhost, struct store_operation operation)
     if (vhost->batch->count == 0)
         vhost->batch->time_ms = vhost->now_ms;
     return store_batch_add(vhost->batch, operation);
+}
+
+/* --- timers */
+
+void timer_set(struct vhost *vhost, struct timer *timer, uint64_t due_ms)
+{
+    heap_set(&vhost->timers, &timer->node, due_ms);
+}
+
+void timer_clear(struct vhost *vhost, struct timer *timer)
+{
+    heap_remove(&vhost->timers, &timer->node);
+}
+
+/* In slices, where very much is due at once; vhost_deadline says that there is more. */
+static void fire_timers(struct vhost *vhost)
+{
+    for (int i = 0; i < timer_slice; i++) {
+        struct heap_node *first = heap_first(&vhost->timers);
+        if (first == NULL || first->key > vhost->now_ms)
+            return;
+        struct timer *timer = container_of(first, struct timer, node);
+        heap_remove(&vhost->timers, first);
+        timer->fire(vhost, timer);
+        internal_publish_all(vhost);
+    }
 }
 
 /* --- what follows every input */
@@ -271,9 +299,11 @@ static void give_memory_back(struct vhost *vhost)
 static void finish_input(struct vhost *vhost)
 {
     vhost->dispatch_left = dispatch_slice;
+    fire_timers(vhost);
     do {
         resume_sessions(vhost);
         dispatch_queues(vhost);
+        internal_publish_all(vhost);
         flush_confirms(vhost);
     } while (settle_empty_batch(vhost) || !list_is_empty(&vhost->resuming) ||
              (vhost->dispatch_left > 0 && !list_is_empty(&vhost->dispatch)));
@@ -286,8 +316,10 @@ static void finish_input(struct vhost *vhost)
 void vhost_apply(struct vhost *vhost, struct command_batch *batch, uint64_t now_ms)
 {
     vhost->now_ms = now_ms;
-    for (size_t i = 0; i < batch->count; i++)
+    for (size_t i = 0; i < batch->count; i++) {
         session_apply(vhost, &batch->commands[i]);
+        internal_publish_all(vhost);
+    }
     batch->count = 0;
     finish_input(vhost);
 }
@@ -414,6 +446,8 @@ size_t vhost_take_reads(struct vhost *vhost, struct store_read **reads)
 
 uint64_t vhost_deadline(const struct vhost *vhost)
 {
-    bool has_more = vhost->remains != NULL || !list_is_empty(&vhost->dispatch);
-    return has_more ? vhost->now_ms : UINT64_MAX;
+    const struct heap_node *timer = heap_first(&vhost->timers);
+    if (vhost->remains != NULL || !list_is_empty(&vhost->dispatch))
+        return 0;
+    return timer != NULL ? timer->key : UINT64_MAX;
 }

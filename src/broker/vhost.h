@@ -111,7 +111,7 @@ bool vhost_has_batch(const struct vhost *vhost);
 size_t vhost_take_reads(struct vhost *vhost, struct store_read **reads);
 
 /* When vhost_apply must be called at the latest, even with an empty batch (wall-clock ms);
- * UINT64_MAX when nothing is due. Long work that goes in slices makes it due at once. */
+ * UINT64_MAX when nothing is due, 0 when it is due at once: long work goes in slices. */
 uint64_t vhost_deadline(const struct vhost *vhost);
 
 /* Counters since the start, and sizes now; for metrics and tests. */

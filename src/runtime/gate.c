@@ -26,6 +26,7 @@
 #include "base/xmalloc.h"
 #include "runtime/clock.h"
 #include "runtime/store_pool.h"
+#include "runtime/wake.h"
 
 enum { rounds_max = 16, idle_before_maintenance_ms = 300 };
 
@@ -67,6 +68,7 @@ struct gate {
     bool is_draining;     /* no maintenance any more */
     bool has_no_reactors; /* they are ending: it is not handed over any more */
     bool is_idle;         /* nothing is with the store, nothing is to be given to it */
+    struct wake_node wake_node;
     /* The holder's. */
     bool is_writer_busy;
     bool has_maintenance;
@@ -95,6 +97,8 @@ struct gate *gate_new(const struct gate_config *config)
 void gate_free(struct gate *gate)
 {
     CHECK(!gate->is_held && gate->first_note == NULL && gate->first_batch == NULL);
+    if (gate->config.wake != NULL)
+        wake_forget(gate->config.wake, &gate->wake_node);
     vhost_free(gate->config.vhost);
     store_close(gate->config.store);
     pthread_mutex_destroy(&gate->mutex);
@@ -214,7 +218,10 @@ static bool take_inbox(struct gate *gate, struct inbox *inbox)
     gate->first_batch = gate->last_batch = NULL;
     memset(gate->backlogs, 0, gate->config.reactor_count * sizeof *gate->backlogs);
     bool has_any = inbox->notes != NULL || inbox->batches != NULL;
-    if (!has_any && vhost_deadline(gate->config.vhost) == UINT64_MAX) {
+    uint64_t due_ms = vhost_deadline(gate->config.vhost);
+    if (!has_any && due_ms > clock_wall_ms()) {
+        if (due_ms != UINT64_MAX && gate->config.wake != NULL && !gate->is_draining)
+            wake_at(gate->config.wake, &gate->wake_node, gate, due_ms);
         gate->is_held = false;
         gate->is_idle = !gate->is_writer_busy && gate->reads_under_way == 0;
         pthread_cond_broadcast(&gate->done);

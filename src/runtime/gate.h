@@ -17,6 +17,7 @@
  */
 struct gate;
 struct store_pool;
+struct wake;
 
 struct gate_config {
     struct vhost *vhost;       /* owned by the gate from here on */
@@ -24,6 +25,7 @@ struct gate_config {
     struct store_pool *pool;   /* borrowed: it outlives the gate */
     struct mailbox *mailboxes; /* borrowed: those of the reactors, by number */
     size_t reactor_count;
+    struct wake *wake; /* borrowed; NULL: somebody ticks the gate whenever something may be due */
 };
 
 struct gate *gate_new(const struct gate_config *config);

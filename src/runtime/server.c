@@ -34,6 +34,7 @@
 #include "runtime/reactor.h"
 #include "runtime/server_internal.h"
 #include "runtime/store_pool.h"
+#include "runtime/wake.h"
 #include "store/data_folder.h"
 
 enum { tick_ms = 500, farewell_ms = 3000, reason_max = 1024 };
@@ -161,6 +162,7 @@ static struct gate *make_gate(struct server *server, const char *name, uint64_t 
         .pool = server->pool,
         .mailboxes = server->mailboxes,
         .reactor_count = server->reactor_count,
+        .wake = server->wake,
     };
     log_info("vhost '%s': %zu durable queues", name, opened.lane_count);
     store_opened_fini(&opened);
@@ -439,6 +441,7 @@ static void init_loop(struct server *server)
     CHECK(server->mail_event != NULL && event_add(server->mail_event, NULL) == 0);
     CHECK(server->tick_event != NULL && event_add(server->tick_event, &tick) == 0);
     CHECK(mailbox_fall_asleep(&server->mailbox));
+    server->wake = wake_new(server->base, &server->mailbox);
 }
 
 /* --- starting */
@@ -612,6 +615,8 @@ static void free_loop(struct server *server)
 {
     for (size_t i = 0; i < 3; i++)
         event_free(server->signals[i]);
+    on_mail(-1, 0, server);
+    wake_free(server->wake);
     event_free(server->mail_event);
     event_free(server->tick_event);
     event_base_free(server->base);

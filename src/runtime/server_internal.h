@@ -35,6 +35,7 @@ struct server {
     struct event_base *base; /* of the main thread */
     struct event *signals[3], *mail_event, *tick_event;
     struct mailbox mailbox; /* of the main thread */
+    struct wake *wake;      /* owned */
 
     struct data_folder *folder;
     struct directory *directory;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What everything else stands on: views of bytes, buffers, readers, variable-length numbers, UTF-8,
- * the incremental hash table, the intrusive list, allocation.
+ * the incremental hash table, the heap, the intrusive list, allocation.
  */
 #include "amqp_test.h"
 
 #include "base/hash_table.h"
+#include "base/heap.h"
 #include "base/list.h"
 #include "base/reader.h"
 #include "base/utf8.h"
@@ -382,6 +383,60 @@ static void a_table_agrees_with_a_simple_set(void **state)
     hash_table_fini(&table);
 }
 
+/* --- heap */
+
+static uint64_t lowest_key(const uint64_t *keys, size_t count)
+{
+    uint64_t lowest = UINT64_MAX;
+    for (size_t i = 0; i < count; i++)
+        lowest = keys[i] < lowest ? keys[i] : lowest;
+    return lowest;
+}
+
+/* Seeded insertions, moves and removals against an array of keys. */
+static void a_heap_knows_its_lowest_key(void **state)
+{
+    (void)state;
+    enum { nodes = 100 };
+    static struct heap_node node[nodes];
+    uint64_t keys[nodes];
+    struct heap heap = {0};
+    uint64_t random = 7;
+    memset(keys, 0xff, sizeof keys);
+    for (int step = 0; step < 20000; step++) {
+        random = hash_u64(random + 1);
+        size_t i = random % nodes;
+        keys[i] = random >> 32 & 1 ? (random >> 40) % 500 : UINT64_MAX;
+        if (keys[i] != UINT64_MAX)
+            heap_set(&heap, &node[i], keys[i]);
+        else
+            heap_remove(&heap, &node[i]);
+        assert_true(heap_node_is_set(&node[i]) == (keys[i] != UINT64_MAX));
+        struct heap_node *first = heap_first(&heap);
+        assert_true((first != NULL ? first->key : UINT64_MAX) == lowest_key(keys, nodes));
+    }
+    heap_fini(&heap);
+}
+
+static void a_heap_gives_its_nodes_in_order(void **state)
+{
+    (void)state;
+    enum { nodes = 1000 };
+    static struct heap_node node[nodes];
+    struct heap heap = {0};
+    for (size_t i = 0; i < nodes; i++)
+        heap_set(&heap, &node[i], hash_u64(i) % 300);
+    uint64_t before = 0;
+    for (size_t i = 0; i < nodes; i++) {
+        struct heap_node *first = heap_first(&heap);
+        assert_true(first->key >= before);
+        before = first->key;
+        heap_remove(&heap, first);
+    }
+    assert_null(heap_first(&heap));
+    heap_fini(&heap);
+}
+
 /* --- list */
 
 struct item {
@@ -545,6 +600,8 @@ int main(void)
         cmocka_unit_test(equal_hashes_are_told_apart),
         cmocka_unit_test(a_walk_may_remove_what_it_passed),
         cmocka_unit_test(a_table_agrees_with_a_simple_set),
+        cmocka_unit_test(a_heap_knows_its_lowest_key),
+        cmocka_unit_test(a_heap_gives_its_nodes_in_order),
         cmocka_unit_test(lists_keep_their_order),
         cmocka_unit_test(removed_nodes_know_it),
         cmocka_unit_test(lists_are_spliced_whole),
