@@ -109,6 +109,15 @@ bool users_add_permission(struct users *users, const char *user, const char *vho
                                  bytes_of_text(read), reason, reason_size);
 }
 
+bool users_add_topic_permission(struct users *users, const char *user, const char *vhost,
+                                const char *exchange, const char *write, const char *read,
+                                char *reason, size_t reason_size)
+{
+    return access_add_topic_permission(users->access, bytes_of_text(user), bytes_of_text(vhost),
+                                       bytes_of_text(exchange), bytes_of_text(write),
+                                       bytes_of_text(read), reason, reason_size);
+}
+
 /* --- references */
 
 static void user_free(struct user *user)

@@ -29,6 +29,11 @@ void users_add_vhost(struct users *users, const char *name, uint64_t id);
 bool users_add_permission(struct users *users, const char *user, const char *vhost,
                           const char *configure, const char *write, const char *read, char *reason,
                           size_t reason_size) __attribute__((warn_unused_result));
+/* As access_add_topic_permission. */
+bool users_add_topic_permission(struct users *users, const char *user, const char *vhost,
+                                const char *exchange, const char *write, const char *read,
+                                char *reason, size_t reason_size)
+    __attribute__((warn_unused_result));
 
 struct users *users_ref(struct users *users);
 void users_unref(struct users *users); /* NULL is allowed */

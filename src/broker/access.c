@@ -9,6 +9,9 @@
  * after a fixed amount of work, and a match that gave up allows nothing, as in RabbitMQ.
  *
  * ".*" is what most users have and is known without a match; it is asked on the way of messages.
+ * Topic permissions are a second table of the same kind. Who they are about is known when they are
+ * added, so that the variables in their patterns are replaced then, and not for every message.
+ *
  * Patterns are matched byte by byte, not as UTF-8, as RabbitMQ does. They are not turned into
  * machine code: that takes longer than a thousand matches, every change of a user compiles all
  * patterns anew, and publishing asks once per route.
@@ -21,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/buffer.h"
 #include "base/check.h"
 #include "base/hash_table.h"
 #include "base/xmalloc.h"
@@ -41,9 +45,22 @@ struct row {
     pcre2_code *patterns[PERMISSION_COUNT]; /* owned; NULL: matches everything */
 };
 
+/* A topic permission. It restricts what a row of the other kind allows. */
+struct topic_row {
+    struct hash_node by_key;
+    char *user;     /* owned */
+    char *vhost;    /* owned */
+    char *exchange; /* owned */
+    size_t user_size;
+    size_t vhost_size;
+    size_t exchange_size;
+    pcre2_code *patterns[PERMISSION_COUNT]; /* as above; that of configure is never asked */
+};
+
 struct access {
     bool is_open; /* everybody may do everything */
     struct hash_table rows;
+    struct hash_table topic_rows;
     pcre2_match_context *limits; /* owned */
 };
 
@@ -63,6 +80,33 @@ static bool row_matches(const struct hash_node *node, const void *key)
     const struct row_key *wanted = key;
     return bytes_equal(bytes_of(row->user, row->user_size), wanted->user) &&
            bytes_equal(bytes_of(row->vhost, row->vhost_size), wanted->vhost);
+}
+
+struct topic_key {
+    struct bytes user;
+    struct bytes vhost;
+    struct bytes exchange;
+};
+
+static uint64_t topic_key_hash(const struct topic_key *key)
+{
+    return bytes_hash(key->user, bytes_hash(key->vhost, bytes_hash(key->exchange, 0)));
+}
+
+static bool topic_row_matches(const struct hash_node *node, const void *key)
+{
+    const struct topic_row *row = container_of(node, struct topic_row, by_key);
+    const struct topic_key *wanted = key;
+    return bytes_equal(bytes_of(row->user, row->user_size), wanted->user) &&
+           bytes_equal(bytes_of(row->vhost, row->vhost_size), wanted->vhost) &&
+           bytes_equal(bytes_of(row->exchange, row->exchange_size), wanted->exchange);
+}
+
+static struct topic_row *find_topic_row(const struct access *access, const struct topic_key *key)
+{
+    struct hash_node *node =
+        hash_table_find(&access->topic_rows, topic_key_hash(key), topic_row_matches, key);
+    return node != NULL ? container_of(node, struct topic_row, by_key) : NULL;
 }
 
 static struct row *find_row(const struct access *access, struct bytes user, struct bytes vhost)
@@ -103,12 +147,27 @@ bool access_allows(const struct access *access, struct bytes user, struct bytes 
     return pattern == NULL || pattern_matches(access, pattern, resource);
 }
 
+bool access_allows_topic(const struct access *access, struct bytes user, struct bytes vhost,
+                         struct bytes exchange, enum permission permission, struct bytes key)
+{
+    /* Nearly nobody has any, and this is asked on the way of messages. */
+    if (access->topic_rows.count == 0)
+        return true;
+    struct topic_key topic = {user, vhost, exchange};
+    const struct topic_row *row = find_topic_row(access, &topic);
+    if (row == NULL)
+        return true;
+    const pcre2_code *pattern = row->patterns[permission];
+    return pattern == NULL || pattern_matches(access, pattern, key);
+}
+
 /* --- building */
 
 struct access *access_new(void)
 {
     struct access *access = xcalloc(1, sizeof *access);
     hash_table_init(&access->rows);
+    hash_table_init(&access->topic_rows);
     access->limits = pcre2_match_context_create(NULL);
     CHECK(access->limits != NULL);
     pcre2_set_match_limit(access->limits, MATCH_WORK_MAX);
@@ -185,6 +244,85 @@ bool access_add_permission(struct access *access, struct bytes user, struct byte
     return true;
 }
 
+static void topic_row_free(struct topic_row *row)
+{
+    for (size_t i = 0; i < PERMISSION_COUNT; i++)
+        pcre2_code_free(row->patterns[i]);
+    free(row->user);
+    free(row->vhost);
+    free(row->exchange);
+    free(row);
+}
+
+static void drop_topic_row(struct access *access, struct topic_row *row)
+{
+    hash_table_remove(&access->topic_rows, &row->by_key);
+    topic_row_free(row);
+}
+
+/* Appends text with every placeholder replaced by value. */
+static void append_expanded(struct buffer *expanded, struct bytes text, const char *placeholder,
+                            struct bytes value)
+{
+    size_t size = strlen(placeholder);
+    for (size_t i = 0; i < text.size;) {
+        if (text.size - i >= size && memcmp(text.data + i, placeholder, size) == 0) {
+            buffer_append_bytes(expanded, value);
+            i += size;
+        } else {
+            buffer_append_u8(expanded, text.data[i++]);
+        }
+    }
+}
+
+/* The values stand in the pattern as they are, unquoted, in this order: RabbitMQ does the same. */
+static bool compile_expanded(const struct topic_key *key, struct bytes text, pcre2_code **pattern,
+                             char *reason, size_t reason_size)
+{
+    struct buffer halfway = {0}, expanded = {0};
+    append_expanded(&halfway, text, "{username}", key->user);
+    append_expanded(&expanded, buffer_bytes(&halfway), "{vhost}", key->vhost);
+    bool is_good = compile(buffer_bytes(&expanded), pattern, reason, reason_size);
+    buffer_fini(&halfway);
+    buffer_fini(&expanded);
+    return is_good;
+}
+
+bool access_add_topic_permission(struct access *access, struct bytes user, struct bytes vhost,
+                                 struct bytes exchange, struct bytes write, struct bytes read,
+                                 char *reason, size_t reason_size)
+{
+    struct topic_key key = {user, vhost, exchange};
+    struct topic_row *row = xcalloc(1, sizeof *row);
+    if (!compile_expanded(&key, write, &row->patterns[PERMISSION_WRITE], reason, reason_size) ||
+        !compile_expanded(&key, read, &row->patterns[PERMISSION_READ], reason, reason_size)) {
+        topic_row_free(row);
+        return false;
+    }
+    row->user = bytes_to_text(user);
+    row->user_size = user.size;
+    row->vhost = bytes_to_text(vhost);
+    row->vhost_size = vhost.size;
+    row->exchange = bytes_to_text(exchange);
+    row->exchange_size = exchange.size;
+    struct topic_row *former = find_topic_row(access, &key);
+    if (former != NULL)
+        drop_topic_row(access, former);
+    hash_table_insert(&access->topic_rows, &row->by_key, topic_key_hash(&key));
+    return true;
+}
+
+static void free_topic_rows(struct access *access)
+{
+    struct hash_node *node = hash_table_next(&access->topic_rows, NULL);
+    while (node != NULL) {
+        struct topic_row *row = container_of(node, struct topic_row, by_key);
+        node = hash_table_next(&access->topic_rows, node);
+        drop_topic_row(access, row);
+    }
+    hash_table_fini(&access->topic_rows);
+}
+
 void access_free(struct access *access)
 {
     if (access == NULL)
@@ -196,6 +334,7 @@ void access_free(struct access *access)
         drop_row(access, row);
     }
     hash_table_fini(&access->rows);
+    free_topic_rows(access);
     pcre2_match_context_free(access->limits);
     free(access);
 }

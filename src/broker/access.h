@@ -24,12 +24,24 @@ bool access_may_enter(const struct access *access, struct bytes user, struct byt
 bool access_allows(const struct access *access, struct bytes user, struct bytes vhost,
                    enum permission permission, struct bytes resource);
 
+/* May the user publish to the topic exchange with this routing key (PERMISSION_WRITE), or bind from
+ * it with this key (PERMISSION_READ)? Yes where there is no topic permission for the user in that
+ * exchange. */
+bool access_allows_topic(const struct access *access, struct bytes user, struct bytes vhost,
+                         struct bytes exchange, enum permission permission, struct bytes key);
+
 /* Building a snapshot. Names and patterns are copied. */
 struct access *access_new(void);
 /* false where a pattern does not compile; reason then tells why. */
 bool access_add_permission(struct access *access, struct bytes user, struct bytes vhost,
                            struct bytes configure, struct bytes write, struct bytes read,
                            char *reason, size_t reason_size);
+/* Likewise for the routing keys of a topic exchange. In the patterns {username} and {vhost} stand
+ * for the user and the vhost; what else is in braces is left as it is, {client_id} too, which only
+ * clients of other protocols have. */
+bool access_add_topic_permission(struct access *access, struct bytes user, struct bytes vhost,
+                                 struct bytes exchange, struct bytes write, struct bytes read,
+                                 char *reason, size_t reason_size);
 void access_free(struct access *access);
 
 /* A snapshot in which every user may do everything (tests, tools). */

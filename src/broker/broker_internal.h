@@ -128,6 +128,11 @@ void vhost_make_name(struct vhost *vhost, const char *prefix, char *name);
 /* May the session's user? false with error set (403) where not. kind is "queue" or "exchange". */
 bool vhost_check_access(struct session *session, enum permission permission, const char *kind,
                         struct bytes name, struct amqp_error *error);
+struct exchange;
+/* Likewise for a routing key, where the exchange is a topic exchange. */
+bool vhost_check_topic_access(struct session *session, enum permission permission,
+                              const struct exchange *exchange, struct bytes key,
+                              struct amqp_error *error);
 
 /* --- exchanges and bindings: exchange.c */
 
@@ -334,6 +339,7 @@ struct channel {
     struct {
         uint64_t topology; /* generations in which it is true */
         uint64_t access;
+        bool is_topic;         /* the exchange: its keys are subject to topic permissions */
         struct bytes exchange; /* views into names */
         struct bytes key;
         uint8_t names[2 * AMQP_SHORTSTR_MAX];

@@ -196,11 +196,15 @@ static bool check_binding_access(struct session *session, const struct binding_r
                                  struct amqp_error *error)
 {
     bool to_queue = request->to_queue;
-    return vhost_check_access(session, PERMISSION_WRITE, to_queue ? "queue" : "exchange",
-                              request->destination, error) &&
-           (to_queue || check_not_default(request->destination, error)) &&
-           check_not_default(request->source, error) &&
-           vhost_check_access(session, PERMISSION_READ, "exchange", request->source, error);
+    if (!vhost_check_access(session, PERMISSION_WRITE, to_queue ? "queue" : "exchange",
+                            request->destination, error) ||
+        (!to_queue && !check_not_default(request->destination, error)) ||
+        !check_not_default(request->source, error) ||
+        !vhost_check_access(session, PERMISSION_READ, "exchange", request->source, error))
+        return false;
+    const struct exchange *source = exchange_find(session->vhost, request->source);
+    return source == NULL ||
+           vhost_check_topic_access(session, PERMISSION_READ, source, request->key, error);
 }
 
 static bool queue_missing(const struct vhost *vhost, struct bytes name, struct amqp_error *error)

@@ -28,9 +28,31 @@ static bool check_size(const struct vhost *vhost, const struct message *message,
                           max == rabbitmq_max ? "max" : "configured max", max);
 }
 
-static bool check_exchange(struct channel *channel, struct bytes name, struct amqp_error *error)
+/* Every key that the message is routed by: CC and BCC are no way around the permission. Those that
+ * are malformed are another check's. */
+static bool check_topics(struct channel *channel, const struct exchange *exchange,
+                         const struct message *message, struct amqp_error *error)
+{
+    struct bytes key = message_routing_key(message), *copies = NULL;
+    size_t count = 1;
+    bool is_allowed = true;
+    struct amqp_error malformed;
+    if (exchange->type != &exchange_topic)
+        return true;
+    if (copies_has_any(message) && copies_check(message, &malformed))
+        copies = copies_keys(message, &count);
+    for (size_t i = 0; i < count && is_allowed; i++)
+        is_allowed = vhost_check_topic_access(channel->session, PERMISSION_WRITE, exchange,
+                                              copies != NULL ? copies[i] : key, error);
+    free(copies);
+    return is_allowed;
+}
+
+static bool check_exchange(struct channel *channel, const struct message *message,
+                           struct amqp_error *error)
 {
     struct vhost *vhost = channel_vhost(channel);
+    struct bytes name = message_exchange(message);
     char text[RESOURCE_TEXT_SIZE];
     if (!vhost_check_access(channel->session, PERMISSION_WRITE, "exchange", name, error))
         return false;
@@ -41,7 +63,7 @@ static bool check_exchange(struct channel *channel, struct bytes name, struct am
     if (exchange->is_internal)
         return amqp_error_set(error, AMQP_ACCESS_REFUSED, "cannot publish to internal %s",
                               resource_text(vhost, "exchange", name, text));
-    return true;
+    return check_topics(channel, exchange, message, error);
 }
 
 static bool check_user_id(const struct channel *channel, struct bytes properties,
@@ -67,6 +89,13 @@ static bool is_route_known(const struct channel *channel, const struct message *
            channel->route.access == vhost->access_generation &&
            bytes_equal(channel->route.key, message_routing_key(message)) &&
            bytes_equal(channel->route.exchange, message_exchange(message));
+}
+
+/* The keys of CC and BCC are no part of what is remembered. */
+static bool is_access_known(const struct channel *channel, const struct message *message)
+{
+    return is_route_known(channel, message) &&
+           !(channel->route.is_topic && copies_has_any(message));
 }
 
 static void remember_route(struct channel *channel, const struct message *message)
@@ -100,6 +129,7 @@ static void find_route(struct channel *channel, const struct message *message)
         request.keys = copies = copies_keys(message, &request.key_count);
     routing_find(vhost, exchange, &request, &channel->route.result);
     free(copies);
+    channel->route.is_topic = exchange->type == &exchange_topic;
     if (!has_copies)
         remember_route(channel, message);
 }
@@ -174,8 +204,7 @@ static bool check_publish(struct channel *channel, const struct command *command
     if (command->immediate)
         return amqp_error_set(error, AMQP_NOT_IMPLEMENTED, "immediate=true");
     return check_size(channel_vhost(channel), message, error) &&
-           (is_route_known(channel, message) ||
-            check_exchange(channel, message_exchange(message), error)) &&
+           (is_access_known(channel, message) || check_exchange(channel, message, error)) &&
            expiration_check(message_properties(message), error) && copies_check(message, error) &&
            direct_reply_check(channel, message, error) &&
            check_user_id(channel, message_properties(message), error);

@@ -229,11 +229,21 @@ static struct command_method *parse_method(const struct verb *verb, char **rest)
     return decoded;
 }
 
+/* The header CC with one key. */
+static void add_copy(struct buffer *headers, const char *key)
+{
+    struct buffer keys = {0};
+    amqp_array_add_longstr(&keys, bytes_of_text(key));
+    struct amqp_value value = {.type = AMQP_TYPE_ARRAY, .bytes = buffer_bytes(&keys)};
+    amqp_table_add_value(headers, "CC", &value);
+    buffer_fini(&keys);
+}
+
 static void parse_publish(struct command *command, char **rest)
 {
     struct bytes texts[3] = {{0}};
     struct amqp_properties properties = {0};
-    struct buffer raw = {0};
+    struct buffer raw = {0}, headers = {0};
     size_t text_count = 0;
     command->kind = COMMAND_PUBLISH;
     for (char *word; (word = strsep(rest, " ")) != NULL;) {
@@ -247,6 +257,10 @@ static void parse_publish(struct command *command, char **rest)
         } else if (strncmp(word, "user-id=", 8) == 0) {
             properties.flags |= AMQP_PROPERTY_USER_ID;
             properties.user_id = bytes_of_text(word + 8);
+        } else if (strncmp(word, "CC=", 3) == 0) {
+            add_copy(&headers, word + 3);
+            properties.flags |= AMQP_PROPERTY_HEADERS;
+            properties.headers = buffer_bytes(&headers);
         } else {
             assert_true(text_count < 3);
             texts[text_count++] = text_of(word);
@@ -257,6 +271,7 @@ static void parse_publish(struct command *command, char **rest)
     command->message = message_new(texts[0], texts[1], buffer_bytes(&raw), texts[2]);
     command->message->is_persistent = properties.delivery_mode == AMQP_DELIVERY_MODE_PERSISTENT;
     buffer_fini(&raw);
+    buffer_fini(&headers);
 }
 
 static void parse_ack(struct command *command, char **rest)

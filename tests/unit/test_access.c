@@ -196,6 +196,87 @@ static void an_open_snapshot_allows_everything(void **state)
     access_free(access);
 }
 
+static bool add_topic(struct access *access, const char *user, const char *exchange,
+                      const char *write, const char *read)
+{
+    char reason[256] = "";
+    bool is_added = access_add_topic_permission(access, text(user), text("v"), text(exchange),
+                                                text(write), text(read), reason, sizeof reason);
+    assert_int_equal(is_added, reason[0] == '\0');
+    return is_added;
+}
+
+static bool may_write(const struct access *access, const char *user, const char *exchange,
+                      const char *key)
+{
+    return access_allows_topic(access, text(user), text("v"), text(exchange), PERMISSION_WRITE,
+                               text(key));
+}
+
+static bool may_read(const struct access *access, const char *user, const char *exchange,
+                     const char *key)
+{
+    return access_allows_topic(access, text(user), text("v"), text(exchange), PERMISSION_READ,
+                               text(key));
+}
+
+static void a_topic_without_a_row_is_free(void **state)
+{
+    (void)state;
+    struct access *access = access_new();
+    assert_true(may_write(access, "u", "x", "k"));
+    assert_true(add_topic(access, "u", "x", "^w", "^r"));
+    assert_true(may_write(access, "u", "y", "k"));
+    assert_true(may_write(access, "v", "x", "k"));
+    assert_true(
+        access_allows_topic(access, text("u"), text("/"), text("x"), PERMISSION_WRITE, text("k")));
+    access_free(access);
+}
+
+static void a_topic_row_restricts_writing_and_reading(void **state)
+{
+    (void)state;
+    struct access *access = access_new();
+    assert_true(add_topic(access, "u", "x", "^w", "^r"));
+    assert_true(may_write(access, "u", "x", "w.1"));
+    assert_false(may_write(access, "u", "x", "r.1"));
+    assert_true(may_read(access, "u", "x", "r.1"));
+    assert_false(may_read(access, "u", "x", "w.1"));
+    assert_true(add_topic(access, "u", "x", "", ".*"));
+    assert_false(may_write(access, "u", "x", "w.1"));
+    assert_true(may_write(access, "u", "x", ""));
+    assert_true(may_read(access, "u", "x", "anything"));
+    access_free(access);
+}
+
+static void variables_of_topics_are_replaced(void **state)
+{
+    (void)state;
+    struct access *access = access_new();
+    assert_true(
+        add_topic(access, "joe", "x", "^{username}\\.{vhost}\\.{username}$", "{client_id}"));
+    assert_true(may_write(access, "joe", "x", "joe.v.joe"));
+    assert_false(may_write(access, "joe", "x", "joe.w.joe"));
+    assert_false(may_write(access, "joe", "x", "{username}.{vhost}.{username}"));
+    assert_true(may_read(access, "joe", "x", "a{client_id}b"));
+    assert_false(may_read(access, "joe", "x", "joe"));
+    /* The value is a part of the pattern, not quoted. */
+    assert_true(add_topic(access, "j.e", "x", "^{username}$", ""));
+    assert_true(may_write(access, "j.e", "x", "joe"));
+    access_free(access);
+}
+
+static void bad_patterns_of_topics_are_refused(void **state)
+{
+    (void)state;
+    struct access *access = access_new();
+    assert_false(add_topic(access, "u", "x", "(", ""));
+    assert_false(add_topic(access, "u", "x", "", "["));
+    assert_false(add_topic(access, "a(b", "x", "{username}", ""));
+    assert_true(may_write(access, "u", "x", "k"));
+    access_free(access);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +288,10 @@ int main(void)
         cmocka_unit_test(the_last_row_counts),
         cmocka_unit_test(bad_patterns_are_refused_with_a_reason),
         cmocka_unit_test(a_hostile_pattern_gives_up_and_allows_nothing),
+        cmocka_unit_test(a_topic_without_a_row_is_free),
+        cmocka_unit_test(a_topic_row_restricts_writing_and_reading),
+        cmocka_unit_test(variables_of_topics_are_replaced),
+        cmocka_unit_test(bad_patterns_of_topics_are_refused),
         cmocka_unit_test(an_open_snapshot_allows_everything),
     };
     return cmocka_run_group_tests_name("access", tests, NULL, NULL);
