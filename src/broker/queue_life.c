@@ -144,6 +144,7 @@ uint64_t queue_delete(struct vhost *vhost, struct queue *queue)
         vhost_store(vhost,
                     (struct store_operation){.kind = STORE_QUEUE_DELETE,
                                              .lane = queue->lane.id,
+                                             .count = 1,
                                              .definition = store_definition_copy(&definition)});
     }
     queue_resume(vhost, queue);

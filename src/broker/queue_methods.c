@@ -86,6 +86,7 @@ static void store_queue(struct vhost *vhost, struct queue *queue)
     };
     vhost_store(vhost, (struct store_operation){.kind = STORE_QUEUE_PUT,
                                                 .lane = queue->lane.id,
+                                                .count = 1,
                                                 .definition = store_definition_copy(&definition)});
     queue->stored_batch = vhost->batch->number;
 }

@@ -66,9 +66,9 @@ static bool is_lane(const struct hash_node *node, const void *key)
     return container_of(node, struct queue, by_lane)->lane.id == *(const uint64_t *)key;
 }
 
-void vhost_restore(struct vhost *vhost, const struct store_batch *definitions,
-                   const struct store_lane_state *lanes, size_t lane_count, uint64_t lane_next)
+void vhost_restore(struct vhost *vhost, const struct store_opened *opened)
 {
+    const struct store_batch *definitions = opened->definitions;
     static const uint8_t order[] = {STORE_EXCHANGE_PUT, STORE_QUEUE_PUT, STORE_BINDING_PUT};
     for (size_t pass = 0; pass < sizeof order; pass++) {
         for (size_t i = 0; i < definitions->count; i++) {
@@ -76,13 +76,13 @@ void vhost_restore(struct vhost *vhost, const struct store_batch *definitions,
                 restore_definition(vhost, &definitions->operations[i]);
         }
     }
-    for (size_t i = 0; i < lane_count; i++) {
-        uint64_t lane = lanes[i].lane;
+    for (size_t i = 0; i < opened->lane_count; i++) {
+        uint64_t lane = opened->lanes[i].lane;
         struct hash_node *node = hash_table_find(&vhost->lanes, hash_u64(lane), is_lane, &lane);
         CHECK(node != NULL);
-        lane_restore(&container_of(node, struct queue, by_lane)->lane, &lanes[i]);
+        lane_restore(&container_of(node, struct queue, by_lane)->lane, &opened->lanes[i]);
     }
-    CHECK(lane_next >= vhost->lane_next);
-    vhost->lane_next = lane_next;
+    CHECK(opened->lane_next >= vhost->lane_next);
+    vhost->lane_next = opened->lane_next;
     vhost->counters.queues_created = 0;
 }

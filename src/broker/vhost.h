@@ -49,11 +49,8 @@ struct vhost *vhost_new(const struct vhost_config *config, const struct access *
 void vhost_free(struct vhost *vhost);
 const char *vhost_name(const struct vhost *vhost);
 
-/* What the store found, before the first command: definitions as the PUT operations of a batch
- * (borrowed), the state of every lane, and the lowest lane number that was never used. Emits no
- * store operation. */
-void vhost_restore(struct vhost *vhost, const struct store_batch *definitions,
-                   const struct store_lane_state *lanes, size_t lane_count, uint64_t lane_next);
+/* What the store found (borrowed), before the first command. Emits no store operation. */
+void vhost_restore(struct vhost *vhost, const struct store_opened *opened);
 
 /* The users and permissions changed: every later check uses the new ones. */
 void vhost_set_access(struct vhost *vhost, const struct access *access);

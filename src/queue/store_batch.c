@@ -5,7 +5,7 @@
  *
  * As bytes (all numbers are varints, runs are a size and the bytes):
  *
- *     version 1, number, time, count of messages, the messages, count of operations, the operations
+ *     version 2, number, time, count of messages, the messages, count of operations, the operations
  *
  * Each message stands once, in the order of first use, and operations name it by index: a body that
  * went to many queues is written once. Holes are left out.
@@ -20,7 +20,7 @@
 #include "base/reader.h"
 #include "base/xmalloc.h"
 
-enum { encoding_version = 1 };
+enum { encoding_version = 2 };
 
 struct store_batch *store_batch_new(uint64_t number)
 {
@@ -41,9 +41,19 @@ void store_batch_free(struct store_batch *batch)
     free(batch);
 }
 
+static bool has_message(uint8_t kind)
+{
+    return kind == STORE_INSERT || kind == STORE_DELAY_INSERT;
+}
+
+static bool has_expiry(uint8_t kind)
+{
+    return has_message(kind) || kind == STORE_DELAY_REMOVE || kind == STORE_DEDUP_PUT;
+}
+
 size_t store_batch_add(struct store_batch *batch, struct store_operation operation)
 {
-    CHECK(operation.kind != STORE_INSERT || operation.message != NULL);
+    CHECK(has_message(operation.kind) == (operation.message != NULL));
     batch->operations =
         xgrow(batch->operations, &batch->capacity, batch->count + 1, sizeof *batch->operations);
     batch->operations[batch->count] = operation;
@@ -57,7 +67,7 @@ void store_batch_cancel(struct store_batch *batch, size_t index)
 {
     CHECK(index < batch->count);
     struct store_operation *operation = &batch->operations[index];
-    CHECK(operation->kind == STORE_INSERT);
+    CHECK(has_message(operation->kind));
     batch->bytes -= message_footprint(operation->message);
     message_unref(operation->message);
     *operation = (struct store_operation){.kind = STORE_NOTHING};
@@ -86,6 +96,11 @@ struct store_definition *store_definition_copy(const struct store_definition *de
     copy->routing_key = copy_behind(&at, definition->routing_key);
     copy->arguments = copy_behind(&at, definition->arguments);
     return copy;
+}
+
+struct store_definition *store_key(struct bytes key)
+{
+    return store_definition_copy(&(struct store_definition){.name = key});
 }
 
 /* --- to bytes */
@@ -146,10 +161,10 @@ static void append_operation(struct buffer *buffer, const struct store_operation
     buffer_append_varint(buffer, operation->lane);
     buffer_append_varint(buffer, operation->position);
     buffer_append_varint(buffer, operation->count);
-    if (operation->kind == STORE_INSERT) {
+    if (has_message(operation->kind))
         buffer_append_varint(buffer, find_message(messages, operation->message)->index);
+    if (has_expiry(operation->kind))
         buffer_append_varint(buffer, operation->expiry_ms);
-    }
     buffer_append_u8(buffer, operation->definition != NULL);
     if (operation->definition != NULL)
         append_definition(buffer, operation->definition);
@@ -228,6 +243,21 @@ static struct store_definition *take_definition(struct reader *reader)
     return reader->failed || flags > 7 ? NULL : store_definition_copy(&definition);
 }
 
+static bool is_possible(const struct store_operation *operation)
+{
+    switch (operation->kind) {
+    case STORE_QUEUE_PUT:
+    case STORE_QUEUE_DELETE:
+        return operation->count >= 1 && operation->count <= STORE_LANES_MAX;
+    case STORE_ATTEMPTS:
+        return operation->count <= UINT16_MAX;
+    case STORE_DEDUP_PUT:
+        return operation->definition != NULL;
+    default:
+        return true;
+    }
+}
+
 struct message_list {
     struct message **messages;
     size_t count;
@@ -240,19 +270,21 @@ static bool take_operation(struct reader *reader, const struct message_list *lis
     operation.lane = reader_varint(reader);
     operation.position = reader_varint(reader);
     operation.count = reader_varint(reader);
-    if (operation.kind == STORE_INSERT) {
+    if (has_message(operation.kind)) {
         uint64_t index = reader_varint(reader);
-        operation.expiry_ms = reader_varint(reader);
         if (reader->failed || index >= list->count)
             return false;
         operation.message = message_ref(list->messages[index]);
     }
+    if (has_expiry(operation.kind))
+        operation.expiry_ms = reader_varint(reader);
     bool has_definition = reader_u8(reader) != 0;
     if (has_definition)
         operation.definition = take_definition(reader);
     store_batch_add(batch, operation);
     return !reader->failed && has_definition == (operation.definition != NULL) &&
-           operation.kind > STORE_NOTHING && operation.kind <= STORE_DELIVERED;
+           operation.kind > STORE_NOTHING && operation.kind <= STORE_OPERATION_LAST &&
+           is_possible(&operation);
 }
 
 static bool take_messages(struct reader *reader, struct message_list *list)
@@ -309,4 +341,12 @@ void store_read_result_free(struct store_read_result *result)
         message_unref(result->rows[i].message);
     free(result->rows);
     free(result);
+}
+
+void store_opened_fini(struct store_opened *opened)
+{
+    store_batch_free(opened->definitions);
+    free(opened->lanes);
+    free(opened->delays);
+    *opened = (struct store_opened){0};
 }

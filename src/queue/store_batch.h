@@ -19,16 +19,29 @@
 
 enum store_operation_kind {
     STORE_NOTHING,         /* an insertion that was acked before its batch left: skipped */
-    STORE_EXCHANGE_PUT,    /* definition: a durable exchange came */
-    STORE_EXCHANGE_DELETE, /* name; its bindings have their own deletes before */
-    STORE_QUEUE_PUT,       /* definition: a durable queue came, with its lane */
-    STORE_QUEUE_DELETE,    /* name, lane: the queue, and every message of its lane */
-    STORE_BINDING_PUT,     /* definition: a durable binding came */
+    STORE_EXCHANGE_PUT,    /* definition: a durable exchange came; lane: the number under which it
+                              keeps delays or keys of deduplication, 0 = none */
+    STORE_EXCHANGE_DELETE, /* name, lane as it was put: the exchange, and what it keeps under that
+                              number; its bindings have their own deletes before */
+    STORE_QUEUE_PUT,       /* definition: a durable queue came; the lanes from lane on, count of
+                              them, are its own */
+    STORE_QUEUE_DELETE, /* name, lane, count as they were put: the queue, and every message of its
+                           lanes */
+    STORE_BINDING_PUT,  /* definition: a durable binding came */
     STORE_BINDING_DELETE,
     STORE_INSERT,    /* lane, position, message: a message at the end of a lane */
     STORE_REMOVE,    /* lane, position, count: these positions are acked, dropped or purged; those
                         of them that hold no message count as removed already */
     STORE_DELIVERED, /* lane, position: messages below this position may have been delivered */
+    STORE_ATTEMPTS,  /* lane, position, count: the message there has now failed so many times; goes
+                        with the message */
+    STORE_DELAY_INSERT, /* lane: an exchange's number; position: an id that only grows there;
+                           expiry_ms: when it is due; message */
+    STORE_DELAY_REMOVE, /* lane, position, expiry_ms of a delay that is there: it was routed */
+    STORE_DEDUP_PUT,    /* lane: an exchange's number; position: grows there; expiry_ms, 0 = never;
+                           definition->name: the key, see store_key */
+    STORE_DEDUP_REMOVE, /* lane, position, count: keys put at these positions are forgotten */
+    STORE_OPERATION_LAST = STORE_DEDUP_REMOVE,
 };
 
 /* A durable exchange, queue or binding. Views: in a batch, into memory that the batch owns. */
@@ -45,16 +58,20 @@ struct store_definition {
 
 struct store_operation {
     uint8_t kind;                        /* enum store_operation_kind */
-    uint64_t lane;                       /* never 0, never reused */
-    uint64_t position;                   /* positions of a lane only grow */
-    uint64_t count;                      /* STORE_REMOVE: how many positions */
-    struct message *message;             /* ref, owned by the batch; STORE_INSERT */
-    uint64_t expiry_ms;                  /* STORE_INSERT: wall-clock ms, 0 = never */
+    uint64_t lane;                       /* of a queue or an exchange: never 0, never reused */
+    uint64_t position;                   /* positions of a lane only grow, from 1 on */
+    uint64_t count;                      /* of positions, lanes or failures, by kind */
+    struct message *message;             /* ref, owned by the batch; INSERT, DELAY_INSERT */
+    uint64_t expiry_ms;                  /* wall-clock ms, 0 = never */
     struct store_definition *definition; /* owned by the batch; one block with its bytes */
 };
 
-/* The number that stands for every batch before the vhost was opened. */
-enum { STORE_BATCH_BEFORE = 1 };
+enum {
+    /* The number that stands for every batch before the vhost was opened. */
+    STORE_BATCH_BEFORE = 1,
+    /* A queue has one lane for each priority at most. */
+    STORE_LANES_MAX = 256,
+};
 
 struct store_batch {
     uint64_t number;                    /* 2, 3, ... within the life of a vhost in memory */
@@ -72,35 +89,49 @@ void store_batch_free(struct store_batch *batch);
 /* Adds an operation (its reference and definition pass to the batch) and returns its index. */
 size_t store_batch_add(struct store_batch *batch, struct store_operation operation);
 
-/* Turns the insertion at index into STORE_NOTHING and drops its message. */
+/* Turns the insertion (of a message or a delay) at index into STORE_NOTHING and drops its message.
+ */
 void store_batch_cancel(struct store_batch *batch, size_t index);
 
 /* A definition in one heap block, its bytes copied behind it. */
 struct store_definition *store_definition_copy(const struct store_definition *definition);
+
+/* The definition that stands for a key of deduplication: its name is the key. */
+struct store_definition *store_key(struct bytes key);
 
 /* The batch as bytes, and back. Decoding makes messages of its own; NULL where the bytes are no
  * batch. Two operations that share one message share it again after decoding. */
 void store_batch_encode(const struct store_batch *batch, struct buffer *buffer);
 struct store_batch *store_batch_decode(struct bytes bytes);
 
-/* A request for stored messages of a lane: those with first <= position < end, in order, at most
- * count_max of them and about bytes_max bytes (at least one). */
+enum store_read_kind {
+    STORE_READ_LANE,   /* messages of a lane with first <= position < end, in order of position */
+    STORE_READ_DELAYS, /* delays of an exchange with (due, id) >= (due_ms, first), in that order */
+};
+
+/* A request for what is stored: at most count_max messages and about bytes_max bytes (at least one
+ * message). */
 struct store_read {
-    uint64_t lane;
+    uint8_t kind;  /* enum store_read_kind */
+    uint64_t lane; /* of a queue, or an exchange's number */
     uint64_t first;
-    uint64_t end;
-    uint64_t token; /* comes back with the answer */
+    uint64_t end;    /* not of delays: there is no end */
+    uint64_t due_ms; /* of delays */
+    uint64_t token;  /* comes back with the answer */
     size_t count_max;
     size_t bytes_max;
 };
 
 struct store_row {
-    uint64_t position;
-    uint64_t expiry_ms;
+    uint64_t position;       /* a delay's id */
+    uint64_t expiry_ms;      /* when a delay is due */
     struct message *message; /* ref */
+    uint16_t delivery_count; /* what STORE_ATTEMPTS said last; 0 = nothing */
 };
 
-/* The answer to a read. Complete where it holds every message of the asked range. */
+/* The answer to a read. Complete where it holds every message of the asked range; delays: where
+ * there are no more above its last row (or above what was asked for) that were committed before the
+ * reading began. */
 struct store_read_result {
     struct store_read read;
     struct store_row *rows; /* owned; each row owns a reference unless it was taken (set to NULL) */
@@ -110,7 +141,7 @@ struct store_read_result {
 
 void store_read_result_free(struct store_read_result *result);
 
-/* What the store knows of a lane when a vhost is opened. */
+/* What the store knows of a lane. */
 struct store_lane_state {
     uint64_t lane;
     uint64_t first;           /* no message below */
@@ -119,5 +150,27 @@ struct store_lane_state {
     uint64_t count;           /* messages */
     uint64_t bytes;           /* sum of body_size */
 };
+
+/* What the store knows of an exchange's number. */
+struct store_delay_state {
+    uint64_t lane;
+    uint64_t end;          /* one above the highest id or position ever used under the number */
+    uint64_t count;        /* delays */
+    uint64_t first_due_ms; /* of the delay that is due first; where count > 0 */
+};
+
+/* What a store holds when it is opened. */
+struct store_opened {
+    struct store_batch *definitions; /* owned; PUT operations: exchanges, queues, bindings, then
+                                        STORE_DEDUP_PUT, by lane and position */
+    struct store_lane_state *lanes;  /* owned; of every lane that was ever used and whose queue is
+                                        there, in the order of their numbers */
+    size_t lane_count;
+    struct store_delay_state *delays; /* owned; of every exchange that has a number, in the order of
+                                         these */
+    size_t delay_count;
+    uint64_t lane_next; /* the lowest lane number that was never used */
+};
+void store_opened_fini(struct store_opened *opened);
 
 #endif

@@ -141,7 +141,7 @@ static struct vhost *make_vhost(struct server *server, const char *name,
                                      ? 0
                                      : (uint32_t)config->consumer_max_per_channel;
     struct vhost *vhost = vhost_new(&vhost_config, users_access(server->users));
-    vhost_restore(vhost, opened->definitions, opened->lanes, opened->lane_count, opened->lane_next);
+    vhost_restore(vhost, opened);
     return vhost;
 }
 

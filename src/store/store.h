@@ -17,18 +17,10 @@
  */
 struct store;
 
-/* What was found. The caller frees it with store_opened_fini. */
-struct store_opened {
-    struct store_batch *definitions; /* owned; PUT operations: exchanges, queues, bindings */
-    struct store_lane_state *lanes;  /* owned; one for every queue, in the order of their numbers */
-    size_t lane_count;
-    uint64_t lane_next; /* the lowest lane number that was never used */
-};
-void store_opened_fini(struct store_opened *opened);
-
-/* Opens the store in an existing folder, or makes it there. NULL with a reason where the file is
- * foreign, newer than this program, damaged or cannot be opened; it is then as it was. Takes time
- * in the number of queues, not of messages. */
+/* Opens the store in an existing folder, or makes it there, and says what is in it: the caller
+ * frees *opened with store_opened_fini. NULL with a reason where the file is foreign, newer than
+ * this program, damaged or cannot be opened; it is then as it was. Takes time in the number of
+ * queues and of keys of deduplication, not of messages. */
 struct store *store_open(const char *folder, struct store_opened *opened, char *reason,
                          size_t reason_size);
 

@@ -202,10 +202,3 @@ struct store *store_open(const char *folder, struct store_opened *opened, char *
     store_free(store);
     return NULL;
 }
-
-void store_opened_fini(struct store_opened *opened)
-{
-    store_batch_free(opened->definitions);
-    free(opened->lanes);
-    *opened = (struct store_opened){0};
-}

@@ -42,13 +42,12 @@ void mirror_free(struct mirror *mirror)
 }
 
 void mirror_open(struct mirror *mirror, const struct vhost_config *config,
-                 const struct access *access, const struct model_opened *opened)
+                 const struct access *access, const struct store_opened *opened)
 {
     struct vhost_config mine = *config;
     mine.reactor_count = mirror->reactor_count;
     mirror->vhost = vhost_new(&mine, access);
-    vhost_restore(mirror->vhost, opened->definitions, opened->lanes, opened->lane_count,
-                  opened->lane_next);
+    vhost_restore(mirror->vhost, opened);
 }
 
 void mirror_close(struct mirror *mirror)

@@ -17,7 +17,7 @@ void mirror_free(struct mirror *mirror);
 
 /* A life begins, over what the first vhost found, and ends. */
 void mirror_open(struct mirror *mirror, const struct vhost_config *config,
-                 const struct access *access, const struct model_opened *opened);
+                 const struct access *access, const struct store_opened *opened);
 void mirror_close(struct mirror *mirror);
 
 /* The inputs, before the first vhost consumes them. */

@@ -4,6 +4,8 @@
  * passes through its bytes, so that whatever is lost on the way is lost here too. What the core may
  * never ask (an insertion below the end of a lane, a deletion of something that is not there, a
  * lane that comes back) ends the test.
+ *
+ * A shelf is what an exchange keeps under its number: delays and keys of deduplication.
  */
 #include "model_store.h"
 
@@ -17,14 +19,25 @@ struct row {
     uint64_t position;
     uint64_t expiry_ms;
     struct message *message; /* ref */
+    uint16_t delivery_count;
 };
 
 struct lane {
     uint64_t id;
     uint64_t end;
     uint64_t delivered_below;
+    bool is_used;
     struct row *rows; /* owned; ascending */
     size_t count, capacity;
+};
+
+struct shelf {
+    uint64_t id;
+    uint64_t end;
+    struct row *delays; /* owned; by (expiry_ms, position) */
+    size_t count, capacity;
+    struct store_operation *keys; /* owned; STORE_DEDUP_PUT, by position */
+    size_t key_count, key_capacity;
 };
 
 struct model_store {
@@ -32,6 +45,8 @@ struct model_store {
     size_t definition_count, definition_capacity;
     struct lane *lanes; /* owned */
     size_t lane_count, lane_capacity;
+    struct shelf *shelves; /* owned */
+    size_t shelf_count, shelf_capacity;
     uint64_t lane_next;
     struct store_batch **submitted; /* owned */
     size_t submitted_count, submitted_capacity;
@@ -47,11 +62,19 @@ struct model_store *model_store_new(void)
     return store;
 }
 
-static void free_rows(struct lane *lane)
+static void free_rows(struct row *rows, size_t count)
 {
-    for (size_t i = 0; i < lane->count; i++)
-        message_unref(lane->rows[i].message);
-    free(lane->rows);
+    for (size_t i = 0; i < count; i++)
+        message_unref(rows[i].message);
+    free(rows);
+}
+
+static void free_shelf(struct shelf *shelf)
+{
+    free_rows(shelf->delays, shelf->count);
+    for (size_t i = 0; i < shelf->key_count; i++)
+        free(shelf->keys[i].definition);
+    free(shelf->keys);
 }
 
 void model_store_free(struct model_store *store)
@@ -60,9 +83,12 @@ void model_store_free(struct model_store *store)
     for (size_t i = 0; i < store->definition_count; i++)
         free(store->definitions[i].definition);
     for (size_t i = 0; i < store->lane_count; i++)
-        free_rows(&store->lanes[i]);
+        free_rows(store->lanes[i].rows, store->lanes[i].count);
+    for (size_t i = 0; i < store->shelf_count; i++)
+        free_shelf(&store->shelves[i]);
     free(store->definitions);
     free(store->lanes);
+    free(store->shelves);
     free(store->submitted);
     free(store);
 }
@@ -169,8 +195,9 @@ static void delete_definition(struct model_store *store, const struct store_oper
             i = find_definition(store, put, operation->definition);
     }
     CHECK(i < store->definition_count);
-    if (operation->kind == STORE_QUEUE_DELETE)
-        CHECK(store->definitions[i].lane == operation->lane);
+    if (operation->kind != STORE_BINDING_DELETE)
+        CHECK(store->definitions[i].lane == operation->lane &&
+              store->definitions[i].count == operation->count);
     if (operation->kind != STORE_BINDING_DELETE)
         check_no_bindings(store, operation->kind == STORE_EXCHANGE_DELETE,
                           operation->definition->name);
@@ -191,10 +218,15 @@ static struct lane *find_lane(const struct model_store *store, uint64_t id)
     return NULL;
 }
 
-static void add_lane(struct model_store *store, uint64_t id)
+static void take_number(struct model_store *store, uint64_t id)
 {
     CHECK(id >= store->lane_next);
     store->lane_next = id + 1;
+}
+
+static void add_lane(struct model_store *store, uint64_t id)
+{
+    take_number(store, id);
     store->lanes =
         xgrow(store->lanes, &store->lane_capacity, store->lane_count + 1, sizeof *store->lanes);
     store->lanes[store->lane_count++] = (struct lane){.id = id, .end = 1};
@@ -204,7 +236,7 @@ static void remove_lane(struct model_store *store, uint64_t id)
 {
     struct lane *lane = find_lane(store, id);
     CHECK(lane != NULL);
-    free_rows(lane);
+    free_rows(lane->rows, lane->count);
     *lane = store->lanes[--store->lane_count];
 }
 
@@ -212,9 +244,10 @@ static void insert(struct lane *lane, const struct store_operation *operation)
 {
     CHECK(operation->position >= lane->end && operation->message->is_persistent);
     lane->end = operation->position + 1;
+    lane->is_used = true;
     lane->rows = xgrow(lane->rows, &lane->capacity, lane->count + 1, sizeof *lane->rows);
     lane->rows[lane->count++] =
-        (struct row){operation->position, operation->expiry_ms, message_ref(operation->message)};
+        (struct row){operation->position, operation->expiry_ms, message_ref(operation->message), 0};
 }
 
 static void remove_rows(struct lane *lane, uint64_t first, uint64_t count)
@@ -233,9 +266,19 @@ static void remove_rows(struct lane *lane, uint64_t first, uint64_t count)
 static struct bytes queue_name(const struct model_store *store, uint64_t lane)
 {
     size_t i = 0;
-    while (store->definitions[i].kind != STORE_QUEUE_PUT || store->definitions[i].lane != lane)
+    while (store->definitions[i].kind != STORE_QUEUE_PUT || lane < store->definitions[i].lane ||
+           lane - store->definitions[i].lane >= store->definitions[i].count)
         i++;
     return store->definitions[i].definition->name;
+}
+
+static void count_attempts(struct lane *lane, const struct store_operation *operation)
+{
+    size_t i = 0;
+    while (i < lane->count && lane->rows[i].position != operation->position)
+        i++;
+    CHECK(i < lane->count && operation->count <= UINT16_MAX);
+    lane->rows[i].delivery_count = (uint16_t)operation->count;
 }
 
 static void apply_to_lane(struct model_store *store, const struct store_operation *operation)
@@ -249,36 +292,161 @@ static void apply_to_lane(struct model_store *store, const struct store_operatio
                          operation->position < lane->delivered_below);
     } else if (operation->kind == STORE_REMOVE) {
         remove_rows(lane, operation->position, operation->count);
-    } else {
+    } else if (operation->kind == STORE_DELIVERED) {
         lane->delivered_below = operation->position;
+        lane->is_used = true;
+    } else {
+        count_attempts(lane, operation);
     }
+}
+
+/* --- shelves */
+
+static struct shelf *find_shelf(const struct model_store *store, uint64_t id)
+{
+    for (size_t i = 0; i < store->shelf_count; i++) {
+        if (store->shelves[i].id == id)
+            return &store->shelves[i];
+    }
+    return NULL;
+}
+
+static void add_shelf(struct model_store *store, uint64_t id)
+{
+    take_number(store, id);
+    store->shelves = xgrow(store->shelves, &store->shelf_capacity, store->shelf_count + 1,
+                           sizeof *store->shelves);
+    store->shelves[store->shelf_count++] = (struct shelf){.id = id, .end = 1};
+}
+
+static void remove_shelf(struct model_store *store, uint64_t id)
+{
+    struct shelf *shelf = find_shelf(store, id);
+    CHECK(shelf != NULL);
+    free_shelf(shelf);
+    store->shelf_count--;
+    memmove(shelf, shelf + 1,
+            (size_t)(&store->shelves[store->shelf_count] - shelf) * sizeof *shelf);
+}
+
+/* The first delay that is not before (due, id). */
+static size_t find_delay(const struct shelf *shelf, uint64_t due_ms, uint64_t id)
+{
+    size_t i = 0;
+    while (i < shelf->count &&
+           (shelf->delays[i].expiry_ms < due_ms ||
+            (shelf->delays[i].expiry_ms == due_ms && shelf->delays[i].position < id)))
+        i++;
+    return i;
+}
+
+static void take_position(struct shelf *shelf, uint64_t position)
+{
+    CHECK(position >= shelf->end);
+    shelf->end = position + 1;
+}
+
+static void insert_delay(struct shelf *shelf, const struct store_operation *operation)
+{
+    size_t i = find_delay(shelf, operation->expiry_ms, operation->position);
+    take_position(shelf, operation->position);
+    CHECK(operation->message->is_persistent);
+    shelf->delays = xgrow(shelf->delays, &shelf->capacity, shelf->count + 1, sizeof *shelf->delays);
+    memmove(&shelf->delays[i + 1], &shelf->delays[i], (shelf->count - i) * sizeof *shelf->delays);
+    shelf->delays[i] =
+        (struct row){operation->position, operation->expiry_ms, message_ref(operation->message), 0};
+    shelf->count++;
+}
+
+static void remove_delay(struct shelf *shelf, const struct store_operation *operation)
+{
+    size_t i = find_delay(shelf, operation->expiry_ms, operation->position);
+    CHECK(i < shelf->count && shelf->delays[i].position == operation->position &&
+          shelf->delays[i].expiry_ms == operation->expiry_ms);
+    message_unref(shelf->delays[i].message);
+    shelf->count--;
+    memmove(&shelf->delays[i], &shelf->delays[i + 1], (shelf->count - i) * sizeof *shelf->delays);
+}
+
+static void put_key(struct shelf *shelf, const struct store_operation *operation)
+{
+    take_position(shelf, operation->position);
+    shelf->keys =
+        xgrow(shelf->keys, &shelf->key_capacity, shelf->key_count + 1, sizeof *shelf->keys);
+    shelf->keys[shelf->key_count] = *operation;
+    shelf->keys[shelf->key_count++].definition = store_key(operation->definition->name);
+}
+
+static void remove_keys(struct shelf *shelf, uint64_t first, uint64_t count)
+{
+    size_t kept = 0;
+    CHECK(count > 0);
+    for (size_t i = 0; i < shelf->key_count; i++) {
+        if (shelf->keys[i].position >= first && shelf->keys[i].position - first < count)
+            free(shelf->keys[i].definition);
+        else
+            shelf->keys[kept++] = shelf->keys[i];
+    }
+    shelf->key_count = kept;
+}
+
+static void apply_to_shelf(struct model_store *store, const struct store_operation *operation)
+{
+    struct shelf *shelf = find_shelf(store, operation->lane);
+    CHECK(shelf != NULL);
+    if (operation->kind == STORE_DELAY_INSERT)
+        insert_delay(shelf, operation);
+    else if (operation->kind == STORE_DELAY_REMOVE)
+        remove_delay(shelf, operation);
+    else if (operation->kind == STORE_DEDUP_PUT)
+        put_key(shelf, operation);
+    else
+        remove_keys(shelf, operation->position, operation->count);
 }
 
 /* --- commits */
 
-static void apply(struct model_store *store, const struct store_operation *operation)
+static void apply_definition(struct model_store *store, const struct store_operation *operation)
 {
     switch (operation->kind) {
     case STORE_QUEUE_PUT:
-        add_lane(store, operation->lane);
+        CHECK(operation->count >= 1 && operation->count <= STORE_LANES_MAX);
+        for (uint64_t i = 0; i < operation->count; i++)
+            add_lane(store, operation->lane + i);
         put_definition(store, operation);
         break;
     case STORE_EXCHANGE_PUT:
+        if (operation->lane != 0)
+            add_shelf(store, operation->lane);
+        put_definition(store, operation);
+        break;
     case STORE_BINDING_PUT:
         put_definition(store, operation);
         break;
     case STORE_QUEUE_DELETE:
-        remove_lane(store, operation->lane);
         delete_definition(store, operation);
+        for (uint64_t i = 0; i < operation->count; i++)
+            remove_lane(store, operation->lane + i);
         break;
     case STORE_EXCHANGE_DELETE:
-    case STORE_BINDING_DELETE:
         delete_definition(store, operation);
+        if (operation->lane != 0)
+            remove_shelf(store, operation->lane);
         break;
     default:
-        CHECK(operation->kind > STORE_BINDING_DELETE && operation->kind <= STORE_DELIVERED);
-        apply_to_lane(store, operation);
+        delete_definition(store, operation);
     }
+}
+
+static void apply(struct model_store *store, const struct store_operation *operation)
+{
+    CHECK(operation->kind > STORE_NOTHING && operation->kind <= STORE_OPERATION_LAST);
+    if (operation->kind <= STORE_BINDING_DELETE)
+        apply_definition(store, operation);
+    else if (operation->kind <= STORE_ATTEMPTS)
+        apply_to_lane(store, operation);
+    else
+        apply_to_shelf(store, operation);
 }
 
 void model_store_watch(struct model_store *store, model_store_visit *visit, void *context)
@@ -317,27 +485,57 @@ void model_store_crash(struct model_store *store)
 
 /* --- reading */
 
+/* false where the answer is full. */
+static bool add_row(struct store_read_result *result, size_t *capacity, const struct row *row,
+                    size_t rows_max, size_t *bytes)
+{
+    const struct store_read *read = &result->read;
+    if (result->count > 0 && (result->count >= rows_max || result->count >= read->count_max ||
+                              *bytes >= read->bytes_max)) {
+        result->is_complete = false;
+        return false;
+    }
+    *bytes += message_footprint(row->message);
+    result->rows = xgrow(result->rows, capacity, result->count + 1, sizeof *result->rows);
+    result->rows[result->count++] = (struct store_row){.position = row->position,
+                                                       .expiry_ms = row->expiry_ms,
+                                                       .message = message_ref(row->message),
+                                                       .delivery_count = row->delivery_count};
+    return true;
+}
+
+static void read_delays(const struct shelf *shelf, struct store_read_result *result,
+                        size_t rows_max)
+{
+    size_t capacity = 0, bytes = 0;
+    size_t i = find_delay(shelf, result->read.due_ms, result->read.first);
+    while (i < shelf->count && add_row(result, &capacity, &shelf->delays[i], rows_max, &bytes))
+        i++;
+}
+
+static void read_lane(const struct lane *lane, struct store_read_result *result, size_t rows_max)
+{
+    size_t capacity = 0, bytes = 0;
+    for (size_t i = 0; i < lane->count; i++) {
+        const struct row *row = &lane->rows[i];
+        if (row->position < result->read.first || row->position >= result->read.end)
+            continue;
+        if (!add_row(result, &capacity, row, rows_max, &bytes))
+            break;
+    }
+}
+
 struct store_read_result *model_store_read(const struct model_store *store,
                                            const struct store_read *read, size_t rows_max)
 {
     struct store_read_result *result = xcalloc(1, sizeof *result);
     const struct lane *lane = find_lane(store, read->lane);
-    size_t capacity = 0, bytes = 0;
+    const struct shelf *shelf = find_shelf(store, read->lane);
     *result = (struct store_read_result){.read = *read, .is_complete = true};
-    for (size_t i = 0; lane != NULL && i < lane->count; i++) {
-        const struct row *row = &lane->rows[i];
-        if (row->position < read->first || row->position >= read->end)
-            continue;
-        if (result->count > 0 && (result->count >= rows_max || result->count >= read->count_max ||
-                                  bytes >= read->bytes_max)) {
-            result->is_complete = false;
-            break;
-        }
-        bytes += message_footprint(row->message);
-        result->rows = xgrow(result->rows, &capacity, result->count + 1, sizeof *result->rows);
-        result->rows[result->count++] =
-            (struct store_row){row->position, row->expiry_ms, message_ref(row->message)};
-    }
+    if (read->kind == STORE_READ_DELAYS && shelf != NULL)
+        read_delays(shelf, result, rows_max);
+    else if (read->kind == STORE_READ_LANE && lane != NULL)
+        read_lane(lane, result, rows_max);
     return result;
 }
 
@@ -355,21 +553,42 @@ static struct store_lane_state state_of(const struct lane *lane)
     return state;
 }
 
-struct model_opened model_store_open(const struct model_store *store)
+static void copy_definition(struct store_batch *batch, struct store_operation operation)
 {
-    struct model_opened opened = {
-        .definitions = store_batch_new(0),
+    operation.definition = store_definition_copy(operation.definition);
+    store_batch_add(batch, operation);
+}
+
+static void list_shelves(const struct model_store *store, struct store_opened *opened)
+{
+    for (size_t i = 0; i < store->shelf_count; i++) {
+        const struct shelf *shelf = &store->shelves[i];
+        opened->delays[opened->delay_count++] = (struct store_delay_state){
+            .lane = shelf->id,
+            .end = shelf->end,
+            .count = shelf->count,
+            .first_due_ms = shelf->count > 0 ? shelf->delays[0].expiry_ms : 0,
+        };
+        for (size_t n = 0; n < shelf->key_count; n++)
+            copy_definition(opened->definitions, shelf->keys[n]);
+    }
+}
+
+struct store_opened model_store_open(const struct model_store *store)
+{
+    struct store_opened opened = {
+        .definitions = store_batch_new(STORE_BATCH_BEFORE),
         .lanes = xcalloc(store->lane_count, sizeof *opened.lanes),
-        .lane_count = store->lane_count,
+        .delays = xcalloc(store->shelf_count, sizeof *opened.delays),
         .lane_next = store->lane_next,
     };
-    for (size_t i = 0; i < store->definition_count; i++) {
-        struct store_operation operation = store->definitions[i];
-        operation.definition = store_definition_copy(operation.definition);
-        store_batch_add(opened.definitions, operation);
+    for (size_t i = 0; i < store->definition_count; i++)
+        copy_definition(opened.definitions, store->definitions[i]);
+    for (size_t i = 0; i < store->lane_count; i++) {
+        if (store->lanes[i].is_used)
+            opened.lanes[opened.lane_count++] = state_of(&store->lanes[i]);
     }
-    for (size_t i = 0; i < store->lane_count; i++)
-        opened.lanes[i] = state_of(&store->lanes[i]);
+    list_shelves(store, &opened);
     return opened;
 }
 

@@ -23,18 +23,13 @@ bool model_store_has_submitted(const struct model_store *store);
 /* Forgets all that is not durable, as a loss of power does. */
 void model_store_crash(struct model_store *store);
 
-/* What is durable of a range now: at most rows_max rows (at least one) and what the read allows. */
+/* What is durable of what is asked for now: at most rows_max rows (at least one) and what the read
+ * allows. */
 struct store_read_result *model_store_read(const struct model_store *store,
                                            const struct store_read *read, size_t rows_max);
 
-/* What a vhost that opens needs. Definitions and lanes are the caller's: store_batch_free, free. */
-struct model_opened {
-    struct store_batch *definitions;
-    struct store_lane_state *lanes;
-    size_t lane_count;
-    uint64_t lane_next;
-};
-struct model_opened model_store_open(const struct model_store *store);
+/* What a vhost that opens needs; the caller's, store_opened_fini. */
+struct store_opened model_store_open(const struct model_store *store);
 
 /* Every durable message, lane by lane in order, with the name of its queue and whether the store
  * was told that it may have been delivered. */

@@ -218,14 +218,12 @@ static void set_alarms(struct sim *sim, unsigned alarms)
 
 static void open_vhost(struct sim *sim)
 {
-    struct model_opened opened = model_store_open(sim->store);
+    struct store_opened opened = model_store_open(sim->store);
     sim->options.vhost.name_seed = ++sim->lives;
     sim->vhost = vhost_new(&sim->options.vhost, sim->access);
-    vhost_restore(sim->vhost, opened.definitions, opened.lanes, opened.lane_count,
-                  opened.lane_next);
+    vhost_restore(sim->vhost, &opened);
     mirror_open(sim->mirror, &sim->options.vhost, sim->access, &opened);
-    store_batch_free(opened.definitions);
-    free(opened.lanes);
+    store_opened_fini(&opened);
     sim->durable = sim->completed = STORE_BATCH_BEFORE;
     vhost_check(sim->vhost);
     clients_set_up(&sim->clients);

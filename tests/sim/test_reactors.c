@@ -296,7 +296,7 @@ static void open_place(struct place *place)
     config.reactor_count = REACTORS;
     place->access = access_new_open();
     struct vhost *vhost = vhost_new(&config, place->access);
-    vhost_restore(vhost, opened.definitions, opened.lanes, opened.lane_count, opened.lane_next);
+    vhost_restore(vhost, &opened);
     store_opened_fini(&opened);
     for (size_t i = 0; i < REACTORS; i++)
         mailbox_init(&place->mailboxes[i]);

@@ -632,13 +632,11 @@ void core_open(struct core *core, unsigned session, unsigned channels)
 
 static void open_vhost(struct core *core)
 {
-    struct model_opened opened = model_store_open(core->store);
+    struct store_opened opened = model_store_open(core->store);
     core->config.name_seed++;
     core->vhost = vhost_new(&core->config, core->access);
-    vhost_restore(core->vhost, opened.definitions, opened.lanes, opened.lane_count,
-                  opened.lane_next);
-    store_batch_free(opened.definitions);
-    free(opened.lanes);
+    vhost_restore(core->vhost, &opened);
+    store_opened_fini(&opened);
     vhost_check(core->vhost);
     assert_false(vhost_has_batch(core->vhost));
 }

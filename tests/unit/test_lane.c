@@ -96,7 +96,8 @@ static void read_back(struct lane *lane, const struct store_read *read, uint64_t
     result->is_complete = is_complete;
     result->rows = xcalloc((size_t)(end - first), sizeof *result->rows);
     for (uint64_t position = first; position < end; position++)
-        result->rows[result->count++] = (struct store_row){position, 0, new_message(position)};
+        result->rows[result->count++] =
+            (struct store_row){.position = position, .message = new_message(position)};
     assert_true(lane_read_done(lane, result));
     store_read_result_free(result);
     lane_check(lane);
@@ -253,7 +254,8 @@ static void what_is_not_stored_stays(void **state)
     result->rows = xcalloc(5, sizeof *result->rows);
     for (; result->count < 5; result->count++) {
         uint64_t position = 2 * result->count + 1;
-        result->rows[result->count] = (struct store_row){position, 0, new_message(position)};
+        result->rows[result->count] =
+            (struct store_row){.position = position, .message = new_message(position)};
     }
     assert_true(lane_read_done(&lane, result));
     store_read_result_free(result);
@@ -531,7 +533,8 @@ static void twin_answer(struct twin *twin)
             result->is_complete = false;
             break;
         }
-        result->rows[result->count++] = (struct store_row){position, 0, new_message(position)};
+        result->rows[result->count++] =
+            (struct store_row){.position = position, .message = new_message(position)};
     }
     assert_true(lane_read_done(&twin->lane, result));
     store_read_result_free(result);

@@ -404,9 +404,11 @@ static void add_queue_operation(struct store_batch *batch, uint64_t lane, uint8_
     snprintf(name, sizeof name, "queue %llu", (unsigned long long)lane);
     struct store_definition definition = {.name = bytes_of_text(name),
                                           .type = bytes_of_text("classic")};
-    store_batch_add(
-        batch, (struct store_operation){
-                   .kind = kind, .lane = lane, .definition = store_definition_copy(&definition)});
+    store_batch_add(batch,
+                    (struct store_operation){.kind = kind,
+                                             .lane = lane,
+                                             .count = 1,
+                                             .definition = store_definition_copy(&definition)});
 }
 
 void model_add_queue(struct store_batch *batch, uint64_t lane)
