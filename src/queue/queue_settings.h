@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_QUEUE_QUEUE_SETTINGS_H
+#define LEVERET_QUEUE_QUEUE_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+/* What a queue shall do, put together from its arguments and its policies (see
+ * broker/queue_arguments.h). Numbers that are absent are QUEUE_SETTING_ABSENT, texts have data
+ * NULL. */
+
+#define QUEUE_SETTING_ABSENT UINT64_MAX
+
+enum queue_type { QUEUE_CLASSIC, QUEUE_QUORUM, QUEUE_STREAM };
+
+enum queue_overflow {
+    OVERFLOW_DROP_HEAD,          /* the oldest messages go, dead-lettered */
+    OVERFLOW_REJECT_PUBLISH,     /* the new message is nacked and dropped */
+    OVERFLOW_REJECT_PUBLISH_DLX, /* the new message is nacked and dead-lettered */
+};
+
+enum dead_letter_strategy { DEAD_LETTER_AT_MOST_ONCE, DEAD_LETTER_AT_LEAST_ONCE };
+
+struct queue_settings {
+    enum queue_type type;
+    uint64_t message_ttl_ms; /* 0: gone unless a consumer takes it at once */
+    uint64_t expires_ms;     /* unused for so long, the queue is deleted */
+    uint64_t max_length;     /* ready messages */
+    uint64_t max_length_bytes;
+    enum queue_overflow overflow;
+    struct bytes dead_letter_exchange; /* borrowed: from the arguments or the policy, like the next.
+                                        * The default exchange has a size of 0, and data. */
+    struct bytes dead_letter_routing_key;
+    enum dead_letter_strategy dead_letter_strategy;
+    uint8_t max_priority; /* 0: one level; never more than 255 */
+    bool single_active_consumer;
+    bool deduplicates;            /* x-message-deduplication */
+    int64_t delivery_limit;       /* -1: none; only quorum queues have one */
+    uint64_t consumer_timeout_ms; /* absent: the server's own applies */
+};
+
+#endif
