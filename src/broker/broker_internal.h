@@ -182,6 +182,8 @@ void exchange_delete(struct vhost *vhost, struct exchange *exchange);
 void exchange_free(struct exchange *exchange);
 
 struct binding *binding_find(const struct vhost *vhost, const struct binding_identity *identity);
+/* May it be made, says its source's type? false with error set where not. */
+bool binding_check(const struct binding_identity *identity, struct amqp_error *error);
 struct binding *binding_create(struct vhost *vhost, const struct binding_identity *identity);
 /* Tells the store that the binding came or goes (STORE_BINDING_PUT, STORE_BINDING_DELETE). */
 void binding_store(struct vhost *vhost, const struct binding *binding,

@@ -47,7 +47,7 @@ struct exchange *exchange_create(struct vhost *vhost, const struct exchange_type
     exchange->arguments = bytes_of(at + name.size, arguments.size);
     exchange->alternate = alternate_of(exchange->arguments);
     exchange->type = type;
-    exchange->state = type->new (vhost->config.hash_seed);
+    exchange->state = type->new (vhost->config.hash_seed, exchange->arguments);
     list_init(&exchange->sources);
     list_init(&exchange->targets);
     hash_table_insert(&vhost->exchanges, &exchange->by_name,
@@ -113,6 +113,35 @@ struct binding *binding_find(const struct vhost *vhost, const struct binding_ide
     return node != NULL ? container_of(node, struct binding, by_identity) : NULL;
 }
 
+static uint8_t route_target_of(const struct binding_identity *identity)
+{
+    struct amqp_value type;
+    if (identity->queue == NULL)
+        return ROUTE_TO_EXCHANGE;
+    if (!amqp_table_find(identity->queue->arguments, "x-queue-type", &type) ||
+        type.type != AMQP_TYPE_LONGSTR)
+        return ROUTE_TO_CLASSIC_QUEUE;
+    if (bytes_equal_text(type.bytes, "quorum"))
+        return ROUTE_TO_QUORUM_QUEUE;
+    return bytes_equal_text(type.bytes, "stream") ? ROUTE_TO_STREAM : ROUTE_TO_CLASSIC_QUEUE;
+}
+
+static struct route route_of(const struct binding_identity *identity)
+{
+    return (struct route){
+        .key = identity->key,
+        .arguments = identity->arguments,
+        .destination = identity->queue != NULL ? identity->queue->name : identity->exchange->name,
+        .target = route_target_of(identity),
+    };
+}
+
+bool binding_check(const struct binding_identity *identity, struct amqp_error *error)
+{
+    struct route route = route_of(identity);
+    return identity->source->type->check(identity->source->state, &route, error);
+}
+
 static struct binding *binding_new(const struct binding_identity *identity)
 {
     struct binding *binding =
@@ -122,6 +151,7 @@ static struct binding *binding_new(const struct binding_identity *identity)
         memcpy(at, identity->key.data, identity->key.size);
     if (identity->arguments.size > 0)
         memcpy(at + identity->key.size, identity->arguments.data, identity->arguments.size);
+    binding->route = route_of(identity);
     binding->route.key = bytes_of(at, identity->key.size);
     binding->route.arguments = bytes_of(at + identity->key.size, identity->arguments.size);
     binding->source = identity->source;

@@ -85,7 +85,8 @@ static struct exchange *declare_new(struct channel *channel, struct bytes name,
 {
     struct vhost *vhost = channel_vhost(channel);
     if (!check_not_reserved(name, error) ||
-        !check_alternate(channel->session, name, declare->arguments, error))
+        !check_alternate(channel->session, name, declare->arguments, error) ||
+        !type->check_arguments(declare->arguments, error))
         return NULL;
     struct exchange *exchange = exchange_create(vhost, type, name, declare->arguments);
     exchange->is_durable = declare->durable;
@@ -243,10 +244,10 @@ static enum outcome make_binding(struct channel *channel, const struct binding_r
         return not_found(vhost, request->destination, error), OUTCOME_ERROR;
     if (identity.queue != NULL && !queue_check_owner(channel, identity.queue, error))
         return OUTCOME_ERROR;
-    if (!identity.source->type->check(identity.key, identity.arguments, error))
-        return OUTCOME_ERROR;
     struct binding *binding = binding_find(vhost, &identity);
     if (binding == NULL) {
+        if (!binding_check(&identity, error))
+            return OUTCOME_ERROR;
         binding = binding_create(vhost, &identity);
         binding->is_stored = is_durable(binding);
         if (binding->is_stored)

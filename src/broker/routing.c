@@ -51,18 +51,6 @@ static void follow_default(const struct vhost *vhost, const struct route_request
     }
 }
 
-/* Headers exchanges ignore the keys, so one look is enough. */
-static void match(struct vhost *vhost, const struct exchange *exchange,
-                  const struct route_request *request, struct bytes headers)
-{
-    size_t count = exchange->type->routes_by_headers ? 1 : request->key_count;
-    vhost->matches.count = 0;
-    for (size_t i = 0; i < count; i++) {
-        struct route_key key = {.key = request->keys[i], .headers = headers};
-        exchange->type->match(exchange->state, &key, &vhost->matches);
-    }
-}
-
 static void follow(struct vhost *vhost, const struct exchange *exchange, struct frontier *frontier,
                    struct route_result *result)
 {
@@ -77,18 +65,21 @@ static void follow(struct vhost *vhost, const struct exchange *exchange, struct 
         reach_exchange(vhost, exchange_find(vhost, exchange->alternate), frontier);
 }
 
-static struct bytes headers_of(const struct message *message)
+/* What types that look further than the keys want to see of the message. */
+static void open_message(const struct message *message, struct route_subject *subject)
 {
-    struct bytes headers;
-    return amqp_properties_headers(message_properties(message), &headers) ? headers
-                                                                          : bytes_of(NULL, 0);
+    if (subject->properties.data != NULL)
+        return;
+    subject->properties = message_properties(message);
+    if (!amqp_properties_headers(subject->properties, &subject->headers))
+        subject->headers = bytes_of(NULL, 0);
 }
 
 void routing_find(struct vhost *vhost, struct exchange *exchange,
                   const struct route_request *request, struct route_result *result)
 {
     struct frontier frontier = {0};
-    struct bytes headers = {0};
+    struct route_subject subject = {.keys = request->keys, .key_count = request->key_count};
     vhost->route_mark++;
     result->count = 0;
     result->is_cacheable = request->key_count == 1;
@@ -99,11 +90,12 @@ void routing_find(struct vhost *vhost, struct exchange *exchange,
             follow_default(vhost, request, result);
             continue;
         }
-        if (exchange->type->routes_by_headers) {
+        if (!exchange->type->routes_by_key) {
             result->is_cacheable = false;
-            headers = headers_of(request->message);
+            open_message(request->message, &subject);
         }
-        match(vhost, exchange, request, headers);
+        vhost->matches.count = 0;
+        exchange->type->match(exchange->state, &subject, &vhost->matches);
         follow(vhost, exchange, &frontier, result);
     }
     free(frontier.exchanges);

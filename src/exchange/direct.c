@@ -59,8 +59,9 @@ static struct slot *slot_new(struct direct *direct, struct bytes key, uint64_t h
     return slot;
 }
 
-static void *direct_new(uint64_t hash_seed)
+static void *direct_new(uint64_t hash_seed, struct bytes arguments)
 {
+    (void)arguments;
     struct direct *direct = xcalloc(1, sizeof *direct);
     hash_table_init(&direct->slots);
     direct->hash_seed = hash_seed;
@@ -105,18 +106,22 @@ static void direct_remove(void *state, struct route *route)
     }
 }
 
-static void direct_match(const void *state, const struct route_key *key,
+static void direct_match(void *state, const struct route_subject *subject,
                          struct route_matches *matches)
 {
     const struct direct *direct = state;
-    struct slot *slot = slot_find(direct, key->key, bytes_hash(key->key, direct->hash_seed));
-    if (slot != NULL)
-        route_chain_push(slot->routes, matches);
+    for (size_t i = 0; i < subject->key_count; i++) {
+        struct bytes key = subject->keys[i];
+        struct slot *slot = slot_find(direct, key, bytes_hash(key, direct->hash_seed));
+        if (slot != NULL)
+            route_chain_push(slot->routes, matches);
+    }
 }
 
 const struct exchange_type exchange_direct = {
     .name = "direct",
-    .routes_by_headers = false,
+    .routes_by_key = true,
+    .check_arguments = exchange_takes_any_arguments,
     .new = direct_new,
     .free = direct_free,
     .check = exchange_takes_any_binding,

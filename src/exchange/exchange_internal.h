@@ -33,7 +33,9 @@ static inline void route_chain_push(struct route *first, struct route_matches *m
         route_matches_push(matches, route);
 }
 
-/* The check of a type that takes any binding. */
-bool exchange_takes_any_binding(struct bytes key, struct bytes arguments, struct amqp_error *error);
+/* The checks of a type that takes any arguments, and any binding. */
+bool exchange_takes_any_arguments(struct bytes arguments, struct amqp_error *error);
+bool exchange_takes_any_binding(const void *state, const struct route *route,
+                                struct amqp_error *error);
 
 #endif

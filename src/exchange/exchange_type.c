@@ -41,10 +41,18 @@ void route_matches_fini(struct route_matches *matches)
     *matches = (struct route_matches){0};
 }
 
-bool exchange_takes_any_binding(struct bytes key, struct bytes arguments, struct amqp_error *error)
+bool exchange_takes_any_arguments(struct bytes arguments, struct amqp_error *error)
 {
-    (void)key;
     (void)arguments;
+    (void)error;
+    return true;
+}
+
+bool exchange_takes_any_binding(const void *state, const struct route *route,
+                                struct amqp_error *error)
+{
+    (void)state;
+    (void)route;
     (void)error;
     return true;
 }

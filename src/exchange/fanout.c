@@ -14,8 +14,9 @@ struct fanout {
     struct route *routes; /* borrowed: the broker removes a route before it frees it */
 };
 
-static void *fanout_new(uint64_t hash_seed)
+static void *fanout_new(uint64_t hash_seed, struct bytes arguments)
 {
+    (void)arguments;
     (void)hash_seed;
     return xcalloc(1, sizeof(struct fanout));
 }
@@ -32,17 +33,18 @@ static void fanout_remove(void *state, struct route *route)
     route_chain_remove(route);
 }
 
-static void fanout_match(const void *state, const struct route_key *key,
+static void fanout_match(void *state, const struct route_subject *subject,
                          struct route_matches *matches)
 {
     const struct fanout *fanout = state;
-    (void)key;
+    (void)subject;
     route_chain_push(fanout->routes, matches);
 }
 
 const struct exchange_type exchange_fanout = {
     .name = "fanout",
-    .routes_by_headers = false,
+    .routes_by_key = true,
+    .check_arguments = exchange_takes_any_arguments,
     .new = fanout_new,
     .free = free,
     .check = exchange_takes_any_binding,

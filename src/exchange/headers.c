@@ -10,9 +10,6 @@
  *
  * The bindings themselves are tried one after the other. An index would have to hash values that
  * are equal across types (1 and 1.0), and help only patterns that name the same header.
- *
- * The sorted headers are working memory of the state, under the same lock as all of the core: two
- * matches on one state never run at once.
  */
 #include "exchange/exchange_type.h"
 
@@ -53,8 +50,8 @@ struct pattern {
 };
 
 struct headers {
-    struct route *routes;       /* borrowed: the broker removes a route before it frees it */
-    struct field_list *message; /* owned; kept, so that a match allocates nothing */
+    struct route *routes;      /* borrowed: the broker removes a route before it frees it */
+    struct field_list message; /* kept, so that a match allocates nothing */
 };
 
 /* --- fields --- */
@@ -131,11 +128,11 @@ static bool refuse_type(const struct amqp_value *value, struct amqp_error *error
     return false;
 }
 
-static bool headers_check(struct bytes key, struct bytes arguments, struct amqp_error *error)
+static bool headers_check(const void *state, const struct route *route, struct amqp_error *error)
 {
     struct amqp_value value;
-    (void)key;
-    if (!amqp_table_find(arguments, x_match, &value))
+    (void)state;
+    if (!amqp_table_find(route->arguments, x_match, &value))
         return true;
     if (value.type != AMQP_TYPE_LONGSTR)
         return refuse_type(&value, error);
@@ -211,12 +208,11 @@ static bool pattern_matches(const struct pattern *pattern, const struct field_li
 
 /* --- the type --- */
 
-static void *headers_new(uint64_t hash_seed)
+static void *headers_new(uint64_t hash_seed, struct bytes arguments)
 {
+    (void)arguments;
     (void)hash_seed;
-    struct headers *headers = xcalloc(1, sizeof *headers);
-    headers->message = xcalloc(1, sizeof *headers->message);
-    return headers;
+    return xcalloc(1, sizeof(struct headers));
 }
 
 static void headers_free(void *state)
@@ -224,8 +220,7 @@ static void headers_free(void *state)
     struct headers *headers = state;
     for (struct route *route = headers->routes; route != NULL; route = route->next)
         pattern_free(route->index_entry);
-    free(headers->message->fields);
-    free(headers->message);
+    free(headers->message.fields);
     free(headers);
 }
 
@@ -245,22 +240,23 @@ static void headers_remove(void *state, struct route *route)
     route_chain_remove(route);
 }
 
-static void headers_match(const void *state, const struct route_key *key,
+static void headers_match(void *state, const struct route_subject *subject,
                           struct route_matches *matches)
 {
-    const struct headers *headers = state;
+    struct headers *headers = state;
     if (headers->routes == NULL)
         return;
-    field_list_read(headers->message, key->headers);
+    field_list_read(&headers->message, subject->headers);
     for (struct route *route = headers->routes; route != NULL; route = route->next) {
-        if (pattern_matches(route->index_entry, headers->message))
+        if (pattern_matches(route->index_entry, &headers->message))
             route_matches_push(matches, route);
     }
 }
 
 const struct exchange_type exchange_headers = {
     .name = "headers",
-    .routes_by_headers = true,
+    .routes_by_key = false,
+    .check_arguments = exchange_takes_any_arguments,
     .new = headers_new,
     .free = headers_free,
     .check = headers_check,

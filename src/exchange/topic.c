@@ -316,11 +316,9 @@ static void walk_finish(struct walk *walk)
     walk->matches = NULL;
 }
 
-static void topic_match(const void *state, const struct route_key *key,
-                        struct route_matches *matches)
+static void match_key(const struct topic *topic, struct bytes key, struct route_matches *matches)
 {
-    const struct topic *topic = state;
-    struct words words = words_of(key->key);
+    struct words words = words_of(key);
     struct bytes word;
     walk_start(topic->walk, topic->root, matches);
     while (words_next(&words, &word))
@@ -328,10 +326,18 @@ static void topic_match(const void *state, const struct route_key *key,
     walk_finish(topic->walk);
 }
 
+static void topic_match(void *state, const struct route_subject *subject,
+                        struct route_matches *matches)
+{
+    for (size_t i = 0; i < subject->key_count; i++)
+        match_key(state, subject->keys[i], matches);
+}
+
 /* --- the rest of the type --- */
 
-static void *topic_new(uint64_t hash_seed)
+static void *topic_new(uint64_t hash_seed, struct bytes arguments)
 {
+    (void)arguments;
     struct topic *topic = xcalloc(1, sizeof *topic);
     topic->hash_seed = hash_seed;
     topic->root = node_new(topic, NULL, bytes_of(NULL, 0));
@@ -384,7 +390,8 @@ static void topic_remove(void *state, struct route *route)
 
 const struct exchange_type exchange_topic = {
     .name = "topic",
-    .routes_by_headers = false,
+    .routes_by_key = true,
+    .check_arguments = exchange_takes_any_arguments,
     .new = topic_new,
     .free = topic_free,
     .check = exchange_takes_any_binding,

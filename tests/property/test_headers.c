@@ -119,7 +119,7 @@ struct model {
 static void model_init(struct model *model, size_t count)
 {
     *model = (struct model){.count = count};
-    model->exchange = exchange_headers.new(1);
+    model->exchange = exchange_headers.new(1, bytes_of(NULL, 0));
     model->bindings = xcalloc(count, sizeof *model->bindings);
 }
 
@@ -155,9 +155,9 @@ static void model_compare(struct model *model, const struct content *message, si
                           uint64_t seed)
 {
     struct buffer headers = content_encode(message, first);
-    struct route_key key = {.headers = buffer_bytes(&headers)};
+    struct route_subject subject = {.headers = buffer_bytes(&headers)};
     model->matches.count = 0;
-    exchange_headers.match(model->exchange, &key, &model->matches);
+    exchange_headers.match(model->exchange, &subject, &model->matches);
     for (size_t i = 0; i < model->matches.count; i++)
         ((struct binding *)model->matches.routes[i])->found_count++;
     for (size_t i = 0; i < model->count; i++) {

@@ -89,7 +89,7 @@ struct model {
 static void model_init(struct model *model, size_t count)
 {
     *model = (struct model){.count = count};
-    model->topic = exchange_topic.new(1);
+    model->topic = exchange_topic.new(1, bytes_of(NULL, 0));
     model->bindings = xcalloc(count, sizeof *model->bindings);
 }
 
@@ -120,9 +120,10 @@ static void model_remove(struct model *model, size_t index)
 
 static void model_match(struct model *model, const char *key)
 {
-    struct route_key route_key = {.key = bytes_of_text(key)};
+    struct bytes keys[] = {bytes_of_text(key)};
+    struct route_subject subject = {.keys = keys, .key_count = 1};
     model->matches.count = 0;
-    exchange_topic.match(model->topic, &route_key, &model->matches);
+    exchange_topic.match(model->topic, &subject, &model->matches);
 }
 
 /* The trie finds each matching binding exactly once, and nothing else. */

@@ -76,7 +76,7 @@ struct exchange {
 
 static struct exchange exchange_of(const struct exchange_type *type)
 {
-    return (struct exchange){.type = type, .state = type->new (42)};
+    return (struct exchange){.type = type, .state = type->new (42, bytes_of(NULL, 0))};
 }
 
 static void exchange_fini(struct exchange *exchange)
@@ -87,9 +87,10 @@ static void exchange_fini(struct exchange *exchange)
 
 static size_t count_matches(struct exchange *exchange, const char *key)
 {
-    struct route_key route_key = {.key = bytes_of_text(key)};
+    struct bytes keys[] = {bytes_of_text(key)};
+    struct route_subject subject = {.keys = keys, .key_count = 1};
     exchange->matches.count = 0;
-    exchange->type->match(exchange->state, &route_key, &exchange->matches);
+    exchange->type->match(exchange->state, &subject, &exchange->matches);
     return exchange->matches.count;
 }
 
@@ -107,7 +108,7 @@ static bool key_matches(const struct exchange_type *type, const char *binding_ke
     struct exchange exchange = exchange_of(type);
     struct route route = {.key = bytes_of_text(binding_key)};
     struct amqp_error error;
-    assert_true(type->check(route.key, route.arguments, &error));
+    assert_true(type->check(exchange.state, &route, &error));
     type->add(exchange.state, &route);
     bool matches = count_matches(&exchange, key) == 1;
     type->remove(exchange.state, &route);
@@ -150,13 +151,13 @@ static void types_are_found_by_name(void **state)
     assert_null(exchange_type_find(bytes_of_text("directly")));
 }
 
-static void only_headers_routes_by_headers(void **state)
+static void all_but_headers_route_by_key(void **state)
 {
     (void)state;
-    assert_false(exchange_direct.routes_by_headers);
-    assert_false(exchange_fanout.routes_by_headers);
-    assert_false(exchange_topic.routes_by_headers);
-    assert_true(exchange_headers.routes_by_headers);
+    assert_true(exchange_direct.routes_by_key);
+    assert_true(exchange_fanout.routes_by_key);
+    assert_true(exchange_topic.routes_by_key);
+    assert_false(exchange_headers.routes_by_key);
 }
 
 static const struct exchange_type *const all_types[] = {&exchange_direct, &exchange_fanout,
@@ -208,11 +209,12 @@ static void matches_are_added_to_what_is_there(void **state)
     struct exchange direct = exchange_of(&exchange_direct);
     struct exchange topic = exchange_of(&exchange_topic);
     struct route by_direct = {.key = bytes_of_text("k")}, by_topic = {.key = bytes_of_text("#")};
-    struct route_key key = {.key = bytes_of_text("k")};
+    struct bytes keys[] = {bytes_of_text("k")};
+    struct route_subject subject = {.keys = keys, .key_count = 1};
     direct.type->add(direct.state, &by_direct);
     topic.type->add(topic.state, &by_topic);
-    direct.type->match(direct.state, &key, &direct.matches);
-    topic.type->match(topic.state, &key, &direct.matches);
+    direct.type->match(direct.state, &subject, &direct.matches);
+    topic.type->match(topic.state, &subject, &direct.matches);
     assert_int_equal(direct.matches.count, 2);
     assert_ptr_equal(direct.matches.routes[0], &by_direct);
     assert_ptr_equal(direct.matches.routes[1], &by_topic);
@@ -396,11 +398,12 @@ static bool headers_match(const char *arguments, const char *headers)
     struct exchange exchange = exchange_of(&exchange_headers);
     struct buffer pattern = table_of(arguments), table = table_of(headers);
     struct route route = {.arguments = buffer_bytes(&pattern)};
-    struct route_key key = {.key = bytes_of_text("ignored"), .headers = buffer_bytes(&table)};
+    struct bytes keys[] = {bytes_of_text("ignored")};
+    struct route_subject subject = {.keys = keys, .key_count = 1, .headers = buffer_bytes(&table)};
     struct amqp_error error;
-    assert_true(exchange_headers.check(route.key, route.arguments, &error));
+    assert_true(exchange_headers.check(exchange.state, &route, &error));
     exchange_headers.add(exchange.state, &route);
-    exchange_headers.match(exchange.state, &key, &exchange.matches);
+    exchange_headers.match(exchange.state, &subject, &exchange.matches);
     bool matches = exchange.matches.count == 1;
     exchange_headers.remove(exchange.state, &route);
     exchange_fini(&exchange);
@@ -557,8 +560,9 @@ static void headers_names_that_come_twice_pair_off(void **state)
 static void check_refused(const char *arguments, const char *text)
 {
     struct buffer table = table_of(arguments);
+    struct route route = {.arguments = buffer_bytes(&table)};
     struct amqp_error error = {0};
-    assert_false(exchange_headers.check(bytes_of_text(""), buffer_bytes(&table), &error));
+    assert_false(exchange_headers.check(NULL, &route, &error));
     assert_int_equal(error.code, AMQP_PRECONDITION_FAILED);
     assert_string_equal(error.text, text);
     buffer_fini(&table);
@@ -604,7 +608,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(types_are_found_by_name),
-        cmocka_unit_test(only_headers_routes_by_headers),
+        cmocka_unit_test(all_but_headers_route_by_key),
         cmocka_unit_test(routes_of_one_key_leave_in_any_order),
         cmocka_unit_test(an_exchange_is_freed_with_routes_inside),
         cmocka_unit_test(matches_are_added_to_what_is_there),
