@@ -65,6 +65,8 @@ struct vhost {
     uint64_t lane_next;
     uint64_t serial_next;
     uint64_t names_made;
+    struct hash_table questions; /* struct open_question, by number */
+    uint64_t questions_asked;
 
     struct heap timers; /* struct timer */
     struct internal_publishes internal;
@@ -125,7 +127,9 @@ size_t vhost_store(struct vhost *vhost, struct store_operation operation);
  * prefix + 23. */
 void vhost_make_name(struct vhost *vhost, const char *prefix, char *name);
 
-/* May the session's user? false with error set (403) where not. kind is "queue" or "exchange". */
+/* May the session's user? false with error set (403) where not, and with a question open where that
+ * is still to be found out (question.c): the command is then run again, so that nothing may have
+ * changed before the last of its checks. kind is "queue" or "exchange". */
 bool vhost_check_access(struct session *session, enum permission permission, const char *kind,
                         struct bytes name, struct amqp_error *error);
 struct exchange;
@@ -231,6 +235,16 @@ enum session_state {
     SESSION_CLOSING, /* close was sent or answered: nothing is processed any more */
 };
 
+/* A question that was handed out. */
+struct open_question {
+    struct hash_node by_number;
+    uint64_t number;         /* 0: there is none */
+    struct channel *channel; /* who waits: this, */
+    struct session *session; /* or this, with a secret */
+    uint8_t *text;           /* owned */
+    size_t size;
+};
+
 enum pause_reason { PAUSE_STORE = 1, PAUSE_DEFERRED = 2, PAUSE_ALARM = 4 };
 
 struct session {
@@ -253,6 +267,12 @@ struct session {
     size_t deferred_count, deferred_capacity;
     bool is_blocked; /* connection.blocked was sent */
     uint64_t memory_bytes;
+
+    struct buffer question; /* owned; what the command that runs has to ask, or empty */
+    struct open_question secret;
+    struct hash_table answers;  /* struct kept_answer, by question; owned */
+    struct list answers_by_age; /* the oldest first */
+    uint64_t answers_until_ms;  /* what was checked since this was set last is good up to here */
 };
 
 void session_apply(struct vhost *vhost, struct command *command);
@@ -272,6 +292,19 @@ void session_discount_deferred(struct session *session, const struct command *co
 /* Blocks a session that publishes while an alarm is in effect; lifts it when none is. */
 void session_check_alarms(struct session *session);
 void session_lift_alarms(struct session *session);
+/* --- permissions that are asked for outside: question.c */
+
+/* Has the last check found no answer? */
+bool question_is_open(const struct session *session);
+/* Hands that question out for the channel, which waits. */
+void question_ask(struct channel *channel);
+void question_ask_secret(struct session *session, struct bytes secret);
+/* Nobody waits for the answer any more; harmless where nobody did. */
+void question_close(struct vhost *vhost, struct open_question *question);
+void questions_answer(struct vhost *vhost, const struct access_answer *answer);
+void questions_forget(struct session *session);
+void questions_fini(struct session *session);
+
 /* A method on channel 0. */
 void session_send(struct session *session, const struct amqp_method *method);
 struct effect *session_emit(struct session *session, enum effect_kind kind, uint16_t channel);
@@ -281,7 +314,7 @@ struct effect *session_emit(struct session *session, enum effect_kind kind, uint
 enum channel_mode { CHANNEL_PLAIN, CHANNEL_CONFIRM, CHANNEL_TX };
 
 /* Why a channel does not go on. */
-enum channel_wait { WAIT_NOTHING, WAIT_COMMIT, WAIT_READ };
+enum channel_wait { WAIT_NOTHING, WAIT_COMMIT, WAIT_READ, WAIT_ACCESS };
 
 /* Publishes that wait for a batch: tags first .. last, all of them. */
 struct confirm_run {
@@ -329,8 +362,10 @@ struct channel {
 
     uint64_t wait_batch;
     struct list_node wait_node; /* in vhost->commit_waits or queue->waiting */
-    struct effect_chain held;   /* replies that wait with the channel */
-    struct command *deferred;   /* owned; commands behind the one that waits */
+    struct open_question question;
+    char *made_name;          /* owned; for the queue that the waiting command declares, or NULL */
+    struct effect_chain held; /* replies that wait with the channel */
+    struct command *deferred; /* owned; commands behind the one that waits */
     size_t deferred_first, deferred_count, deferred_capacity;
 
     struct command *tx_publishes; /* owned */
@@ -341,6 +376,7 @@ struct channel {
     struct {
         uint64_t topology; /* generations in which it is true */
         uint64_t access;
+        uint64_t until_ms;     /* the answers it rests on are good up to here */
         bool is_topic;         /* the exchange: its keys are subject to topic permissions */
         struct bytes exchange; /* views into names */
         struct bytes key;
@@ -378,6 +414,9 @@ struct effect *channel_emit(struct channel *channel, enum effect_kind kind);
 
 /* The channel goes on, and its replies leave, when this batch is on disk. */
 void channel_wait_for_commit(struct channel *channel, uint64_t batch);
+/* The channel waits for the answer to the question that is open; the command, which passes, is then
+ * run again. */
+void channel_wait_for_access(struct channel *channel, struct command *command);
 void channel_wait_for_read(struct channel *channel, struct queue *queue);
 void channel_resume(struct channel *channel);
 

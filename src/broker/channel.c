@@ -122,6 +122,7 @@ static void stop_waiting(struct channel *channel)
 {
     if (channel->wait == WAIT_NOTHING)
         return;
+    question_close(channel_vhost(channel), &channel->question);
     channel->wait = WAIT_NOTHING;
     channel->session->waiting_channels--;
     list_remove(&channel->wait_node);
@@ -175,6 +176,13 @@ static bool take_deferred(struct channel *channel, struct command *command)
     return true;
 }
 
+void channel_wait_for_access(struct channel *channel, struct command *command)
+{
+    start_waiting(channel, WAIT_ACCESS);
+    question_ask(channel);
+    defer_first(channel, command);
+}
+
 /* --- ending */
 
 static void drop_deferred(struct channel *channel)
@@ -221,6 +229,7 @@ void channel_free(struct channel *channel)
     session->memory_bytes -= sizeof *channel;
     free(channel->slots);
     free(channel->last_queue);
+    free(channel->made_name);
     free(channel->runs);
     free(channel->deferred);
     free(channel->tx_publishes);
@@ -365,6 +374,12 @@ static void apply_method(struct channel *channel, struct command *command)
         return;
     }
     enum outcome outcome = handler(channel, method, &error);
+    if (outcome == OUTCOME_ERROR && question_is_open(channel->session)) {
+        channel_wait_for_access(channel, command);
+        return;
+    }
+    free(channel->made_name);
+    channel->made_name = NULL;
     if (outcome == OUTCOME_RETRY) {
         defer_first(channel, command);
         return;

@@ -28,6 +28,9 @@ void command_release(struct command *command)
     case COMMAND_CHANNEL_ERROR:
         free(command->error);
         break;
+    case COMMAND_ACCESS_ANSWER:
+        free(command->answer);
+        break;
     default:
         break;
     }
@@ -57,6 +60,16 @@ struct command *command_batch_add(struct command_batch *batch)
     batch->commands =
         xgrow(batch->commands, &batch->capacity, batch->count + 1, sizeof *batch->commands);
     return &batch->commands[batch->count++];
+}
+
+struct access_answer *access_answer_new(uint64_t number, bool is_allowed, const char *reason)
+{
+    size_t size = strlen(reason) + 1;
+    struct access_answer *answer = xcalloc(1, sizeof *answer + size);
+    answer->number = number;
+    answer->is_allowed = is_allowed;
+    memcpy(answer->reason, reason, size);
+    return answer;
 }
 
 struct command_method *command_method_decode(struct bytes payload, struct amqp_error *error)

@@ -22,6 +22,8 @@ enum command_kind {
     COMMAND_CHANNEL_ERROR,    /* channel, error: likewise for one channel */
     COMMAND_SESSION_OPEN,     /* first command of a session */
     COMMAND_SESSION_CLOSE,    /* the socket is gone; last command of a session */
+    COMMAND_ACCESS_ANSWER,    /* answer, to an EFFECT_ACCESS_QUESTION or EFFECT_SECRET_QUESTION;
+                                 no channel and no session: they may be gone */
 };
 
 /* A method with the bytes that its views point into, in one heap block freed with free(). */
@@ -30,6 +32,17 @@ struct command_method {
     size_t size;
     uint8_t payload[];
 };
+
+/* What was found out. Freed with free(). */
+struct access_answer {
+    uint64_t number;      /* the question's */
+    uint64_t valid_ms;    /* allowed: for so long; UINT64_MAX: for ever */
+    bool is_allowed;      /* secret: it was taken */
+    bool can_impersonate; /* secret, taken: as in struct session_config */
+    char reason[];        /* refused: what the reply text says at its end; secret: all of it */
+};
+/* reason is copied. */
+struct access_answer *access_answer_new(uint64_t number, bool is_allowed, const char *reason);
 
 struct command {
     uint8_t kind; /* enum command_kind */
@@ -42,6 +55,7 @@ struct command {
         struct message *message;       /* ref */
         struct command_method *method; /* owned */
         struct amqp_error *error;      /* owned */
+        struct access_answer *answer;  /* owned */
         uint64_t tag;                  /* ack: delivery tag; credit: bytes */
     };
 };

@@ -8,6 +8,7 @@
 
 #include "amqp/method.h"
 #include "base/bytes.h"
+#include "broker/access.h"
 #include "queue/message.h"
 
 /*
@@ -32,6 +33,8 @@ enum effect_kind {
     EFFECT_SESSION_CLOSED,   /* the session is gone; last effect of a connection */
     EFFECT_READ_PAUSE,       /* stop reading the socket: the store or a queue lags */
     EFFECT_READ_RESUME,
+    EFFECT_ACCESS_QUESTION, /* question: a channel waits until COMMAND_ACCESS_ANSWER tells */
+    EFFECT_SECRET_QUESTION, /* question, whose data is the secret of connection.update-secret */
 };
 
 /* The bytes of an encoded method (class, method, arguments) or of a consumer tag; freed with
@@ -41,6 +44,24 @@ struct effect_method {
     uint8_t data[];
 };
 
+/* What a session that asks outside wants to know. Freed with free(). */
+struct access_question {
+    uint64_t number; /* of the answer, too */
+    uint32_t size;
+    uint8_t data[]; /* see access_question_subject */
+};
+
+enum access_kind { ACCESS_QUEUE, ACCESS_EXCHANGE, ACCESS_TOPIC };
+
+/* Which permission on what. The runs are views. */
+struct access_subject {
+    enum access_kind kind;
+    enum permission permission;
+    struct bytes name; /* of the queue, or of the exchange, the default one "amq.default" */
+    struct bytes key;  /* topic: the routing key */
+};
+struct access_subject access_question_subject(const struct access_question *question);
+
 struct effect {
     uint8_t kind;        /* enum effect_kind */
     bool flag;           /* deliver: redelivered; ack, nack: multiple */
@@ -48,8 +69,9 @@ struct effect {
     uint32_t consumer;   /* number of the consumer on its channel */
     uint64_t connection; /* handle at the reactor */
     union {
-        uint64_t tag;                 /* deliver, ack, nack */
-        struct effect_method *method; /* owned */
+        uint64_t tag;                     /* deliver, ack, nack */
+        struct effect_method *method;     /* owned */
+        struct access_question *question; /* owned */
     };
     struct message *message; /* ref; deliver, and methods with content */
 };

@@ -120,7 +120,7 @@ static void check_channel(const struct channel *channel, struct recount *recount
 
 static void check_session(const struct session *session, struct recount *recount)
 {
-    size_t waiting = 0;
+    size_t waiting = session->secret.number != 0;
     struct hash_node *node = NULL;
     while ((node = hash_table_next(&session->channels, node)) != NULL) {
         const struct channel *channel = container_of(node, struct channel, by_number);

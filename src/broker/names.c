@@ -42,35 +42,3 @@ void vhost_make_name(struct vhost *vhost, const char *prefix, char *name)
     }
     name[size] = '\0';
 }
-
-bool vhost_check_access(struct session *session, enum permission permission, const char *kind,
-                        struct bytes name, struct amqp_error *error)
-{
-    static const char *const words[] = {"configure", "write", "read"};
-    struct vhost *vhost = session->vhost;
-    char text[RESOURCE_TEXT_SIZE];
-    if (name.size == 0 && strcmp(kind, "exchange") == 0)
-        name = bytes_of_text("amq.default");
-    if (access_allows(vhost->access, bytes_of_text(session->user), vhost_name_bytes(vhost),
-                      permission, name))
-        return true;
-    return amqp_error_set(error, AMQP_ACCESS_REFUSED, "%s access to %s refused for user '%s'",
-                          words[permission], resource_text(vhost, kind, name, text), session->user);
-}
-
-bool vhost_check_topic_access(struct session *session, enum permission permission,
-                              const struct exchange *exchange, struct bytes key,
-                              struct amqp_error *error)
-{
-    static const char *const words[] = {"configure", "write", "read"};
-    struct vhost *vhost = session->vhost;
-    char text[RESOURCE_TEXT_SIZE];
-    if (exchange->type != &exchange_topic ||
-        access_allows_topic(vhost->access, bytes_of_text(session->user), vhost_name_bytes(vhost),
-                            exchange->name, permission, key))
-        return true;
-    return amqp_error_set(error, AMQP_ACCESS_REFUSED,
-                          "%s access to topic '%.*s' in %s refused for user '%s'",
-                          words[permission], (int)key.size, (const char *)key.data,
-                          resource_text(vhost, "exchange", exchange->name, text), session->user);
-}

@@ -87,6 +87,7 @@ static bool is_route_known(const struct channel *channel, const struct message *
     const struct vhost *vhost = channel_vhost(channel);
     return channel->route.topology == vhost->topology_generation &&
            channel->route.access == vhost->access_generation &&
+           channel->route.until_ms >= vhost->now_ms &&
            bytes_equal(channel->route.key, message_routing_key(message)) &&
            bytes_equal(channel->route.exchange, message_exchange(message));
 }
@@ -109,6 +110,7 @@ static void remember_route(struct channel *channel, const struct message *messag
     channel->route.topology =
         channel->route.result.is_cacheable ? channel_vhost(channel)->topology_generation : 0;
     channel->route.access = channel_vhost(channel)->access_generation;
+    channel->route.until_ms = channel->session->answers_until_ms;
 }
 
 static void find_route(struct channel *channel, const struct message *message)
@@ -213,7 +215,12 @@ static bool check_publish(struct channel *channel, const struct command *command
 void channel_publish(struct channel *channel, struct command *command)
 {
     struct amqp_error error = {0};
+    channel->session->answers_until_ms = UINT64_MAX;
     if (!check_publish(channel, command, &error)) {
+        if (question_is_open(channel->session)) {
+            channel_wait_for_access(channel, command);
+            return;
+        }
         message_unref(command->message);
         channel_fail(channel, AMQP_BASIC_PUBLISH, &error);
         return;

@@ -121,14 +121,23 @@ static bool check_not_reserved(struct bytes name, struct amqp_error *error)
                           (const char *)name.data);
 }
 
+/* One name for one declaration, however often its command is run. */
+static struct bytes made_name(struct channel *channel)
+{
+    char made[64];
+    if (channel->made_name == NULL) {
+        vhost_make_name(channel_vhost(channel), "amq.gen-", made);
+        channel->made_name = xstrdup(made);
+    }
+    return bytes_of_text(channel->made_name);
+}
+
 static struct queue *declare_active(struct channel *channel, struct bytes name,
                                     const struct amqp_queue_declare *declare,
                                     struct amqp_error *error)
 {
-    char made[64];
     if (name.size == 0) {
-        vhost_make_name(channel_vhost(channel), "amq.gen-", made);
-        name = bytes_of_text(made);
+        name = made_name(channel);
     } else if (!check_not_reserved(name, error)) {
         return NULL;
     }

@@ -20,6 +20,9 @@ struct session *session_new(const struct session_config *config)
     session->output_credit = (int64_t)config->output_bytes;
     list_init(&session->starved);
     list_init(&session->queues);
+    list_init(&session->answers_by_age);
+    hash_table_init(&session->answers);
+    session->answers_until_ms = UINT64_MAX;
     list_node_init(&session->vhost_node);
     list_node_init(&session->paused_node);
     list_node_init(&session->resume_node);
@@ -76,6 +79,10 @@ static void shut_down(struct session *session)
         return;
     session->state = SESSION_CLOSING;
     shut_channels(session);
+    if (session->secret.number != 0) {
+        question_close(session->vhost, &session->secret);
+        session->waiting_channels--;
+    }
     delete_exclusive_queues(session);
     session_unpause(session, PAUSE_STORE | PAUSE_DEFERRED | PAUSE_ALARM);
     session_schedule_resume(session);
@@ -108,6 +115,7 @@ void session_end(struct session *session)
     vhost->counters.sessions--;
     vhost->counters.connections_closed++;
     hash_table_fini(&session->channels);
+    questions_fini(session);
     free(session->deferred);
     free(session->user);
     free(session);
@@ -209,7 +217,10 @@ static void on_connection_method(struct session *session, const struct amqp_meth
         send_empty(session, AMQP_CONNECTION_CLOSE_OK);
         break;
     case AMQP_CONNECTION_UPDATE_SECRET:
-        send_empty(session, AMQP_CONNECTION_UPDATE_SECRET_OK);
+        if (session->config.asks_access)
+            question_ask_secret(session, method->connection_update_secret.new_secret);
+        else
+            send_empty(session, AMQP_CONNECTION_UPDATE_SECRET_OK);
         break;
     default:
         fail_method(session, method->id, AMQP_CHANNEL_ERROR,
@@ -329,6 +340,10 @@ void session_apply(struct vhost *vhost, struct command *command)
     switch (command->kind) {
     case COMMAND_SESSION_OPEN:
         open_session(vhost, session);
+        break;
+    case COMMAND_ACCESS_ANSWER:
+        questions_answer(vhost, command->answer);
+        free(command->answer);
         break;
     case COMMAND_CREDIT:
         return_credit(session, command->tag);

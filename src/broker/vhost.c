@@ -132,6 +132,7 @@ void vhost_free(struct vhost *vhost)
     hash_table_fini(&vhost->queues);
     hash_table_fini(&vhost->lanes);
     hash_table_fini(&vhost->bindings);
+    hash_table_fini(&vhost->questions);
     route_matches_fini(&vhost->matches);
     store_batch_free(vhost->batch);
     free(vhost->in_flight);

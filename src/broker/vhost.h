@@ -65,6 +65,8 @@ struct session_config {
     bool has_cancel_notify;  /* the client announced consumer_cancel_notify */
     bool has_blocked_notify; /* the client announced connection.blocked */
     bool can_impersonate;    /* tag impersonator: may set any user_id */
+    bool asks_access;        /* permissions are asked for with EFFECT_ACCESS_QUESTION, and the
+                                snapshot counts for nothing */
 };
 
 /* The core's side of a connection, to be named in commands, the first of which is

@@ -179,6 +179,8 @@ static effect_handler *const handlers[] = {
     [EFFECT_SESSION_OPENED] = nothing,
     [EFFECT_READ_PAUSE] = on_pause,
     [EFFECT_READ_RESUME] = on_resume,
+    [EFFECT_ACCESS_QUESTION] = nothing,
+    [EFFECT_SECRET_QUESTION] = nothing,
 };
 
 void connection_on_effect(struct connection *connection, struct effect *effect)

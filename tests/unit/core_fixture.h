@@ -16,12 +16,15 @@
  *     1.1 basic.publish - q body persistent mandatory
  *     1.1 basic.ack 3 multiple
  *     1.0 gone                           its socket is gone
+ *     0.0 answer 7 allow 60000           to question 7: so many ms (and impersonator)
+ *     0.0 answer 7 deny because          or refused, with what the error says at its end
  *
  * Lines of one call are one batch. What comes back is one line per effect:
  *
  *     1.1 queue.declare-ok q 0 0
  *     1.1 deliver ctag 1 redelivered body
  *     1.1 ack 3 multiple
+ *     1.1 ask 7 write queue q            (or: topic EXCHANGE KEY; secret SECRET)
  *     1.1 channel.close 404 NOT_FOUND - no queue 'q' in vhost '/' (50.20)
  */
 
@@ -61,7 +64,8 @@ void core_init(struct core *core);
 void core_init_with(struct core *core, const struct vhost_config *config);
 void core_fini(struct core *core);
 
-/* Applies the lines as one batch; the effects are then compared with the expected ones. */
+/* Applies the lines as one batch; the effects are then compared with the expected ones, or, with
+ * NULL, left in the transcript, ended by NUL. */
 #define run(core, commands, expected) core_run(core, commands, expected, __FILE__, __LINE__)
 void core_run(struct core *core, const char *commands, const char *expected, const char *file,
               int line);
