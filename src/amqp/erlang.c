@@ -16,12 +16,16 @@ static struct bytes shown(struct bytes octets)
     return bytes_of(octets.data, octets.size < shown_max ? octets.size : shown_max);
 }
 
+static void append_numbers(struct buffer *buffer, struct bytes octets)
+{
+    for (size_t i = 0; i < octets.size; i++)
+        buffer_append_format(buffer, "%s%u", i > 0 ? "," : "", octets.data[i]);
+}
+
 void erlang_append_octets(struct buffer *buffer, struct bytes octets)
 {
-    struct bytes part = shown(octets);
     buffer_append_bytes(buffer, bytes_of_text("<<"));
-    for (size_t i = 0; i < part.size; i++)
-        buffer_append_format(buffer, "%s%u", i > 0 ? "," : "", part.data[i]);
+    append_numbers(buffer, shown(octets));
     buffer_append_bytes(buffer, bytes_of_text(">>"));
 }
 
@@ -62,6 +66,14 @@ static void append_character(struct buffer *buffer, uint8_t octet)
     }
 }
 
+static void append_quoted(struct buffer *buffer, struct bytes octets)
+{
+    buffer_append_u8(buffer, '"');
+    for (size_t i = 0; i < octets.size; i++)
+        append_character(buffer, octets.data[i]);
+    buffer_append_u8(buffer, '"');
+}
+
 void erlang_append_binary(struct buffer *buffer, struct bytes octets)
 {
     struct bytes part = shown(octets);
@@ -69,8 +81,19 @@ void erlang_append_binary(struct buffer *buffer, struct bytes octets)
         erlang_append_octets(buffer, part);
         return;
     }
-    buffer_append_bytes(buffer, bytes_of_text("<<\""));
-    for (size_t i = 0; i < part.size; i++)
-        append_character(buffer, part.data[i]);
-    buffer_append_bytes(buffer, bytes_of_text("\">>"));
+    buffer_append_bytes(buffer, bytes_of_text("<<"));
+    append_quoted(buffer, part);
+    buffer_append_bytes(buffer, bytes_of_text(">>"));
+}
+
+void erlang_append_string(struct buffer *buffer, struct bytes octets)
+{
+    struct bytes part = shown(octets);
+    if (all_printable(part)) {
+        append_quoted(buffer, part);
+        return;
+    }
+    buffer_append_u8(buffer, '[');
+    append_numbers(buffer, part);
+    buffer_append_u8(buffer, ']');
 }

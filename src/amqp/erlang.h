@@ -13,4 +13,7 @@ void erlang_append_octets(struct buffer *buffer, struct bytes octets);
 /* As a string where all octets are printable, else as numbers: <<"abc">>. */
 void erlang_append_binary(struct buffer *buffer, struct bytes octets);
 
+/* A string that is a list of octets: "abc" where all are printable, else [0,255]. */
+void erlang_append_string(struct buffer *buffer, struct bytes octets);
+
 #endif

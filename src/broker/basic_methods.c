@@ -2,9 +2,9 @@
 /*
  * The basic class but for publish and ack, which have commands of their own.
  */
-#include "amqp/table.h"
 #include "broker/broker_internal.h"
 #include "broker/direct_reply.h"
+#include "broker/queue_arguments.h"
 #include "broker/queue_methods.h"
 
 /* --- qos */
@@ -27,26 +27,6 @@ enum outcome handle_basic_qos(struct channel *channel, const struct amqp_method 
 }
 
 /* --- consume, cancel */
-
-static bool take_priority(const struct vhost *vhost, struct bytes queue, struct bytes arguments,
-                          int32_t *priority, struct amqp_error *error)
-{
-    struct amqp_value value;
-    int64_t integer;
-    char text[RESOURCE_TEXT_SIZE];
-    *priority = 0;
-    if (!amqp_table_find(arguments, "x-priority", &value))
-        return true;
-    if (!amqp_value_get_integer(&value, &integer))
-        return amqp_error_set(error, AMQP_PRECONDITION_FAILED,
-                              "invalid arg 'x-priority' for %s: \"expected integer, got %s\"",
-                              resource_text(vhost, "queue", queue, text),
-                              amqp_value_type_name(value.type));
-    *priority = integer > INT32_MAX   ? INT32_MAX
-                : integer < INT32_MIN ? INT32_MIN
-                                      : (int32_t)integer;
-    return true;
-}
 
 static bool check_exclusive(const struct vhost *vhost, const struct queue *queue, bool exclusive,
                             struct amqp_error *error)
@@ -95,6 +75,7 @@ static struct queue *find_consumed(struct channel *channel,
                                    struct amqp_error *error)
 {
     const struct vhost *vhost = channel_vhost(channel);
+    char text[RESOURCE_TEXT_SIZE];
     uint8_t clean[AMQP_SHORTSTR_MAX];
     struct bytes name;
     *priority = 0;
@@ -105,7 +86,10 @@ static struct queue *find_consumed(struct channel *channel,
         !check_consumer_count(channel, error))
         return NULL;
     struct queue *queue = queue_resolve(channel, name, error);
-    if (queue == NULL || !take_priority(vhost, name, consume->arguments, priority, error) ||
+    if (queue == NULL ||
+        !consumer_arguments_check(resource_text(vhost, "queue", name, text),
+                                  queue_arguments_type(queue->arguments), consume->arguments,
+                                  priority, error) ||
         !check_exclusive(vhost, queue, consume->exclusive, error))
         return NULL;
     return queue;

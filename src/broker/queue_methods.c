@@ -7,11 +7,13 @@
 
 #include <stdlib.h>
 
+#include "amqp/table.h"
 #include "base/xmalloc.h"
 #include "broker/argument.h"
 #include "broker/binding_methods.h"
 #include "broker/broker_internal.h"
 #include "broker/direct_reply.h"
+#include "broker/queue_arguments.h"
 
 static bool not_found(const struct vhost *vhost, struct bytes name, struct amqp_error *error)
 {
@@ -62,18 +64,32 @@ struct queue *queue_resolve(const struct channel *channel, struct bytes name,
 
 /* --- declare */
 
+/* An application that still says classic may go on after its queue has become a quorum queue. */
+static bool is_relaxed(const struct vhost *vhost, const struct queue *queue,
+                       const struct amqp_queue_declare *declare)
+{
+    struct amqp_value type;
+    return vhost->config.quorum_relaxed_redeclaration &&
+           queue_arguments_type(queue->arguments) == QUEUE_QUORUM &&
+           amqp_table_find(declare->arguments, "x-queue-type", &type) &&
+           type.type == AMQP_TYPE_LONGSTR && bytes_equal_text(type.bytes, "classic");
+}
+
 static bool check_equivalent(struct channel *channel, const struct queue *queue,
                              const struct amqp_queue_declare *declare, struct amqp_error *error)
 {
     char text[RESOURCE_TEXT_SIZE];
     const char *resource = resource_text(channel_vhost(channel), "queue", queue->name, text);
     bool durable = declare->durable && !declare->exclusive;
+    if (is_relaxed(channel_vhost(channel), queue, declare))
+        return argument_check_relaxed(resource, declare->arguments, queue->arguments, error);
     if (queue->owner != (declare->exclusive ? channel->session : NULL))
         return locked(channel_vhost(channel), queue, error);
     return argument_check_flag(resource, "durable", durable, queue->is_durable, error) &&
            argument_check_flag(resource, "auto_delete", declare->auto_delete, queue->is_auto_delete,
                                error) &&
-           argument_check_queue(resource, declare->arguments, queue->arguments, error);
+           argument_check_queue(resource, queue_arguments_type(queue->arguments),
+                                declare->arguments, queue->arguments, error);
 }
 
 static void store_queue(struct vhost *vhost, struct queue *queue)
@@ -91,14 +107,37 @@ static void store_queue(struct vhost *vhost, struct queue *queue)
     queue->stored_batch = vhost->batch->number;
 }
 
+static struct queue_flags flags_of(const struct amqp_queue_declare *declare)
+{
+    return (struct queue_flags){
+        .is_durable = declare->durable && !declare->exclusive,
+        .is_exclusive = declare->exclusive,
+        .is_auto_delete = declare->auto_delete,
+    };
+}
+
+static bool check_new(const struct vhost *vhost, struct bytes name,
+                      const struct amqp_queue_declare *declare, struct amqp_error *error)
+{
+    char text[RESOURCE_TEXT_SIZE];
+    const char *resource = resource_text(vhost, "queue", name, text);
+    struct queue_flags flags = flags_of(declare);
+    if (!queue_arguments_check_dead_letter(resource, declare->arguments, error) ||
+        !queue_arguments_check(resource, &flags, declare->arguments, error))
+        return false;
+    enum queue_type type = queue_arguments_type(declare->arguments);
+    return type == QUEUE_CLASSIC ||
+           amqp_error_set(error, AMQP_PRECONDITION_FAILED,
+                          "invalid arg 'x-queue-type' for %s: \"unsupported queue type '%s'\"",
+                          resource, queue_type_name(type));
+}
+
 static struct queue *declare_new(struct channel *channel, struct bytes name,
                                  const struct amqp_queue_declare *declare, struct amqp_error *error)
 {
     struct vhost *vhost = channel_vhost(channel);
-    char text[RESOURCE_TEXT_SIZE];
     bool is_durable = declare->durable && !declare->exclusive;
-    if (!argument_check_queue_type(resource_text(vhost, "queue", name, text), declare->arguments,
-                                   error))
+    if (!check_new(vhost, name, declare, error))
         return NULL;
     struct queue *queue =
         queue_create(vhost, name, declare->arguments, is_durable ? vhost->lane_next++ : 0);
@@ -137,6 +176,8 @@ static struct queue *declare_active(struct channel *channel, struct bytes name,
                                     struct amqp_error *error)
 {
     if (name.size == 0) {
+        if (!queue_arguments_check_server_named(declare->arguments, error))
+            return NULL;
         name = made_name(channel);
     } else if (!check_not_reserved(name, error)) {
         return NULL;
@@ -166,6 +207,20 @@ static enum outcome declare_reply(struct channel *channel, struct bytes name, bo
     return OUTCOME_DONE;
 }
 
+static struct queue *declare_completed(struct channel *channel, struct bytes name,
+                                       const struct amqp_queue_declare *declare,
+                                       struct amqp_error *error)
+{
+    struct buffer buffer = {0};
+    struct queue_flags flags = flags_of(declare);
+    struct amqp_queue_declare completed = *declare;
+    completed.arguments = queue_arguments_complete(
+        declare->arguments, channel_vhost(channel)->config.default_queue_type, &flags, &buffer);
+    struct queue *queue = declare_active(channel, name, &completed, error);
+    buffer_fini(&buffer);
+    return queue;
+}
+
 enum outcome handle_queue_declare(struct channel *channel, const struct amqp_method *method,
                                   struct amqp_error *error)
 {
@@ -175,7 +230,7 @@ enum outcome handle_queue_declare(struct channel *channel, const struct amqp_met
     if (direct_reply_is_pseudo(name) || direct_reply_is_target(name))
         return declare_reply(channel, name, declare->no_wait, error);
     struct queue *queue = declare->passive ? queue_resolve(channel, name, error)
-                                           : declare_active(channel, name, declare, error);
+                                           : declare_completed(channel, name, declare, error);
     if (queue == NULL)
         return OUTCOME_ERROR;
     channel_vhost(channel)->counters.queues_declared++;

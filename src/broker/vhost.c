@@ -148,6 +148,11 @@ const char *vhost_name(const struct vhost *vhost)
     return vhost->name;
 }
 
+void vhost_set_default_queue_type(struct vhost *vhost, enum queue_type type)
+{
+    vhost->config.default_queue_type = type;
+}
+
 void vhost_set_access(struct vhost *vhost, const struct access *access)
 {
     vhost->access = access;

@@ -10,6 +10,7 @@
 #include "broker/access.h"
 #include "broker/command.h"
 #include "broker/effect.h"
+#include "queue/queue_settings.h"
 #include "queue/store_batch.h"
 
 /*
@@ -37,8 +38,10 @@ struct vhost_config {
     size_t deferred_bytes_max; /* a connection pauses above this many bytes behind a waiting
                                   channel */
     uint32_t consumers_max;    /* consumer_max_per_channel; 0 = no limit */
-    uint32_t mark_stride;      /* after a crash, at most so many messages of a queue are redelivered
-                                  that never were delivered; > 1 */
+    enum queue_type default_queue_type; /* of declarations that name none */
+    bool quorum_relaxed_redeclaration;  /* a quorum queue may be redeclared as a classic one */
+    uint32_t mark_stride; /* after a crash, at most so many messages of a queue are redelivered
+                             that never were delivered; > 1 */
 };
 
 /* Fills config with the defaults, for 1 reactor and vhost "/". */
@@ -54,6 +57,9 @@ void vhost_restore(struct vhost *vhost, const struct store_opened *opened);
 
 /* The users and permissions changed: every later check uses the new ones. */
 void vhost_set_access(struct vhost *vhost, const struct access *access);
+
+/* The type of queues whose declaration names none, from now on. */
+void vhost_set_default_queue_type(struct vhost *vhost, enum queue_type type);
 
 /* Facts about a connection that its session needs. */
 struct session_config {

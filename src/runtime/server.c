@@ -125,6 +125,16 @@ static uint64_t random_seed(void)
     return seed;
 }
 
+static enum queue_type queue_type_of(enum config_queue_type type)
+{
+    static const enum queue_type types[] = {
+        [CONFIG_QUEUE_CLASSIC] = QUEUE_CLASSIC,
+        [CONFIG_QUEUE_QUORUM] = QUEUE_QUORUM,
+        [CONFIG_QUEUE_STREAM] = QUEUE_STREAM,
+    };
+    return types[type];
+}
+
 static struct vhost *make_vhost(struct server *server, const char *name,
                                 const struct store_opened *opened)
 {
@@ -140,6 +150,8 @@ static struct vhost *make_vhost(struct server *server, const char *name,
     vhost_config.consumers_max = config->consumer_max_per_channel > UINT32_MAX
                                      ? 0
                                      : (uint32_t)config->consumer_max_per_channel;
+    vhost_config.default_queue_type = queue_type_of(config->default_queue_type);
+    vhost_config.quorum_relaxed_redeclaration = config->quorum_relaxed_redeclaration;
     struct vhost *vhost = vhost_new(&vhost_config, users_access(server->users));
     vhost_restore(vhost, opened);
     return vhost;
