@@ -157,6 +157,14 @@ static struct vhost *make_vhost(struct server *server, const char *name,
     return vhost;
 }
 
+static size_t count_queues(const struct store_opened *opened)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < opened->definitions->count; i++)
+        count += opened->definitions->operations[i].kind == STORE_QUEUE_PUT;
+    return count;
+}
+
 static struct gate *make_gate(struct server *server, const char *name, uint64_t id, char *reason,
                               size_t reason_size)
 {
@@ -176,7 +184,7 @@ static struct gate *make_gate(struct server *server, const char *name, uint64_t 
         .reactor_count = server->reactor_count,
         .wake = server->wake,
     };
-    log_info("vhost '%s': %zu durable queues", name, opened.lane_count);
+    log_info("vhost '%s': %zu durable queues", name, count_queues(&opened));
     store_opened_fini(&opened);
     return gate_new(&gate_config);
 }

@@ -68,7 +68,7 @@ struct definitions_store *definitions_store_open(const char *folder, char *reaso
     store->path = xmalloc(size);
     snprintf(store->path, size, "%s/definitions.db", folder);
     store->db = sqlite_file_open(store->path, &format, cache_kib, reason, reason_size);
-    if (store->db != NULL) {
+    if (store->db != NULL && sqlite_file_accept(store->db, reason, reason_size)) {
         sqlite3_wal_autocheckpoint(store->db, 200);
         return store;
     }

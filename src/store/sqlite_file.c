@@ -4,6 +4,10 @@
  * application_id and user_version in one transaction, with the rollback journal, before it changes
  * to WAL: the ids are in the first page of the file itself from the first moment. So the first look
  * at an existing file is at these bytes, without SQLite, which would already write beside it.
+ *
+ * A file of an older version gets what it lacks and its new version in one transaction, which is
+ * committed only when the caller has read the file: one that turns out to be damaged is not
+ * touched.
  */
 #include "store/sqlite_file.h"
 
@@ -151,6 +155,31 @@ static sqlite3 *connect(const char *path, int flags, int cache_kib, char *reason
     return NULL;
 }
 
+/* To the newest version, in a transaction that stays open where there was something to do. */
+static bool upgrade(sqlite3 *db, const struct sqlite_format *format)
+{
+    int64_t version;
+    char sql[80];
+    if (!read_number(db, "PRAGMA user_version", &version))
+        return false;
+    if (version == format->version)
+        return true;
+    snprintf(sql, sizeof sql, "PRAGMA user_version=%u", format->version);
+    bool succeeded = execute(db, "BEGIN IMMEDIATE");
+    for (; succeeded && version < format->version; version++)
+        succeeded = execute(db, format->upgrades[version - 1]);
+    return succeeded && execute(db, sql);
+}
+
+bool sqlite_file_accept(sqlite3 *db, char *reason, size_t reason_size)
+{
+    if (sqlite3_get_autocommit(db) || execute(db, "COMMIT"))
+        return true;
+    explain(reason, reason_size, sqlite3_db_filename(db, "main"), "cannot be brought up to date",
+            sqlite3_errmsg(db));
+    return false;
+}
+
 sqlite3 *sqlite_file_open(const char *path, const struct sqlite_format *format, int cache_kib,
                           char *reason, size_t reason_size)
 {
@@ -162,7 +191,8 @@ sqlite3 *sqlite_file_open(const char *path, const struct sqlite_format *format, 
     if (db == NULL)
         return NULL;
     if (settle(db, path, format, reason, reason_size)) {
-        if (execute(db, "PRAGMA journal_mode=WAL; PRAGMA trusted_schema=OFF;"))
+        if (execute(db, "PRAGMA journal_mode=WAL; PRAGMA trusted_schema=OFF;") &&
+            upgrade(db, format))
             return db;
         explain(reason, reason_size, path, "cannot be opened", sqlite3_errmsg(db));
     }

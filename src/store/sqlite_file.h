@@ -14,15 +14,23 @@ struct sqlite_format {
     uint32_t version;        /* user_version; higher ones are refused */
     uint32_t page_bytes;
     const char *schema;
+    /* What brings a file up to date: upgrades[i] from version i + 1 to i + 2. */
+    const char *const *upgrades;
     /* More that a new file holds, in the same transaction; may be NULL. */
     bool (*fill)(sqlite3 *db);
 };
 
 /* Opens a connection that writes, in WAL mode with synchronous=FULL and without automatic
  * checkpoints; makes the file with its schema where there is none. NULL with a reason where the
- * file is foreign, newer or damaged: it is left as it is. */
+ * file is foreign, newer or damaged: it is left as it is. A file of an older version is brought up
+ * to date in a transaction that is still open, for sqlite_file_accept to end. */
 sqlite3 *sqlite_file_open(const char *path, const struct sqlite_format *format, int cache_kib,
                           char *reason, size_t reason_size);
+
+/* The caller has looked at what is in the file and found nothing wrong. false with a reason where
+ * the file could not be brought up to date; closing instead leaves it as it was. */
+bool sqlite_file_accept(sqlite3 *db, char *reason, size_t reason_size)
+    __attribute__((warn_unused_result));
 
 /* Another connection to a file that is open; read-only where asked. */
 sqlite3 *sqlite_file_connect(const char *path, bool is_readonly, int cache_kib, char *reason,

@@ -8,6 +8,9 @@
  *     lane_chunk     where its messages are          } are written a few with every batch, so that
  *     segment_group  how much of segments is needed /  the journal stays short
  *     definition     exchanges, queues, bindings
+ *     attempt        how often a message failed, where it did (store_attempt.c)
+ *     shelf          what an exchange keeps: how many delays and keys, and
+ *     delay, dedup   these themselves, by when they are due and in their order (store_shelf.c)
  *
  * so that a batch costs its messages and one row, in however many queues they are, and removing
  * messages costs a few bytes in that row: what nobody needs any more is deleted later, in slices.
@@ -45,6 +48,10 @@ struct store *store_new(const char *folder)
     snprintf(store->path, size, "%s/messages.db", folder);
     store->reserve = -1;
     hash_table_init(&store->lanes);
+    hash_table_init(&store->ranges);
+    hash_table_init(&store->shelves);
+    list_init(&store->changed_shelves);
+    list_init(&store->gone_shelves);
     list_init(&store->dirty_lanes);
     list_init(&store->clean_lanes);
     segment_table_init(&store->segments);
@@ -58,10 +65,8 @@ struct store *store_new(const char *folder)
 
 static void close_connections(struct store *store)
 {
-    sqlite3_stmt *reader[] = {store->reader_begin, store->reader_end, store->reader_snapshot,
-                              store->reader_chunks};
-    for (size_t i = 0; i < sizeof reader / sizeof reader[0]; i++)
-        sqlite3_finalize(reader[i]);
+    for (size_t i = 0; i < READ_COUNT; i++)
+        sqlite3_finalize(store->reader_statements[i]);
     for (size_t i = 0; i < SQL_COUNT; i++)
         sqlite3_finalize(store->statements[i]);
     sqlite3_close(store->reader);
@@ -75,12 +80,15 @@ void store_free(struct store *store)
     reserve_close(store);
     store_unload(store);
     hash_table_fini(&store->lanes);
+    hash_table_fini(&store->ranges);
+    hash_table_fini(&store->shelves);
     buffer_fini(&store->journal);
     buffer_fini(&store->row);
     buffer_fini(&store->packed);
     free(store->places);
     free(store->touched);
     free(store->moves);
+    free(store->sweeps);
     pthread_mutex_destroy(&store->lock);
     pthread_mutex_destroy(&store->turn);
     pthread_mutex_destroy(&store->gate);

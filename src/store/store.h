@@ -76,6 +76,9 @@ struct store_figures {
     uint64_t segments_empty;   /* of those, rows to delete */
     uint64_t messages_moved;   /* written again to give space back */
     uint64_t journal_rows;
+    uint64_t delays;        /* messages that are not due yet */
+    uint64_t keys;          /* of deduplication */
+    uint64_t rows_debt;     /* delays and keys of exchanges that are gone */
     uint64_t mapping_bytes; /* memory that holds the places of messages */
     bool is_reserve_used;
 };

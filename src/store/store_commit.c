@@ -16,61 +16,10 @@
 
 /* --- operations of a batch */
 
-static void release(struct store *store, uint64_t segment, uint32_t count)
-{
-    segment_released(store, segment, count, store->batch);
-    journal_segment(store, JOURNAL_SEGMENT_RELEASE, segment, count);
-}
-
-static struct stored_lane *need_lane(struct store *store, uint64_t id)
-{
-    struct stored_lane *lane = stored_lane_find(store, id);
-    CHECK(lane != NULL);
-    transaction_touch(store, lane);
-    return lane;
-}
-
-static bool apply_queue_put(struct store *store, const struct store_operation *operation)
-{
-    if (stored_lane_find(store, operation->lane) == NULL) {
-        if (operation->lane >= store->head.lane_next)
-            store->head.lane_next = operation->lane + 1;
-        transaction_touch(store, stored_lane_add(store, operation->lane));
-        journal_lane(store, JOURNAL_LANE_NEW, operation->lane, 0, 0);
-    }
-    return definition_put(store, operation);
-}
-
-static void forget_lane(struct store *store, struct stored_lane *lane)
-{
-    for (size_t i = 0; i < store->touched_count; i++) {
-        if (store->touched[i] == lane)
-            store->touched[i] = store->touched[--store->touched_count];
-    }
-    stored_lane_free(store, lane);
-}
-
-static bool delete_lane_rows(struct store *store, uint64_t id)
-{
-    return store_delete(store, SQL_LANE_DELETE, id) &&
-           store_delete(store, SQL_CHUNK_DELETE_ALL, id);
-}
-
-static bool apply_queue_delete(struct store *store, const struct store_operation *operation)
-{
-    struct stored_lane *lane = need_lane(store, operation->lane);
-    journal_flush_run(store, lane);
-    if (!stored_lane_remove(store, lane, 0, lane->state.end, release, true))
-        return false;
-    journal_lane(store, JOURNAL_LANE_DELETE, operation->lane, 0, 0);
-    forget_lane(store, lane);
-    return delete_lane_rows(store, operation->lane) && definition_delete(store, operation);
-}
-
 static bool apply_insert(struct store *store, const struct store_operation *operation,
                          const struct run *place)
 {
-    struct stored_lane *lane = need_lane(store, operation->lane);
+    struct stored_lane *lane = stored_queue_need_lane(store, operation->lane);
     stored_lane_append(store, lane, place);
     journal_run(store, lane, place);
     return true;
@@ -78,7 +27,9 @@ static bool apply_insert(struct store *store, const struct store_operation *oper
 
 static bool apply_remove(struct store *store, const struct store_operation *operation)
 {
-    struct stored_lane *lane = need_lane(store, operation->lane);
+    struct stored_lane *lane = stored_queue_find_lane(store, operation->lane);
+    if (lane == NULL)
+        return true;
     uint64_t end = operation->position + operation->count;
     journal_flush_run(store, lane);
     if (end > lane->state.end || end < operation->position)
@@ -87,14 +38,28 @@ static bool apply_remove(struct store *store, const struct store_operation *oper
         return true;
     journal_lane(store, JOURNAL_REMOVE, operation->lane, operation->position,
                  end - operation->position);
-    return stored_lane_remove(store, lane, operation->position, end, release, true);
+    return stored_lane_remove(store, lane, operation->position, end, stored_queue_release, true) &&
+           attempt_remove(store, lane, operation->position, end);
 }
 
 static bool apply_delivered(struct store *store, const struct store_operation *operation)
 {
-    need_lane(store, operation->lane)->state.delivered_below = operation->position;
+    stored_queue_need_lane(store, operation->lane)->state.delivered_below = operation->position;
     journal_lane(store, JOURNAL_DELIVERED, operation->lane, operation->position, 0);
     return true;
+}
+
+static bool apply_attempts(struct store *store, const struct store_operation *operation)
+{
+    struct stored_lane *lane = stored_queue_find_lane(store, operation->lane);
+    return lane == NULL || attempt_put(store, lane, operation->position, operation->count);
+}
+
+static bool apply_exchange(struct store *store, const struct store_operation *operation)
+{
+    if (operation->kind == STORE_EXCHANGE_PUT)
+        return shelf_put(store, operation->lane) && definition_put(store, operation);
+    return shelf_delete(store, operation->lane) && definition_delete(store, operation);
 }
 
 static bool apply(struct store *store, const struct store_operation *operation,
@@ -102,21 +67,32 @@ static bool apply(struct store *store, const struct store_operation *operation,
 {
     switch (operation->kind) {
     case STORE_EXCHANGE_PUT:
+    case STORE_EXCHANGE_DELETE:
+        return apply_exchange(store, operation);
     case STORE_BINDING_PUT:
         return definition_put(store, operation);
-    case STORE_EXCHANGE_DELETE:
     case STORE_BINDING_DELETE:
         return definition_delete(store, operation);
     case STORE_QUEUE_PUT:
-        return apply_queue_put(store, operation);
+        return stored_queue_put(store, operation);
     case STORE_QUEUE_DELETE:
-        return apply_queue_delete(store, operation);
+        return stored_queue_delete(store, operation);
     case STORE_INSERT:
         return apply_insert(store, operation, place);
     case STORE_REMOVE:
         return apply_remove(store, operation);
     case STORE_DELIVERED:
         return apply_delivered(store, operation);
+    case STORE_ATTEMPTS:
+        return apply_attempts(store, operation);
+    case STORE_DELAY_INSERT:
+        return shelf_delay_insert(store, operation);
+    case STORE_DELAY_REMOVE:
+        return shelf_delay_remove(store, operation);
+    case STORE_DEDUP_PUT:
+        return shelf_key_put(store, operation);
+    case STORE_DEDUP_REMOVE:
+        return shelf_key_remove(store, operation);
     default:
         return true;
     }

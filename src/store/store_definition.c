@@ -3,7 +3,8 @@
  * Durable exchanges, queues and bindings: a row each, keyed by its kind (the number of the PUT
  * operation) and by what makes it one of its kind: the name, or all the fields of a binding. Kinds
  * are numbered so that reading in the order of the key gives exchanges, then queues, then bindings,
- * the order in which they can be declared again.
+ * the order in which they can be declared again. What was added to the rows later stands at their
+ * end; it is not there in rows that version 1 wrote.
  */
 #include "store/store_internal.h"
 
@@ -68,6 +69,8 @@ static void encode(struct buffer *row, int kind, struct bytes key,
     append_run(row, definition->arguments);
     buffer_append_u8(row, (uint8_t)(definition->auto_delete | definition->internal << 1 |
                                     definition->destination_is_exchange << 2));
+    if (kind == kind_queue)
+        buffer_append_varint(row, operation->count);
     row_seal(row, ROW_DEFINITION, (uint64_t)kind, key_hash(key));
 }
 
@@ -147,7 +150,33 @@ static bool decode(int kind, struct bytes key, struct bytes row, struct store_op
     definition->auto_delete = (flags & 1) != 0;
     definition->internal = (flags & 2) != 0;
     definition->destination_is_exchange = (flags & 4) != 0;
-    return !reader.failed;
+    if (kind == kind_queue)
+        operation->count = reader_left(&reader) > 0 ? reader_varint(&reader) : 1;
+    return !reader.failed && reader_left(&reader) == 0 &&
+           (kind != kind_queue || (operation->count >= 1 && operation->count <= STORE_LANES_MAX));
+}
+
+static bool lacks(struct store *store, const struct store_definition *definition, const char *kind,
+                  const char *what)
+{
+    return store_note_damage(store, "%s %.*s has no %s", kind, (int)definition->name.size,
+                             (const char *)definition->name.data, what);
+}
+
+/* What goes with a definition. Version 1 made a queue's lane with it. */
+static bool settle(struct store *store, const struct store_operation *operation,
+                   const struct store_definition *definition)
+{
+    if (operation->kind == STORE_QUEUE_PUT) {
+        stored_queue_ranges_add(store, operation->lane, operation->count);
+        if (!store->has_lane_count && stored_lane_find(store, operation->lane) == NULL)
+            return lacks(store, definition, "queue", "lane");
+    } else if (operation->kind == STORE_EXCHANGE_PUT && operation->lane != 0) {
+        const struct stored_shelf *shelf = shelf_find(store, operation->lane);
+        if (shelf == NULL || shelf->is_gone)
+            return lacks(store, definition, "exchange", "shelf");
+    }
+    return true;
 }
 
 static bool load_row(struct store *store, struct store_batch *batch, sqlite3_stmt *select,
@@ -159,11 +188,12 @@ static bool load_row(struct store *store, struct store_batch *batch, sqlite3_stm
                 &operation, &definition))
         return store_note_damage(store, "a definition of kind %d", sqlite3_column_int(select, 0));
     *sum += row_checksum_of(column_bytes(select, 2));
+    if (!settle(store, &operation, &definition))
+        return false;
+    if (batch == NULL)
+        return true;
     operation.definition = store_definition_copy(&definition);
     store_batch_add(batch, operation);
-    if (operation.kind == STORE_QUEUE_PUT && stored_lane_find(store, operation.lane) == NULL)
-        return store_note_damage(store, "queue %.*s has no lane", (int)definition.name.size,
-                                 (const char *)definition.name.data);
     return true;
 }
 

@@ -19,7 +19,7 @@
 
 enum {
     STORE_APPLICATION_ID = 0x4c657631, /* "Lev1" */
-    STORE_VERSION = 1,
+    STORE_VERSION = 2,
     SEGMENT_BYTES = 64 << 10, /* a segment is closed when the next record would pass this */
     CHUNK_RUNS = 256,         /* a chunk takes no more runs at its end */
     GROUP_SEGMENTS = 256,     /* segments whose counts share a row */
@@ -71,6 +71,30 @@ struct stored_lane {
     bool must_write;      /* its rows changed: the lane's row goes with them */
     bool has_moves;       /* moves of the transaction under way are still to be applied */
     bool is_ghost;        /* replay: deleted later in the journal */
+    bool has_attempts;    /* there may be rows of attempts */
+};
+
+/* The lanes that a queue owns, used or not. */
+struct lane_range {
+    struct hash_node by_first;
+    uint64_t first, count;
+};
+
+/* What an exchange keeps under its number: delays and keys of deduplication. */
+struct stored_shelf {
+    struct hash_node by_id;
+    struct list_node changed_node; /* among those that the transaction under way changed */
+    struct list_node gone_node;    /* among those whose exchange is gone */
+    uint64_t id;
+    uint64_t end;    /* one above the highest id or position ever used */
+    uint64_t delays; /* rows */
+    uint64_t keys;   /* rows */
+    bool is_gone;
+};
+
+/* Rows of attempts that nobody asks for any more. */
+struct sweep {
+    uint64_t lane, first, end;
 };
 
 struct segment_count {
@@ -124,8 +148,33 @@ enum statement {
     SQL_DEFINITION_PUT,
     SQL_DEFINITION_READ,
     SQL_DEFINITION_DELETE,
+    SQL_ATTEMPT_PUT,
+    SQL_ATTEMPT_DELETE,
+    SQL_ATTEMPT_SWEEP,
+    SQL_ATTEMPT_LANE,
+    SQL_SHELF_PUT,
+    SQL_SHELF_DELETE,
+    SQL_DELAY_INSERT,
+    SQL_DELAY_DELETE,
+    SQL_DELAY_FIRST,
+    SQL_DELAY_SIZES,
+    SQL_DELAY_SWEEP,
+    SQL_DEDUP_INSERT,
+    SQL_DEDUP_DELETE,
+    SQL_DEDUP_SWEEP,
     SQL_VACUUM,
     SQL_COUNT
+};
+
+enum reader_statement {
+    READ_BEGIN,
+    READ_END,
+    READ_SNAPSHOT,
+    READ_CHUNKS,
+    READ_ATTEMPTS,
+    READ_SHELF,
+    READ_DELAYS,
+    READ_COUNT
 };
 
 /* A message that was written again: its place changes when that is committed. */
@@ -160,6 +209,17 @@ struct store {
     struct move *moves; /* owned */
     size_t move_count, move_capacity;
     struct segment_table segments;
+    struct hash_table ranges;  /* of lanes, by their first */
+    struct hash_table shelves; /* by id */
+    struct list changed_shelves;
+    struct list gone_shelves;
+    struct {
+        uint64_t delays, keys, gone; /* rows, of all shelves */
+    } shelved;
+    struct sweep *sweeps; /* owned */
+    size_t sweep_count, sweep_capacity;
+    bool has_lane_count;       /* the journal said how many lanes there are, */
+    uint64_t lane_count;       /* so many */
     uint64_t written_segments; /* by the transaction under way */
     uint64_t written;          /* records, in all */
     uint64_t moved;            /* references, in all */
@@ -180,7 +240,7 @@ struct store {
     bool has_turn;        /* the transaction holds it */
     pthread_mutex_t gate; /* one reader at a time, none while a checkpoint is finished */
     sqlite3 *reader;
-    sqlite3_stmt *reader_begin, *reader_end, *reader_snapshot, *reader_chunks;
+    sqlite3_stmt *reader_statements[READ_COUNT];
 
     /* checkpoints */
     pthread_mutex_t checkpoint_lock;
@@ -220,9 +280,13 @@ void store_report(struct store *store, const char *format, ...)
 enum store_result store_fail(struct store *store);
 
 /* --- store_open.c */
-/* Reads the state from the file, into a store that is new or was unloaded. */
-bool store_load(struct store *store);
+/* Reads the state from the file, into a store that is new or was unloaded; adds what is defined to
+ * the batch unless that is NULL. */
+bool store_load(struct store *store, struct store_batch *definitions);
 void store_unload(struct store *store);
+/* Calls load with each row of a query for ids and data. */
+bool store_load_rows(struct store *store, const char *sql,
+                     bool (*load)(struct store *store, uint64_t id, struct bytes row));
 
 /* --- store_transaction.c */
 bool transaction_begin(struct store *store);
@@ -238,6 +302,14 @@ void transaction_publish(struct store *store);
 
 /* --- store_read.c */
 bool reader_open(struct store *store);
+/* Notes what SQLite says on the reader's connection. */
+bool reader_failed(struct store *store, const char *what);
+/* Ends the snapshot. */
+void reader_end(struct store *store);
+
+/* --- store_read_delays.c */
+/* The caller holds the gate. Fills result; false after a failure, which is noted. */
+bool read_delays(struct store *store, struct store_read_result *result);
 
 /* --- store_row.c: rows begin with a checksum over their identity and all that follows */
 void row_begin(struct buffer *row);
@@ -251,7 +323,17 @@ static inline struct bytes column_bytes(sqlite3_stmt *statement, int column)
     const void *data = sqlite3_column_blob(statement, column);
     return bytes_of(data, data != NULL ? (size_t)sqlite3_column_bytes(statement, column) : 0);
 }
-enum { ROW_JOURNAL = 1, ROW_LANE, ROW_CHUNK, ROW_GROUP, ROW_DEFINITION };
+enum {
+    ROW_JOURNAL = 1,
+    ROW_LANE,
+    ROW_CHUNK,
+    ROW_GROUP,
+    ROW_DEFINITION,
+    ROW_ATTEMPT,
+    ROW_SHELF,
+    ROW_DELAY,
+    ROW_DEDUP
+};
 
 /* --- stored_lane.c: positions to places */
 typedef void run_released(struct store *store, uint64_t segment, uint32_t count);
@@ -350,12 +432,68 @@ enum {
     JOURNAL_SEGMENT_NEW,
     JOURNAL_SEGMENT_RELEASE,
     JOURNAL_SEGMENT_DELETE,
+    JOURNAL_LANE_COUNT, /* how many there are now; once in a row; rows of version 1 lack it */
 };
 
 /* --- store_definition.c */
 bool definition_put(struct store *store, const struct store_operation *operation);
 bool definition_delete(struct store *store, const struct store_operation *operation);
+/* Everything that is defined, and which lanes and shelves go with it; adds PUT operations to the
+ * batch unless it is NULL. */
 bool definition_load(struct store *store, struct store_batch *batch);
+
+/* --- stored_queue.c: queues and their lanes */
+bool stored_queue_put(struct store *store, const struct store_operation *operation);
+bool stored_queue_delete(struct store *store, const struct store_operation *operation);
+/* The lane, which the transaction is going to change, made where it is used for the first time. */
+struct stored_lane *stored_queue_need_lane(struct store *store, uint64_t id);
+/* The lane, which the transaction is going to change; NULL where it was never used. */
+struct stored_lane *stored_queue_find_lane(struct store *store, uint64_t id);
+/* Loading: lanes that belong to a queue; is every lane that is there one of them? */
+void stored_queue_ranges_add(struct store *store, uint64_t first, uint64_t count);
+bool stored_queue_ranges_check(struct store *store);
+void stored_queue_ranges_clear(struct store *store);
+/* What a lane no longer needs goes from its segments into the journal. */
+void stored_queue_release(struct store *store, uint64_t segment, uint32_t count);
+
+/* --- store_attempt.c: how often a message failed */
+bool attempt_put(struct store *store, struct stored_lane *lane, uint64_t position, uint64_t count);
+/* The messages of a range are gone. */
+bool attempt_remove(struct store *store, struct stored_lane *lane, uint64_t first, uint64_t end);
+/* Everything of a lane that is being deleted. */
+void attempt_forget(struct store *store, const struct stored_lane *lane);
+bool attempt_load(struct store *store);
+bool attempt_has_garbage(const struct store *store);
+/* Deletes a slice of the rows that nobody asks for. */
+bool attempt_reclaim(struct store *store);
+/* The rows' delivery counts, in the reader's snapshot. */
+bool attempt_read(struct store *store, struct store_read_result *result);
+
+/* --- store_shelf.c: what exchanges keep */
+bool shelf_put(struct store *store, uint64_t id);
+bool shelf_delete(struct store *store, uint64_t id);
+bool shelf_delay_insert(struct store *store, const struct store_operation *operation);
+bool shelf_delay_remove(struct store *store, const struct store_operation *operation);
+bool shelf_key_put(struct store *store, const struct store_operation *operation);
+bool shelf_key_remove(struct store *store, const struct store_operation *operation);
+struct stored_shelf *shelf_find(const struct store *store, uint64_t id);
+/* Writes the rows of the shelves that the transaction changed. */
+bool shelf_write_changed(struct store *store);
+bool shelf_load(struct store *store);
+/* The state of each; then their keys, added to the definitions as STORE_DEDUP_PUT. */
+bool shelf_list(struct store *store, struct store_opened *opened);
+bool shelf_load_keys(struct store *store, const struct store_opened *opened);
+void shelf_clear(struct store *store);
+bool shelf_has_garbage(const struct store *store);
+/* Deletes a slice of what exchanges left that are gone. */
+bool shelf_reclaim(struct store *store);
+struct shelf_row {
+    uint64_t end, delays, keys;
+    bool is_gone;
+};
+bool shelf_row_open(struct bytes row, uint64_t id, struct shelf_row *shelf);
+/* The message of a delay; NULL where the row is damaged. */
+struct message *delay_message(uint64_t shelf, uint64_t due_ms, uint64_t id, struct bytes row);
 
 /* --- store_reclaim.c */
 /* Part of every commit: deletes segments in proportion to what was written, once there is debt. */

@@ -6,8 +6,8 @@
  * functions that made the changes in the first place.
  *
  * A row holds the lowest unused lane and segment numbers and a sum over all definitions, by which a
- * missing one is found out, then operations: a varint of kind and
- * lane (or segment), and varints by kind.
+ * missing one is found out, then operations: a varint of kind and lane (or segment), and varints by
+ * kind; the last one says how many lanes there are, so that a missing one is found out as well.
  *
  * Rows of lanes and groups are written at different times, each with the number of the batch up to
  * which it is complete; an operation that a row holds already is passed over. A lane whose row was
@@ -111,6 +111,7 @@ void journal_encode(struct buffer *row, const struct journal_head *head, uint64_
 bool journal_write(struct store *store)
 {
     struct buffer *row = &store->row;
+    append_tag(store, JOURNAL_LANE_COUNT, store->lanes.count);
     journal_encode(row, &store->head, store->batch, buffer_bytes(&store->journal));
     return store_put(store, SQL_JOURNAL_INSERT, store->batch, row) && trim(store);
 }
@@ -214,6 +215,10 @@ static bool replay_operation(struct store *store, uint64_t batch, struct reader 
     case JOURNAL_SEGMENT_RELEASE:
     case JOURNAL_SEGMENT_DELETE:
         return replay_segment(store, kind, number, batch, reader);
+    case JOURNAL_LANE_COUNT:
+        store->has_lane_count = true;
+        store->lane_count = number;
+        return true;
     default:
         return false;
     }

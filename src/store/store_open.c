@@ -35,6 +35,17 @@ static bool fill_new(sqlite3 *db)
     return succeeded;
 }
 
+#define SCHEMA_OF_VERSION_2                                                                        \
+    "CREATE TABLE attempt(lane INTEGER NOT NULL, position INTEGER NOT NULL, data BLOB NOT NULL,"   \
+    " PRIMARY KEY(lane, position)) STRICT, WITHOUT ROWID;"                                         \
+    "CREATE TABLE shelf(id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;"                       \
+    "CREATE TABLE delay(shelf INTEGER NOT NULL, due INTEGER NOT NULL, id INTEGER NOT NULL,"        \
+    " data BLOB NOT NULL, PRIMARY KEY(shelf, due, id)) STRICT, WITHOUT ROWID;"                     \
+    "CREATE TABLE dedup(shelf INTEGER NOT NULL, position INTEGER NOT NULL, data BLOB NOT NULL,"    \
+    " PRIMARY KEY(shelf, position)) STRICT, WITHOUT ROWID;"
+
+static const char *const upgrades[STORE_VERSION - 1] = {SCHEMA_OF_VERSION_2};
+
 static const struct sqlite_format format = {
     .kind = " message store",
     .application_id = STORE_APPLICATION_ID,
@@ -48,7 +59,8 @@ static const struct sqlite_format format = {
         " PRIMARY KEY(lane, key)) STRICT, WITHOUT ROWID;"
         "CREATE TABLE segment_group(id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;"
         "CREATE TABLE definition(kind INTEGER NOT NULL, key BLOB NOT NULL, data BLOB NOT NULL,"
-        " PRIMARY KEY(kind, key)) STRICT, WITHOUT ROWID;",
+        " PRIMARY KEY(kind, key)) STRICT, WITHOUT ROWID;" SCHEMA_OF_VERSION_2,
+    .upgrades = upgrades,
     .fill = fill_new,
 };
 
@@ -72,6 +84,24 @@ static const char *const statement_sql[SQL_COUNT] = {
     [SQL_DEFINITION_PUT] = "INSERT OR REPLACE INTO definition VALUES(?,?,?)",
     [SQL_DEFINITION_READ] = "SELECT data FROM definition WHERE kind=? AND key=?",
     [SQL_DEFINITION_DELETE] = "DELETE FROM definition WHERE kind=? AND key=?",
+    [SQL_ATTEMPT_PUT] = "INSERT OR REPLACE INTO attempt VALUES(?,?,?)",
+    [SQL_ATTEMPT_DELETE] = "DELETE FROM attempt WHERE lane=? AND position>=? AND position<?",
+    [SQL_ATTEMPT_SWEEP] = "DELETE FROM attempt WHERE lane=?1 AND position>=?2 AND position<min(?3,"
+                          " coalesce((SELECT position FROM attempt WHERE lane=?1 AND position>=?2"
+                          " ORDER BY position LIMIT 1 OFFSET ?4), ?3))",
+    [SQL_ATTEMPT_LANE] = "SELECT min(lane) FROM attempt WHERE lane>?",
+    [SQL_SHELF_PUT] = "INSERT OR REPLACE INTO shelf VALUES(?,?)",
+    [SQL_SHELF_DELETE] = "DELETE FROM shelf WHERE id=?",
+    [SQL_DELAY_INSERT] = "INSERT INTO delay VALUES(?,?,?,?)",
+    [SQL_DELAY_DELETE] = "DELETE FROM delay WHERE shelf=? AND due=? AND id=?",
+    [SQL_DELAY_FIRST] = "SELECT due FROM delay WHERE shelf=? ORDER BY due, id LIMIT 1",
+    [SQL_DELAY_SIZES] = "SELECT due, id, length(data) FROM delay WHERE shelf=? ORDER BY due, id",
+    [SQL_DELAY_SWEEP] = "DELETE FROM delay WHERE shelf=? AND (due, id)<=(?,?)",
+    [SQL_DEDUP_INSERT] = "INSERT INTO dedup VALUES(?,?,?)",
+    [SQL_DEDUP_DELETE] = "DELETE FROM dedup WHERE shelf=? AND position>=? AND position<?",
+    [SQL_DEDUP_SWEEP] = "DELETE FROM dedup WHERE shelf=?1 AND position<coalesce((SELECT position"
+                        " FROM dedup WHERE shelf=?1 ORDER BY position LIMIT 1 OFFSET ?2),"
+                        " 9223372036854775807)",
     [SQL_VACUUM] = "PRAGMA incremental_vacuum(256)",
 };
 
@@ -88,8 +118,8 @@ static bool prepare_statements(struct store *store)
 
 /* --- what the file says */
 
-static bool load_rows(struct store *store, const char *sql,
-                      bool (*load)(struct store *store, uint64_t id, struct bytes row))
+bool store_load_rows(struct store *store, const char *sql,
+                     bool (*load)(struct store *store, uint64_t id, struct bytes row))
 {
     sqlite3_stmt *select = NULL;
     int code = sqlite3_prepare_v2(store->db, sql, -1, &select, NULL);
@@ -113,6 +143,10 @@ static bool load_group(struct store *store, uint64_t id, struct bytes row)
 static bool settle_lanes(struct store *store)
 {
     struct hash_node *node = NULL;
+    if (store->has_lane_count && store->lane_count != store->lanes.count)
+        return store_note_damage(store, "there are %llu lanes, not %llu",
+                                 (unsigned long long)store->lanes.count,
+                                 (unsigned long long)store->lane_count);
     while ((node = hash_table_next(&store->lanes, node)) != NULL) {
         struct stored_lane *lane = container_of(node, struct stored_lane, by_id);
         if (lane->is_ghost || lane->id >= store->head.lane_next)
@@ -122,12 +156,14 @@ static bool settle_lanes(struct store *store)
     return true;
 }
 
-bool store_load(struct store *store)
+bool store_load(struct store *store, struct store_batch *definitions)
 {
     store->is_replaying = true;
-    bool succeeded = load_rows(store, "SELECT id, data FROM segment_group", load_group) &&
-                     load_rows(store, "SELECT id, data FROM lane", stored_lane_read) &&
-                     journal_replay(store) && settle_lanes(store) && segment_table_check(store);
+    bool succeeded = store_load_rows(store, "SELECT id, data FROM segment_group", load_group) &&
+                     store_load_rows(store, "SELECT id, data FROM lane", stored_lane_read) &&
+                     journal_replay(store) && settle_lanes(store) && segment_table_check(store) &&
+                     shelf_load(store) && definition_load(store, definitions) &&
+                     stored_queue_ranges_check(store) && attempt_load(store);
     store->is_replaying = false;
     return succeeded;
 }
@@ -141,7 +177,10 @@ void store_unload(struct store *store)
         node = next;
     }
     segment_table_fini(&store->segments);
-    store->touched_count = store->move_count = 0;
+    stored_queue_ranges_clear(store);
+    shelf_clear(store);
+    store->has_lane_count = false;
+    store->touched_count = store->move_count = store->sweep_count = 0;
     store->packed_references = 0;
     buffer_clear(&store->packed);
     store->batch = 0;
@@ -177,9 +216,15 @@ static void list_lanes(const struct store *store, struct store_opened *opened)
 
 static bool open_all(struct store *store, struct store_opened *opened)
 {
-    return prepare_statements(store) && store_load(store) &&
-           definition_load(store, opened->definitions) && reader_open(store) &&
-           checkpoint_open(store);
+    char reason[sizeof store->error];
+    if (!prepare_statements(store) || !store_load(store, opened->definitions) ||
+        !shelf_list(store, opened) || !shelf_load_keys(store, opened))
+        return false;
+    if (!sqlite_file_accept(store->db, reason, sizeof reason)) {
+        store_report(store, "%s", reason);
+        return false;
+    }
+    return reader_open(store) && checkpoint_open(store);
 }
 
 struct store *store_open(const char *folder, struct store_opened *opened, char *reason,

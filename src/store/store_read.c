@@ -22,7 +22,8 @@ struct reading {
     size_t run_count, run_capacity;
     uint64_t *keys; /* owned; rows that memory supersedes */
     size_t key_count, key_capacity;
-    bool has_rows;    /* memory does not hold all */
+    bool has_rows; /* memory does not hold all */
+    bool has_attempts;
     uint64_t covered; /* messages in runs, from the source that is being copied */
     struct store_read_result *result;
     size_t row_capacity;
@@ -32,10 +33,17 @@ struct reading {
     struct buffer stretch;
 };
 
-static int prepare(struct store *store, const char *sql, sqlite3_stmt **statement)
-{
-    return sqlite3_prepare_v3(store->reader, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
-}
+static const char *const statement_sql[READ_COUNT] = {
+    [READ_BEGIN] = "BEGIN",
+    [READ_END] = "COMMIT",
+    [READ_SNAPSHOT] = "SELECT max(batch) FROM journal",
+    [READ_CHUNKS] = STORE_CHUNK_RANGE_SQL,
+    [READ_ATTEMPTS] = "SELECT position, data FROM attempt WHERE lane=? AND position>=?"
+                      " AND position<=? ORDER BY position",
+    [READ_SHELF] = "SELECT data FROM shelf WHERE id=?",
+    [READ_DELAYS] = "SELECT due, id, data FROM delay WHERE shelf=? AND (due, id)>=(?,?)"
+                    " ORDER BY due, id",
+};
 
 bool reader_open(struct store *store)
 {
@@ -45,20 +53,25 @@ bool reader_open(struct store *store)
         store_report(store, "%s", reason);
         return false;
     }
-    if (prepare(store, "BEGIN", &store->reader_begin) == SQLITE_OK &&
-        prepare(store, "COMMIT", &store->reader_end) == SQLITE_OK &&
-        prepare(store, "SELECT max(batch) FROM journal", &store->reader_snapshot) == SQLITE_OK &&
-        prepare(store, STORE_CHUNK_RANGE_SQL, &store->reader_chunks) == SQLITE_OK)
-        return true;
-    store_report(store, "%s: %s", store->path, sqlite3_errmsg(store->reader));
+    for (size_t i = 0; i < READ_COUNT; i++) {
+        if (sqlite3_prepare_v3(store->reader, statement_sql[i], -1, SQLITE_PREPARE_PERSISTENT,
+                               &store->reader_statements[i], NULL) != SQLITE_OK)
+            return reader_failed(store, statement_sql[i]);
+    }
+    return true;
+}
+
+bool reader_failed(struct store *store, const char *what)
+{
+    store_report(store, "%s: %s: %s", store->path, what, sqlite3_errmsg(store->reader));
     return false;
 }
 
-static bool reader_failed(struct reading *reading, const char *what)
+void reader_end(struct store *store)
 {
-    store_report(reading->store, "%s: %s: %s", reading->store->path, what,
-                 sqlite3_errmsg(reading->store->reader));
-    return false;
+    if (!sqlite3_get_autocommit(store->reader))
+        sqlite3_step(store->reader_statements[READ_END]);
+    sqlite3_reset(store->reader_statements[READ_END]);
 }
 
 /* --- places */
@@ -96,6 +109,7 @@ static void copy_memory(struct reading *reading)
     struct stored_lane *lane = stored_lane_find(reading->store, reading->read->lane);
     if (lane == NULL)
         return;
+    reading->has_attempts = lane->has_attempts;
     uint64_t rows_in_memory = 0;
     reading->end =
         reading->read->end < lane->committed_end ? reading->read->end : lane->committed_end;
@@ -119,15 +133,16 @@ static bool begin(struct reading *reading)
     struct store *store = reading->store;
     pthread_mutex_lock(&store->turn);
     pthread_mutex_lock(&store->lock);
-    bool succeeded = sqlite3_step(store->reader_begin) == SQLITE_DONE;
-    succeeded = succeeded && sqlite3_step(store->reader_snapshot) == SQLITE_ROW;
-    sqlite3_reset(store->reader_begin);
+    sqlite3_stmt *snapshot = store->reader_statements[READ_SNAPSHOT];
+    bool succeeded = sqlite3_step(store->reader_statements[READ_BEGIN]) == SQLITE_DONE;
+    succeeded = succeeded && sqlite3_step(snapshot) == SQLITE_ROW;
+    sqlite3_reset(store->reader_statements[READ_BEGIN]);
     if (succeeded)
         copy_memory(reading);
     pthread_mutex_unlock(&store->lock);
     pthread_mutex_unlock(&store->turn);
-    bool was_reset = sqlite3_reset(store->reader_snapshot) == SQLITE_OK;
-    return (succeeded && was_reset) || reader_failed(reading, "reading");
+    bool was_reset = sqlite3_reset(snapshot) == SQLITE_OK;
+    return (succeeded && was_reset) || reader_failed(store, "reading");
 }
 
 static bool is_superseded(const struct reading *reading, uint64_t key)
@@ -161,7 +176,7 @@ static bool add_row(struct reading *reading, uint64_t key, struct bytes row)
 
 static bool copy_rows(struct reading *reading)
 {
-    sqlite3_stmt *select = reading->store->reader_chunks;
+    sqlite3_stmt *select = reading->store->reader_statements[READ_CHUNKS];
     if (!reading->has_rows || reading->read->first >= reading->end)
         return true;
     reading->covered = 0;
@@ -175,7 +190,7 @@ static bool copy_rows(struct reading *reading)
         succeeded =
             add_row(reading, (uint64_t)sqlite3_column_int64(select, 0), column_bytes(select, 1));
     if (succeeded && code != SQLITE_DONE && code != SQLITE_ROW)
-        succeeded = reader_failed(reading, "reading places");
+        succeeded = reader_failed(reading->store, "reading places");
     sqlite3_reset(select);
     return succeeded;
 }
@@ -197,7 +212,7 @@ static bool open_segment(struct reading *reading, uint64_t segment)
     else if (reading->blob_segment != segment)
         code = sqlite3_blob_reopen(reading->blob, (int64_t)segment);
     reading->blob_segment = segment;
-    return code == SQLITE_OK || reader_failed(reading, "reading messages");
+    return code == SQLITE_OK || reader_failed(reading->store, "reading messages");
 }
 
 static bool is_enough(const struct reading *reading, uint32_t next_bytes)
@@ -250,7 +265,7 @@ static bool read_run(struct reading *reading, const struct run *run)
     if ((uint64_t)run->offset + size > (uint64_t)sqlite3_blob_bytes(reading->blob) ||
         sqlite3_blob_read(reading->blob, reading->stretch.data, (int)size, (int)run->offset) !=
             SQLITE_OK)
-        return reader_failed(reading, "reading messages");
+        return reader_failed(reading->store, "reading messages");
     for (uint32_t i = 0; i < count; i++) {
         struct bytes record =
             bytes_of(reading->stretch.data + (size_t)i * run->record_bytes, run->record_bytes);
@@ -281,30 +296,35 @@ static bool read_runs(struct reading *reading)
 
 static void end(struct reading *reading)
 {
-    struct store *store = reading->store;
     sqlite3_blob_close(reading->blob);
-    if (!sqlite3_get_autocommit(store->reader))
-        sqlite3_step(store->reader_end);
-    sqlite3_reset(store->reader_end);
+    reader_end(reading->store);
     free(reading->runs);
     free(reading->keys);
     buffer_fini(&reading->stretch);
 }
 
+static bool read_lane(struct store *store, struct store_read_result *result)
+{
+    struct reading reading = {.store = store, .read = &result->read, .result = result};
+    bool succeeded = begin(&reading) && copy_rows(&reading) && read_runs(&reading) &&
+                     (!reading.has_attempts || attempt_read(store, result));
+    end(&reading);
+    return succeeded;
+}
+
 struct store_read_result *store_read(struct store *store, const struct store_read *read)
 {
-    struct reading reading = {.store = store, .read = read};
     if (atomic_load(&store->has_failed))
         return NULL;
-    reading.result = xcalloc(1, sizeof *reading.result);
-    reading.result->read = *read;
+    struct store_read_result *result = xcalloc(1, sizeof *result);
+    result->read = *read;
     pthread_mutex_lock(&store->gate);
-    bool succeeded = begin(&reading) && copy_rows(&reading) && read_runs(&reading);
-    end(&reading);
+    bool succeeded =
+        read->kind == STORE_READ_DELAYS ? read_delays(store, result) : read_lane(store, result);
     pthread_mutex_unlock(&store->gate);
     if (succeeded)
-        return reading.result;
+        return result;
     store_fail(store);
-    store_read_result_free(reading.result);
+    store_read_result_free(result);
     return NULL;
 }

@@ -42,8 +42,15 @@ static bool delete_segments(struct store *store, uint64_t count)
     return true;
 }
 
+static bool delete_rows(struct store *store)
+{
+    return attempt_reclaim(store) && shelf_reclaim(store);
+}
+
 bool reclaim_with_commit(struct store *store)
 {
+    if (!delete_rows(store))
+        return false;
     if (empty_count(store) <= empty_kept)
         return true;
     uint64_t count = 2 * store->written_segments;
@@ -200,8 +207,14 @@ static bool vacuum(struct store *store)
 
 static bool reclaim(struct store *store, bool may_vacuum)
 {
-    return transaction_begin(store) && delete_segments(store, delete_max) &&
+    return transaction_begin(store) && delete_rows(store) && delete_segments(store, delete_max) &&
            compact(store, compact_max) && (!may_vacuum || vacuum(store));
+}
+
+static bool has_garbage(const struct store *store)
+{
+    return empty_count(store) > 0 || wants_compaction(store) || attempt_has_garbage(store) ||
+           shelf_has_garbage(store);
 }
 
 /* Nothing is left to be done: the log is emptied, and the reserve filled where there is space. */
@@ -220,17 +233,15 @@ enum store_result store_maintain(struct store *store, bool is_idle, bool *more)
     if (atomic_load(&store->has_failed))
         return STORE_FAILED;
     store->code = SQLITE_OK;
-    if (is_idle && empty_count(store) == 0 && !wants_compaction(store) &&
-        !wants_vacuum(store, &may_vacuum))
+    if (is_idle && !has_garbage(store) && !wants_vacuum(store, &may_vacuum))
         return store_fail(store);
-    if (!may_vacuum && empty_count(store) == 0 && !wants_compaction(store))
+    if (!may_vacuum && !has_garbage(store))
         return is_idle ? rest(store) : STORE_OK;
     enum store_result result = transaction_finish(store, reclaim(store, may_vacuum), 0);
     /* Giving space back takes space in the log first. */
     if (result == STORE_FULL && (checkpoint_for_space(store) || reserve_release(store)))
         result = transaction_finish(store, reclaim(store, may_vacuum), 0);
-    *more = result == STORE_OK &&
-            (may_vacuum || is_idle || empty_count(store) > 0 || wants_compaction(store));
+    *more = result == STORE_OK && (may_vacuum || is_idle || has_garbage(store));
     return result;
 }
 

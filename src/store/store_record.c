@@ -105,8 +105,7 @@ static size_t next_owner(const struct store_batch *batch, size_t index)
         const struct store_operation *operation = &batch->operations[i];
         if (operation->kind == STORE_INSERT)
             return operation->message == message ? i : batch->count;
-        if (operation->kind != STORE_NOTHING && operation->kind != STORE_REMOVE &&
-            operation->kind != STORE_DELIVERED)
+        if (operation->kind != STORE_NOTHING && operation->kind < STORE_INSERT)
             break;
     }
     return batch->count;

@@ -117,7 +117,7 @@ static bool write_state(struct store *store, size_t operations)
     bool succeeded = write_changed(store) && write_due_lanes(store, writes_min + operations / 2) &&
                      write_due_groups(store);
     pthread_mutex_unlock(&store->lock);
-    return succeeded && journal_write(store);
+    return succeeded && shelf_write_changed(store) && journal_write(store);
 }
 
 /* --- the end of a transaction */
@@ -151,6 +151,9 @@ void transaction_publish(struct store *store)
     figures->segments = store->segments.rows;
     figures->segments_empty = segment_list_count(&store->segments.empty);
     figures->journal_rows = store->batch - store->journal_first + 1;
+    figures->delays = store->shelved.delays;
+    figures->keys = store->shelved.keys;
+    figures->rows_debt = store->shelved.gone;
     figures->mapping_bytes = store->chunk_bytes;
     figures->messages_written = store->written;
     figures->messages_moved = store->moved;
@@ -170,7 +173,7 @@ static enum store_result roll_back(struct store *store)
     pthread_mutex_lock(&store->lock);
     store_unload(store);
     store->code = SQLITE_OK;
-    bool succeeded = store_load(store);
+    bool succeeded = store_load(store, NULL);
     pthread_mutex_unlock(&store->lock);
     return succeeded ? STORE_FULL : store_fail(store);
 }

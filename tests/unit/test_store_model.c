@@ -31,21 +31,31 @@ struct model *model_new(void)
     return model;
 }
 
-static void clear_lane(struct model_lane *lane)
+static void free_entries(struct model_entry *entries, size_t count)
 {
-    for (size_t i = 0; i < lane->count; i++)
-        message_unref(lane->entries[i].message);
-    free(lane->entries);
-    *lane = (struct model_lane){0};
+    for (size_t i = 0; i < count; i++)
+        message_unref(entries[i].message);
+    free(entries);
+}
+
+static void free_shelf(struct model_shelf *shelf)
+{
+    free_entries(shelf->delays, shelf->count);
+    for (size_t i = 0; i < shelf->key_count; i++)
+        free(shelf->keys[i].definition);
+    free(shelf->keys);
 }
 
 void model_free(struct model *model)
 {
     for (size_t i = 0; i < model->lane_count; i++)
-        clear_lane(&model->lanes[i]);
+        free_entries(model->lanes[i].entries, model->lanes[i].count);
+    for (size_t i = 0; i < model->shelf_count; i++)
+        free_shelf(&model->shelves[i]);
     for (size_t i = 0; i < model->definition_count; i++)
         free(model->definitions[i]);
     free(model->lanes);
+    free(model->shelves);
     free(model->definitions);
     free(model->definition_kinds);
     free(model);
@@ -65,6 +75,40 @@ static struct model_lane *need_lane(const struct model *model, uint64_t id)
     struct model_lane *lane = find_lane(model, id);
     CHECK(lane != NULL);
     return lane;
+}
+
+static struct model_shelf *find_shelf(const struct model *model, uint64_t id)
+{
+    for (size_t i = 0; i < model->shelf_count; i++) {
+        if (model->shelves[i].id == id)
+            return &model->shelves[i];
+    }
+    return NULL;
+}
+
+static struct model_shelf *need_shelf(const struct model *model, uint64_t id)
+{
+    struct model_shelf *shelf = find_shelf(model, id);
+    CHECK(shelf != NULL);
+    return shelf;
+}
+
+static struct model_shelf *add_shelf(struct model *model, uint64_t id)
+{
+    model->shelves = xgrow(model->shelves, &model->shelf_capacity, model->shelf_count + 1,
+                           sizeof *model->shelves);
+    struct model_shelf *shelf = &model->shelves[model->shelf_count++];
+    *shelf = (struct model_shelf){.id = id, .end = 1};
+    if (id >= model->lane_next)
+        model->lane_next = id + 1;
+    return shelf;
+}
+
+static void delete_shelf(struct model *model, uint64_t id)
+{
+    struct model_shelf *shelf = need_shelf(model, id);
+    free_shelf(shelf);
+    *shelf = model->shelves[--model->shelf_count];
 }
 
 static struct model_lane *add_lane(struct model *model, uint64_t id)
@@ -139,51 +183,172 @@ static void remove_range(struct model_lane *lane, uint64_t first, uint64_t count
 static void delete_lane(struct model *model, uint64_t id)
 {
     struct model_lane *lane = need_lane(model, id);
-    clear_lane(lane);
+    free_entries(lane->entries, lane->count);
     *lane = model->lanes[--model->lane_count];
 }
 
-static void apply(struct model *model, const struct store_operation *operation)
+static void put_queue(struct model *model, const struct store_operation *operation)
 {
-    struct model_lane *lane;
+    for (uint64_t i = 0; i < operation->count; i++) {
+        struct model_lane *lane = add_lane(model, operation->lane + i);
+        lane->queue = operation->lane;
+        lane->others = operation->count;
+    }
+}
+
+static void count_attempts(struct model_lane *lane, const struct store_operation *operation)
+{
+    for (size_t i = 0; i < lane->count; i++) {
+        if (lane->entries[i].position == operation->position)
+            lane->entries[i].attempts = (uint16_t)operation->count;
+    }
+}
+
+static bool is_before(const struct model_entry *delay, uint64_t due_ms, uint64_t id)
+{
+    return delay->expiry_ms < due_ms || (delay->expiry_ms == due_ms && delay->position < id);
+}
+
+static void put_delay(struct model_shelf *shelf, struct model_entry delay)
+{
+    size_t i = 0;
+    while (i < shelf->count && is_before(&shelf->delays[i], delay.expiry_ms, delay.position))
+        i++;
+    shelf->delays = xgrow(shelf->delays, &shelf->capacity, shelf->count + 1, sizeof *shelf->delays);
+    memmove(&shelf->delays[i + 1], &shelf->delays[i], (shelf->count - i) * sizeof *shelf->delays);
+    shelf->delays[i] = delay;
+    shelf->count++;
+    if (delay.position >= shelf->end)
+        shelf->end = delay.position + 1;
+}
+
+static void remove_delay(struct model_shelf *shelf, const struct store_operation *operation)
+{
+    size_t i = 0;
+    while (shelf->delays[i].position != operation->position)
+        i++;
+    message_unref(shelf->delays[i].message);
+    shelf->count--;
+    memmove(&shelf->delays[i], &shelf->delays[i + 1], (shelf->count - i) * sizeof *shelf->delays);
+}
+
+static void put_key(struct model_shelf *shelf, struct store_operation key)
+{
+    key.definition = store_definition_copy(key.definition);
+    shelf->keys =
+        xgrow(shelf->keys, &shelf->key_capacity, shelf->key_count + 1, sizeof *shelf->keys);
+    shelf->keys[shelf->key_count++] = key;
+    if (key.position >= shelf->end)
+        shelf->end = key.position + 1;
+}
+
+static void remove_keys(struct model_shelf *shelf, const struct store_operation *operation)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < shelf->key_count; i++) {
+        if (shelf->keys[i].position - operation->position < operation->count)
+            free(shelf->keys[i].definition);
+        else
+            shelf->keys[kept++] = shelf->keys[i];
+    }
+    shelf->key_count = kept;
+}
+
+static void apply_to_lane(struct model *model, const struct store_operation *operation)
+{
+    struct model_lane *lane = need_lane(model, operation->lane);
+    switch (operation->kind) {
+    case STORE_INSERT:
+        add_entry(lane, (struct model_entry){operation->position, operation->expiry_ms,
+                                             message_ref(operation->message), 0});
+        lane->end = operation->position + 1;
+        lane->is_used = true;
+        break;
+    case STORE_REMOVE:
+        remove_range(lane, operation->position, operation->count);
+        break;
+    case STORE_DELIVERED:
+        lane->delivered_below = operation->position;
+        lane->is_used = true;
+        break;
+    default:
+        count_attempts(lane, operation);
+    }
+}
+
+static void apply_to_shelf(struct model *model, const struct store_operation *operation)
+{
+    struct model_shelf *shelf = need_shelf(model, operation->lane);
+    switch (operation->kind) {
+    case STORE_DELAY_INSERT:
+        put_delay(shelf, (struct model_entry){operation->position, operation->expiry_ms,
+                                              message_ref(operation->message), 0});
+        break;
+    case STORE_DELAY_REMOVE:
+        remove_delay(shelf, operation);
+        break;
+    case STORE_DEDUP_PUT:
+        put_key(shelf, *operation);
+        break;
+    default:
+        remove_keys(shelf, operation);
+    }
+}
+
+static void apply_definition(struct model *model, const struct store_operation *operation)
+{
     switch (operation->kind) {
     case STORE_EXCHANGE_PUT:
     case STORE_BINDING_PUT:
         put_definition(model, operation->kind, operation->definition);
+        if (operation->lane != 0)
+            add_shelf(model, operation->lane);
         break;
     case STORE_EXCHANGE_DELETE:
         delete_definition(model, STORE_EXCHANGE_PUT, operation->definition);
+        if (operation->lane != 0)
+            delete_shelf(model, operation->lane);
         break;
     case STORE_BINDING_DELETE:
         delete_definition(model, STORE_BINDING_PUT, operation->definition);
         break;
     case STORE_QUEUE_PUT:
-        add_lane(model, operation->lane);
+        put_queue(model, operation);
         break;
     case STORE_QUEUE_DELETE:
-        delete_lane(model, operation->lane);
-        break;
-    case STORE_INSERT:
-        lane = need_lane(model, operation->lane);
-        add_entry(lane, (struct model_entry){operation->position, operation->expiry_ms,
-                                             message_ref(operation->message)});
-        lane->end = operation->position + 1;
-        break;
-    case STORE_REMOVE:
-        remove_range(need_lane(model, operation->lane), operation->position, operation->count);
-        break;
-    case STORE_DELIVERED:
-        need_lane(model, operation->lane)->delivered_below = operation->position;
+        for (uint64_t i = 0; i < operation->count; i++)
+            delete_lane(model, operation->lane + i);
         break;
     default:
         break;
     }
 }
 
+static void apply(struct model *model, const struct store_operation *operation)
+{
+    if (operation->kind < STORE_INSERT)
+        apply_definition(model, operation);
+    else if (operation->kind < STORE_DELAY_INSERT)
+        apply_to_lane(model, operation);
+    else
+        apply_to_shelf(model, operation);
+}
+
 void model_apply(struct model *model, const struct store_batch *batch)
 {
     for (size_t i = 0; i < batch->count; i++)
         apply(model, &batch->operations[i]);
+}
+
+static void copy_shelf(struct model_shelf *shelf, const struct model_shelf *from)
+{
+    for (size_t i = 0; i < from->count; i++) {
+        put_delay(shelf, from->delays[i]);
+        message_ref(from->delays[i].message);
+    }
+    for (size_t i = 0; i < from->key_count; i++)
+        put_key(shelf, from->keys[i]);
+    shelf->end = from->end;
 }
 
 struct model *model_copy(const struct model *model)
@@ -193,14 +358,18 @@ struct model *model_copy(const struct model *model)
     for (size_t i = 0; i < model->lane_count; i++) {
         const struct model_lane *from = &model->lanes[i];
         struct model_lane *lane = add_lane(copy, from->id);
-        lane->end = from->end;
-        lane->delivered_below = from->delivered_below;
+        struct model_entry *entries = lane->entries;
+        *lane = *from;
+        lane->entries = entries;
+        lane->count = lane->capacity = 0;
         for (size_t n = 0; n < from->count; n++) {
             add_entry(lane, from->entries[n]);
             if (from->entries[n].message != NULL)
                 message_ref(from->entries[n].message);
         }
     }
+    for (size_t i = 0; i < model->shelf_count; i++)
+        copy_shelf(add_shelf(copy, model->shelves[i].id), &model->shelves[i]);
     for (size_t i = 0; i < model->definition_count; i++)
         put_definition(copy, model->definition_kinds[i], model->definitions[i]);
     return copy;
@@ -248,6 +417,8 @@ static bool same_rows(const struct model_lane *lane, const struct store_read_res
             return differ("position", lane->id, row->position, entry->position);
         if (row->expiry_ms != entry->expiry_ms || !same_message(row->message, entry->message))
             return differ("content at", lane->id, row->position, entry->position);
+        if (row->delivery_count != entry->attempts)
+            return differ("delivery count", lane->id, row->delivery_count, entry->attempts);
     }
     return true;
 }
@@ -288,10 +459,59 @@ static bool same_messages(const struct model_lane *lane, struct store *store, ui
            differ("missing from", lane->id, first, lane->entries[index].position);
 }
 
+static bool same_delay_rows(const struct model_shelf *shelf, const struct store_read_result *result,
+                            size_t *index)
+{
+    for (size_t i = 0; i < result->count; i++) {
+        const struct store_row *row = &result->rows[i];
+        if (*index == shelf->count)
+            return differ("a delay too many at", shelf->id, row->position, shelf->count);
+        const struct model_entry *delay = &shelf->delays[(*index)++];
+        if (row->position != delay->position || row->expiry_ms != delay->expiry_ms ||
+            !same_message(row->message, delay->message))
+            return differ("delay", shelf->id, row->position, delay->position);
+    }
+    return true;
+}
+
+/* Reads all delays of an exchange in requests of random size. */
+static bool same_delays(const struct model_shelf *shelf, struct store *store, uint64_t *random)
+{
+    size_t index = 0;
+    struct store_read read = {.kind = STORE_READ_DELAYS, .lane = shelf->id, .token = 9};
+    for (bool is_complete = false; !is_complete;) {
+        read.count_max = 1 + model_below(random, 50);
+        read.bytes_max = 1 + model_below(random, 20000);
+        struct store_read_result *result = store_read(store, &read);
+        if (result == NULL) {
+            if (!is_quiet)
+                fprintf(stderr, "%s\n", store_error(store));
+            return false;
+        }
+        is_complete = result->is_complete;
+        bool same = result->count <= read.count_max && result->read.token == 9 &&
+                    same_delay_rows(shelf, result, &index);
+        if (result->count > 0) {
+            read.due_ms = result->rows[result->count - 1].expiry_ms;
+            read.first = result->rows[result->count - 1].position + 1;
+        } else if (!is_complete) {
+            same = differ("no answer from", shelf->id, read.due_ms, shelf->count);
+        }
+        store_read_result_free(result);
+        if (!same)
+            return false;
+    }
+    return index == shelf->count || differ("number of delays", shelf->id, index, shelf->count);
+}
+
 bool model_equals_messages(const struct model *model, struct store *store, uint64_t *random)
 {
     for (size_t i = 0; i < model->lane_count; i++) {
         if (!same_messages(&model->lanes[i], store, random))
+            return false;
+    }
+    for (size_t i = 0; i < model->shelf_count; i++) {
+        if (!same_delays(&model->shelves[i], store, random))
             return false;
     }
     return true;
@@ -319,30 +539,69 @@ static bool same_state(const struct model_lane *lane, const struct store_lane_st
            differ("delivered_below", lane->id, state->delivered_below, lane->delivered_below);
 }
 
+static bool same_shelf_states(const struct model *model, const struct store_opened *opened)
+{
+    if (opened->delay_count != model->shelf_count)
+        return differ("number of shelves", 0, opened->delay_count, model->shelf_count);
+    for (size_t i = 0; i < opened->delay_count; i++) {
+        const struct store_delay_state *state = &opened->delays[i];
+        const struct model_shelf *shelf = find_shelf(model, state->lane);
+        if (shelf == NULL)
+            return differ("an unknown shelf", state->lane, 1, 0);
+        uint64_t due_ms = shelf->count > 0 ? shelf->delays[0].expiry_ms : 0;
+        if (state->count != shelf->count || state->end != shelf->end)
+            return differ("count of delays", shelf->id, state->count, shelf->count);
+        if (state->first_due_ms != due_ms)
+            return differ("first due", shelf->id, state->first_due_ms, due_ms);
+    }
+    return true;
+}
+
+static size_t count_used(const struct model *model)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < model->lane_count; i++)
+        count += model->lanes[i].is_used;
+    return count;
+}
+
 static bool same_states(const struct model *model, const struct store_opened *opened)
 {
-    if (opened->lane_count != model->lane_count)
-        return differ("number of lanes", 0, opened->lane_count, model->lane_count);
+    if (opened->lane_count != count_used(model))
+        return differ("number of lanes", 0, opened->lane_count, count_used(model));
     if (opened->lane_next != model->lane_next)
         return differ("lane_next", 0, opened->lane_next, model->lane_next);
     for (size_t i = 0; i < opened->lane_count; i++) {
         const struct model_lane *lane = find_lane(model, opened->lanes[i].lane);
-        if (lane == NULL)
+        if (lane == NULL || !lane->is_used)
             return differ("an unknown lane", opened->lanes[i].lane, 1, 0);
         if (!same_state(lane, &opened->lanes[i]))
             return false;
     }
-    return true;
+    return same_shelf_states(model, opened);
+}
+
+static bool has_key(const struct model_shelf *shelf, const struct store_operation *key)
+{
+    for (size_t i = 0; shelf != NULL && i < shelf->key_count; i++) {
+        if (shelf->keys[i].position == key->position)
+            return shelf->keys[i].expiry_ms == key->expiry_ms &&
+                   bytes_equal(shelf->keys[i].definition->name, key->definition->name);
+    }
+    return false;
 }
 
 static bool has_definition(const struct model *model, const struct store_operation *operation)
 {
     if (operation->kind == STORE_QUEUE_PUT) {
         char name[40];
+        const struct model_lane *lane = find_lane(model, operation->lane);
         snprintf(name, sizeof name, "queue %llu", (unsigned long long)operation->lane);
-        return find_lane(model, operation->lane) != NULL &&
+        return lane != NULL && lane->others == operation->count &&
                bytes_equal_text(operation->definition->name, name);
     }
+    if (operation->kind == STORE_DEDUP_PUT)
+        return has_key(find_shelf(model, operation->lane), operation);
     for (size_t i = 0; i < model->definition_count; i++) {
         if (model->definition_kinds[i] == operation->kind &&
             same_definition(model->definitions[i], operation->definition, false, operation->kind))
@@ -353,9 +612,13 @@ static bool has_definition(const struct model *model, const struct store_operati
 
 static bool same_definitions(const struct model *model, const struct store_batch *batch)
 {
-    if (batch->count != model->definition_count + model->lane_count)
-        return differ("number of definitions", 0, batch->count,
-                      model->definition_count + model->lane_count);
+    size_t count = model->definition_count;
+    for (size_t i = 0; i < model->lane_count; i++)
+        count += model->lanes[i].id == model->lanes[i].queue;
+    for (size_t i = 0; i < model->shelf_count; i++)
+        count += model->shelves[i].key_count;
+    if (batch->count != count)
+        return differ("number of definitions", 0, batch->count, count);
     for (size_t i = 0; i < batch->count; i++) {
         if (!has_definition(model, &batch->operations[i]))
             return differ("unknown definition of kind", 0, batch->operations[i].kind, 0);
@@ -398,27 +661,90 @@ struct message *model_message(uint64_t *random, size_t body_bytes)
     return message;
 }
 
-static void add_queue_operation(struct store_batch *batch, uint64_t lane, uint8_t kind)
+static void add_definition_of(struct store_batch *batch, struct store_operation operation,
+                              const char *what, const char *type)
 {
     char name[40];
-    snprintf(name, sizeof name, "queue %llu", (unsigned long long)lane);
-    struct store_definition definition = {.name = bytes_of_text(name),
-                                          .type = bytes_of_text("classic")};
-    store_batch_add(batch,
-                    (struct store_operation){.kind = kind,
-                                             .lane = lane,
-                                             .count = 1,
-                                             .definition = store_definition_copy(&definition)});
+    snprintf(name, sizeof name, "%s %llu", what, (unsigned long long)operation.lane);
+    struct store_definition definition = {.name = bytes_of_text(name), .type = bytes_of_text(type)};
+    operation.definition = store_definition_copy(&definition);
+    store_batch_add(batch, operation);
+}
+
+void model_add_queue_of(struct store_batch *batch, uint64_t lane, uint64_t lanes)
+{
+    struct store_operation put = {.kind = STORE_QUEUE_PUT, .lane = lane, .count = lanes};
+    add_definition_of(batch, put, "queue", "classic");
+}
+
+void model_add_queue_delete_of(struct store_batch *batch, uint64_t lane, uint64_t lanes)
+{
+    struct store_operation delete = {.kind = STORE_QUEUE_DELETE, .lane = lane, .count = lanes};
+    add_definition_of(batch, delete, "queue", "");
 }
 
 void model_add_queue(struct store_batch *batch, uint64_t lane)
 {
-    add_queue_operation(batch, lane, STORE_QUEUE_PUT);
+    model_add_queue_of(batch, lane, 1);
 }
 
 void model_add_queue_delete(struct store_batch *batch, uint64_t lane)
 {
-    add_queue_operation(batch, lane, STORE_QUEUE_DELETE);
+    model_add_queue_delete_of(batch, lane, 1);
+}
+
+void model_add_shelf(struct store_batch *batch, uint64_t shelf)
+{
+    struct store_operation put = {.kind = STORE_EXCHANGE_PUT, .lane = shelf};
+    add_definition_of(batch, put, "delayed", "x-delayed-message");
+}
+
+void model_add_shelf_delete(struct store_batch *batch, uint64_t shelf)
+{
+    struct store_operation delete = {.kind = STORE_EXCHANGE_DELETE, .lane = shelf};
+    add_definition_of(batch, delete, "delayed", "");
+}
+
+void model_add_delay(struct store_batch *batch, uint64_t shelf, uint64_t id, uint64_t due_ms,
+                     struct message *message)
+{
+    store_batch_add(batch, (struct store_operation){.kind = STORE_DELAY_INSERT,
+                                                    .lane = shelf,
+                                                    .position = id,
+                                                    .expiry_ms = due_ms,
+                                                    .message = message});
+}
+
+void model_add_delay_remove(struct store_batch *batch, uint64_t shelf, uint64_t id, uint64_t due_ms)
+{
+    store_batch_add(
+        batch, (struct store_operation){
+                   .kind = STORE_DELAY_REMOVE, .lane = shelf, .position = id, .expiry_ms = due_ms});
+}
+
+void model_add_key(struct store_batch *batch, uint64_t shelf, uint64_t position, const char *key)
+{
+    store_batch_add(batch, (struct store_operation){.kind = STORE_DEDUP_PUT,
+                                                    .lane = shelf,
+                                                    .position = position,
+                                                    .expiry_ms = position % 3 * 5000,
+                                                    .definition = store_key(bytes_of_text(key))});
+}
+
+void model_add_key_remove(struct store_batch *batch, uint64_t shelf, uint64_t position,
+                          uint64_t count)
+{
+    store_batch_add(batch, (struct store_operation){.kind = STORE_DEDUP_REMOVE,
+                                                    .lane = shelf,
+                                                    .position = position,
+                                                    .count = count});
+}
+
+void model_add_attempts(struct store_batch *batch, uint64_t lane, uint64_t position, uint64_t count)
+{
+    store_batch_add(
+        batch, (struct store_operation){
+                   .kind = STORE_ATTEMPTS, .lane = lane, .position = position, .count = count});
 }
 
 void model_add_insert(struct store_batch *batch, uint64_t lane, uint64_t position,
@@ -526,23 +852,115 @@ static void add_definition(struct store_batch *batch, uint64_t *random)
                                .kind = kind, .definition = store_definition_copy(&definition)});
 }
 
+static void add_attempts(struct model *model, struct store_batch *batch, uint64_t *random)
+{
+    struct model_lane *lane = random_lane(model, random);
+    size_t index = lane->count > 0 ? model_below(random, lane->count) : 0;
+    for (size_t i = model_below(random, 6); i > 0; i--) {
+        index = next_entry(lane, index);
+        if (index == lane->count)
+            return;
+        uint64_t count = 1 + model_below(random, model_below(random, 9) == 0 ? UINT16_MAX : 20);
+        model_add_attempts(batch, lane->id, lane->entries[index].position, count);
+        apply(model, &batch->operations[batch->count - 1]);
+        index++;
+    }
+}
+
+static void apply_last(struct model *model, const struct store_batch *batch)
+{
+    apply(model, &batch->operations[batch->count - 1]);
+}
+
+static void add_random_delays(struct model *model, struct store_batch *batch,
+                              struct model_shelf *shelf, uint64_t *random)
+{
+    size_t count = 1 + model_below(random, 12);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t due_ms = 1000 + model_below(random, model_below(random, 2) ? 5 : 1000000);
+        model_add_delay(batch, shelf->id, shelf->end + model_below(random, 3), due_ms,
+                        model_message(random, random_body_bytes(random)));
+        apply_last(model, batch);
+    }
+}
+
+static void remove_random_delays(struct model *model, struct store_batch *batch,
+                                 struct model_shelf *shelf, uint64_t *random)
+{
+    for (size_t i = model_below(random, 14); i > 0 && shelf->count > 0; i--) {
+        size_t index = model_below(random, 4) == 0 ? model_below(random, shelf->count) : 0;
+        model_add_delay_remove(batch, shelf->id, shelf->delays[index].position,
+                               shelf->delays[index].expiry_ms);
+        apply_last(model, batch);
+    }
+}
+
+static void add_random_keys(struct model *model, struct store_batch *batch,
+                            struct model_shelf *shelf, uint64_t *random)
+{
+    char key[24];
+    for (size_t i = model_below(random, 8); i > 0; i--) {
+        snprintf(key, sizeof key, "%llx", (unsigned long long)model_random(random));
+        model_add_key(batch, shelf->id, shelf->end, key + model_below(random, 17) % strlen(key));
+        apply_last(model, batch);
+    }
+    if (shelf->key_count > 5) {
+        uint64_t first = shelf->keys[model_below(random, 3)].position;
+        model_add_key_remove(batch, shelf->id, first, 1 + model_below(random, 9));
+        apply_last(model, batch);
+    }
+}
+
+/* What exchanges keep. */
+static void add_random_kept(struct model *model, struct store_batch *batch, uint64_t *random)
+{
+    uint64_t choice = model_below(random, 40);
+    if (model->shelf_count == 0 || choice == 0) {
+        model_add_shelf(batch, model->lane_next);
+        apply_last(model, batch);
+        return;
+    }
+    struct model_shelf *shelf = &model->shelves[model_below(random, model->shelf_count)];
+    if (choice == 1 && model->shelf_count > 2) {
+        model_add_shelf_delete(batch, shelf->id);
+        apply_last(model, batch);
+    } else if (choice < 18) {
+        add_random_delays(model, batch, shelf, random);
+    } else if (choice < 32) {
+        remove_random_delays(model, batch, shelf, random);
+    } else {
+        add_random_keys(model, batch, shelf, random);
+    }
+}
+
+static void add_random_queue(struct model *model, struct store_batch *batch, uint64_t *random)
+{
+    uint64_t lanes = model_below(random, 3) > 0 ? 1 : 1 + model_below(random, 10);
+    model_add_queue_of(batch, model->lane_next, lanes);
+    apply_last(model, batch);
+}
+
 static void add_random(struct model *model, struct store_batch *batch, uint64_t *random)
 {
-    uint64_t choice = model_below(random, 100);
+    uint64_t choice = model_below(random, 110);
     if (model->lane_count == 0 || choice < 3) {
-        model_add_queue(batch, model->lane_next);
-        apply(model, &batch->operations[batch->count - 1]);
+        add_random_queue(model, batch, random);
     } else if (choice < 5 && model->lane_count > 6) {
-        model_add_queue_delete(batch, random_lane(model, random)->id);
-        apply(model, &batch->operations[batch->count - 1]);
+        const struct model_lane *lane = random_lane(model, random);
+        model_add_queue_delete_of(batch, lane->queue, lane->others);
+        apply_last(model, batch);
     } else if (choice < 8) {
         add_definition(batch, random);
     } else if (choice < 12) {
         add_delivered(model, batch, random);
+    } else if (choice < 15) {
+        add_attempts(model, batch, random);
     } else if (choice < 55) {
         add_inserts(model, batch, random);
-    } else {
+    } else if (choice < 98) {
         add_removal(model, batch, random);
+    } else {
+        add_random_kept(model, batch, random);
     }
 }
 

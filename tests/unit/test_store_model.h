@@ -13,18 +13,33 @@
 struct model_entry {
     uint64_t position, expiry_ms;
     struct message *message; /* ref; NULL where it was removed */
+    uint16_t attempts;
 };
 
 struct model_lane {
-    uint64_t id; /* 0 = there is no such queue (any more) */
+    uint64_t id;
+    uint64_t queue;  /* its first lane */
+    uint64_t others; /* lanes of the queue */
     uint64_t end, delivered_below;
+    bool is_used;
     struct model_entry *entries;
     size_t count, capacity;
+};
+
+/* What an exchange keeps: messages by (expiry_ms, position), and keys by position. */
+struct model_shelf {
+    uint64_t id, end;
+    struct model_entry *delays;
+    size_t count, capacity;
+    struct store_operation *keys;
+    size_t key_count, key_capacity;
 };
 
 struct model {
     struct model_lane *lanes;
     size_t lane_count, lane_capacity;
+    struct model_shelf *shelves;
+    size_t shelf_count, shelf_capacity;
     struct store_definition **definitions; /* exchanges and bindings; queues are lanes */
     uint8_t *definition_kinds;
     size_t definition_count, definition_capacity;
@@ -55,9 +70,24 @@ struct message *model_message(uint64_t *random, size_t body_bytes);
 /* Batches are built upon a copy of the model, so that what they do makes sense. */
 struct store_batch *model_random_batch(const struct model *model, uint64_t *random,
                                        size_t operations);
-/* A queue with its lane, whose name follows from the lane's number. */
+/* A queue with its lane, or as many as lanes says; the name follows from the first one's number. */
 void model_add_queue(struct store_batch *batch, uint64_t lane);
 void model_add_queue_delete(struct store_batch *batch, uint64_t lane);
+void model_add_queue_of(struct store_batch *batch, uint64_t lane, uint64_t lanes);
+void model_add_queue_delete_of(struct store_batch *batch, uint64_t lane, uint64_t lanes);
+/* An exchange with a number, from which its name follows, or without one (0). */
+void model_add_shelf(struct store_batch *batch, uint64_t shelf);
+void model_add_shelf_delete(struct store_batch *batch, uint64_t shelf);
+/* Takes the reference. */
+void model_add_delay(struct store_batch *batch, uint64_t shelf, uint64_t id, uint64_t due_ms,
+                     struct message *message);
+void model_add_delay_remove(struct store_batch *batch, uint64_t shelf, uint64_t id,
+                            uint64_t due_ms);
+void model_add_key(struct store_batch *batch, uint64_t shelf, uint64_t position, const char *key);
+void model_add_key_remove(struct store_batch *batch, uint64_t shelf, uint64_t position,
+                          uint64_t count);
+void model_add_attempts(struct store_batch *batch, uint64_t lane, uint64_t position,
+                        uint64_t count);
 /* Takes the reference. */
 void model_add_insert(struct store_batch *batch, uint64_t lane, uint64_t position,
                       struct message *message);
