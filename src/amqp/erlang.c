@@ -9,6 +9,8 @@
 
 #include <stdbool.h>
 
+#include "amqp/table.h"
+
 enum { shown_max = 256 };
 
 static struct bytes shown(struct bytes octets)
@@ -96,4 +98,89 @@ void erlang_append_string(struct buffer *buffer, struct bytes octets)
     buffer_append_u8(buffer, '[');
     append_numbers(buffer, part);
     buffer_append_u8(buffer, ']');
+}
+
+/* --- terms */
+
+static bool is_character(const struct amqp_value *value)
+{
+    int64_t number;
+    return amqp_value_get_integer(value, &number) && number >= 0 && number < 256 &&
+           is_printable((uint8_t)number);
+}
+
+/* A list of numbers that are all characters is a string. */
+static bool is_string(struct bytes array)
+{
+    struct reader reader = reader_of(array);
+    struct amqp_value value;
+    while (amqp_array_next(&reader, &value)) {
+        if (!is_character(&value))
+            return false;
+    }
+    return array.size > 0;
+}
+
+static void append_string(struct buffer *buffer, struct bytes array)
+{
+    struct reader reader = reader_of(array);
+    struct amqp_value value;
+    buffer_append_u8(buffer, '"');
+    while (amqp_array_next(&reader, &value))
+        append_character(buffer, (uint8_t)value.integer);
+    buffer_append_u8(buffer, '"');
+}
+
+static void append_list(struct buffer *buffer, struct bytes array)
+{
+    struct reader reader = reader_of(array);
+    struct amqp_value value;
+    const char *separator = "";
+    buffer_append_u8(buffer, '[');
+    while (amqp_array_next(&reader, &value)) {
+        buffer_append_bytes(buffer, bytes_of_text(separator));
+        erlang_append_term(buffer, &value);
+        separator = ",";
+    }
+    buffer_append_u8(buffer, ']');
+}
+
+static void append_map(struct buffer *buffer, struct bytes table)
+{
+    struct reader reader = reader_of(table);
+    struct amqp_field field;
+    const char *separator = "";
+    buffer_append_bytes(buffer, bytes_of_text("#{"));
+    while (amqp_table_next(&reader, &field)) {
+        buffer_append_bytes(buffer, bytes_of_text(separator));
+        erlang_append_binary(buffer, field.name);
+        buffer_append_bytes(buffer, bytes_of_text(" => "));
+        erlang_append_term(buffer, &field.value);
+        separator = ",";
+    }
+    buffer_append_u8(buffer, '}');
+}
+
+void erlang_append_term(struct buffer *buffer, const struct amqp_value *value)
+{
+    switch (value->type) {
+    case AMQP_TYPE_LONGSTR:
+    case AMQP_TYPE_BINARY:
+        erlang_append_binary(buffer, value->bytes);
+        break;
+    case AMQP_TYPE_ARRAY:
+        if (is_string(value->bytes))
+            append_string(buffer, value->bytes);
+        else
+            append_list(buffer, value->bytes);
+        break;
+    case AMQP_TYPE_TABLE:
+        append_map(buffer, value->bytes);
+        break;
+    case AMQP_TYPE_VOID:
+        buffer_append_bytes(buffer, bytes_of_text("null"));
+        break;
+    default:
+        amqp_value_append_text(buffer, value);
+    }
 }

@@ -15,5 +15,9 @@ void erlang_append_binary(struct buffer *buffer, struct bytes octets);
 
 /* A string that is a list of octets: "abc" where all are printable, else [0,255]. */
 void erlang_append_string(struct buffer *buffer, struct bytes octets);
+/* A value that came from JSON as the term it then is: <<"abc">>, 1.5, null, [1,2], #{<<"a">> => 1}.
+ * Nested ones are valid. */
+struct amqp_value;
+void erlang_append_term(struct buffer *buffer, const struct amqp_value *value);
 
 #endif

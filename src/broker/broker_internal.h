@@ -52,6 +52,9 @@ struct vhost {
     char *name;                  /* owned */
     const struct access *access; /* borrowed: replaced by vhost_set_access */
     uint64_t access_generation;
+    struct policies *policies; /* owned; NULL: there are none */
+    uint64_t policy_generation;
+    bool is_tracing; /* the firehose is on */
     uint64_t now_ms; /* the time of the input that is being applied */
 
     struct hash_table exchanges; /* struct exchange, by name */

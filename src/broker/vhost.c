@@ -139,6 +139,7 @@ void vhost_free(struct vhost *vhost)
     free(vhost->reads);
     free(vhost->effects);
     free(vhost->ending);
+    policies_free(vhost->policies);
     free(vhost->name);
     free(vhost);
 }
@@ -157,6 +158,18 @@ void vhost_set_access(struct vhost *vhost, const struct access *access)
 {
     vhost->access = access;
     vhost->access_generation++;
+}
+
+void vhost_set_policies(struct vhost *vhost, struct policies *policies)
+{
+    policies_free(vhost->policies);
+    vhost->policies = policies;
+    vhost->policy_generation++;
+}
+
+void vhost_set_tracing(struct vhost *vhost, bool is_tracing)
+{
+    vhost->is_tracing = is_tracing;
 }
 
 size_t vhost_store(struct vhost *vhost, struct store_operation operation)

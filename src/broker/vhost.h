@@ -10,6 +10,7 @@
 #include "broker/access.h"
 #include "broker/command.h"
 #include "broker/effect.h"
+#include "broker/policy.h"
 #include "queue/queue_settings.h"
 #include "queue/store_batch.h"
 
@@ -60,6 +61,12 @@ void vhost_set_access(struct vhost *vhost, const struct access *access);
 
 /* The type of queues whose declaration names none, from now on. */
 void vhost_set_default_queue_type(struct vhost *vhost, enum queue_type type);
+/* The policies changed (NULL: there are none). The vhost owns them from here on; the former ones
+ * are freed. */
+void vhost_set_policies(struct vhost *vhost, struct policies *policies);
+
+/* Whether the firehose is on (rabbitmqctl trace_on). */
+void vhost_set_tracing(struct vhost *vhost, bool is_tracing);
 
 /* Facts about a connection that its session needs. */
 struct session_config {
