@@ -3,7 +3,9 @@
 #define LEVERET_EXCHANGE_EXCHANGE_INTERNAL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
+#include "base/check.h"
 #include "exchange/exchange_type.h"
 
 /* What the exchange types share: chains of routes, from which any route leaves in constant time
@@ -31,6 +33,29 @@ static inline void route_chain_push(struct route *first, struct route_matches *m
 {
     for (struct route *route = first; route != NULL; route = route->next)
         route_matches_push(matches, route);
+}
+
+/* An array of routes in no order: a route knows its place there, so that it leaves in constant
+ * time.
+ */
+static inline void route_list_set(struct route_matches *list, struct route *route, size_t place)
+{
+    list->routes[place] = route;
+    route->index_entry = (void *)(uintptr_t)place;
+}
+
+static inline void route_list_add(struct route_matches *list, struct route *route)
+{
+    route_matches_push(list, route);
+    route_list_set(list, route, list->count - 1);
+}
+
+static inline void route_list_remove(struct route_matches *list, struct route *route)
+{
+    size_t place = (uintptr_t)route->index_entry;
+    CHECK(place < list->count && list->routes[place] == route);
+    route_list_set(list, list->routes[--list->count], place);
+    route->index_entry = NULL;
 }
 
 /* The checks of a type that takes any arguments, and any binding. */

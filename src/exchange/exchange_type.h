@@ -67,6 +67,11 @@ extern const struct exchange_type exchange_direct;
 extern const struct exchange_type exchange_fanout;
 extern const struct exchange_type exchange_topic;
 extern const struct exchange_type exchange_headers;
+/* Those that RabbitMQ has as plug-ins. */
+extern const struct exchange_type exchange_consistent_hash;
+extern const struct exchange_type exchange_random;
+extern const struct exchange_type exchange_local_random;
+extern const struct exchange_type exchange_modulus_hash;
 
 /* NULL where there is no type of that name. */
 const struct exchange_type *exchange_type_find(struct bytes name);
