@@ -15,54 +15,54 @@
 #include "base/xmalloc.h"
 #include "exchange/exchange_internal.h"
 
-struct random {
+struct chance {
     struct route_matches routes; /* borrowed: the broker removes a route before it frees it */
     uint64_t state;
 };
 
-static uint64_t next_number(struct random *random)
+static uint64_t next_number(struct chance *chance)
 {
-    uint64_t number = random->state += 0x9e3779b97f4a7c15u;
+    uint64_t number = chance->state += 0x9e3779b97f4a7c15u;
     number = (number ^ number >> 30) * 0xbf58476d1ce4e5b9u;
     number = (number ^ number >> 27) * 0x94d049bb133111ebu;
     return number ^ number >> 31;
 }
 
-static void *random_new(uint64_t hash_seed, struct bytes arguments)
+static void *chance_new(uint64_t hash_seed, struct bytes arguments)
 {
     (void)arguments;
-    struct random *random = xcalloc(1, sizeof *random);
-    random->state = hash_seed;
-    return random;
+    struct chance *chance = xcalloc(1, sizeof *chance);
+    chance->state = hash_seed;
+    return chance;
 }
 
-static void random_free(void *state)
+static void chance_free(void *state)
 {
-    struct random *random = state;
-    route_matches_fini(&random->routes);
-    free(random);
+    struct chance *chance = state;
+    route_matches_fini(&chance->routes);
+    free(chance);
 }
 
-static void random_add(void *state, struct route *route)
+static void chance_add(void *state, struct route *route)
 {
-    struct random *random = state;
-    route_list_add(&random->routes, route);
+    struct chance *chance = state;
+    route_list_add(&chance->routes, route);
 }
 
-static void random_remove(void *state, struct route *route)
+static void chance_remove(void *state, struct route *route)
 {
-    struct random *random = state;
-    route_list_remove(&random->routes, route);
+    struct chance *chance = state;
+    route_list_remove(&chance->routes, route);
 }
 
-static void random_match(void *state, const struct route_subject *subject,
+static void chance_match(void *state, const struct route_subject *subject,
                          struct route_matches *matches)
 {
-    struct random *random = state;
+    struct chance *chance = state;
     (void)subject;
-    if (random->routes.count > 0)
+    if (chance->routes.count > 0)
         route_matches_push(matches,
-                           random->routes.routes[next_number(random) % random->routes.count]);
+                           chance->routes.routes[next_number(chance) % chance->routes.count]);
 }
 
 static bool check_local(const void *state, const struct route *route, struct amqp_error *error)
@@ -86,22 +86,22 @@ const struct exchange_type exchange_random = {
     .name = "x-random",
     .routes_by_key = false,
     .check_arguments = exchange_takes_any_arguments,
-    .new = random_new,
-    .free = random_free,
+    .new = chance_new,
+    .free = chance_free,
     .check = exchange_takes_any_binding,
-    .add = random_add,
-    .remove = random_remove,
-    .match = random_match,
+    .add = chance_add,
+    .remove = chance_remove,
+    .match = chance_match,
 };
 
 const struct exchange_type exchange_local_random = {
     .name = "x-local-random",
     .routes_by_key = false,
     .check_arguments = exchange_takes_any_arguments,
-    .new = random_new,
-    .free = random_free,
+    .new = chance_new,
+    .free = chance_free,
     .check = check_local,
-    .add = random_add,
-    .remove = random_remove,
-    .match = random_match,
+    .add = chance_add,
+    .remove = chance_remove,
+    .match = chance_match,
 };
