@@ -30,15 +30,9 @@ static bool read_shelf(struct store *store, uint64_t id, struct shelf_row *shelf
     return succeeded;
 }
 
-static bool take_delay(struct store *store, sqlite3_stmt *select, struct store_read_result *result,
-                       size_t *capacity, size_t *bytes)
+static bool take_delay(struct store *store, struct store_read_result *result, size_t *capacity,
+                       struct store_row row, struct bytes data)
 {
-    struct store_row row = {.position = (uint64_t)sqlite3_column_int64(select, 1),
-                            .expiry_ms = (uint64_t)sqlite3_column_int64(select, 0)};
-    struct bytes data = column_bytes(select, 2);
-    *bytes += data.size;
-    if (result->count > 0 && *bytes > result->read.bytes_max)
-        return true;
     row.message = delay_message(result->read.lane, row.expiry_ms, row.position, data);
     if (row.message == NULL) {
         store_report(store, "%s is damaged: the delay %llu of exchange number %llu", store->path,
@@ -50,22 +44,38 @@ static bool take_delay(struct store *store, sqlite3_stmt *select, struct store_r
     return true;
 }
 
+static bool is_enough(const struct store_read_result *result, size_t bytes)
+{
+    return result->count >= result->read.count_max ||
+           (result->count > 0 && bytes > result->read.bytes_max);
+}
+
+/* Stops at a row that it does not take, or at the end: then the answer is complete. */
+static bool take_rows(struct store *store, sqlite3_stmt *select, struct store_read_result *result)
+{
+    size_t capacity = 0, bytes = 0;
+    int code;
+    while ((code = sqlite3_step(select)) == SQLITE_ROW) {
+        struct store_row row = {.position = (uint64_t)sqlite3_column_int64(select, 1),
+                                .expiry_ms = (uint64_t)sqlite3_column_int64(select, 0)};
+        struct bytes data = column_bytes(select, 2);
+        bytes += data.size;
+        if (is_enough(result, bytes))
+            return true;
+        if (!take_delay(store, result, &capacity, row, data))
+            return false;
+    }
+    result->is_complete = code == SQLITE_DONE;
+    return code == SQLITE_DONE || reader_failed(store, "reading delays");
+}
+
 static bool read_rows(struct store *store, struct store_read_result *result)
 {
     sqlite3_stmt *select = store->reader_statements[READ_DELAYS];
-    size_t capacity = 0, bytes = 0;
-    bool succeeded = true;
-    int code;
     sqlite3_bind_int64(select, 1, (int64_t)result->read.lane);
     sqlite3_bind_int64(select, 2, (int64_t)result->read.due_ms);
     sqlite3_bind_int64(select, 3, (int64_t)result->read.first);
-    while ((code = sqlite3_step(select)) == SQLITE_ROW && succeeded &&
-           result->count < result->read.count_max &&
-           (result->count == 0 || bytes <= result->read.bytes_max))
-        succeeded = take_delay(store, select, result, &capacity, &bytes);
-    result->is_complete = code == SQLITE_DONE;
-    if (succeeded && code != SQLITE_ROW && code != SQLITE_DONE)
-        succeeded = reader_failed(store, "reading delays");
+    bool succeeded = take_rows(store, select, result);
     sqlite3_reset(select);
     return succeeded;
 }
@@ -79,8 +89,8 @@ static bool read_snapshot(struct store *store, struct store_read_result *result)
         return reader_failed(store, "reading delays");
     if (!read_shelf(store, result->read.lane, &shelf))
         return false;
-    result->is_complete = true;
-    if (shelf.is_gone || shelf.delays == 0)
+    result->is_complete = shelf.is_gone || shelf.delays == 0;
+    if (result->is_complete)
         return true;
     if (!read_rows(store, result))
         return false;

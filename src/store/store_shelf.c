@@ -432,7 +432,7 @@ static bool lacks_rows(struct store *store, const struct stored_shelf *shelf)
 static bool delete_delays(struct store *store, struct stored_shelf *shelf)
 {
     sqlite3_stmt *delete = store->statements[SQL_DELAY_SWEEP];
-    int64_t due_ms, id;
+    int64_t due_ms = 0, id = 0;
     if (!find_slice(store, shelf->id, &due_ms, &id))
         return store->code == SQLITE_OK ? lacks_rows(store, shelf) : false;
     sqlite3_bind_int64(delete, 1, (int64_t)shelf->id);

@@ -146,6 +146,11 @@ static struct store_figures figures_of(struct fixture *f)
     return figures;
 }
 
+static void path_in(char *path, size_t size, const char *folder)
+{
+    snprintf(path, size, "%s/messages.db", folder);
+}
+
 /* --- what it holds */
 
 static void new_store_is_empty(void **state)
@@ -275,6 +280,224 @@ static void many_lanes_interleaved(void **state)
         assert_true(result->is_complete);
         store_read_result_free(result);
     }
+}
+
+/* --- lanes of a queue */
+
+static void lane_comes_with_its_first_use(void **state)
+{
+    struct fixture *f = *state;
+    struct store_batch *batch = store_batch_new(2);
+    model_add_queue_of(batch, 1, 256);
+    model_add_queue_of(batch, 257, 10);
+    commit(f, batch);
+    reopen(f);
+    check_equal(f);
+    assert_int_equal(f->opened.lane_count, 0);
+    assert_int_equal(f->opened.lane_next, 267);
+    commit_inserts(f, 256, 3, 10);
+    commit_inserts(f, 257, 3, 10);
+    commit_inserts(f, 3, 1, 10);
+    commit_remove(f, 2, 1, 5); /* as a purge does: nothing was ever there */
+    reopen_after_crash(f);
+    check_equal(f);
+    assert_int_equal(f->opened.lane_count, 3);
+    assert_int_equal(f->opened.lanes[1].lane, 256);
+    batch = store_batch_new(2);
+    model_add_queue_delete_of(batch, 1, 256);
+    commit(f, batch);
+    maintain_all(f);
+    assert_int_equal(figures_of(f).messages_live, 3);
+    reopen(f);
+    check_equal(f);
+    assert_int_equal(f->opened.lane_count, 1);
+}
+
+static void commit_attempts(struct fixture *f, uint64_t lane, uint64_t first, uint64_t end)
+{
+    struct store_batch *batch = store_batch_new(2);
+    for (uint64_t position = first; position < end; position++)
+        model_add_attempts(batch, lane, position, position % 5 + 1);
+    commit(f, batch);
+}
+
+static int64_t count_rows(struct fixture *f, const char *table)
+{
+    char path[4096], sql[80];
+    sqlite3 *db;
+    sqlite3_stmt *select;
+    path_in(path, sizeof path, f->folder);
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM %s", table);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &select, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(select), SQLITE_ROW);
+    int64_t count = sqlite3_column_int64(select, 0);
+    sqlite3_finalize(select);
+    sqlite3_close(db);
+    return count;
+}
+
+static void attempts_are_counted_and_go_with_their_messages(void **state)
+{
+    struct fixture *f = *state;
+    commit_queues(f, 1, 3);
+    for (uint64_t lane = 1; lane <= 3; lane++) {
+        commit_inserts(f, lane, 5000, 20);
+        commit_attempts(f, lane, 1, 4001);
+    }
+    commit_attempts(f, 1, 30, 60);
+    check_messages(f);
+    commit_remove(f, 1, 1, 40);
+    commit_remove(f, 1, 100, 1);
+    assert_int_equal(count_rows(f, "attempt"), 3 * 4000 - 41);
+    commit_remove(f, 1, 1000, 2500); /* many at once go in slices */
+    commit_remove(f, 2, 1, 5000);
+    struct store_batch *batch = store_batch_new(2);
+    model_add_queue_delete(batch, 3);
+    commit(f, batch);
+    assert_true(count_rows(f, "attempt") > 4000);
+    check_messages(f);
+    reopen_after_crash(f);
+    check_equal(f);
+    commit_remove(f, 1, 1, 4000); /* also what the slices before the crash did not come to */
+    maintain_all(f);
+    assert_int_equal(count_rows(f, "attempt"), 0);
+    reopen(f);
+    check_equal(f);
+}
+
+/* --- what exchanges keep */
+
+static void commit_shelf(struct fixture *f, uint64_t shelf)
+{
+    struct store_batch *batch = store_batch_new(2);
+    model_add_shelf(batch, shelf);
+    commit(f, batch);
+}
+
+static void commit_delays(struct fixture *f, uint64_t shelf, uint64_t first, uint64_t count,
+                          size_t body_bytes)
+{
+    struct store_batch *batch = store_batch_new(2);
+    for (uint64_t id = first; id < first + count; id++)
+        model_add_delay(batch, shelf, id, 100000 + id * 7919 % 1000,
+                        model_message(&f->random, body_bytes));
+    commit(f, batch);
+}
+
+static void delays_come_back_in_the_order_in_which_they_are_due(void **state)
+{
+    struct fixture *f = *state;
+    static const size_t sizes[] = {0, 1, 100, 5000, 65536, 300000, 3 << 20};
+    commit_shelf(f, 1);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        commit_delays(f, 1, 1 + i * 100, i < 4 ? 100 : 2, sizes[i]);
+    check_messages(f);
+    reopen_after_crash(f);
+    check_equal(f);
+    assert_int_equal(f->opened.delays[0].count, 406);
+    assert_int_equal(f->opened.delays[0].end, 603);
+    assert_int_equal(figures_of(f).delays, 406);
+    struct store_batch *batch = store_batch_new(2);
+    for (uint64_t id = 1; id <= 200; id++)
+        model_add_delay_remove(batch, 1, id, 100000 + id * 7919 % 1000);
+    commit(f, batch);
+    reopen(f);
+    check_equal(f);
+}
+
+static void read_of_delays_keeps_to_its_bounds(void **state)
+{
+    struct fixture *f = *state;
+    commit_shelf(f, 1);
+    commit_delays(f, 1, 1, 100, 1000);
+    struct store_read read = {
+        .kind = STORE_READ_DELAYS, .lane = 1, .count_max = 7, .bytes_max = 1 << 20};
+    struct store_read_result *result = store_read(f->store, &read);
+    assert_int_equal(result->count, 7);
+    assert_false(result->is_complete);
+    store_read_result_free(result);
+    read.count_max = 100;
+    result = store_read(f->store, &read);
+    assert_int_equal(result->count, 100);
+    assert_true(result->is_complete);
+    read.due_ms = result->rows[98].expiry_ms;
+    read.first = result->rows[98].position + 1;
+    store_read_result_free(result);
+    result = store_read(f->store, &read);
+    assert_int_equal(result->count, 1);
+    assert_true(result->is_complete);
+    store_read_result_free(result);
+    read.due_ms = 0, read.first = 0, read.bytes_max = 5000;
+    result = store_read(f->store, &read);
+    assert_in_range(result->count, 3, 5);
+    assert_false(result->is_complete);
+    store_read_result_free(result);
+    read.lane = 77;
+    result = store_read(f->store, &read);
+    assert_int_equal(result->count, 0);
+    assert_true(result->is_complete);
+    store_read_result_free(result);
+}
+
+/* A deletion is a mark; the rows follow in slices that no commit notices. */
+static void what_an_exchange_leaves_goes_in_slices(void **state)
+{
+    struct fixture *f = *state;
+    enum { delays = 20000, keys = 5000 };
+    commit_queues(f, 1, 1);
+    commit_shelf(f, 2);
+    commit_shelf(f, 3);
+    for (uint64_t i = 0; i < delays / 1000; i++)
+        commit_delays(f, 2, 1 + i * 1000, 1000, 200);
+    commit_delays(f, 3, 1, 10, 200);
+    struct store_batch *batch = store_batch_new(2);
+    for (uint64_t i = 0; i < keys; i++)
+        model_add_key(batch, 2, delays + 1 + i, "key");
+    commit(f, batch);
+    batch = store_batch_new(2);
+    model_add_shelf_delete(batch, 2);
+    commit(f, batch);
+    assert_in_range(figures_of(f).rows_debt, delays + keys - 2000, delays + keys);
+    assert_int_equal(figures_of(f).delays, 10);
+    reopen_after_crash(f); /* what is left is known again */
+    check_equal(f);
+    assert_in_range(figures_of(f).rows_debt, delays + keys - 2000, delays + keys);
+    uint64_t debt = figures_of(f).rows_debt;
+    commit_inserts(f, 1, 1, 10);
+    assert_in_range(debt - figures_of(f).rows_debt, 1, 2000);
+    maintain_all(f);
+    assert_int_equal(figures_of(f).rows_debt, 0);
+    assert_int_equal(count_rows(f, "delay"), 10);
+    assert_int_equal(count_rows(f, "dedup"), 0);
+    assert_int_equal(count_rows(f, "shelf"), 1);
+    reopen(f);
+    check_equal(f);
+}
+
+static void keys_come_back_in_their_order(void **state)
+{
+    struct fixture *f = *state;
+    commit_shelf(f, 1);
+    struct store_batch *batch = store_batch_new(2);
+    for (uint64_t i = 1; i <= 300; i++)
+        model_add_key(batch, 1, i, i % 2 ? "" : "some key");
+    model_add_key_remove(batch, 1, 1, 100);
+    model_add_key_remove(batch, 1, 250, 1);
+    commit(f, batch);
+    reopen_after_crash(f);
+    check_equal(f);
+    uint64_t last = 0, found = 0;
+    for (size_t i = 0; i < f->opened.definitions->count; i++) {
+        const struct store_operation *key = &f->opened.definitions->operations[i];
+        if (key->kind != STORE_DEDUP_PUT)
+            continue;
+        assert_true(key->position > last);
+        last = key->position;
+        found++;
+    }
+    assert_int_equal(found, 199);
+    assert_int_equal(f->opened.delays[0].end, 301);
 }
 
 /* --- the mapping leaves memory and comes back */
@@ -431,12 +654,8 @@ static void write_file(const char *path, const uint8_t *data, size_t size)
     fclose(file);
 }
 
-static void path_in(char *path, size_t size, const char *folder)
-{
-    snprintf(path, size, "%s/messages.db", folder);
-}
-
-/* tests/data/messages-v1.db was written by format 1 with this; see make_kept_file below. */
+/* The files in tests/data were written with this, each by the first program with its version; see
+ * make_kept_file below. */
 static struct message *kept_message(uint64_t lane, uint64_t position)
 {
     char body[80];
@@ -504,48 +723,185 @@ static void fill_kept(struct fixture *f)
     }
 }
 
-static void copy_kept(const char *folder)
+static void add_kept_step(struct store_batch *batch, uint64_t step, uint64_t *ends)
+{
+    for (uint64_t i = 0; i < 4; i++) {
+        uint64_t lane = 1 + (step + i * i) % 3;
+        model_add_insert(batch, lane, ends[lane], kept_message(lane, ends[lane]));
+        ends[lane]++;
+    }
+    if (step % 7 == 3)
+        model_add_remove(batch, 1, 1 + step * 2 / 3, 3);
+    if (step % 5 == 1)
+        model_add_remove(batch, 2, 1, step / 2);
+    if (step % 11 == 5)
+        store_batch_add(
+            batch, (struct store_operation){.kind = STORE_DELIVERED, .lane = 3, .position = step});
+}
+
+/* Long enough for everything that a file can hold: chunks, counts, rows that are behind the
+ * journal.
+ */
+static void fill_kept_life(struct fixture *f)
+{
+    uint64_t ends[4] = {1, 1, 1, 1};
+    fill_kept_definitions(f);
+    for (uint64_t step = 0; step < 300; step++) {
+        struct store_batch *batch = store_batch_new(2);
+        add_kept_step(batch, step, ends);
+        commit(f, batch);
+    }
+}
+
+/* What version 2 can hold beside what version 1 could. */
+static void fill_kept_version_2(struct fixture *f)
+{
+    uint64_t first = f->model->lane_next;
+    struct store_batch *batch = store_batch_new(2);
+    model_add_queue_of(batch, first, 256);
+    model_add_insert(batch, first, 1, kept_message(first, 1));
+    model_add_insert(batch, first + 255, 1, kept_message(first + 255, 1));
+    model_add_attempts(batch, first + 255, 1, 3);
+    model_add_attempts(batch, 2, 5, 65535);
+    for (uint64_t shelf = first + 256; shelf < first + 259; shelf++) {
+        model_add_shelf(batch, shelf);
+        for (uint64_t id = 1; id <= 20; id++)
+            model_add_delay(batch, shelf, id, 5000 + id * 7 % 10, kept_message(shelf, id));
+        for (uint64_t position = 21; position <= 30; position++)
+            model_add_key(batch, shelf, position, position % 2 ? "a key" : "another");
+    }
+    commit(f, batch);
+    batch = store_batch_new(2);
+    model_add_delay_remove(batch, first + 256, 10, 5000);
+    model_add_key_remove(batch, first + 256, 21, 3);
+    model_add_shelf_delete(batch, first + 257);
+    commit(f, batch);
+}
+
+static uint32_t version_of_file(const char *folder)
+{
+    char path[4096];
+    size_t size;
+    path_in(path, sizeof path, folder);
+    uint8_t *data = read_file(path, &size);
+    uint32_t version = (uint32_t)data[62] << 8 | data[63];
+    free(data);
+    return version;
+}
+
+static void copy_kept(const char *name, const char *folder)
 {
     const char *source = getenv("srcdir");
     char kept[4096], path[4096];
     size_t size;
-    snprintf(kept, sizeof kept, "%s/tests/data/messages-v1.db", source != NULL ? source : ".");
+    snprintf(kept, sizeof kept, "%s/tests/data/%s", source != NULL ? source : ".", name);
     path_in(path, sizeof path, folder);
     uint8_t *data = read_file(kept, &size);
     write_file(path, data, size);
     free(data);
 }
 
-/* The model is filled by a store of today; the file of then must hold the same. */
-static void file_of_version_1_is_read(void **state)
+/* The model was filled by a store of today; the file of then must hold the same, and go on. */
+static void check_kept(struct fixture *f, const char *name)
 {
-    struct fixture *f = *state;
-    fill_kept(f);
     shut(f);
-    copy_kept(f->folder);
+    copy_kept(name, f->folder);
     must_open(f);
-    assert_int_equal(f->opened.lane_count, 3);
-    assert_int_equal(f->opened.lane_next, 5);
     check_equal(f);
-    commit(f, model_random_batch(f->model, &f->random, 8));
+    shut(f);
+    assert_int_equal(version_of_file(f->folder), 2);
+    must_open(f);
+    check_equal(f);
+    fill_kept_version_2(f);
+    for (int i = 0; i < 5; i++)
+        commit(f, model_random_batch(f->model, &f->random, 8));
+    maintain_all(f);
+    reopen_after_crash(f);
+    check_equal(f);
     reopen(f);
     check_equal(f);
 }
 
-/* Run once for each released format: test_store --make-kept-file FILE. */
-static int make_kept_file(const char *target)
+/* Version 1 made a queue's lane with the queue. */
+static void use_all_lanes(struct model *model)
 {
-    void *state = NULL;
+    for (size_t i = 0; i < model->lane_count; i++)
+        model->lanes[i].is_used = true;
+}
+
+static void file_of_version_1_is_brought_up_to_date(void **state)
+{
+    struct fixture *f = *state;
+    fill_kept(f);
+    use_all_lanes(f->model);
+    check_kept(f, "messages-v1.db");
+}
+
+static void file_of_version_1_that_nobody_closed(void **state)
+{
+    struct fixture *f = *state;
+    fill_kept_life(f);
+    use_all_lanes(f->model);
+    check_kept(f, "messages-v1-killed.db");
+}
+
+static void file_of_version_2_is_read(void **state)
+{
+    struct fixture *f = *state;
+    fill_kept(f);
+    fill_kept_version_2(f);
+    check_kept(f, "messages-v2.db");
+}
+
+static void file_of_version_2_that_nobody_closed(void **state)
+{
+    struct fixture *f = *state;
+    fill_kept_life(f);
+    fill_kept_version_2(f);
+    check_kept(f, "messages-v2-killed.db");
+}
+
+static void execute_in(const char *folder, const char *sql)
+{
+    char path[4096];
+    sqlite3 *db;
+    path_in(path, sizeof path, folder);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+static void keep_file(const char *folder, const char *target)
+{
     char path[4096];
     size_t size;
-    set_up(&state);
-    struct fixture *f = state;
-    fill_kept(f);
-    shut(f);
-    path_in(path, sizeof path, f->folder);
+    path_in(path, sizeof path, folder);
     uint8_t *data = read_file(path, &size);
     write_file(target, data, size);
     free(data);
+}
+
+/* Run once for each released format: test_store --make-kept-file FILE, and --make-killed-file FILE
+ * for what is left of a process that was killed, in one file. */
+static int make_kept_file(const char *target, bool is_killed)
+{
+    void *state = NULL;
+    set_up(&state);
+    struct fixture *f = state;
+    if (is_killed) {
+        fill_kept_life(f);
+        fill_kept_version_2(f);
+        char *copy = model_folder_new();
+        model_folder_copy(f->folder, copy);
+        execute_in(copy, "PRAGMA wal_checkpoint(TRUNCATE)");
+        keep_file(copy, target);
+        model_folder_free(copy);
+        return tear_down(&state);
+    }
+    fill_kept(f);
+    fill_kept_version_2(f);
+    shut(f);
+    keep_file(f->folder, target);
     must_open(f);
     return tear_down(&state);
 }
@@ -817,6 +1173,27 @@ static void flipped_bits_are_found_out(void **state)
     check_equal(f);
 }
 
+/* The new tables come with the transaction in which all of the file was read, or not at all. */
+static void damaged_file_of_version_1_stays_as_it_is(void **state)
+{
+    struct fixture *f = *state;
+    char path[4096];
+    size_t size;
+    int verdicts[4] = {0};
+    fill_kept_life(f);
+    use_all_lanes(f->model);
+    shut(f);
+    copy_kept("messages-v1-killed.db", f->folder);
+    path_in(path, sizeof path, f->folder);
+    uint8_t *data = read_file(path, &size);
+    for (int i = 0; i < 300; i++)
+        flip_and_judge(f, data, size, verdicts);
+    free(data);
+    assert_true(verdicts[FAILED] > 0 && verdicts[REFUSED] > 0);
+    must_open(f);
+    check_equal(f);
+}
+
 static void damaged_store_does_no_more(void **state)
 {
     struct fixture *f = *state;
@@ -841,12 +1218,101 @@ static void damaged_store_does_no_more(void **state)
     assert_int_equal(f->opened.lanes[0].count, 5);
 }
 
+/* Rows that are taken away, one kind after the other: at the latest whoever asks for them hears of
+ * it. */
+static void missing_rows_are_found_out(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *sql, *reason;
+    } cases[] = {
+        {"DELETE FROM lane WHERE id=2", "lanes"},
+        {"DELETE FROM shelf WHERE id=5", "has no shelf"},
+        {"DELETE FROM delay WHERE shelf=5", "no delays of exchange number 5"},
+        {"DELETE FROM dedup WHERE shelf=6 AND position=2", "exchange number 6 lacks keys"},
+        {"UPDATE dedup SET position=99 WHERE shelf=6 AND position=2", "a key of exchange number 6"},
+        {"UPDATE shelf SET data=(SELECT data FROM shelf WHERE id=6) WHERE id=5", "number 5 keeps"},
+        {"DELETE FROM definition WHERE kind=2 AND key=CAST('queue 3' AS BLOB)", "belongs to no"},
+    };
+    commit_queues(f, 1, 4);
+    for (uint64_t lane = 1; lane <= 4; lane++)
+        commit_inserts(f, lane, 3, 10);
+    commit_shelf(f, 5);
+    commit_shelf(f, 6);
+    commit_delays(f, 5, 1, 10, 10);
+    struct store_batch *batch = store_batch_new(2);
+    model_add_key(batch, 6, 1, "one");
+    model_add_key(batch, 6, 2, "two");
+    commit(f, batch);
+    for (int i = 0; i < 40; i++) /* so that nothing stands in the journal as well */
+        commit_attempts(f, 1, 1, 2);
+    shut(f);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char *copy = model_folder_new();
+        char reason[512] = "";
+        struct store_opened opened;
+        model_folder_copy(f->folder, copy);
+        execute_in(copy, cases[i].sql);
+        assert_null(store_open(copy, &opened, reason, sizeof reason));
+        if (strstr(reason, cases[i].reason) == NULL)
+            fail_msg("'%s' does not say '%s'", reason, cases[i].reason);
+        model_folder_free(copy);
+    }
+    must_open(f);
+    check_equal(f);
+}
+
+static void missing_delay_is_found_out(void **state)
+{
+    struct fixture *f = *state;
+    commit_shelf(f, 1);
+    commit_delays(f, 1, 1, 10, 10);
+    shut(f);
+    execute_in(f->folder, "DELETE FROM delay WHERE id=4");
+    must_open(f);
+    struct store_read read = {
+        .kind = STORE_READ_DELAYS, .lane = 1, .count_max = 99, .bytes_max = 99999};
+    assert_null(store_read(f->store, &read));
+    assert_non_null(strstr(store_error(f->store), "what exchange number 1 keeps"));
+    reopen(f);
+    struct store_batch *batch = store_batch_new(2);
+    model_add_delay_remove(batch, 1, 4, 100000 + 4 * 7919 % 1000);
+    assert_int_equal(store_commit(f->store, batch), STORE_FAILED);
+    assert_non_null(strstr(store_error(f->store), "no delay 4 of exchange number 1"));
+    store_batch_free(batch);
+}
+
+static void damaged_delay_is_found_out(void **state)
+{
+    struct fixture *f = *state;
+    commit_queues(f, 1, 1);
+    commit_inserts(f, 1, 5, 10);
+    commit_attempts(f, 1, 1, 6);
+    commit_shelf(f, 2);
+    commit_delays(f, 2, 1, 10, 10);
+    shut(f);
+    execute_in(f->folder, "UPDATE delay SET due=due+1000 WHERE id=4");
+    execute_in(f->folder, "UPDATE attempt SET data=(SELECT data FROM attempt WHERE position=2)"
+                          " WHERE position=3");
+    must_open(f);
+    struct store_read read = {
+        .kind = STORE_READ_DELAYS, .lane = 2, .count_max = 99, .bytes_max = 99999};
+    assert_null(store_read(f->store, &read));
+    assert_non_null(strstr(store_error(f->store), "the delay 4 of exchange number 2"));
+    reopen(f);
+    read = (struct store_read){.lane = 1, .first = 1, .end = 6, .count_max = 99, .bytes_max = 9999};
+    assert_null(store_read(f->store, &read));
+    assert_non_null(strstr(store_error(f->store), "the attempts at position 3 of lane 1"));
+}
+
 #define fixture_test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(int count, char **arguments)
 {
     if (count == 3 && strcmp(arguments[1], "--make-kept-file") == 0)
-        return make_kept_file(arguments[2]);
+        return make_kept_file(arguments[2], false);
+    if (count == 3 && strcmp(arguments[1], "--make-killed-file") == 0)
+        return make_kept_file(arguments[2], true);
     const struct CMUnitTest tests[] = {
         fixture_test(new_store_is_empty),
         fixture_test(messages_come_back_as_they_were),
@@ -855,18 +1321,31 @@ int main(int count, char **arguments)
         fixture_test(lane_numbers_are_never_used_again),
         fixture_test(shared_message_stands_once),
         fixture_test(many_lanes_interleaved),
+        fixture_test(lane_comes_with_its_first_use),
+        fixture_test(attempts_are_counted_and_go_with_their_messages),
+        fixture_test(delays_come_back_in_the_order_in_which_they_are_due),
+        fixture_test(read_of_delays_keeps_to_its_bounds),
+        fixture_test(what_an_exchange_leaves_goes_in_slices),
+        fixture_test(keys_come_back_in_their_order),
         fixture_test(chunks_are_written_and_read_again),
         fixture_test(scattered_acks_are_remembered),
         fixture_test(journal_stays_short),
         fixture_test(everything_removed_gives_the_space_back),
         fixture_test(sparse_segments_are_moved_together),
         fixture_test(commits_alone_bound_the_debt),
-        fixture_test(file_of_version_1_is_read),
+        fixture_test(file_of_version_1_is_brought_up_to_date),
+        fixture_test(file_of_version_1_that_nobody_closed),
+        fixture_test(file_of_version_2_is_read),
+        fixture_test(file_of_version_2_that_nobody_closed),
+        fixture_test(damaged_file_of_version_1_stays_as_it_is),
         fixture_test(random_lives_equal_the_model),
         fixture_test(reader_beside_the_writer_misses_nothing),
         fixture_test(reader_beside_the_writer_sees_nothing_removed),
         fixture_test(foreign_and_newer_files_are_refused),
         fixture_test(flipped_bits_are_found_out),
+        fixture_test(missing_rows_are_found_out),
+        fixture_test(missing_delay_is_found_out),
+        fixture_test(damaged_delay_is_found_out),
         fixture_test(damaged_store_does_no_more),
     };
     return cmocka_run_group_tests_name("store", tests, NULL, NULL);

@@ -481,7 +481,7 @@ static bool same_delays(const struct model_shelf *shelf, struct store *store, ui
     struct store_read read = {.kind = STORE_READ_DELAYS, .lane = shelf->id, .token = 9};
     for (bool is_complete = false; !is_complete;) {
         read.count_max = 1 + model_below(random, 50);
-        read.bytes_max = 1 + model_below(random, 20000);
+        read.bytes_max = 1 + model_below(random, model_below(random, 2) ? 300 : 20000);
         struct store_read_result *result = store_read(store, &read);
         if (result == NULL) {
             if (!is_quiet)
