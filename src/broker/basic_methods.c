@@ -150,7 +150,7 @@ enum outcome handle_basic_cancel_ok(struct channel *channel, const struct amqp_m
 
 /* --- get */
 
-static void reply_got(struct channel *channel, struct queue *queue, struct entry *entry,
+static void reply_got(struct channel *channel, struct lane *lane, struct entry *entry,
                       bool redelivered, bool no_ack)
 {
     struct vhost *vhost = channel_vhost(channel);
@@ -161,14 +161,14 @@ static void reply_got(struct channel *channel, struct queue *queue, struct entry
                          .redelivered = redelivered,
                          .exchange = message_exchange(message),
                          .routing_key = message_routing_key(message),
-                         .message_count = (uint32_t)queue->lane.ready_count},
+                         .message_count = (uint32_t)queue_ready_count(lane->queue)},
     };
     vhost->counters.got++;
     vhost->counters.redelivered += redelivered;
     if (no_ack)
-        queue_forget(vhost, queue, entry->position, entry->batch, entry->operation);
+        queue_forget(vhost, lane, entry->position, entry->batch, entry->operation);
     else
-        channel_add_unacked(channel, queue, NULL, entry);
+        channel_add_unacked(channel, lane, NULL, entry);
     channel_reply_content(channel, &ok, message);
 }
 
@@ -178,6 +178,7 @@ enum outcome handle_basic_get(struct channel *channel, const struct amqp_method 
     struct vhost *vhost = channel_vhost(channel);
     uint8_t clean[AMQP_SHORTSTR_MAX];
     struct bytes name;
+    struct lane *lane;
     struct entry entry;
     bool redelivered;
     if (!queue_resolve_name(channel, method->basic_get.queue, clean, &name, error) ||
@@ -186,13 +187,13 @@ enum outcome handle_basic_get(struct channel *channel, const struct amqp_method 
     struct queue *queue = queue_resolve(channel, name, error);
     if (queue == NULL)
         return OUTCOME_ERROR;
-    switch (queue_get(vhost, queue, &entry, &redelivered)) {
+    switch (queue_get(vhost, queue, &lane, &entry, &redelivered)) {
     case LANE_EMPTY:
         vhost->counters.got_empty++;
         channel_reply_empty(channel, AMQP_BASIC_GET_EMPTY);
         break;
     case LANE_READY:
-        reply_got(channel, queue, &entry, redelivered, method->basic_get.no_ack);
+        reply_got(channel, lane, &entry, redelivered, method->basic_get.no_ack);
         break;
     case LANE_IN_STORE:
         channel_wait_for_read(channel, queue);

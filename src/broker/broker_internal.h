@@ -10,20 +10,16 @@
 #include "base/hash_table.h"
 #include "base/heap.h"
 #include "base/list.h"
+#include "broker/dead_letter.h"
 #include "broker/unacked.h"
 #include "broker/vhost.h"
 #include "exchange/exchange_type.h"
 #include "queue/queue.h"
+#include "queue/timer.h"
 
 struct channel;
 
 /* --- time: vhost.c */
-
-/* Something that is to happen at a time. Zero-initialised but for fire, which may set it again. */
-struct timer {
-    struct heap_node node;
-    void (*fire)(struct vhost *vhost, struct timer *timer);
-};
 
 /* Sets the timer to a time (wall-clock ms), whatever it was set to before. */
 void timer_set(struct vhost *vhost, struct timer *timer, uint64_t due_ms);
@@ -59,7 +55,7 @@ struct vhost {
 
     struct hash_table exchanges; /* struct exchange, by name */
     struct hash_table queues;    /* struct queue, by name */
-    struct hash_table lanes;     /* struct queue, by the number of its lane */
+    struct hash_table lanes;     /* struct lane, by its number in the store */
     struct hash_table bindings;  /* struct binding, by identity */
     struct exchange *default_exchange;
     uint64_t topology_generation; /* rises with every change of what may route where */
@@ -221,6 +217,12 @@ struct queue *queue_find(const struct vhost *vhost, struct bytes name);
 struct queue *queue_find_target(const struct vhost *vhost, struct bytes name);
 struct queue *queue_create(struct vhost *vhost, struct bytes name, struct bytes arguments,
                            uint64_t lane_id);
+/* The lane of a priority, which is not there yet. */
+struct lane *queue_make_lane(struct vhost *vhost, struct queue *queue, unsigned priority);
+/* The queue with this lane, and the lane; NULL where there is none. */
+struct lane *lane_find(const struct vhost *vhost, uint64_t lane_id);
+/* Works out what is in force from arguments and policies, and acts by it. */
+void queue_apply_settings(struct vhost *vhost, struct queue *queue);
 /* Cancels consumers, drops messages and bindings, in the store too. Returns the number of ready
  * messages. The queue may be freed by this. */
 uint64_t queue_delete(struct vhost *vhost, struct queue *queue);
@@ -428,7 +430,7 @@ static inline struct vhost *channel_vhost(const struct channel *channel)
     return channel->session->vhost;
 }
 
-/* --- consumers and deliveries: delivery.c */
+/* --- consumers and deliveries: consumer.c, delivery.c */
 
 struct consumer {
     struct subscriber subscriber;
@@ -448,30 +450,67 @@ struct consumer *consumer_create(struct channel *channel, struct queue *queue, s
                                  int32_t priority);
 /* Takes the consumer from its channel and queue. */
 void consumer_cancel(struct consumer *consumer);
+/* The consumer whose turn it is; those that cannot take a message after all step aside. */
+struct consumer *queue_next_consumer(struct queue *queue);
 /* Something changed in its favour: it may take messages again. */
 void consumer_wake(struct consumer *consumer);
 void channel_wake_consumers(struct channel *channel);
 
-/* A message for a queue: to a consumer at once, or to the end of the queue. The reference passes.
- */
-void queue_enqueue(struct vhost *vhost, struct queue *queue, struct message *message);
 /* Hands out what is there to whom it can be handed. */
 void queue_dispatch(struct vhost *vhost, struct queue *queue);
 void queue_schedule(struct vhost *vhost, struct queue *queue);
-void queue_touch(struct vhost *vhost, struct queue *queue);
+/* The lane's memory has changed. */
+void lane_touch(struct vhost *vhost, struct lane *lane);
 /* Goes on with what waited for the store, channels included. */
 void queue_resume(struct vhost *vhost, struct queue *queue);
-/* Asks the store for what the queue needs next, if it is not under way. */
+/* Asks the store for what the queue, or the lane, needs next, if it is not under way. */
 void queue_read(struct vhost *vhost, struct queue *queue);
-/* Takes the first message for basic.get: LANE_READY sets entry and redelivered. */
-enum lane_head queue_get(struct vhost *vhost, struct queue *queue, struct entry *entry,
-                         bool *redelivered);
-/* Removes a message from the store, or cancels its insertion. */
-void queue_forget(struct vhost *vhost, struct queue *queue, uint64_t position, uint64_t batch,
-                  uint32_t operation);
+void lane_read(struct vhost *vhost, struct lane *lane);
+/* Takes the first message for basic.get: LANE_READY sets lane, entry and redelivered. */
+enum lane_head queue_get(struct vhost *vhost, struct queue *queue, struct lane **lane,
+                         struct entry *entry, bool *redelivered);
 /* Makes an unacked delivery of an entry, whose reference passes; consumer NULL for basic.get. */
-void channel_add_unacked(struct channel *channel, struct queue *queue, struct consumer *consumer,
+void channel_add_unacked(struct channel *channel, struct lane *lane, struct consumer *consumer,
                          struct entry *entry);
+/* An entry that never enters its lane, whose position it has; the reference passes. */
+void queue_deliver_at_once(struct vhost *vhost, struct lane *lane, struct consumer *consumer,
+                           struct entry *entry);
+
+/* --- coming into a queue: enqueue.c */
+
+/* A message for a queue: to a consumer at once, or to the end of its lane. false where the queue is
+ * full and rejects it. The reference passes. */
+bool queue_enqueue(struct vhost *vhost, struct queue *queue, struct message *message);
+/* Stores an entry, which gets its batch. */
+void queue_store_insert(struct vhost *vhost, struct lane *lane, struct entry *entry);
+
+/* --- leaving it without an ack: departure.c */
+
+/* Removes a message from the store, or cancels its insertion. */
+void queue_forget(struct vhost *vhost, struct lane *lane, uint64_t position, uint64_t batch,
+                  uint32_t operation);
+/* A message that is neither ready nor unacked any more: to the dead letter exchange, or gone. The
+ * reference passes. */
+void queue_bury(struct vhost *vhost, struct lane *lane, struct entry *entry,
+                enum death_reason reason);
+/* The same for one that never came into the queue; the reference stays. */
+void queue_dead_letter(struct vhost *vhost, struct queue *queue, struct message *message,
+                       enum death_reason reason);
+/* Back to the end of its lane, under a new position; the reference passes. */
+void queue_requeue_behind(struct vhost *vhost, struct lane *lane, struct entry *entry);
+/* Tells the store how often a message has failed. */
+void lane_note_failures(struct vhost *vhost, struct lane *lane, const struct entry *entry);
+/* Does what messages were read for. */
+void queue_fetched(struct vhost *vhost, struct lane *lane);
+/* Buries what has expired at the heads of the queue's lanes, some of it where it is very much. */
+void queue_expire(struct vhost *vhost, struct queue *queue);
+/* The timer of that, and its setting by the first message of a lane. */
+void queue_expiry_due(struct vhost *vhost, struct timer *timer);
+void queue_arm_expiry(struct vhost *vhost, struct lane *lane);
+/* Buries what is above the limits of a queue that drops its head. */
+void queue_keep_limits(struct vhost *vhost, struct queue *queue);
+/* May this message come in? Always where the queue makes room for it. */
+bool queue_takes(const struct queue *queue, const struct message *message);
 
 /* --- settling: settle.c */
 
@@ -485,8 +524,10 @@ void channel_requeue_all(struct channel *channel);
 /* --- publishing and confirms: publish.c, confirm.c */
 
 void channel_publish(struct channel *channel, struct command *command);
-/* Routes and enqueues; the reference passes. true where something of it waits for the store. */
-void publish_route(struct channel *channel, struct message *message, bool mandatory, uint64_t tag);
+/* Routes and enqueues, and confirms where tag is not 0; the reference passes. false where a queue
+ * rejected the message. */
+bool publish_route(struct channel *channel, struct message *message, bool mandatory, uint64_t tag);
+void confirm_rejected(struct channel *channel, uint64_t tag);
 void confirm_settled(struct channel *channel, uint64_t tag);
 void confirm_waits(struct channel *channel, uint64_t tag, uint64_t batch);
 void confirm_flush(struct channel *channel);

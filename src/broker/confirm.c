@@ -56,6 +56,15 @@ void confirm_settled(struct channel *channel, uint64_t tag)
         list_push_back(&channel_vhost(channel)->settling, &channel->settling_node);
 }
 
+void confirm_rejected(struct channel *channel, uint64_t tag)
+{
+    confirm_flush(channel);
+    struct effect *effect = session_emit(channel->session, EFFECT_NACK, channel->number);
+    effect->tag = tag;
+    effect->flag = false;
+    channel_vhost(channel)->counters.rejected++;
+}
+
 /* Keeps vhost->confirm_waits in the order of the channels' first batches. */
 static void enlist(struct channel *channel)
 {

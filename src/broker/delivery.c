@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a queue to its consumers. A consumer that can take a message stands in its queue's list of
- * the active; one that has used up its prefetch leaves it until an ack wakes it, and one whose
- * session has used up its output credit waits with its session (starved). A message that meets an
- * active consumer at an empty queue never enters the queue.
+ * From a queue to its consumers. A message that meets an active consumer at an empty queue never
+ * enters the queue.
  *
  * A stored message is taken out of the store when it is acked, or here, when the consumer does not
  * ack. Before a stored message is delivered for the first time the store has been told that it may
@@ -18,152 +16,7 @@
 
 enum { read_bytes_max = 2 << 20 };
 
-/* --- consumers */
-
-static bool is_tagged(const struct hash_node *node, const void *key)
-{
-    return bytes_equal(container_of(node, struct consumer, by_tag)->tag,
-                       *(const struct bytes *)key);
-}
-
-static uint64_t tag_hash(const struct channel *channel, struct bytes tag)
-{
-    return bytes_hash(tag, channel_vhost(channel)->config.hash_seed);
-}
-
-struct consumer *consumer_find(const struct channel *channel, struct bytes tag)
-{
-    struct hash_node *node =
-        hash_table_find(&channel->consumers, tag_hash(channel, tag), is_tagged, &tag);
-    return node != NULL ? container_of(node, struct consumer, by_tag) : NULL;
-}
-
-static uint32_t take_slot(struct channel *channel, struct consumer *consumer)
-{
-    size_t number = channel->slot_free;
-    while (number < channel->slot_count && channel->slots[number] != NULL)
-        number++;
-    if (number == channel->slot_count) {
-        channel->slots =
-            xgrow(channel->slots, &channel->slot_capacity, number + 1, sizeof *channel->slots);
-        channel->slot_count++;
-    }
-    channel->slots[number] = consumer;
-    channel->slot_free = number + 1;
-    return (uint32_t)number;
-}
-
-struct consumer *consumer_create(struct channel *channel, struct queue *queue, struct bytes tag,
-                                 int32_t priority)
-{
-    struct consumer *consumer = xcalloc(1, sizeof *consumer + tag.size);
-    memcpy(consumer + 1, tag.data, tag.size);
-    consumer->tag = bytes_of(consumer + 1, tag.size);
-    consumer->channel = channel;
-    consumer->prefetch_count = channel->prefetch_count;
-    list_node_init(&consumer->starved_node);
-    consumer->number = take_slot(channel, consumer);
-    hash_table_insert(&channel->consumers, &consumer->by_tag, tag_hash(channel, tag));
-    queue_subscribe(queue, &consumer->subscriber, priority);
-    channel_vhost(channel)->counters.consumers++;
-    channel->session->memory_bytes += sizeof *consumer + tag.size;
-    return consumer;
-}
-
-void consumer_cancel(struct consumer *consumer)
-{
-    struct channel *channel = consumer->channel;
-    struct queue *queue = consumer->subscriber.queue;
-    if (consumer->is_exclusive)
-        queue->has_exclusive = false;
-    if (queue->is_reply)
-        channel->reply_queue = NULL;
-    queue_unsubscribe(queue, &consumer->subscriber);
-    list_remove(&consumer->starved_node);
-    hash_table_remove(&channel->consumers, &consumer->by_tag);
-    channel->slots[consumer->number] = NULL;
-    if (consumer->number < channel->slot_free)
-        channel->slot_free = consumer->number;
-    channel_emit(channel, EFFECT_CONSUMER_REMOVE)->consumer = consumer->number;
-    channel_vhost(channel)->counters.consumers--;
-    channel->session->memory_bytes -= sizeof *consumer + consumer->tag.size;
-    consumer->channel = NULL;
-    if (consumer->unacked_count == 0)
-        free(consumer);
-}
-
-static bool has_prefetch(const struct consumer *consumer)
-{
-    const struct channel *channel = consumer->channel;
-    if (consumer->no_ack)
-        return true;
-    return (consumer->prefetch_count == 0 || consumer->unacked_count < consumer->prefetch_count) &&
-           (channel->prefetch_global == 0 || channel->global_unacked < channel->prefetch_global);
-}
-
-void consumer_wake(struct consumer *consumer)
-{
-    struct session *session = consumer->channel->session;
-    if (list_node_is_linked(&consumer->subscriber.active_node) || !has_prefetch(consumer))
-        return;
-    if (session->output_credit <= 0) {
-        if (!list_node_is_linked(&consumer->starved_node))
-            list_push_back(&session->starved, &consumer->starved_node);
-        return;
-    }
-    list_remove(&consumer->starved_node);
-    queue_activate(consumer->subscriber.queue, &consumer->subscriber);
-    queue_schedule(session->vhost, consumer->subscriber.queue);
-}
-
-/* Whoever had the last delivery comes last, or it would take every one under a small limit. */
-void channel_wake_consumers(struct channel *channel)
-{
-    size_t first = channel->last_served + 1;
-    for (size_t i = 0; i < channel->slot_count; i++) {
-        struct consumer *consumer = channel->slots[(first + i) % channel->slot_count];
-        if (consumer != NULL)
-            consumer_wake(consumer);
-    }
-}
-
-/* The consumer whose turn it is; those that cannot take a message after all step aside. */
-static struct consumer *next_consumer(struct queue *queue)
-{
-    struct subscriber *subscriber;
-    while ((subscriber = queue_next_subscriber(queue)) != NULL) {
-        struct consumer *consumer = container_of(subscriber, struct consumer, subscriber);
-        if (consumer->channel->session->output_credit > 0 && has_prefetch(consumer))
-            return consumer;
-        queue_deactivate(subscriber);
-        consumer_wake(consumer);
-    }
-    return NULL;
-}
-
 /* --- the store's part of a delivery */
-
-void queue_forget(struct vhost *vhost, struct queue *queue, uint64_t position, uint64_t batch,
-                  uint32_t operation)
-{
-    if (batch == 0 || queue->is_deleted)
-        return;
-    if (batch == vhost->batch->number) {
-        store_batch_cancel(vhost->batch, operation);
-        return;
-    }
-    if (queue->remove_batch == vhost->batch->number) {
-        struct store_operation *last = &vhost->batch->operations[queue->remove_operation];
-        if (last->position + last->count == position) {
-            last->count++;
-            return;
-        }
-    }
-    queue->remove_batch = vhost->batch->number;
-    queue->remove_operation = vhost_store(
-        vhost, (struct store_operation){
-                   .kind = STORE_REMOVE, .lane = queue->lane.id, .position = position, .count = 1});
-}
 
 static void raise_mark(struct vhost *vhost, struct lane *lane, uint64_t position)
 {
@@ -178,9 +31,9 @@ static void raise_mark(struct vhost *vhost, struct lane *lane, uint64_t position
 
 /* May this message be delivered now? Not while the disk may come to hold the message before the
  * mark that covers it; a message of the mark's own batch or a later one cannot. */
-static bool mark_delivered(struct vhost *vhost, struct queue *queue, const struct entry *entry)
+static bool mark_delivered(struct vhost *vhost, struct lane *lane, const struct entry *entry)
 {
-    struct lane *lane = &queue->lane;
+    struct queue *queue = lane->queue;
     if (entry->batch == 0 || entry->position < lane->delivered_below)
         return true;
     if (entry->position + vhost->config.mark_stride / 2 >= lane->marked_below)
@@ -196,7 +49,7 @@ static bool mark_delivered(struct vhost *vhost, struct queue *queue, const struc
 
 /* --- delivering */
 
-void channel_add_unacked(struct channel *channel, struct queue *queue, struct consumer *consumer,
+void channel_add_unacked(struct channel *channel, struct lane *lane, struct consumer *consumer,
                          struct entry *entry)
 {
     bool is_on_disk = entry->batch != 0 && entry->batch <= channel_vhost(channel)->committed;
@@ -204,7 +57,8 @@ void channel_add_unacked(struct channel *channel, struct queue *queue, struct co
         .tag = channel->delivery_tag,
         .position = entry->position,
         .expiry_ms = entry->expiry_ms,
-        .queue = queue,
+        .failures = entry->failures,
+        .lane = lane,
         .consumer = consumer,
         .message = is_on_disk ? NULL : message_ref(entry->message),
         .batch = entry->batch,
@@ -212,7 +66,7 @@ void channel_add_unacked(struct channel *channel, struct queue *queue, struct co
         .body_bytes = entry->body_bytes & INT32_MAX,
     };
     unacked_ring_push(&channel->unacked, unacked);
-    queue->unacked_count++;
+    lane->queue->unacked_count++;
     channel->session->memory_bytes += sizeof unacked;
     if (consumer != NULL) {
         consumer->unacked_count++;
@@ -228,7 +82,7 @@ static void sweep_bodies(struct channel *channel)
     size_t index = unacked_ring_search(ring, channel->sweep_tag + 1);
     for (int i = 0; i < 2 && index < ring->count; i++, index++) {
         struct unacked *unacked = unacked_ring_at(ring, index);
-        if (unacked->queue != NULL && unacked->batch != 0) {
+        if (unacked->lane != NULL && unacked->batch != 0) {
             if (unacked->batch > committed)
                 return;
             message_unref(unacked->message);
@@ -238,7 +92,7 @@ static void sweep_bodies(struct channel *channel)
     }
 }
 
-static void deliver(struct vhost *vhost, struct queue *queue, struct consumer *consumer,
+static void deliver(struct vhost *vhost, struct lane *lane, struct consumer *consumer,
                     struct entry *entry, bool redelivered)
 {
     struct channel *channel = consumer->channel;
@@ -249,9 +103,9 @@ static void deliver(struct vhost *vhost, struct queue *queue, struct consumer *c
     vhost->counters.delivered++;
     vhost->counters.redelivered += redelivered;
     if (consumer->no_ack) {
-        queue_forget(vhost, queue, entry->position, entry->batch, entry->operation);
+        queue_forget(vhost, lane, entry->position, entry->batch, entry->operation);
     } else {
-        channel_add_unacked(channel, queue, consumer, entry);
+        channel_add_unacked(channel, lane, consumer, entry);
         if (entry->batch != 0)
             sweep_bodies(channel);
     }
@@ -262,35 +116,74 @@ static void deliver(struct vhost *vhost, struct queue *queue, struct consumer *c
     effect->message = message;
 }
 
-/* Takes the first message of a queue if it may be delivered now. */
-static enum lane_head take_first(struct vhost *vhost, struct queue *queue, struct entry *entry,
+void queue_deliver_at_once(struct vhost *vhost, struct lane *lane, struct consumer *consumer,
+                           struct entry *entry)
+{
+    mark_delivered(vhost, lane, entry);
+    lane->delivered_below = entry->position + 1;
+    deliver(vhost, lane, consumer, entry, false);
+    queue_rotate(lane->queue, &consumer->subscriber);
+}
+
+static bool is_expired(const struct vhost *vhost, const struct entry *entry)
+{
+    return entry->expiry_ms != 0 && entry->expiry_ms <= vhost->now_ms;
+}
+
+/* Takes the first message of a lane if it may be delivered now. */
+static enum lane_head take_first(struct vhost *vhost, struct lane *lane, struct entry *entry,
                                  bool *redelivered)
 {
-    struct lane *lane = &queue->lane;
     struct entry *front;
     enum lane_head head = lane_peek(lane, &front);
     if (head != LANE_READY)
         return head;
-    if (!mark_delivered(vhost, queue, front))
+    if (!mark_delivered(vhost, lane, front))
         return LANE_IN_STORE;
     *entry = lane_pop(lane);
-    *redelivered = lane_is_redelivered(lane, entry);
-    if (!*redelivered)
+    *redelivered = lane_is_redelivered(lane, entry) || entry->failures > 0;
+    if (!lane_is_redelivered(lane, entry))
         lane->delivered_below = entry->position + 1;
+    queue_arm_expiry(vhost, lane);
     return LANE_READY;
 }
 
-void queue_read(struct vhost *vhost, struct queue *queue)
+/* The lane that the next message comes from; what has expired before it is gone. */
+static struct lane *next_lane(struct vhost *vhost, struct queue *queue)
+{
+    struct lane *lane = queue_first_lane(queue);
+    struct entry *front;
+    if (queue->may_expire && lane_peek(lane, &front) == LANE_READY && is_expired(vhost, front)) {
+        queue_expire(vhost, queue);
+        lane = queue_first_lane(queue);
+        /* Very many have expired: they go in slices, and nothing is delivered meanwhile. */
+        if (lane_peek(lane, &front) == LANE_READY && is_expired(vhost, front))
+            return NULL;
+    }
+    return lane;
+}
+
+void lane_read(struct vhost *vhost, struct lane *lane)
 {
     struct store_read read;
-    if (!queue_is_stored(queue))
+    if (lane->id == 0)
         return;
-    if (!lane_wants_read(&queue->lane, vhost->read_tokens + 1, read_bytes_max, &read))
+    if (!lane_wants_read(lane, vhost->read_tokens + 1, read_bytes_max, &read))
         return;
     vhost->read_tokens++;
     vhost->reads =
         xgrow(vhost->reads, &vhost->read_capacity, vhost->read_count + 1, sizeof *vhost->reads);
     vhost->reads[vhost->read_count++] = read;
+}
+
+void queue_read(struct vhost *vhost, struct queue *queue)
+{
+    lane_read(vhost, queue_first_lane(queue));
+    for (unsigned priority = 0; priority <= queue->top_priority; priority++) {
+        struct lane *lane = queue_lane(queue, priority);
+        if (lane != NULL && lane->fetches.first < lane->fetches.count)
+            lane_read(vhost, lane);
+    }
 }
 
 void queue_schedule(struct vhost *vhost, struct queue *queue)
@@ -299,81 +192,49 @@ void queue_schedule(struct vhost *vhost, struct queue *queue)
         list_push_back(&vhost->dispatch, &queue->dispatch_node);
 }
 
-void queue_touch(struct vhost *vhost, struct queue *queue)
+void lane_touch(struct vhost *vhost, struct lane *lane)
 {
-    list_remove(&queue->lane.memory_node);
-    list_push_back(&vhost->touched, &queue->lane.memory_node);
+    list_remove(&lane->memory_node);
+    list_push_back(&vhost->touched, &lane->memory_node);
+}
+
+static void hand_out(struct vhost *vhost, struct queue *queue)
+{
+    struct consumer *consumer;
+    struct entry entry;
+    bool redelivered;
+    while (vhost->dispatch_left > 0 && (consumer = queue_next_consumer(queue)) != NULL) {
+        struct lane *lane = next_lane(vhost, queue);
+        if (lane == NULL || take_first(vhost, lane, &entry, &redelivered) != LANE_READY)
+            break;
+        deliver(vhost, lane, consumer, &entry, redelivered);
+        queue_rotate(queue, &consumer->subscriber);
+        lane_touch(vhost, lane);
+        vhost->dispatch_left--;
+    }
 }
 
 void queue_dispatch(struct vhost *vhost, struct queue *queue)
 {
-    struct consumer *consumer = NULL;
-    struct entry entry;
-    bool redelivered;
-    bool has_taken = false;
-    while (vhost->dispatch_left > 0 && (consumer = next_consumer(queue)) != NULL) {
-        enum lane_head head = take_first(vhost, queue, &entry, &redelivered);
-        if (head != LANE_READY)
-            break;
-        deliver(vhost, queue, consumer, &entry, redelivered);
-        queue_rotate(queue, &consumer->subscriber);
-        has_taken = true;
-        vhost->dispatch_left--;
-    }
+    if (queue->has_limits)
+        queue_keep_limits(vhost, queue);
+    hand_out(vhost, queue);
     if (vhost->dispatch_left == 0)
         queue_schedule(vhost, queue);
-    if (has_taken)
-        queue_touch(vhost, queue);
-    if (consumer != NULL || queue->lane.paged.count > 0)
+    if (queue_next_consumer(queue) != NULL || queue_first_lane(queue)->paged.count > 0)
         queue_read(vhost, queue);
 }
 
-enum lane_head queue_get(struct vhost *vhost, struct queue *queue, struct entry *entry,
-                         bool *redelivered)
+enum lane_head queue_get(struct vhost *vhost, struct queue *queue, struct lane **lane,
+                         struct entry *entry, bool *redelivered)
 {
-    enum lane_head head = take_first(vhost, queue, entry, redelivered);
+    struct lane *first = next_lane(vhost, queue);
+    if (first == NULL)
+        return LANE_IN_STORE;
+    enum lane_head head = take_first(vhost, first, entry, redelivered);
     if (head == LANE_READY)
-        queue_touch(vhost, queue);
+        lane_touch(vhost, first);
+    *lane = first;
     queue_read(vhost, queue);
     return head;
-}
-
-/* --- from a publish */
-
-static void store_insert(struct vhost *vhost, struct queue *queue, struct entry *entry)
-{
-    entry->batch = vhost->batch->number;
-    entry->operation = (uint32_t)vhost_store(vhost, (struct store_operation){
-                                                        .kind = STORE_INSERT,
-                                                        .lane = queue->lane.id,
-                                                        .position = entry->position,
-                                                        .message = message_ref(entry->message),
-                                                        .expiry_ms = entry->expiry_ms,
-                                                    });
-}
-
-void queue_enqueue(struct vhost *vhost, struct queue *queue, struct message *message)
-{
-    struct lane *lane = &queue->lane;
-    struct entry entry = {
-        .position = lane->next_position++,
-        .message = message,
-        .body_bytes = (uint32_t)message->body_size,
-    };
-    struct consumer *consumer = next_consumer(queue);
-    bool is_stored = queue_is_stored(queue) && message->is_persistent;
-    bool is_direct = consumer != NULL && lane->ready_count == 0;
-    if (is_stored && !(is_direct && consumer->no_ack))
-        store_insert(vhost, queue, &entry);
-    if (is_direct) {
-        mark_delivered(vhost, queue, &entry);
-        lane->delivered_below = entry.position + 1;
-        deliver(vhost, queue, consumer, &entry, false);
-        queue_rotate(queue, &consumer->subscriber);
-        return;
-    }
-    lane_push(lane, entry);
-    queue_touch(vhost, queue);
-    if (consumer != NULL)
-        queue_schedule(vhost, queue);
 }

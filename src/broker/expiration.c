@@ -46,3 +46,15 @@ bool expiration_check(struct bytes properties, struct amqp_error *error)
            amqp_error_set(error, AMQP_PRECONDITION_FAILED, "invalid expiration '%s': %s", text,
                           why);
 }
+
+uint64_t expiration_of(struct bytes properties)
+{
+    struct bytes expiration;
+    char text[AMQP_SHORTSTR_MAX + 1];
+    if ((amqp_properties_flags(properties) & AMQP_PROPERTY_EXPIRATION) == 0 ||
+        !amqp_properties_expiration(properties, &expiration))
+        return EXPIRATION_NEVER;
+    memcpy(text, expiration.data, expiration.size);
+    text[expiration.size] = '\0';
+    return strtoull(text, NULL, 10);
+}

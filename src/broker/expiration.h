@@ -11,4 +11,8 @@
  * ten years? 406 with RabbitMQ's words where not. */
 bool expiration_check(struct bytes properties, struct amqp_error *error);
 
+/* The time to live of a message whose expiration was checked, in ms; EXPIRATION_NEVER without. */
+#define EXPIRATION_NEVER UINT64_MAX
+uint64_t expiration_of(struct bytes properties);
+
 #endif

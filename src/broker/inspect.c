@@ -18,8 +18,8 @@ void vhost_count(const struct vhost *vhost, struct vhost_counters *counters)
     counters->unstored_bytes = vhost->in_flight_bytes + vhost->batch->bytes;
     struct hash_node *node = NULL;
     while ((node = hash_table_next(&vhost->queues, node)) != NULL) {
-        counters->ready += queue_of(node)->lane.ready_count;
-        counters->ready_bytes += queue_of(node)->lane.ready_bytes;
+        counters->ready += queue_ready_count(queue_of(node));
+        counters->ready_bytes += queue_ready_bytes(queue_of(node));
         counters->unacked += queue_of(node)->unacked_count;
     }
     list_for_each(&vhost->sessions, session) counters->session_bytes +=
@@ -30,10 +30,10 @@ static void fill_status(const struct queue *queue, struct queue_status *status)
 {
     *status = (struct queue_status){
         .name = queue->name,
-        .ready = queue->lane.ready_count,
+        .ready = queue_ready_count(queue),
         .unacked = queue->unacked_count,
         .consumers = queue->subscriber_count,
-        .ready_bytes = queue->lane.ready_bytes,
+        .ready_bytes = queue_ready_bytes(queue),
         .is_durable = queue->is_durable,
         .is_auto_delete = queue->is_auto_delete,
         .is_exclusive = queue->owner != NULL,
@@ -64,10 +64,25 @@ void vhost_list_queues(const struct vhost *vhost,
 
 /* --- the recount */
 
+/* Returns the memory of the queue's messages. */
+static uint64_t check_lanes(const struct queue *queue)
+{
+    uint64_t memory = 0;
+    for (unsigned priority = 0; priority <= queue->top_priority; priority++) {
+        const struct lane *lane = queue_lane(queue, priority);
+        if (lane == NULL)
+            continue;
+        lane_check(lane);
+        CHECK(lane->queue == queue && lane->priority == priority);
+        CHECK(lane->counted_bytes == lane->memory_bytes);
+        memory += lane->counted_bytes;
+    }
+    return memory;
+}
+
 static void check_queue(const struct queue *queue)
 {
     uint64_t subscribers = 0;
-    lane_check(&queue->lane);
     list_for_each(&queue->subscribers, node)
     {
         CHECK(list_entry(node, struct subscriber, queue_node)->queue == queue);
@@ -80,7 +95,7 @@ static void check_queue(const struct queue *queue)
     struct entry *entry;
     bool waits =
         list_node_is_linked(&queue->mark_node) || list_node_is_linked(&queue->dispatch_node);
-    if (lane_peek(&queue->lane, &entry) == LANE_READY && !waits)
+    if (lane_peek(queue_first_lane(queue), &entry) == LANE_READY && !waits)
         CHECK(list_is_empty(&queue->active));
 }
 
@@ -102,11 +117,11 @@ static void check_channel(const struct channel *channel, struct recount *recount
     uint64_t live = 0, global = 0;
     for (size_t i = 0; i < channel->unacked.count; i++) {
         const struct unacked *unacked = unacked_ring_at(&channel->unacked, i);
-        if (unacked->queue == NULL)
+        if (unacked->lane == NULL)
             continue;
         live++;
         global += unacked->consumer != NULL;
-        recount->unacked += !unacked->queue->is_deleted;
+        recount->unacked += !unacked->lane->queue->is_deleted;
         CHECK(unacked->message != NULL || unacked->batch != 0);
     }
     CHECK(live == channel->unacked.live && global == channel->global_unacked);
@@ -139,8 +154,7 @@ void vhost_check(const struct vhost *vhost)
         check_queue(queue_of(node));
         unacked += queue_of(node)->unacked_count;
         subscribers += queue_of(node)->subscriber_count;
-        memory += queue_of(node)->lane.counted_bytes;
-        CHECK(queue_of(node)->lane.counted_bytes == queue_of(node)->lane.memory_bytes);
+        memory += check_lanes(queue_of(node));
     }
     list_for_each(&vhost->sessions, session)
         check_session(list_entry(session, struct session, vhost_node), &recount);

@@ -41,8 +41,11 @@ static void publish_one(struct vhost *vhost, struct message *message)
     routing_find(vhost, exchange, &request, result);
     free(copies);
     message = copies_hide_bcc(message);
-    for (size_t i = 0; i < result->count; i++)
-        queue_enqueue(vhost, result->queues[i], message_ref(message));
+    bool is_dead_letter = dead_letter_has_history(message);
+    for (size_t i = 0; i < result->count; i++) {
+        if (!is_dead_letter || !dead_letter_returns_to(message, result->queues[i]->name))
+            queue_enqueue(vhost, result->queues[i], message_ref(message));
+    }
     message_unref(message);
 }
 

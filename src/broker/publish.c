@@ -161,34 +161,47 @@ static void drop_unroutable(struct channel *channel, struct message *message, bo
     message_unref(message);
 }
 
-static void enqueue_all(struct vhost *vhost, const struct route_result *route,
+/* false where one of the queues rejected the message. */
+static bool enqueue_all(struct vhost *vhost, const struct route_result *route,
                         struct message *message)
 {
+    bool is_taken = true;
     for (size_t i = 1; i < route->count; i++)
-        queue_enqueue(vhost, route->queues[i], message_ref(message));
-    queue_enqueue(vhost, route->queues[0], message);
+        is_taken &= queue_enqueue(vhost, route->queues[i], message_ref(message));
+    is_taken &= queue_enqueue(vhost, route->queues[0], message);
     vhost->counters.routed++;
+    return is_taken;
 }
 
-void publish_route(struct channel *channel, struct message *message, bool mandatory, uint64_t tag)
+static void confirm(struct channel *channel, uint64_t tag, bool is_taken, bool is_stored)
+{
+    if (!is_taken)
+        confirm_rejected(channel, tag);
+    else if (is_stored)
+        confirm_waits(channel, tag, channel_vhost(channel)->batch->number);
+    else
+        confirm_settled(channel, tag);
+}
+
+bool publish_route(struct channel *channel, struct message *message, bool mandatory, uint64_t tag)
 {
     struct vhost *vhost = channel_vhost(channel);
     const struct route_result *route = &channel->route.result;
     size_t live = vhost->batch->live;
+    bool is_taken = true;
     vhost->counters.published++;
     find_route(channel, message);
     if (route->count == 0)
         drop_unroutable(channel, message, mandatory);
     else
-        enqueue_all(vhost, route, copies_hide_bcc(message));
+        is_taken = enqueue_all(vhost, route, copies_hide_bcc(message));
     bool is_stored = vhost->batch->live > live;
-    if (tag != 0 && is_stored)
-        confirm_waits(channel, tag, vhost->batch->number);
-    else if (tag != 0)
-        confirm_settled(channel, tag);
+    if (tag != 0)
+        confirm(channel, tag, is_taken, is_stored);
     if (is_stored &&
         vhost->in_flight_bytes + vhost->batch->bytes > vhost->config.unstored_bytes_max)
         session_pause(channel->session, PAUSE_STORE);
+    return is_taken;
 }
 
 static void keep_for_commit(struct channel *channel, const struct command *command)

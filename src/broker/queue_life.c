@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/xmalloc.h"
 #include "broker/broker_internal.h"
+#include "broker/queue_arguments.h"
 
 static bool is_named(const struct hash_node *node, const void *key)
 {
@@ -28,28 +29,75 @@ struct queue *queue_find(const struct vhost *vhost, struct bytes name)
     return queue != NULL && !queue->is_reply ? queue : NULL;
 }
 
+/* --- lanes */
+
+static bool is_lane(const struct hash_node *node, const void *key)
+{
+    return container_of(node, struct lane, by_id)->id == *(const uint64_t *)key;
+}
+
+struct lane *lane_find(const struct vhost *vhost, uint64_t lane_id)
+{
+    struct hash_node *node = hash_table_find(&vhost->lanes, hash_u64(lane_id), is_lane, &lane_id);
+    return node != NULL ? container_of(node, struct lane, by_id) : NULL;
+}
+
+static void register_lane(struct vhost *vhost, struct lane *lane)
+{
+    if (lane->id != 0)
+        hash_table_insert(&vhost->lanes, &lane->by_id, hash_u64(lane->id));
+}
+
+struct lane *queue_make_lane(struct vhost *vhost, struct queue *queue, unsigned priority)
+{
+    struct lane *lane = queue_use_lane(queue, priority);
+    register_lane(vhost, lane);
+    return lane;
+}
+
+/* --- coming */
+
+void queue_apply_settings(struct vhost *vhost, struct queue *queue)
+{
+    struct queue_settings *settings = &queue->settings;
+    queue_settings_of_arguments(settings, queue->arguments);
+    queue->has_limits = settings->max_length != QUEUE_SETTING_ABSENT ||
+                        settings->max_length_bytes != QUEUE_SETTING_ABSENT;
+    if (queue->has_limits)
+        queue_keep_limits(vhost, queue);
+}
+
 struct queue *queue_create(struct vhost *vhost, struct bytes name, struct bytes arguments,
                            uint64_t lane_id)
 {
-    struct queue *queue = queue_new(name, arguments, lane_id);
+    struct queue_settings settings;
+    queue_settings_of_arguments(&settings, arguments);
+    struct queue *queue = queue_new(name, arguments, settings.max_priority, lane_id);
     queue->serial = ++vhost->serial_next;
+    queue->expiry_timer.fire = queue_expiry_due;
     hash_table_insert(&vhost->queues, &queue->by_name, bytes_hash(name, vhost->config.hash_seed));
-    if (lane_id != 0)
-        hash_table_insert(&vhost->lanes, &queue->by_lane, hash_u64(lane_id));
+    register_lane(vhost, &queue->lane);
+    queue_apply_settings(vhost, queue);
     vhost->topology_generation++;
     vhost->counters.queues++;
     vhost->counters.queues_created++;
     return queue;
 }
 
+/* --- what is ready goes */
+
+struct dropping {
+    struct vhost *vhost;
+    struct lane *lane;
+};
+
 static void remove_range(void *context, uint64_t first, uint64_t count)
 {
-    struct queue *queue = ((struct queue **)context)[0];
-    struct vhost *vhost = ((struct vhost **)context)[1];
-    vhost_store(vhost, (struct store_operation){.kind = STORE_REMOVE,
-                                                .lane = queue->lane.id,
-                                                .position = first,
-                                                .count = count});
+    const struct dropping *dropping = context;
+    vhost_store(dropping->vhost, (struct store_operation){.kind = STORE_REMOVE,
+                                                          .lane = dropping->lane->id,
+                                                          .position = first,
+                                                          .count = count});
 }
 
 static void ignore_range(void *context, uint64_t first, uint64_t count)
@@ -59,24 +107,33 @@ static void ignore_range(void *context, uint64_t first, uint64_t count)
 
 static void cancel_insertion(void *context, const struct entry *entry)
 {
-    struct vhost *vhost = ((struct vhost **)context)[1];
-    store_batch_cancel(vhost->batch, entry->operation);
+    const struct dropping *dropping = context;
+    store_batch_cancel(dropping->vhost->batch, entry->operation);
 }
 
 /* The memory is freed later, in slices. */
-static uint64_t drop_ready(struct vhost *vhost, struct queue *queue, lane_range *on_range)
+static void drop_lane(struct vhost *vhost, struct lane *lane, lane_range *on_range)
 {
-    uint64_t count = queue->lane.ready_count;
-    void *context[] = {queue, vhost};
+    struct dropping dropping = {vhost, lane};
     struct lane_remains *remains =
-        lane_purge(&queue->lane, vhost_submitted(vhost), on_range, cancel_insertion, context);
+        lane_purge(lane, vhost_submitted(vhost), on_range, cancel_insertion, &dropping);
     if (remains != NULL) {
         remains->next = vhost->remains;
         vhost->remains = remains;
     }
-    vhost->window_bytes -= queue->lane.counted_bytes;
-    queue->lane.counted_bytes = 0;
-    list_remove(&queue->lane.memory_node);
+    vhost->window_bytes -= lane->counted_bytes;
+    lane->counted_bytes = 0;
+    list_remove(&lane->memory_node);
+}
+
+static uint64_t drop_ready(struct vhost *vhost, struct queue *queue, lane_range *on_range)
+{
+    uint64_t count = queue_ready_count(queue);
+    for (unsigned priority = 0; priority <= queue->top_priority; priority++) {
+        struct lane *lane = queue_lane(queue, priority);
+        if (lane != NULL)
+            drop_lane(vhost, lane, on_range);
+    }
     return count;
 }
 
@@ -118,13 +175,23 @@ void queue_resume(struct vhost *vhost, struct queue *queue)
         queue_schedule(vhost, queue);
 }
 
+static void leave_lanes(struct vhost *vhost, struct queue *queue)
+{
+    for (unsigned priority = 0; priority <= queue->top_priority; priority++) {
+        struct lane *lane = queue_lane(queue, priority);
+        if (lane != NULL && lane->id != 0)
+            hash_table_remove(&vhost->lanes, &lane->by_id);
+    }
+}
+
 static void leave_vhost(struct vhost *vhost, struct queue *queue)
 {
     struct list_node *node;
     queue->is_deleted = true;
     hash_table_remove(&vhost->queues, &queue->by_name);
-    if (queue_is_stored(queue))
-        hash_table_remove(&vhost->lanes, &queue->by_lane);
+    leave_lanes(vhost, queue);
+    timer_clear(vhost, &queue->expiry_timer);
+    timer_clear(vhost, &queue->unused_timer);
     while ((node = list_front(&queue->bindings)) != NULL)
         binding_delete(vhost, list_entry(node, struct binding, destination_node));
     list_remove(&queue->owner_node);
@@ -144,7 +211,7 @@ uint64_t queue_delete(struct vhost *vhost, struct queue *queue)
         vhost_store(vhost,
                     (struct store_operation){.kind = STORE_QUEUE_DELETE,
                                              .lane = queue->lane.id,
-                                             .count = 1,
+                                             .count = queue_lane_count(queue),
                                              .definition = store_definition_copy(&definition)});
     }
     queue_resume(vhost, queue);

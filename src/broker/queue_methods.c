@@ -102,7 +102,7 @@ static void store_queue(struct vhost *vhost, struct queue *queue)
     };
     vhost_store(vhost, (struct store_operation){.kind = STORE_QUEUE_PUT,
                                                 .lane = queue->lane.id,
-                                                .count = 1,
+                                                .count = queue_lane_count(queue),
                                                 .definition = store_definition_copy(&definition)});
     queue->stored_batch = vhost->batch->number;
 }
@@ -140,7 +140,9 @@ static struct queue *declare_new(struct channel *channel, struct bytes name,
     if (!check_new(vhost, name, declare, error))
         return NULL;
     struct queue *queue =
-        queue_create(vhost, name, declare->arguments, is_durable ? vhost->lane_next++ : 0);
+        queue_create(vhost, name, declare->arguments, is_durable ? vhost->lane_next : 0);
+    if (is_durable)
+        vhost->lane_next += queue_lane_count(queue);
     queue->is_durable = is_durable;
     queue->is_auto_delete = declare->auto_delete;
     if (declare->exclusive) {
@@ -241,7 +243,7 @@ enum outcome handle_queue_declare(struct channel *channel, const struct amqp_met
     struct amqp_method ok = {
         .id = AMQP_QUEUE_DECLARE_OK,
         .queue_declare_ok = {.queue = queue->name,
-                             .message_count = (uint32_t)queue->lane.ready_count,
+                             .message_count = (uint32_t)queue_ready_count(queue),
                              .consumer_count = (uint32_t)queue->subscriber_count},
     };
     channel_wait_for_commit(channel, queue->stored_batch);
@@ -322,7 +324,7 @@ static bool check_delete(const struct vhost *vhost, const struct queue *queue,
     const char *resource = resource_text(vhost, "queue", queue->name, text);
     if (delete->if_unused && queue->subscriber_count > 0)
         return amqp_error_set(error, AMQP_PRECONDITION_FAILED, "%s in use", resource);
-    if (delete->if_empty && queue->lane.ready_count > 0)
+    if (delete->if_empty && queue_ready_count(queue) > 0)
         return amqp_error_set(error, AMQP_PRECONDITION_FAILED, "%s not empty", resource);
     return true;
 }
@@ -333,7 +335,7 @@ static void delete_found(struct channel *channel, struct queue *queue, bool no_w
     struct vhost *vhost = channel_vhost(channel);
     struct amqp_method ok = {
         .id = AMQP_QUEUE_DELETE_OK,
-        .queue_delete_ok = {.message_count = (uint32_t)queue->lane.ready_count},
+        .queue_delete_ok = {.message_count = (uint32_t)queue_ready_count(queue)},
     };
     if (!no_wait) {
         if (queue_is_stored(queue))

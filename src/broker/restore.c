@@ -61,9 +61,24 @@ static void restore_definition(struct vhost *vhost, const struct store_operation
     }
 }
 
-static bool is_lane(const struct hash_node *node, const void *key)
+/* The lane of a number, made where it is one of several of its queue. */
+static struct lane *use_lane(struct vhost *vhost, uint64_t number)
 {
-    return container_of(node, struct queue, by_lane)->lane.id == *(const uint64_t *)key;
+    struct lane *lane = lane_find(vhost, number);
+    for (unsigned priority = 1; lane == NULL && priority < STORE_LANES_MAX; priority++) {
+        struct lane *first = priority < number ? lane_find(vhost, number - priority) : NULL;
+        if (first != NULL && first->priority == 0 && first->queue->max_priority >= priority)
+            lane = queue_make_lane(vhost, first->queue, priority);
+    }
+    CHECK(lane != NULL);
+    return lane;
+}
+
+/* When the first message expires is known once it was read. */
+static void expect_expiry(struct vhost *vhost, struct queue *queue)
+{
+    queue->may_expire = true;
+    timer_set(vhost, &queue->expiry_timer, 0);
 }
 
 void vhost_restore(struct vhost *vhost, const struct store_opened *opened)
@@ -77,10 +92,10 @@ void vhost_restore(struct vhost *vhost, const struct store_opened *opened)
         }
     }
     for (size_t i = 0; i < opened->lane_count; i++) {
-        uint64_t lane = opened->lanes[i].lane;
-        struct hash_node *node = hash_table_find(&vhost->lanes, hash_u64(lane), is_lane, &lane);
-        CHECK(node != NULL);
-        lane_restore(&container_of(node, struct queue, by_lane)->lane, &opened->lanes[i]);
+        struct lane *lane = use_lane(vhost, opened->lanes[i].lane);
+        lane_restore(lane, &opened->lanes[i]);
+        if (opened->lanes[i].count > 0)
+            expect_expiry(vhost, lane->queue);
     }
     CHECK(opened->lane_next >= vhost->lane_next);
     vhost->lane_next = opened->lane_next;

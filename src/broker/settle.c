@@ -16,7 +16,7 @@
 static void count_out(struct channel *channel, struct unacked *unacked)
 {
     struct consumer *consumer = unacked->consumer;
-    unacked->queue->unacked_count--;
+    unacked->lane->queue->unacked_count--;
     channel->session->memory_bytes -= sizeof *unacked;
     if (consumer == NULL)
         return;
@@ -28,11 +28,11 @@ static void count_out(struct channel *channel, struct unacked *unacked)
         consumer_wake(consumer);
 }
 
-/* The message is done with: acked, or rejected with nowhere to go. */
+/* The message is done with. */
 static void discard(struct channel *channel, struct unacked *unacked)
 {
-    struct queue *queue = unacked->queue;
-    queue_forget(channel_vhost(channel), queue, unacked->position, unacked->batch,
+    struct queue *queue = unacked->lane->queue;
+    queue_forget(channel_vhost(channel), unacked->lane, unacked->position, unacked->batch,
                  unacked->operation);
     message_unref(unacked->message);
     count_out(channel, unacked);
@@ -40,10 +40,32 @@ static void discard(struct channel *channel, struct unacked *unacked)
     queue_release(queue);
 }
 
+static struct entry entry_of(const struct unacked *unacked)
+{
+    return (struct entry){.position = unacked->position,
+                          .expiry_ms = unacked->expiry_ms,
+                          .failures = unacked->failures,
+                          .message = unacked->message,
+                          .batch = unacked->batch,
+                          .operation = unacked->operation,
+                          .body_bytes = unacked->body_bytes};
+}
+
+/* The message is rejected for good. */
+static void reject(struct channel *channel, struct unacked *unacked)
+{
+    struct lane *lane = unacked->lane;
+    struct entry entry = entry_of(unacked);
+    count_out(channel, unacked);
+    unacked_ring_settle(&channel->unacked, unacked);
+    queue_bury(channel_vhost(channel), lane, &entry, DEATH_REJECTED);
+    queue_release(lane->queue);
+}
+
 /* --- putting back */
 
 struct give_back {
-    struct queue *queue;
+    struct lane *lane;
     struct entry entry;
 };
 
@@ -57,31 +79,68 @@ static void take_back(struct channel *channel, struct unacked *unacked, struct g
 {
     list->items = xgrow(list->items, &list->capacity, list->count + 1, sizeof *list->items);
     list->items[list->count++] = (struct give_back){
-        .queue = unacked->queue,
-        .entry = {.position = unacked->position,
-                  .expiry_ms = unacked->expiry_ms,
-                  .message = unacked->message,
-                  .batch = unacked->batch,
-                  .operation = unacked->operation,
-                  .body_bytes = unacked->body_bytes},
+        .lane = unacked->lane,
+        .entry = entry_of(unacked),
     };
-    struct queue *queue = unacked->queue;
-    queue->unacked_count++; /* until it is given back, so that the queue stays */
+    unacked->lane->queue->unacked_count++; /* until it is given back, so that the queue stays */
     count_out(channel, unacked);
     unacked_ring_settle(&channel->unacked, unacked);
 }
 
-static int by_queue_and_position(const void *left, const void *right)
+static int by_lane_and_position(const void *left, const void *right)
 {
     const struct give_back *a = left, *b = right;
-    if (a->queue->serial != b->queue->serial)
-        return a->queue->serial < b->queue->serial ? -1 : 1;
+    if (a->lane->queue->serial != b->lane->queue->serial)
+        return a->lane->queue->serial < b->lane->queue->serial ? -1 : 1;
+    if (a->lane->priority != b->lane->priority)
+        return a->lane->priority < b->lane->priority ? -1 : 1;
     return a->entry.position < b->entry.position ? -1 : 1;
+}
+
+/* A quorum queue counts failures. One with a delivery limit buries what has failed too often; one
+ * without puts what failed behind everything else. What stays in its place remains in entries. */
+static size_t count_failures(struct vhost *vhost, struct lane *lane, struct entry *entries,
+                             size_t count)
+{
+    int64_t limit = lane->queue->settings.delivery_limit;
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct entry *entry = &entries[i];
+        if (entry->failures < UINT16_MAX)
+            entry->failures++;
+        if (limit < 0) {
+            queue_requeue_behind(vhost, lane, entry);
+        } else if (entry->failures > limit) {
+            queue_bury(vhost, lane, entry, DEATH_DELIVERY_LIMIT);
+        } else {
+            lane_note_failures(vhost, lane, entry);
+            entries[kept++] = *entry;
+        }
+    }
+    return kept;
+}
+
+static void give_back_entries(struct vhost *vhost, struct lane *lane, struct entry *entries,
+                              size_t count)
+{
+    struct queue *queue = lane->queue;
+    vhost->counters.requeued += count;
+    if (queue->settings.type == QUEUE_QUORUM)
+        count = count_failures(vhost, lane, entries, count);
+    if (count > 0)
+        lane_return(lane, entries, count);
+    if (queue->may_expire)
+        queue_expire(vhost, queue);
+    if (queue->has_limits)
+        queue_keep_limits(vhost, queue);
+    lane_touch(vhost, lane);
+    queue_schedule(vhost, queue);
 }
 
 static void give_back_run(struct vhost *vhost, struct give_back *run, size_t count)
 {
-    struct queue *queue = run[0].queue;
+    struct lane *lane = run[0].lane;
+    struct queue *queue = lane->queue;
     struct entry *entries = xmalloc(count * sizeof *entries);
     for (size_t i = 0; i < count; i++)
         entries[i] = run[i].entry;
@@ -91,10 +150,7 @@ static void give_back_run(struct vhost *vhost, struct give_back *run, size_t cou
             message_unref(entries[i].message);
         queue_release(queue);
     } else {
-        lane_return(&queue->lane, entries, count);
-        vhost->counters.requeued += count;
-        queue_touch(vhost, queue);
-        queue_schedule(vhost, queue);
+        give_back_entries(vhost, lane, entries, count);
     }
     free(entries);
 }
@@ -102,10 +158,10 @@ static void give_back_run(struct vhost *vhost, struct give_back *run, size_t cou
 static void give_back_all(struct vhost *vhost, struct give_back_list *list)
 {
     if (list->count > 1)
-        qsort(list->items, list->count, sizeof *list->items, by_queue_and_position);
+        qsort(list->items, list->count, sizeof *list->items, by_lane_and_position);
     for (size_t first = 0, end; first < list->count; first = end) {
         end = first + 1;
-        while (end < list->count && list->items[end].queue == list->items[first].queue)
+        while (end < list->count && list->items[end].lane == list->items[first].lane)
             end++;
         give_back_run(vhost, list->items + first, end - first);
     }
@@ -117,7 +173,7 @@ void channel_requeue_all(struct channel *channel)
     struct give_back_list list = {0};
     for (size_t i = 0; i < channel->unacked.count; i++) {
         struct unacked *unacked = unacked_ring_at(&channel->unacked, i);
-        if (unacked->queue != NULL && !unacked->is_in_tx)
+        if (unacked->lane != NULL && !unacked->is_in_tx)
             take_back(channel, unacked, &list);
     }
     unacked_ring_trim(&channel->unacked);
@@ -136,11 +192,13 @@ static void settle_one(struct channel *channel, struct tx_settlement settlement,
         take_back(channel, unacked, list);
         return;
     }
-    if (settlement.is_ack)
+    if (settlement.is_ack) {
         vhost->counters.acked++;
-    else
+        discard(channel, unacked);
+    } else {
         vhost->counters.discarded++;
-    discard(channel, unacked);
+        reject(channel, unacked);
+    }
 }
 
 /* In a transaction the delivery is only marked until the commit. */
@@ -174,7 +232,7 @@ static void settle_up_to(struct channel *channel, struct tx_settlement settlemen
         struct unacked *unacked = unacked_ring_at(ring, i);
         if (settlement.tag != 0 && unacked->tag > settlement.tag)
             break;
-        if (unacked->queue == NULL || unacked->is_in_tx)
+        if (unacked->lane == NULL || unacked->is_in_tx)
             continue;
         settle_or_mark(channel, settlement, unacked, list);
     }

@@ -27,14 +27,17 @@ enum outcome handle_tx_select(struct channel *channel, const struct amqp_method 
     return OUTCOME_DONE;
 }
 
-static void commit_publishes(struct channel *channel)
+/* false where a queue rejected one of them. */
+static bool commit_publishes(struct channel *channel)
 {
+    bool is_taken = true;
     for (size_t i = 0; i < channel->tx_publish_count; i++) {
         struct command *command = &channel->tx_publishes[i];
         channel->session->memory_bytes -= message_footprint(command->message);
-        publish_route(channel, command->message, command->mandatory, 0);
+        is_taken &= publish_route(channel, command->message, command->mandatory, 0);
     }
     channel->tx_publish_count = 0;
+    return is_taken;
 }
 
 static void commit_settlements(struct channel *channel)
@@ -55,8 +58,12 @@ enum outcome handle_tx_commit(struct channel *channel, const struct amqp_method 
     (void)method;
     if (!check_tx(channel, error))
         return OUTCOME_ERROR;
-    commit_publishes(channel);
+    bool is_taken = commit_publishes(channel);
     commit_settlements(channel);
+    if (!is_taken) {
+        amqp_error_set(error, AMQP_PRECONDITION_FAILED, "partial tx completion");
+        return OUTCOME_ERROR;
+    }
     if (vhost->batch->live > 0)
         channel_wait_for_commit(channel, vhost->batch->number);
     channel_reply_empty(channel, AMQP_TX_COMMIT_OK);

@@ -29,7 +29,7 @@ static void rebuild(struct unacked_ring *ring, size_t capacity)
     size_t count = 0;
     for (size_t i = 0; i < ring->count; i++) {
         struct unacked *unacked = unacked_ring_at(ring, i);
-        if (unacked->queue != NULL)
+        if (unacked->lane != NULL)
             entries[count++] = *unacked;
     }
     CHECK(count == ring->live);
@@ -69,12 +69,12 @@ struct unacked *unacked_ring_find(const struct unacked_ring *ring, uint64_t tag)
     if (index == ring->count)
         return NULL;
     struct unacked *unacked = unacked_ring_at(ring, index);
-    return unacked->tag == tag && unacked->queue != NULL ? unacked : NULL;
+    return unacked->tag == tag && unacked->lane != NULL ? unacked : NULL;
 }
 
 void unacked_ring_settle(struct unacked_ring *ring, struct unacked *unacked)
 {
-    unacked->queue = NULL;
+    unacked->lane = NULL;
     unacked->consumer = NULL;
     unacked->message = NULL;
     ring->live--;
@@ -82,7 +82,7 @@ void unacked_ring_settle(struct unacked_ring *ring, struct unacked *unacked)
 
 void unacked_ring_trim(struct unacked_ring *ring)
 {
-    while (ring->count > 0 && unacked_ring_at(ring, 0)->queue == NULL) {
+    while (ring->count > 0 && unacked_ring_at(ring, 0)->lane == NULL) {
         ring->head = (ring->head + 1) & (ring->capacity - 1);
         ring->count--;
     }

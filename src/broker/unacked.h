@@ -8,15 +8,16 @@
 
 #include "queue/message.h"
 
-struct queue;
+struct lane;
 struct consumer;
 
 /* A delivery that waits for its ack. */
 struct unacked {
     uint64_t tag;
     uint64_t position;
-    uint64_t expiry_ms;
-    struct queue *queue;       /* borrowed: it counts its unacked; NULL once settled */
+    uint64_t expiry_ms : 48;
+    uint64_t failures : 16;
+    struct lane *lane;         /* borrowed: its queue counts its unacked; NULL once settled */
     struct consumer *consumer; /* likewise; NULL for basic.get */
     struct message *message;   /* ref; NULL while the message is in the store alone */
     uint64_t batch;            /* as in struct entry */

@@ -358,21 +358,16 @@ void vhost_complete(struct vhost *vhost, uint64_t batch_number, uint64_t now_ms)
     finish_input(vhost);
 }
 
-static bool is_lane(const struct hash_node *node, const void *key)
-{
-    return container_of(node, struct queue, by_lane)->lane.id == *(const uint64_t *)key;
-}
-
 void vhost_read_done(struct vhost *vhost, struct store_read_result *result, uint64_t now_ms)
 {
     vhost->now_ms = now_ms;
-    uint64_t lane = result->read.lane;
-    struct hash_node *node = hash_table_find(&vhost->lanes, hash_u64(lane), is_lane, &lane);
-    if (node != NULL) {
-        struct queue *queue = container_of(node, struct queue, by_lane);
-        CHECK(lane_read_done(&queue->lane, result));
-        queue_touch(vhost, queue);
-        queue_resume(vhost, queue);
+    struct lane *lane = lane_find(vhost, result->read.lane);
+    if (lane != NULL) {
+        CHECK(lane_read_done(lane, result));
+        lane_touch(vhost, lane);
+        queue_fetched(vhost, lane);
+        queue_arm_expiry(vhost, lane);
+        queue_resume(vhost, lane->queue);
     }
     finish_input(vhost);
 }
@@ -394,7 +389,7 @@ static void mark_exactly(struct vhost *vhost)
 {
     struct hash_node *node = NULL;
     while ((node = hash_table_next(&vhost->lanes, node)) != NULL) {
-        struct lane *lane = &container_of(node, struct queue, by_lane)->lane;
+        struct lane *lane = container_of(node, struct lane, by_id);
         if (lane->marked_below == lane->delivered_below)
             continue;
         lane->marked_below = lane->delivered_below;

@@ -128,8 +128,9 @@ uint64_t vhost_deadline(const struct vhost *vhost);
 
 /* Counters since the start, and sizes now; for metrics and tests. */
 struct vhost_counters {
-    uint64_t published, routed, unroutable_dropped, unroutable_returned, confirmed;
+    uint64_t published, routed, unroutable_dropped, unroutable_returned, confirmed, rejected;
     uint64_t delivered, got, got_empty, redelivered, acked, requeued, discarded;
+    uint64_t dead_lettered[4]; /* by enum death_reason; with a dead letter exchange or without */
     uint64_t connections_opened, connections_closed, channels_opened, channels_closed;
     uint64_t queues_declared, queues_created, queues_deleted;
     uint64_t sessions, channels, consumers, queues, exchanges, bindings;

@@ -21,6 +21,8 @@
  */
 #include "queue/lane.h"
 
+#include <stdlib.h>
+
 #include "base/check.h"
 #include "base/xmalloc.h"
 
@@ -33,6 +35,9 @@ void lane_init(struct lane *lane, uint64_t id)
 void lane_fini(struct lane *lane)
 {
     list_remove(&lane->memory_node);
+    for (size_t i = lane->fetches.first; i < lane->fetches.count; i++)
+        message_unref(lane->fetches.items[i].entry.message);
+    free(lane->fetches.items);
     entry_ring_fini(&lane->returned);
     entry_ring_fini(&lane->paged);
     entry_ring_fini(&lane->kept);
@@ -159,6 +164,22 @@ static bool read_returned(struct lane *lane, struct store_read *read)
     return true;
 }
 
+/* A run of messages whose fate waits for them, from the first that was not read. */
+static bool read_fetches(const struct lane *lane, struct store_read *read)
+{
+    const struct fetch_list *list = &lane->fetches;
+    if (list->first == list->count || list->items[list->first].entry.message != NULL)
+        return false;
+    read->first = list->items[list->first].entry.position;
+    read->end = read->first + 1;
+    for (size_t i = list->first + 1; i < list->count && i < list->first + read_count_max; i++) {
+        if (list->items[i].entry.position != read->end || list->items[i].entry.message != NULL)
+            break;
+        read->end++;
+    }
+    return true;
+}
+
 /* Reading goes on when half of what the last answer held is used up, ahead of the consumers. */
 static bool read_stretch(struct lane *lane, struct store_read *read)
 {
@@ -175,10 +196,14 @@ bool lane_wants_read(struct lane *lane, uint64_t token, size_t bytes_max, struct
         return false;
     *read = (struct store_read){
         .lane = lane->id, .token = token, .count_max = read_count_max, .bytes_max = bytes_max};
-    bool returned = read_returned(lane, read);
-    if (!returned && !read_stretch(lane, read))
+    if (read_fetches(lane, read))
+        lane->read_kind = LANE_READ_FETCHES;
+    else if (read_returned(lane, read))
+        lane->read_kind = LANE_READ_RETURNED;
+    else if (read_stretch(lane, read))
+        lane->read_kind = LANE_READ_STRETCH;
+    else
         return false;
-    lane->reads_returned = returned;
     lane->read_token = token;
     return true;
 }
@@ -187,7 +212,8 @@ static struct entry take_row(struct store_row *row)
 {
     struct entry entry = {
         .position = row->position,
-        .expiry_ms = row->expiry_ms,
+        .expiry_ms = ENTRY_EXPIRY(row->expiry_ms),
+        .failures = row->delivery_count,
         .message = row->message,
         .batch = STORE_BATCH_BEFORE, /* what was read is in the store */
         .body_bytes = (uint32_t)row->message->body_size,
@@ -215,6 +241,39 @@ static bool fill_returned(struct lane *lane, struct store_read_result *result)
            front->position >= result->read.end;
 }
 
+/* The rows are in the order of the fetches that asked for them. */
+static bool fill_fetches(struct lane *lane, struct store_read_result *result)
+{
+    struct fetch_list *list = &lane->fetches;
+    size_t row = 0;
+    for (size_t i = list->first; i < list->count && row < result->count; i++, row++) {
+        struct entry *entry = &list->items[i].entry;
+        if (entry->position != result->rows[row].position || entry->message != NULL)
+            return false;
+        entry->message = result->rows[row].message;
+        result->rows[row].message = NULL;
+    }
+    return row > 0;
+}
+
+void lane_fetch(struct lane *lane, struct entry entry, uint8_t purpose)
+{
+    struct fetch_list *list = &lane->fetches;
+    if (list->first == list->count)
+        list->first = list->count = 0;
+    list->items = xgrow(list->items, &list->capacity, list->count + 1, sizeof list->items[0]);
+    list->items[list->count++] = (struct fetch){entry, purpose};
+}
+
+bool lane_take_fetched(struct lane *lane, struct fetch *fetch)
+{
+    struct fetch_list *list = &lane->fetches;
+    if (list->first == list->count || list->items[list->first].entry.message == NULL)
+        return false;
+    *fetch = list->items[list->first++];
+    return true;
+}
+
 /* A complete answer leaves nothing of the asked range; the stretch may have grown behind it. */
 static bool append_paged(struct lane *lane, struct store_read_result *result)
 {
@@ -239,7 +298,14 @@ bool lane_read_done(struct lane *lane, struct store_read_result *result)
     if (result->read.token != lane->read_token)
         return true;
     lane->read_token = 0;
-    return lane->reads_returned ? fill_returned(lane, result) : append_paged(lane, result);
+    switch (lane->read_kind) {
+    case LANE_READ_FETCHES:
+        return fill_fetches(lane, result);
+    case LANE_READ_RETURNED:
+        return fill_returned(lane, result);
+    default:
+        return append_paged(lane, result);
+    }
 }
 
 /* --- giving memory back */
@@ -295,7 +361,7 @@ static void evict_tail(struct lane *lane, uint64_t committed, size_t keep_bytes)
 /* Puts the end of the head window back into the stretch, which follows it. */
 static void evict_paged(struct lane *lane, uint64_t committed, size_t keep_bytes)
 {
-    if (lane->read_token != 0 && !lane->reads_returned)
+    if (lane->read_token != 0 && lane->read_kind == LANE_READ_STRETCH)
         return;
     while (lane->memory_bytes > keep_bytes && lane->paged.count > 0) {
         struct entry *back = entry_ring_at(&lane->paged, lane->paged.count - 1);
@@ -421,7 +487,8 @@ struct lane_remains *lane_purge(struct lane *lane, uint64_t submitted, lane_rang
     purge_ring(&purge, &lane->tail);
     lane->stretch_count = lane->stretch_bytes = 0;
     lane->ready_count = lane->ready_bytes = lane->memory_bytes = lane->returned_bytes = 0;
-    lane->read_token = 0;
+    if (lane->read_kind != LANE_READ_FETCHES)
+        lane->read_token = 0;
     return take_remains(lane);
 }
 

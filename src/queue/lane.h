@@ -6,15 +6,37 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/hash_table.h"
 #include "base/list.h"
 #include "queue/entry_ring.h"
 #include "queue/store_batch.h"
+
+struct queue;
+
+/* A message that is no longer ready, and in the store alone: it is read before what is to become of
+ * it (purpose, the broker's) can be done. */
+struct fetch {
+    struct entry entry;
+    uint8_t purpose;
+};
+
+/* First come, first served. */
+struct fetch_list {
+    struct fetch *items; /* owned */
+    size_t first, count, capacity;
+};
+
+/* What a read that is under way is for. */
+enum lane_read { LANE_READ_STRETCH, LANE_READ_RETURNED, LANE_READ_FETCHES };
 
 /*
  * The ready messages of a queue, in order of position: a window in memory at the head, one at the
  * tail, and between them a stretch that exists in the store alone. See lane.c.
  */
 struct lane {
+    struct hash_node by_id;   /* the broker's, where id is not 0 */
+    struct queue *queue;      /* borrowed: whose lane it is */
+    uint8_t priority;         /* of its messages */
     uint64_t id;              /* in the store; 0 = nothing of this lane is stored */
     uint64_t next_position;   /* of the next message */
     uint64_t delivered_below; /* messages below were delivered once: they carry redelivered */
@@ -41,7 +63,8 @@ struct lane {
 
     uint64_t read_token;          /* the answer that is waited for; 0 = none */
     size_t page_count;            /* messages in the last answer for the stretch */
-    bool reads_returned;          /* that read is for returned messages, not for the stretch */
+    uint8_t read_kind;            /* enum lane_read: what that read is for */
+    struct fetch_list fetches;    /* not ready, and in none of the counters */
     struct list_node memory_node; /* in the list of lanes that hold memory, coldest first */
 };
 
@@ -82,6 +105,11 @@ bool lane_read_done(struct lane *lane, struct store_read_result *result);
 /* Drops messages that are safely in the store (batch number <= committed) until at most keep_bytes
  * are in memory or nothing more can go. The first messages stay longest. */
 void lane_evict(struct lane *lane, uint64_t committed, size_t keep_bytes);
+
+/* Asks for a message that is stored and not ready; its reference, if it has one, passes. */
+void lane_fetch(struct lane *lane, struct entry entry, uint8_t purpose);
+/* The first of those asked for, when it was read: its reference passes. */
+bool lane_take_fetched(struct lane *lane, struct fetch *fetch);
 
 /* What is left of the windows of a lane that was purged: to be freed in slices. */
 struct lane_remains {

@@ -3,7 +3,8 @@
  * A message is one block: names, properties and body behind a small head, so that publishing costs
  * one allocation and delivering walks one stretch of memory. The count of references is atomic
  * because the last holder may be any reactor or the store; a holder that sees itself alone frees
- * without an atomic write, which is the common way of a message that went to one consumer.
+ * without an atomic write, which is the common way of a message that went to one consumer. A
+ * message that is another one with a new address (a dead letter) refers to that one for its body.
  */
 #include "queue/message.h"
 
@@ -20,25 +21,46 @@ static uint8_t *append(uint8_t *at, struct bytes bytes)
     return at + bytes.size;
 }
 
-struct message *message_new(struct bytes exchange, struct bytes routing_key,
-                            struct bytes properties, struct bytes body)
+/* Room for body_here bytes of body behind the rest. */
+static struct message *make(struct bytes exchange, struct bytes routing_key,
+                            struct bytes properties, size_t body_here)
 {
     CHECK(exchange.size <= UINT8_MAX && routing_key.size <= UINT8_MAX);
     CHECK(properties.size <= UINT32_MAX);
     struct message *message =
-        xmalloc(sizeof *message + exchange.size + routing_key.size + properties.size + body.size);
+        xmalloc(sizeof *message + exchange.size + routing_key.size + properties.size + body_here);
     atomic_init(&message->references, 1);
     message->is_persistent = false;
     message->exchange_size = (uint8_t)exchange.size;
     message->routing_key_size = (uint8_t)routing_key.size;
     message->properties_size = (uint32_t)properties.size;
-    message->body_size = body.size;
+    message->body_size = body_here;
+    message->body_owner = NULL;
     uint8_t *at = append(message->data, exchange);
     at = append(at, routing_key);
-    at = append(at, properties);
-    if (body.data != NULL)
-        append(at, body);
+    append(at, properties);
     return message;
+}
+
+struct message *message_new(struct bytes exchange, struct bytes routing_key,
+                            struct bytes properties, struct bytes body)
+{
+    struct message *message = make(exchange, routing_key, properties, body.size);
+    if (body.data != NULL)
+        append(message_body_for_writing(message), body);
+    return message;
+}
+
+struct message *message_readdress(struct message *message, struct bytes exchange,
+                                  struct bytes routing_key, struct bytes properties)
+{
+    struct message *owner = message->body_owner != NULL ? message->body_owner : message;
+    struct message *copy = make(exchange, routing_key, properties, 0);
+    copy->is_persistent = message->is_persistent;
+    copy->body_size = message->body_size;
+    if (copy->body_size > 0)
+        copy->body_owner = message_ref(owner);
+    return copy;
 }
 
 uint8_t *message_body_for_writing(struct message *message)
@@ -58,6 +80,8 @@ void message_unref(struct message *message)
     if (message == NULL)
         return;
     if (atomic_load_explicit(&message->references, memory_order_acquire) == 1 ||
-        atomic_fetch_sub_explicit(&message->references, 1, memory_order_acq_rel) == 1)
+        atomic_fetch_sub_explicit(&message->references, 1, memory_order_acq_rel) == 1) {
+        message_unref(message->body_owner);
         free(message);
+    }
 }

@@ -17,8 +17,9 @@ struct message {
     uint8_t exchange_size;
     uint8_t routing_key_size;
     uint32_t properties_size;
-    size_t body_size; /* bytes */
-    uint8_t data[];   /* exchange, routing key, raw properties, body */
+    size_t body_size;           /* bytes */
+    struct message *body_owner; /* ref: the message that holds the body; NULL: this one does */
+    uint8_t data[];             /* exchange, routing key, raw properties, body */
 };
 
 /* A new message with one reference. exchange and routing key are at most 255 bytes; properties are
@@ -26,6 +27,10 @@ struct message {
  * NULL; otherwise its body.size bytes are left for message_body_for_writing. */
 struct message *message_new(struct bytes exchange, struct bytes routing_key,
                             struct bytes properties, struct bytes body);
+
+/* The message under another exchange and key and with other properties; the body is shared. */
+struct message *message_readdress(struct message *message, struct bytes exchange,
+                                  struct bytes routing_key, struct bytes properties);
 
 /* Where the body goes while the message has one owner and nobody else has seen it. */
 uint8_t *message_body_for_writing(struct message *message);
@@ -51,6 +56,8 @@ static inline struct bytes message_properties(const struct message *message)
 
 static inline struct bytes message_body(const struct message *message)
 {
+    if (message->body_owner != NULL)
+        message = message->body_owner;
     return bytes_of(message->data + message->exchange_size + message->routing_key_size +
                         message->properties_size,
                     message->body_size);

@@ -4,6 +4,8 @@
  * priorities first, and within a priority by turn: taking a message moves a subscriber behind its
  * equals. A subscriber without prefetch or output credit leaves the list, so that the next one
  * is always at its front, whatever the number of those that wait.
+ *
+ * A priority queue has a lane for each priority, made when its first message comes.
  */
 #include "queue/queue.h"
 
@@ -13,7 +15,8 @@
 #include "base/check.h"
 #include "base/xmalloc.h"
 
-struct queue *queue_new(struct bytes name, struct bytes arguments, uint64_t lane_id)
+struct queue *queue_new(struct bytes name, struct bytes arguments, uint8_t max_priority,
+                        uint64_t lane_id)
 {
     struct queue *queue = xcalloc(1, sizeof *queue + name.size + arguments.size);
     uint8_t *at = (uint8_t *)(queue + 1);
@@ -23,7 +26,10 @@ struct queue *queue_new(struct bytes name, struct bytes arguments, uint64_t lane
         memcpy(at + name.size, arguments.data, arguments.size);
     queue->name = bytes_of(at, name.size);
     queue->arguments = bytes_of(at + name.size, arguments.size);
+    queue->max_priority = max_priority;
+    queue->upper = max_priority > 0 ? xcalloc(max_priority, sizeof(struct lane *)) : NULL;
     lane_init(&queue->lane, lane_id);
+    queue->lane.queue = queue;
     list_init(&queue->subscribers);
     list_init(&queue->active);
     list_init(&queue->bindings);
@@ -41,9 +47,70 @@ void queue_free(struct queue *queue)
     list_remove(&queue->owner_node);
     list_remove(&queue->dispatch_node);
     list_remove(&queue->mark_node);
+    for (unsigned i = 0; i < queue->top_priority; i++) {
+        if (queue->upper[i] != NULL)
+            lane_fini(queue->upper[i]);
+        free(queue->upper[i]);
+    }
     lane_fini(&queue->lane);
+    free(queue->upper);
     free(queue);
 }
+
+/* --- lanes */
+
+struct lane *queue_use_lane(struct queue *queue, unsigned priority)
+{
+    CHECK(priority <= queue->max_priority);
+    struct lane *lane = queue_lane(queue, priority);
+    if (lane != NULL)
+        return lane;
+    lane = queue->upper[priority - 1] = xmalloc(sizeof *lane);
+    lane_init(lane, queue->lane.id != 0 ? queue->lane.id + priority : 0);
+    lane->queue = queue;
+    lane->priority = (uint8_t)priority;
+    if (priority > queue->top_priority)
+        queue->top_priority = (uint8_t)priority;
+    return lane;
+}
+
+struct lane *queue_first_lane_of_several(const struct queue *queue)
+{
+    for (unsigned priority = queue->top_priority; priority > 0; priority--) {
+        struct lane *lane = queue_lane(queue, priority);
+        if (lane != NULL && lane->ready_count > 0)
+            return lane;
+    }
+    return queue_lane(queue, 0);
+}
+
+struct lane *queue_last_lane(const struct queue *queue)
+{
+    for (unsigned priority = 0; priority <= queue->top_priority; priority++) {
+        struct lane *lane = queue_lane(queue, priority);
+        if (lane != NULL && lane->ready_count > 0)
+            return lane;
+    }
+    return queue_lane(queue, 0);
+}
+
+uint64_t queue_ready_count(const struct queue *queue)
+{
+    uint64_t count = queue->lane.ready_count;
+    for (unsigned i = 0; i < queue->top_priority; i++)
+        count += queue->upper[i] != NULL ? queue->upper[i]->ready_count : 0;
+    return count;
+}
+
+uint64_t queue_ready_bytes(const struct queue *queue)
+{
+    uint64_t bytes = queue->lane.ready_bytes;
+    for (unsigned i = 0; i < queue->top_priority; i++)
+        bytes += queue->upper[i] != NULL ? queue->upper[i]->ready_bytes : 0;
+    return bytes;
+}
+
+/* --- subscribers */
 
 void queue_subscribe(struct queue *queue, struct subscriber *subscriber, int32_t priority)
 {

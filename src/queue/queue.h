@@ -10,6 +10,8 @@
 #include "base/hash_table.h"
 #include "base/list.h"
 #include "queue/lane.h"
+#include "queue/queue_settings.h"
+#include "queue/timer.h"
 
 /*
  * A queue: its identity, its messages, and who wants them. It knows neither channels nor the wire:
@@ -17,7 +19,6 @@
  */
 struct queue {
     struct hash_node by_name;
-    struct hash_node by_lane;
     uint64_t serial;        /* in the order of creation */
     struct bytes name;      /* behind the struct, in the same block */
     struct bytes arguments; /* likewise: a field table without its length prefix */
@@ -29,7 +30,17 @@ struct queue {
     void *owner;           /* borrowed: the session that an exclusive queue belongs to, or NULL */
     uint64_t stored_batch; /* the batch that stores its definition; 0 = none */
 
-    struct lane lane;
+    struct queue_settings settings; /* in force; its texts are borrowed */
+
+    struct lane lane;     /* of priority 0: all that most queues have */
+    struct lane **upper;  /* owned; lanes of priority 1 .. max_priority, NULL until they are used */
+    uint8_t max_priority; /* 0: one lane */
+    uint8_t top_priority; /* no lane above is used */
+    bool has_limits;      /* of its length */
+    bool may_expire;      /* a message with an expiry was put into it */
+    struct timer expiry_timer; /* the first message of a lane expires */
+    struct timer unused_timer; /* the queue itself does */
+    uint64_t used_ms; /* when it was last declared, read from, or lost its last subscriber */
     uint64_t unacked_count;
     uint64_t remove_batch;   /* the batch that has this queue's last STORE_REMOVE, */
     size_t remove_operation; /* and its index there, so that acks in order share it */
@@ -55,8 +66,10 @@ struct subscriber {
     int32_t priority;             /* higher first */
 };
 
-/* A queue with copies of name and arguments; lane_id is its number in the store, or 0. */
-struct queue *queue_new(struct bytes name, struct bytes arguments, uint64_t lane_id);
+/* A queue with copies of name and arguments; lane_id is the number of its first lane in the store,
+ * or 0, and the lane of priority n has lane_id + n. */
+struct queue *queue_new(struct bytes name, struct bytes arguments, uint8_t max_priority,
+                        uint64_t lane_id);
 /* The queue has no subscribers, bindings or waiting channels any more. */
 void queue_free(struct queue *queue);
 
@@ -64,6 +77,36 @@ static inline bool queue_is_stored(const struct queue *queue)
 {
     return queue->lane.id != 0;
 }
+
+static inline size_t queue_lane_count(const struct queue *queue)
+{
+    return (size_t)queue->max_priority + 1;
+}
+
+/* The lane of a priority, NULL where it was never used. */
+static inline struct lane *queue_lane(const struct queue *queue, unsigned priority)
+{
+    return priority == 0 ? (struct lane *)&queue->lane : queue->upper[priority - 1];
+}
+
+/* The lane of a priority (at most max_priority), made where there is none. */
+struct lane *queue_use_lane(struct queue *queue, unsigned priority);
+
+/* The lane whose first message is delivered next: the highest priority with something ready; that
+ * of priority 0 where nothing is. */
+struct lane *queue_first_lane_of_several(const struct queue *queue);
+static inline struct lane *queue_first_lane(const struct queue *queue)
+{
+    return queue->top_priority == 0 ? (struct lane *)&queue->lane
+                                    : queue_first_lane_of_several(queue);
+}
+
+/* The lowest priority with something ready: what a limit takes from. */
+struct lane *queue_last_lane(const struct queue *queue);
+
+/* Ready messages, and the sum of their body sizes. */
+uint64_t queue_ready_count(const struct queue *queue);
+uint64_t queue_ready_bytes(const struct queue *queue);
 
 /* Adds a subscriber at the end; it is not active yet. */
 void queue_subscribe(struct queue *queue, struct subscriber *subscriber, int32_t priority);

@@ -260,6 +260,12 @@ static void parse_publish(struct command *command, char **rest)
         } else if (strncmp(word, "user-id=", 8) == 0) {
             properties.flags |= AMQP_PROPERTY_USER_ID;
             properties.user_id = bytes_of_text(word + 8);
+        } else if (strncmp(word, "expiration=", 11) == 0) {
+            properties.flags |= AMQP_PROPERTY_EXPIRATION;
+            properties.expiration = bytes_of_text(word + 11);
+        } else if (strncmp(word, "priority=", 9) == 0) {
+            properties.flags |= AMQP_PROPERTY_PRIORITY;
+            properties.priority = (uint8_t)atoi(word + 9);
         } else if (strncmp(word, "CC=", 3) == 0) {
             add_copy(&headers, word + 3);
             properties.flags |= AMQP_PROPERTY_HEADERS;
@@ -500,6 +506,27 @@ static void print_question(struct buffer *text, const struct effect *effect)
         buffer_append_format(text, " %.*s", TEXT(subject.key));
 }
 
+/* The deaths of a message, the latest first, and how often it failed. */
+static void print_history(struct buffer *text, const struct message *message)
+{
+    struct amqp_value value, reason, queue, count;
+    struct bytes headers;
+    if (!amqp_properties_headers(message_properties(message), &headers))
+        return;
+    if (amqp_table_find(headers, "x-delivery-count", &value))
+        buffer_append_format(text, " failures=%lld", (long long)value.integer);
+    if (!amqp_table_find(headers, "x-death", &value))
+        return;
+    struct reader reader = reader_of(value.bytes);
+    while (amqp_array_next(&reader, &value)) {
+        assert_true(amqp_table_find(value.bytes, "reason", &reason));
+        assert_true(amqp_table_find(value.bytes, "queue", &queue));
+        assert_true(amqp_table_find(value.bytes, "count", &count));
+        buffer_append_format(text, " %.*s:%.*s:%lld", TEXT(reason.bytes), TEXT(queue.bytes),
+                             (long long)count.integer);
+    }
+}
+
 static void print_effect(struct core *core, const struct effect *effect)
 {
     struct buffer *text = &core->transcript;
@@ -514,8 +541,10 @@ static void print_effect(struct core *core, const struct effect *effect)
         print_question(text, effect);
     else if (effect->method != NULL)
         print_method(text, effect);
-    if (effect->message != NULL)
+    if (effect->message != NULL) {
         buffer_append_format(text, " %.*s", TEXT(message_body(effect->message)));
+        print_history(text, effect->message);
+    }
     buffer_append_format(text, "\n");
 }
 
@@ -602,6 +631,15 @@ void core_run(struct core *core, const char *commands, const char *expected, con
         buffer_append_u8(&core->transcript, '\0');
     else
         core_expect(core, expected, file, line);
+}
+
+void core_pass(struct core *core, uint64_t ms, const char *expected, const char *file, int line)
+{
+    struct command_batch nothing = {0};
+    core->now_ms += ms;
+    vhost_apply(core->vhost, &nothing, core->now_ms);
+    finish(core);
+    core_expect(core, expected, file, line);
 }
 
 bool core_submit(struct core *core)

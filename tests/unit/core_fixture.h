@@ -70,6 +70,10 @@ void core_fini(struct core *core);
 void core_run(struct core *core, const char *commands, const char *expected, const char *file,
               int line);
 
+/* Time passes, and what is due by then happens. */
+#define pass(core, ms, expected) core_pass(core, ms, expected, __FILE__, __LINE__)
+void core_pass(struct core *core, uint64_t ms, const char *expected, const char *file, int line);
+
 /* Hands everything to the store, which commits it. */
 #define commit(core, expected) core_commit(core, expected, __FILE__, __LINE__)
 void core_commit(struct core *core, const char *expected, const char *file, int line);

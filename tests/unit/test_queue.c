@@ -20,7 +20,7 @@ struct party {
 
 static void start(struct party *party, const int32_t priorities[4])
 {
-    party->queue = queue_new(bytes_of_text("q"), bytes_of_text("args"), 7);
+    party->queue = queue_new(bytes_of_text("q"), bytes_of_text("args"), 0, 7);
     for (size_t i = 0; i < 4; i++) {
         queue_subscribe(party->queue, &party->subscribers[i], priorities[i]);
         queue_activate(party->queue, &party->subscribers[i]);
@@ -51,14 +51,14 @@ static void a_queue_keeps_copies(void **state)
 {
     (void)state;
     char name[] = "name", arguments[] = "arguments";
-    struct queue *queue = queue_new(bytes_of_text(name), bytes_of_text(arguments), 3);
+    struct queue *queue = queue_new(bytes_of_text(name), bytes_of_text(arguments), 0, 3);
     memset(name, 'x', sizeof name - 1);
     memset(arguments, 'x', sizeof arguments - 1);
     assert_true(bytes_equal_text(queue->name, "name"));
     assert_true(bytes_equal_text(queue->arguments, "arguments"));
     assert_true(queue_is_stored(queue));
     queue_free(queue);
-    queue = queue_new(bytes_of_text("t"), bytes_of(NULL, 0), 0);
+    queue = queue_new(bytes_of_text("t"), bytes_of(NULL, 0), 0, 0);
     assert_false(queue_is_stored(queue));
     queue_free(queue);
 }

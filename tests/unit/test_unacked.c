@@ -15,11 +15,11 @@
 #include "broker/unacked.h"
 
 /* The ring does not look at its queues: any address tells a live entry from a gap. */
-static struct queue *const a_queue = (struct queue *)(uintptr_t)64;
+static struct lane *const a_lane = (struct lane *)(uintptr_t)64;
 
 static void push(struct unacked_ring *ring, uint64_t tag)
 {
-    unacked_ring_push(ring, (struct unacked){.tag = tag, .position = tag * 10, .queue = a_queue});
+    unacked_ring_push(ring, (struct unacked){.tag = tag, .position = tag * 10, .lane = a_lane});
 }
 
 static void settle(struct unacked_ring *ring, uint64_t tag)

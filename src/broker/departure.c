@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How messages leave a queue without having been acked: expired at its head, dropped by a limit,
+ * rejected, delivered too often. Where the queue has a dead letter exchange the message goes there,
+ * within the same batch of the store, so that after a crash it is in one of the two places.
+ *
+ * An expired message is looked for at the head only, as in RabbitMQ: behind a message that lives
+ * longer it waits. One timer per queue stands at the earliest expiry among the heads of its lanes.
+ * A message that is in the store alone is read before its fate is carried out (lane_fetch).
+ */
+#include "base/check.h"
+#include "broker/broker_internal.h"
+#include "broker/dead_letter.h"
+
+enum { leave_slice = 4096 }; /* messages that leave one queue within one input */
+
+/* What a message is fetched for: one of enum death_reason, or */
+enum { FETCH_REQUEUE = DEATH_DELIVERY_LIMIT + 1 };
+
+/* --- the store's part */
+
+void queue_forget(struct vhost *vhost, struct lane *lane, uint64_t position, uint64_t batch,
+                  uint32_t operation)
+{
+    struct queue *queue = lane->queue;
+    if (batch == 0 || queue->is_deleted)
+        return;
+    if (batch == vhost->batch->number) {
+        store_batch_cancel(vhost->batch, operation);
+        return;
+    }
+    if (queue->remove_batch == vhost->batch->number) {
+        struct store_operation *last = &vhost->batch->operations[queue->remove_operation];
+        if (last->lane == lane->id && last->position + last->count == position) {
+            last->count++;
+            return;
+        }
+    }
+    queue->remove_batch = vhost->batch->number;
+    queue->remove_operation = vhost_store(
+        vhost, (struct store_operation){
+                   .kind = STORE_REMOVE, .lane = lane->id, .position = position, .count = 1});
+}
+
+static void drop(struct vhost *vhost, struct lane *lane, struct entry *entry)
+{
+    queue_forget(vhost, lane, entry->position, entry->batch, entry->operation);
+    message_unref(entry->message);
+    entry->message = NULL;
+}
+
+/* --- dying */
+
+static bool has_dead_letter_exchange(const struct vhost *vhost, const struct queue *queue)
+{
+    struct bytes name = queue->settings.dead_letter_exchange;
+    return name.data != NULL && exchange_find(vhost, name) != NULL;
+}
+
+void queue_dead_letter(struct vhost *vhost, struct queue *queue, struct message *message,
+                       enum death_reason reason)
+{
+    vhost->counters.dead_lettered[reason]++;
+    if (has_dead_letter_exchange(vhost, queue))
+        internal_publish(vhost, dead_letter_new(message, queue, reason, vhost->now_ms));
+}
+
+void queue_bury(struct vhost *vhost, struct lane *lane, struct entry *entry,
+                enum death_reason reason)
+{
+    struct queue *queue = lane->queue;
+    if (!queue->is_deleted && has_dead_letter_exchange(vhost, queue)) {
+        if (entry->message == NULL) {
+            lane_fetch(lane, *entry, (uint8_t)reason);
+            queue_read(vhost, queue);
+            return;
+        }
+        queue_dead_letter(vhost, queue, entry->message, reason);
+    }
+    drop(vhost, lane, entry);
+}
+
+/* --- back to the end of a quorum queue without a delivery limit */
+
+static void append_again(struct vhost *vhost, struct lane *lane, struct entry *entry)
+{
+    struct entry again = {
+        .position = lane->next_position++,
+        .expiry_ms = entry->expiry_ms,
+        .failures = entry->failures,
+        .message = entry->message,
+        .body_bytes = entry->body_bytes,
+    };
+    if (entry->batch != 0) {
+        queue_store_insert(vhost, lane, &again);
+        lane_note_failures(vhost, lane, &again);
+        queue_forget(vhost, lane, entry->position, entry->batch, entry->operation);
+    }
+    lane_push(lane, again);
+    lane_touch(vhost, lane);
+    queue_schedule(vhost, lane->queue);
+}
+
+void queue_requeue_behind(struct vhost *vhost, struct lane *lane, struct entry *entry)
+{
+    if (entry->message != NULL) {
+        append_again(vhost, lane, entry);
+        return;
+    }
+    lane_fetch(lane, *entry, FETCH_REQUEUE);
+    queue_read(vhost, lane->queue);
+}
+
+void lane_note_failures(struct vhost *vhost, struct lane *lane, const struct entry *entry)
+{
+    if (entry->batch == 0 || entry->failures == 0)
+        return;
+    vhost_store(vhost, (struct store_operation){.kind = STORE_ATTEMPTS,
+                                                .lane = lane->id,
+                                                .position = entry->position,
+                                                .count = entry->failures});
+}
+
+void queue_fetched(struct vhost *vhost, struct lane *lane)
+{
+    struct fetch fetch;
+    while (lane_take_fetched(lane, &fetch)) {
+        if (fetch.purpose == FETCH_REQUEUE)
+            append_again(vhost, lane, &fetch.entry);
+        else
+            queue_bury(vhost, lane, &fetch.entry, (enum death_reason)fetch.purpose);
+    }
+}
+
+/* --- expiry */
+
+static void arm(struct vhost *vhost, struct queue *queue, uint64_t due_ms)
+{
+    if (due_ms < timer_due_ms(&queue->expiry_timer))
+        timer_set(vhost, &queue->expiry_timer, due_ms);
+}
+
+void queue_arm_expiry(struct vhost *vhost, struct lane *lane)
+{
+    struct entry *entry;
+    if (lane->queue->may_expire && lane_peek(lane, &entry) == LANE_READY && entry->expiry_ms != 0)
+        arm(vhost, lane->queue, entry->expiry_ms);
+}
+
+/* false where there is more to do at once. */
+static bool expire_lane(struct vhost *vhost, struct lane *lane)
+{
+    struct entry *front;
+    enum lane_head head = LANE_EMPTY;
+    for (int i = 0; i < leave_slice; i++) {
+        head = lane_peek(lane, &front);
+        if (head != LANE_READY || front->expiry_ms == 0 || front->expiry_ms > vhost->now_ms)
+            break;
+        struct entry entry = lane_pop(lane);
+        queue_bury(vhost, lane, &entry, DEATH_EXPIRED);
+        lane_touch(vhost, lane);
+    }
+    if (head == LANE_READY && front->expiry_ms != 0)
+        arm(vhost, lane->queue, front->expiry_ms);
+    else if (head == LANE_IN_STORE)
+        lane_read(vhost, lane);
+    return head != LANE_READY || front->expiry_ms == 0 || front->expiry_ms > vhost->now_ms;
+}
+
+void queue_expire(struct vhost *vhost, struct queue *queue)
+{
+    for (unsigned priority = 0; priority <= queue->top_priority; priority++) {
+        struct lane *lane = queue_lane(queue, priority);
+        if (lane != NULL && !expire_lane(vhost, lane))
+            arm(vhost, queue, vhost->now_ms);
+    }
+}
+
+void queue_expiry_due(struct vhost *vhost, struct timer *timer)
+{
+    struct queue *queue = container_of(timer, struct queue, expiry_timer);
+    queue_expire(vhost, queue);
+    queue_resume(vhost, queue);
+}
+
+/* --- limits */
+
+static bool is_over_limit(const struct queue *queue)
+{
+    const struct queue_settings *settings = &queue->settings;
+    return queue_ready_count(queue) > settings->max_length ||
+           queue_ready_bytes(queue) > settings->max_length_bytes;
+}
+
+void queue_keep_limits(struct vhost *vhost, struct queue *queue)
+{
+    struct entry *front;
+    if (queue->settings.overflow != OVERFLOW_DROP_HEAD)
+        return;
+    for (int i = 0; i < leave_slice && is_over_limit(queue); i++) {
+        struct lane *lane = queue_last_lane(queue);
+        if (lane_peek(lane, &front) != LANE_READY) {
+            lane_read(vhost, lane);
+            return;
+        }
+        struct entry entry = lane_pop(lane);
+        queue_bury(vhost, lane, &entry, DEATH_MAXLEN);
+        queue_arm_expiry(vhost, lane);
+        lane_touch(vhost, lane);
+    }
+    if (is_over_limit(queue))
+        queue_schedule(vhost, queue);
+}
+
+bool queue_takes(const struct queue *queue, const struct message *message)
+{
+    const struct queue_settings *settings = &queue->settings;
+    if (settings->overflow == OVERFLOW_DROP_HEAD)
+        return true;
+    return queue_ready_count(queue) + 1 <= settings->max_length &&
+           (settings->max_length_bytes == QUEUE_SETTING_ABSENT ||
+            queue_ready_bytes(queue) + message->body_size <= settings->max_length_bytes);
+}

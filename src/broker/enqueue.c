@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A message comes into a queue: to a consumer at once, where one can take it and nothing is before
+ * it, or else to the end of the lane of its priority. What a queue without arguments and policies
+ * does not have (priorities, limits, a time to live) costs it a comparison each.
+ */
+#include "amqp/properties.h"
+#include "broker/broker_internal.h"
+#include "broker/dead_letter.h"
+#include "broker/expiration.h"
+
+void queue_store_insert(struct vhost *vhost, struct lane *lane, struct entry *entry)
+{
+    entry->batch = vhost->batch->number;
+    entry->operation = (uint32_t)vhost_store(vhost, (struct store_operation){
+                                                        .kind = STORE_INSERT,
+                                                        .lane = lane->id,
+                                                        .position = entry->position,
+                                                        .message = message_ref(entry->message),
+                                                        .expiry_ms = entry->expiry_ms,
+                                                    });
+}
+
+static struct lane *lane_for(struct vhost *vhost, struct queue *queue,
+                             const struct message *message)
+{
+    unsigned priority = amqp_properties_priority(message_properties(message));
+    if (priority > queue->max_priority)
+        priority = queue->max_priority;
+    struct lane *lane = queue_lane(queue, priority);
+    return lane != NULL ? lane : queue_make_lane(vhost, queue, priority);
+}
+
+/* When the message expires here, 0 = never. */
+static uint64_t expiry_of(const struct vhost *vhost, const struct queue *queue,
+                          const struct message *message)
+{
+    uint64_t ttl_ms = expiration_of(message_properties(message));
+    if (queue->settings.message_ttl_ms < ttl_ms)
+        ttl_ms = queue->settings.message_ttl_ms;
+    return ttl_ms != EXPIRATION_NEVER ? vhost->now_ms + ttl_ms : 0;
+}
+
+static void push(struct vhost *vhost, struct lane *lane, struct entry entry)
+{
+    struct queue *queue = lane->queue;
+    lane_push(lane, entry);
+    lane_touch(vhost, lane);
+    if (entry.expiry_ms != 0) {
+        queue->may_expire = true;
+        queue_arm_expiry(vhost, lane);
+    }
+    if (queue->has_limits)
+        queue_keep_limits(vhost, queue);
+}
+
+/* The dead letter of a message that was not let in. */
+static void turn_away(struct vhost *vhost, struct queue *queue, struct message *message)
+{
+    if (queue->settings.overflow == OVERFLOW_REJECT_PUBLISH_DLX)
+        queue_dead_letter(vhost, queue, message, DEATH_MAXLEN);
+    message_unref(message);
+}
+
+bool queue_enqueue(struct vhost *vhost, struct queue *queue, struct message *message)
+{
+    if (queue->has_limits && !queue_takes(queue, message)) {
+        turn_away(vhost, queue, message);
+        return false;
+    }
+    struct lane *lane = queue->max_priority == 0 ? &queue->lane : lane_for(vhost, queue, message);
+    struct entry entry = {
+        .position = lane->next_position++,
+        .expiry_ms = ENTRY_EXPIRY(expiry_of(vhost, queue, message)),
+        .message = message,
+        .body_bytes = (uint32_t)message->body_size,
+    };
+    struct consumer *consumer = queue_next_consumer(queue);
+    bool is_stored =
+        queue_is_stored(queue) && (message->is_persistent || queue->settings.type == QUEUE_QUORUM);
+    bool is_direct = consumer != NULL && queue_first_lane(queue)->ready_count == 0;
+    if (is_stored && !(is_direct && consumer->no_ack))
+        queue_store_insert(vhost, lane, &entry);
+    if (is_direct) {
+        queue_deliver_at_once(vhost, lane, consumer, &entry);
+        return true;
+    }
+    push(vhost, lane, entry);
+    if (consumer != NULL)
+        queue_schedule(vhost, queue);
+    return true;
+}

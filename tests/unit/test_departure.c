@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How messages leave queues without an ack: time to live, limits of length, rejections, and where
+ * they go then; and the order of priority queues.
+ */
+#include "core_fixture.h"
+
+#include "amqp/properties.h"
+
+/* Session 1, and a queue "dead" behind the exchange "dlx". */
+static void open_with_dead_letters(struct core *core)
+{
+    core_open(core, 1, 2);
+    run(core,
+        "1.1 exchange.declare dlx fanout no-wait\n1.1 queue.declare dead no-wait\n"
+        "1.1 queue.bind dead dlx - no-wait",
+        "");
+}
+
+/* --- time to live */
+
+static void the_ttl_of_a_queue_ends_its_messages(void **state)
+{
+    struct core *core = *state;
+    open_with_dead_letters(core);
+    run(core,
+        "1.1 queue.declare q no-wait x-message-ttl=100 x-dead-letter-exchange=dlx\n"
+        "1.1 basic.publish - q a",
+        "");
+    assert_queue(core, "q", "1 0 0");
+    assert_true(vhost_deadline(core->vhost) == core->now_ms + 100);
+    pass(core, 99, "");
+    assert_queue(core, "q", "1 0 0");
+    pass(core, 1, "");
+    assert_queue(core, "q", "0 0 0");
+    run(core, "1.1 basic.get dead", "1.1 basic.get-ok 1 left=0 a expired:q:1\n");
+    assert_true(vhost_deadline(core->vhost) == UINT64_MAX);
+}
+
+static void the_shorter_of_two_ttls_counts(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 1);
+    run(core,
+        "1.1 queue.declare q no-wait x-message-ttl=100\n"
+        "1.1 basic.publish - q a expiration=50",
+        "");
+    pass(core, 50, "");
+    assert_queue(core, "q", "0 0 0");
+    run(core, "1.1 basic.publish - q a expiration=5000", "");
+    pass(core, 100, "");
+    assert_queue(core, "q", "0 0 0");
+}
+
+static void an_expired_message_waits_behind_one_that_lives(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 1);
+    run(core,
+        "1.1 queue.declare q no-wait\n1.1 basic.publish - q long expiration=1000\n"
+        "1.1 basic.publish - q short expiration=10\n1.1 basic.publish - q last",
+        "");
+    pass(core, 20, "");
+    assert_queue(core, "q", "3 0 0");
+    run(core, "1.1 basic.get q\n1.1 basic.get q",
+        "1.1 basic.get-ok 1 left=2 long\n1.1 basic.get-ok 2 left=0 last\n");
+}
+
+static void what_comes_to_the_head_expires_in_its_time(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 1);
+    run(core,
+        "1.1 queue.declare q no-wait\n1.1 basic.publish - q long expiration=100000\n"
+        "1.1 basic.publish - q short expiration=50",
+        "");
+    run(core, "1.1 basic.get q no-ack", "1.1 basic.get-ok 1 left=1 long\n");
+    pass(core, 50, "");
+    assert_queue(core, "q", "0 0 0");
+}
+
+static void a_ttl_of_zero_is_for_who_waits(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 2);
+    run(core, "1.1 queue.declare q no-wait x-message-ttl=0\n1.1 basic.publish - q a", "");
+    assert_queue(core, "q", "0 0 0");
+    run(core, "1.2 basic.consume q c no-ack\n1.1 basic.publish - q b",
+        "1.2 basic.consume-ok c\n1.2 deliver c 1 b\n");
+}
+
+static void a_requeued_message_keeps_its_expiry(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 2);
+    run(core,
+        "1.1 queue.declare q no-wait x-message-ttl=100\n1.1 basic.publish - q a\n"
+        "1.2 basic.get q",
+        "1.2 basic.get-ok 1 left=0 a\n");
+    pass(core, 200, "");
+    run(core, "1.2 basic.reject 1 requeue", "");
+    assert_queue(core, "q", "0 0 0");
+}
+
+static void expiry_outlives_a_restart(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 1);
+    run(core,
+        "1.1 queue.declare q durable no-wait x-message-ttl=1000\n"
+        "1.1 basic.publish - q a persistent\n1.1 basic.publish - q b persistent",
+        "");
+    commit(core, "");
+    core_crash(core);
+    pass(core, 1, "");
+    answer(core, 100, "");
+    assert_queue(core, "q", "2 0 0");
+    pass(core, 1000, "");
+    assert_queue(core, "q", "0 0 0");
+    core_crash(core);
+    assert_queue(core, "q", "2 0 0");
+    pass(core, 1, "");
+    answer(core, 100, "");
+    commit(core, "");
+    core_crash(core);
+    assert_queue(core, "q", "0 0 0");
+}
+
+/* --- limits */
+
+static void the_oldest_messages_make_room(void **state)
+{
+    struct core *core = *state;
+    open_with_dead_letters(core);
+    run(core,
+        "1.1 queue.declare q no-wait x-max-length=2 x-dead-letter-exchange=dlx\n"
+        "1.1 basic.publish - q a\n1.1 basic.publish - q b\n1.1 basic.publish - q c",
+        "");
+    assert_queue(core, "q", "2 0 0");
+    run(core, "1.1 basic.get q\n1.1 basic.get dead",
+        "1.1 basic.get-ok 1 left=1 b\n1.1 basic.get-ok 2 left=0 a maxlen:q:1\n");
+}
+
+static void only_ready_messages_are_limited(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 2);
+    run(core,
+        "1.1 queue.declare q no-wait x-max-length=1\n1.1 basic.publish - q a\n1.2 basic.get q\n"
+        "1.1 basic.publish - q b",
+        "1.2 basic.get-ok 1 left=0 a\n");
+    assert_queue(core, "q", "1 1 0");
+    run(core, "1.2 basic.reject 1 requeue\n1.1 basic.get q", "1.1 basic.get-ok 1 left=0 b\n");
+}
+
+static void bytes_are_limited_too(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 1);
+    run(core,
+        "1.1 queue.declare q no-wait x-max-length-bytes=5\n1.1 basic.publish - q abc\n"
+        "1.1 basic.publish - q de\n1.1 basic.publish - q f",
+        "");
+    run(core, "1.1 basic.get q", "1.1 basic.get-ok 1 left=1 de\n");
+    run(core, "1.1 basic.publish - q too-long", "");
+    assert_queue(core, "q", "0 1 0");
+}
+
+static void a_full_queue_can_reject_what_comes(void **state)
+{
+    struct core *core = *state;
+    open_with_dead_letters(core);
+    run(core,
+        "1.1 queue.declare q no-wait x-max-length=1 x-overflow=reject-publish\n"
+        "1.1 confirm.select no-wait\n1.1 basic.publish - q a\n1.1 basic.publish - q b",
+        "1.1 ack 1\n1.1 nack 2\n");
+    run(core,
+        "1.1 queue.declare r no-wait x-max-length=1 x-overflow=reject-publish-dlx "
+        "x-dead-letter-exchange=dlx\n1.1 basic.publish - r c\n1.1 basic.publish - r d\n"
+        "1.1 basic.get dead",
+        "1.1 ack 3\n1.1 nack 4\n1.1 basic.get-ok 1 left=0 d maxlen:r:1\n");
+}
+
+static void a_transaction_that_was_rejected_in_part_fails(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 1);
+    run(core,
+        "1.1 queue.declare q no-wait x-max-length=1 x-overflow=reject-publish\n1.1 tx.select\n"
+        "1.1 basic.publish - q a\n1.1 basic.publish - q b\n1.1 tx.commit",
+        "1.1 tx.select-ok\n1.1 channel.close 406 PRECONDITION_FAILED - partial tx completion "
+        "(90.20)\n");
+}
+
+/* --- dead letters */
+
+static void a_rejected_message_goes_to_the_dead(void **state)
+{
+    struct core *core = *state;
+    open_with_dead_letters(core);
+    run(core,
+        "1.1 queue.declare q no-wait x-dead-letter-exchange=dlx\n1.1 basic.publish - q a\n"
+        "1.2 basic.get q\n1.2 basic.reject 1\n1.1 basic.get dead",
+        "1.2 basic.get-ok 1 left=0 a\n1.1 basic.get-ok 1 left=0 a rejected:q:1\n");
+}
+
+/* The body of a stored message is not in memory while it waits for its ack. */
+static void a_stored_message_is_read_before_it_is_dead_lettered(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 2);
+    run(core,
+        "1.1 exchange.declare dlx fanout durable no-wait\n1.1 queue.declare dead durable no-wait\n"
+        "1.1 queue.bind dead dlx - no-wait\n"
+        "1.1 queue.declare q durable no-wait x-dead-letter-exchange=dlx\n"
+        "1.1 basic.publish - q a persistent",
+        "");
+    commit(core, "");
+    core_crash(core);
+    core_open(core, 1, 2);
+    pass(core, 1, "");
+    run(core, "1.2 basic.get q", "");
+    answer(core, 100, "");
+    commit(core, "1.2 basic.get-ok 1 left=0 a\n");
+    run(core, "1.2 basic.reject 1", "");
+    assert_queue(core, "dead", "0 0 0");
+    assert_true(core_has_reads(core));
+    answer(core, 100, "");
+    assert_queue(core, "dead", "1 0 0");
+    core_crash(core); /* neither left nor came: one transaction */
+    assert_queue(core, "q", "1 0 0");
+    assert_queue(core, "dead", "0 0 0");
+}
+
+static void the_dead_come_round_once_unless_rejected(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 2);
+    run(core,
+        "1.1 queue.declare q no-wait x-message-ttl=10 x-dead-letter-exchange= "
+        "x-dead-letter-routing-key=q\n1.1 basic.publish - q a",
+        "");
+    pass(core, 10, "");
+    assert_queue(core, "q", "0 0 0");
+    run(core,
+        "1.1 queue.declare r no-wait x-dead-letter-exchange= x-dead-letter-routing-key=r\n"
+        "1.1 basic.publish - r b\n1.2 basic.get r\n1.2 basic.reject 1\n1.2 basic.get r\n"
+        "1.2 basic.reject 2\n1.2 basic.get r",
+        "1.2 basic.get-ok 1 left=0 b\n1.2 basic.get-ok 2 left=0 b rejected:r:1\n"
+        "1.2 basic.get-ok 3 left=0 b rejected:r:2\n");
+}
+
+static void without_the_exchange_the_dead_are_gone(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 1);
+    run(core,
+        "1.1 queue.declare q no-wait x-max-length=1 x-dead-letter-exchange=missing\n"
+        "1.1 basic.publish - q a\n1.1 basic.publish - q b",
+        "");
+    assert_queue(core, "q", "1 0 0");
+}
+
+/* --- priorities */
+
+static void higher_priorities_come_first(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 2);
+    run(core,
+        "1.1 queue.declare q no-wait x-max-priority=5\n1.1 basic.publish - q none\n"
+        "1.1 basic.publish - q three priority=3\n1.1 basic.publish - q nine priority=9\n"
+        "1.1 basic.publish - q five priority=5\n1.1 basic.publish - q zero priority=0",
+        "");
+    run(core, "1.2 basic.qos 2\n1.2 basic.consume q c",
+        "1.2 basic.qos-ok\n1.2 basic.consume-ok c\n1.2 deliver c 1 nine\n1.2 deliver c 2 five\n");
+    run(core, "1.2 basic.nack 2 multiple requeue",
+        "1.2 deliver c 3 redelivered nine\n1.2 deliver c 4 redelivered five\n");
+    run(core, "1.2 basic.ack 4 multiple", "1.2 deliver c 5 three\n1.2 deliver c 6 none\n");
+}
+
+static void priorities_outlive_a_restart(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 1);
+    run(core,
+        "1.1 queue.declare q durable no-wait x-max-priority=5\n"
+        "1.1 basic.publish - q low persistent\n1.1 basic.publish - q high persistent priority=4",
+        "");
+    commit(core, "");
+    core_crash(core);
+    assert_queue(core, "q", "2 0 0");
+    pass(core, 1, "");
+    answer(core, 100, "");
+    core_open(core, 1, 1);
+    run(core, "1.1 basic.get q no-ack\n1.1 basic.get q no-ack", "");
+    commit(core, "1.1 basic.get-ok 1 left=1 high\n1.1 basic.get-ok 2 left=0 low\n");
+}
+
+static void limits_take_from_the_lowest_priority(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 1);
+    run(core,
+        "1.1 queue.declare q no-wait x-max-priority=5 x-max-length=2\n"
+        "1.1 basic.publish - q high priority=5\n1.1 basic.publish - q low\n"
+        "1.1 basic.publish - q middle priority=2",
+        "");
+    run(core, "1.1 basic.get q\n1.1 basic.get q",
+        "1.1 basic.get-ok 1 left=1 high\n1.1 basic.get-ok 2 left=0 middle\n");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        core_test(the_ttl_of_a_queue_ends_its_messages),
+        core_test(the_shorter_of_two_ttls_counts),
+        core_test(an_expired_message_waits_behind_one_that_lives),
+        core_test(what_comes_to_the_head_expires_in_its_time),
+        core_test(a_ttl_of_zero_is_for_who_waits),
+        core_test(a_requeued_message_keeps_its_expiry),
+        core_test(expiry_outlives_a_restart),
+        core_test(the_oldest_messages_make_room),
+        core_test(only_ready_messages_are_limited),
+        core_test(bytes_are_limited_too),
+        core_test(a_full_queue_can_reject_what_comes),
+        core_test(a_transaction_that_was_rejected_in_part_fails),
+        core_test(a_rejected_message_goes_to_the_dead),
+        core_test(a_stored_message_is_read_before_it_is_dead_lettered),
+        core_test(the_dead_come_round_once_unless_rejected),
+        core_test(without_the_exchange_the_dead_are_gone),
+        core_test(higher_priorities_come_first),
+        core_test(priorities_outlive_a_restart),
+        core_test(limits_take_from_the_lowest_priority),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
