@@ -1232,7 +1232,7 @@ static void missing_rows_are_found_out(void **state)
         {"DELETE FROM dedup WHERE shelf=6 AND position=2", "exchange number 6 lacks keys"},
         {"UPDATE dedup SET position=99 WHERE shelf=6 AND position=2", "a key of exchange number 6"},
         {"UPDATE shelf SET data=(SELECT data FROM shelf WHERE id=6) WHERE id=5", "number 5 keeps"},
-        {"DELETE FROM definition WHERE kind=2 AND key=CAST('queue 3' AS BLOB)", "belongs to no"},
+        {"DELETE FROM definition WHERE kind=2 AND key=CAST('queue 3' AS BLOB)", "definitions are"},
     };
     commit_queues(f, 1, 4);
     for (uint64_t lane = 1; lane <= 4; lane++)
@@ -1253,7 +1253,8 @@ static void missing_rows_are_found_out(void **state)
         struct store_opened opened;
         model_folder_copy(f->folder, copy);
         execute_in(copy, cases[i].sql);
-        assert_null(store_open(copy, &opened, reason, sizeof reason));
+        if (store_open(copy, &opened, reason, sizeof reason) != NULL)
+            fail_msg("opened after %s", cases[i].sql);
         if (strstr(reason, cases[i].reason) == NULL)
             fail_msg("'%s' does not say '%s'", reason, cases[i].reason);
         model_folder_free(copy);
