@@ -12,8 +12,9 @@
 #include "exchange/exchange_internal.h"
 
 static const struct exchange_type *const types[] = {
-    &exchange_direct,          &exchange_fanout, &exchange_topic,        &exchange_headers,
-    &exchange_consistent_hash, &exchange_random, &exchange_local_random, &exchange_modulus_hash,
+    &exchange_direct,       &exchange_fanout,          &exchange_topic,
+    &exchange_headers,      &exchange_consistent_hash, &exchange_random,
+    &exchange_local_random, &exchange_modulus_hash,    &exchange_jms_topic,
 };
 
 const struct exchange_type *exchange_type_find(struct bytes name)

@@ -72,6 +72,7 @@ extern const struct exchange_type exchange_consistent_hash;
 extern const struct exchange_type exchange_random;
 extern const struct exchange_type exchange_local_random;
 extern const struct exchange_type exchange_modulus_hash;
+extern const struct exchange_type exchange_jms_topic;
 
 /* NULL where there is no type of that name. */
 const struct exchange_type *exchange_type_find(struct bytes name);
