@@ -4,12 +4,16 @@
  * pretty one that turns into a quoted string when every octet is a printable Latin-1 character. No
  * text has room for more than 255 octets, so no more than that many are looked at: what a peer sent
  * may be a hundred thousand.
+ *
+ * RabbitMQ sends the octets of a quoted string as they are. So it is here where they are UTF-8, as
+ * every text on the wire should be; where they are not, each is taken as a Latin-1 character.
  */
 #include "amqp/erlang.h"
 
 #include <stdbool.h>
 
 #include "amqp/table.h"
+#include "base/utf8.h"
 
 enum { shown_max = 256 };
 
@@ -55,12 +59,11 @@ static bool all_printable(struct bytes octets)
     return octets.size > 0;
 }
 
-/* Latin-1 becomes UTF-8, because the texts go out as UTF-8. */
-static void append_character(struct buffer *buffer, uint8_t octet)
+static void append_character(struct buffer *buffer, uint8_t octet, bool is_utf8)
 {
     if (escape_of(octet) != NULL) {
         buffer_append_bytes(buffer, bytes_of_text(escape_of(octet)));
-    } else if (octet < 128) {
+    } else if (octet < 128 || is_utf8) {
         buffer_append_u8(buffer, octet);
     } else {
         buffer_append_u8(buffer, (uint8_t)(0xc0 | octet >> 6));
@@ -70,9 +73,10 @@ static void append_character(struct buffer *buffer, uint8_t octet)
 
 static void append_quoted(struct buffer *buffer, struct bytes octets)
 {
+    bool is_utf8 = utf8_is_valid(octets);
     buffer_append_u8(buffer, '"');
     for (size_t i = 0; i < octets.size; i++)
-        append_character(buffer, octets.data[i]);
+        append_character(buffer, octets.data[i], is_utf8);
     buffer_append_u8(buffer, '"');
 }
 
@@ -127,7 +131,7 @@ static void append_string(struct buffer *buffer, struct bytes array)
     struct amqp_value value;
     buffer_append_u8(buffer, '"');
     while (amqp_array_next(&reader, &value))
-        append_character(buffer, (uint8_t)value.integer);
+        append_character(buffer, (uint8_t)value.integer, false);
     buffer_append_u8(buffer, '"');
 }
 

@@ -13,6 +13,7 @@
  */
 #include "amqp/table.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -283,18 +284,90 @@ bool amqp_value_equal(const struct amqp_value *a, const struct amqp_value *b)
 
 /* --- as text */
 
-/* The shortest decimal that reads back as the same number, with a point in it. */
-static void append_number(struct buffer *buffer, double number)
+/* A number as digits: 0.DIGITS * 10^place. */
+struct decimal {
+    char digits[20];
+    int count;
+    int place;
+};
+
+/* The fewest digits that read back as the same number, which is finite and not below 0. */
+static struct decimal shortest(double number)
 {
+    struct decimal decimal = {0};
     char text[40];
-    for (int digits = 1; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, number);
+    for (int precision = 0; precision <= 16; precision++) {
+        snprintf(text, sizeof text, "%.*e", precision, number);
         if (strtod(text, NULL) == number)
             break;
     }
-    buffer_append_bytes(buffer, bytes_of_text(text));
-    if (strpbrk(text, ".einf") == NULL)
-        buffer_append_bytes(buffer, bytes_of_text(".0"));
+    const char *at = text;
+    for (; *at != 'e'; at++) {
+        if (*at != '.')
+            decimal.digits[decimal.count++] = *at;
+    }
+    decimal.place = (int)strtol(at + 1, NULL, 10) + 1;
+    while (decimal.count > 1 && decimal.digits[decimal.count - 1] == '0')
+        decimal.count--;
+    return decimal;
+}
+
+static void append_zeros(struct buffer *buffer, int count)
+{
+    for (; count > 0; count--)
+        buffer_append_u8(buffer, '0');
+}
+
+static void append_plain(struct buffer *buffer, const struct decimal *decimal)
+{
+    int whole = decimal->place < decimal->count ? decimal->place : decimal->count;
+    if (decimal->place <= 0) {
+        buffer_append_format(buffer, "0.");
+        append_zeros(buffer, -decimal->place);
+        buffer_append(buffer, decimal->digits, (size_t)decimal->count);
+        return;
+    }
+    buffer_append(buffer, decimal->digits, (size_t)whole);
+    append_zeros(buffer, decimal->place - decimal->count);
+    buffer_append_u8(buffer, '.');
+    if (whole < decimal->count)
+        buffer_append(buffer, decimal->digits + whole, (size_t)(decimal->count - whole));
+    else
+        buffer_append_u8(buffer, '0');
+}
+
+static void append_scientific(struct buffer *buffer, const struct decimal *decimal)
+{
+    buffer_append_format(buffer, "%c.", decimal->digits[0]);
+    if (decimal->count > 1)
+        buffer_append(buffer, decimal->digits + 1, (size_t)decimal->count - 1);
+    else
+        buffer_append_u8(buffer, '0');
+    buffer_append_format(buffer, "e%d", decimal->place - 1);
+}
+
+/* As Erlang prints a float: the fewest digits, with an exponent where that is shorter, and from
+ * 2^53 on, where a double no longer holds every integer, always. */
+static void append_number(struct buffer *buffer, double number)
+{
+    struct buffer scientific = {0}, plain = {0};
+    if (!isfinite(number)) {
+        buffer_append_format(buffer, "%f", number);
+        return;
+    }
+    if (signbit(number))
+        buffer_append_u8(buffer, '-');
+    struct decimal decimal = shortest(fabs(number));
+    if (number == 0)
+        decimal.place = 1;
+    append_scientific(&scientific, &decimal);
+    bool is_plain = fabs(number) < 0x1p53 && decimal.place > -8;
+    if (is_plain)
+        append_plain(&plain, &decimal);
+    is_plain = is_plain && plain.size <= scientific.size;
+    buffer_append_bytes(buffer, buffer_bytes(is_plain ? &plain : &scientific));
+    buffer_fini(&scientific);
+    buffer_fini(&plain);
 }
 
 static void append_term(struct buffer *buffer, const struct amqp_value *value);
@@ -306,7 +379,7 @@ static void append_fields(struct buffer *buffer, struct bytes table)
     const char *separator = "{";
     while (amqp_table_next(&reader, &field)) {
         buffer_append_bytes(buffer, bytes_of_text(separator));
-        erlang_append_octets(buffer, field.name);
+        erlang_append_binary(buffer, field.name);
         buffer_append_format(buffer, ",%s,", amqp_value_type_name(field.value.type));
         append_term(buffer, &field.value);
         buffer_append_u8(buffer, '}');
@@ -340,7 +413,7 @@ static void append_list(struct buffer *buffer, const struct amqp_value *value)
 static void append_term(struct buffer *buffer, const struct amqp_value *value)
 {
     if (types[value->type].class == STRING)
-        erlang_append_octets(buffer, value->bytes);
+        erlang_append_binary(buffer, value->bytes);
     else
         amqp_value_append_text(buffer, value);
 }

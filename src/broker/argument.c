@@ -42,11 +42,11 @@ bool argument_check_flag(const char *resource, const char *name, bool received, 
                                bytes_of_text(current ? "true" : "false"), error);
 }
 
-/* none, 'value', or the value 'value' of type 'type'. */
+/* none, 'value', or the value 'value' of type 'type'. Beside another value, void is none too. */
 static void describe(struct buffer *text, bool is_there, const struct amqp_value *value,
                      bool with_type)
 {
-    if (!is_there) {
+    if (!is_there || (value->type == AMQP_TYPE_VOID && !with_type)) {
         buffer_append_format(text, "none");
         return;
     }

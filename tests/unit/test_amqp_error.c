@@ -101,6 +101,7 @@ static void printable_octets_are_a_string(void **state)
     assert_binary(BYTES("~ \""), "<<\"~ \\\"\">>");
     assert_binary(BYTES("a\\b\n\t"), "<<\"a\\\\b\\n\\t\">>");
     assert_binary(BYTES("caf\xe9"), "<<\"caf\xc3\xa9\">>");
+    assert_binary(BYTES("caf\xc3\xa9"), "<<\"caf\xc3\xa9\">>");
 }
 
 static void other_octets_are_numbers(void **state)

@@ -326,8 +326,37 @@ static void values_have_a_text(void **state)
     assert_text(BYTES("T\xff\xff\xff\xff\xff\xff\xff\xff"), "18446744073709551615");
     assert_text(BYTES("D\2\0\0\0\5"), "{2,5}");
     assert_text(BYTES("V"), "undefined");
-    assert_text(BYTES("A\0\0\0\x0bI\0\0\0\1S\0\0\0\1a"), "[{signedint,1},{longstr,<<97>>}]");
-    assert_text(BYTES("F\0\0\0\x0b\1kt\1\1vF\0\0\0\0"), "[{<<107>>,bool,true},{<<118>>,table,[]}]");
+    assert_text(BYTES("A\0\0\0\x0bI\0\0\0\1S\0\0\0\1a"), "[{signedint,1},{longstr,<<\"a\">>}]");
+    assert_text(BYTES("F\0\0\0\x0b\1kt\1\1vF\0\0\0\0"),
+                "[{<<\"k\">>,bool,true},{<<\"v\">>,table,[]}]");
+}
+
+static void assert_number_text(double number, const char *expected)
+{
+    struct amqp_value value = {.type = AMQP_TYPE_DOUBLE, .number = number};
+    struct buffer buffer = {0};
+    amqp_value_append_text(&buffer, &value);
+    assert_bytes_equal(buffer_bytes(&buffer), bytes_of_text(expected));
+    buffer_fini(&buffer);
+}
+
+static void floats_are_written_as_erlang_writes_them(void **state)
+{
+    (void)state;
+    assert_number_text(0, "0.0");
+    assert_number_text(-0.0, "-0.0");
+    assert_number_text(100, "100.0");
+    assert_number_text(1000, "1.0e3");
+    assert_number_text(-1234.5, "-1234.5");
+    assert_number_text(123000, "1.23e5");
+    assert_number_text(0.0001, "0.0001");
+    assert_number_text(0.00015, "1.5e-4");
+    assert_number_text(0.1, "0.1");
+    assert_number_text(9007199254740991, "9007199254740991.0");
+    assert_number_text(9007199254740992, "9.007199254740992e15");
+    assert_number_text(1e20, "1.0e20");
+    assert_number_text(1.7976931348623157e308, "1.7976931348623157e308");
+    assert_number_text(5e-324, "5.0e-324");
 }
 
 int main(void)
@@ -349,6 +378,7 @@ int main(void)
         cmocka_unit_test(nested_values_are_compared),
         cmocka_unit_test(types_have_rabbitmqs_names),
         cmocka_unit_test(values_have_a_text),
+        cmocka_unit_test(floats_are_written_as_erlang_writes_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
