@@ -390,12 +390,15 @@ bool queue_arguments_check_server_named(struct bytes arguments, struct amqp_erro
                           queue_type_name(type));
 }
 
-bool queue_arguments_check_dead_letter(const char *resource, struct bytes arguments,
-                                       struct amqp_error *error)
+bool queue_arguments_dead_letter(const char *resource, struct bytes arguments,
+                                 struct bytes *exchange, struct amqp_error *error)
 {
     struct amqp_value value;
-    return !amqp_table_find(arguments, "x-dead-letter-exchange", &value) ||
-           value.type == AMQP_TYPE_LONGSTR ||
+    *exchange = (struct bytes){0};
+    if (!amqp_table_find(arguments, "x-dead-letter-exchange", &value))
+        return true;
+    *exchange = value.bytes;
+    return value.type == AMQP_TYPE_LONGSTR ||
            amqp_error_set(error, AMQP_PRECONDITION_FAILED,
                           "invalid type '%s' for arg 'x-dead-letter-exchange' in %s",
                           amqp_value_type_name(value.type), resource);

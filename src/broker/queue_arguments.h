@@ -34,10 +34,10 @@ struct bytes queue_arguments_complete(struct bytes arguments, enum queue_type de
 /* Can the server choose the name of such a queue? Otherwise sets error (406). */
 bool queue_arguments_check_server_named(struct bytes arguments, struct amqp_error *error);
 
-/* Is x-dead-letter-exchange, where it is there, a name? Otherwise sets error (406). It is asked for
- * before the permissions on that exchange are, all else after. */
-bool queue_arguments_check_dead_letter(const char *resource, struct bytes arguments,
-                                       struct amqp_error *error);
+/* Gives x-dead-letter-exchange, with data NULL where there is none. Sets error (406) where it is no
+ * name. It is asked for before the permissions on that exchange are, all else after. */
+bool queue_arguments_dead_letter(const char *resource, struct bytes arguments,
+                                 struct bytes *exchange, struct amqp_error *error);
 
 /* Every rule for a new queue's arguments and flags, in RabbitMQ's order. Sets error (406) where one
  * is broken. */

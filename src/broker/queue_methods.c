@@ -116,13 +116,27 @@ static struct queue_flags flags_of(const struct amqp_queue_declare *declare)
     };
 }
 
-static bool check_new(const struct vhost *vhost, struct bytes name,
+/* Who lets the broker publish to an exchange must be allowed to. */
+static bool check_dead_letter(struct session *session, struct bytes name, struct bytes arguments,
+                              struct amqp_error *error)
+{
+    char text[RESOURCE_TEXT_SIZE];
+    struct bytes exchange;
+    if (!queue_arguments_dead_letter(resource_text(session->vhost, "queue", name, text), arguments,
+                                     &exchange, error))
+        return false;
+    return exchange.data == NULL ||
+           (vhost_check_access(session, PERMISSION_READ, "queue", name, error) &&
+            vhost_check_access(session, PERMISSION_WRITE, "exchange", exchange, error));
+}
+
+static bool check_new(struct session *session, struct bytes name,
                       const struct amqp_queue_declare *declare, struct amqp_error *error)
 {
     char text[RESOURCE_TEXT_SIZE];
-    const char *resource = resource_text(vhost, "queue", name, text);
+    const char *resource = resource_text(session->vhost, "queue", name, text);
     struct queue_flags flags = flags_of(declare);
-    if (!queue_arguments_check_dead_letter(resource, declare->arguments, error) ||
+    if (!check_dead_letter(session, name, declare->arguments, error) ||
         !queue_arguments_check(resource, &flags, declare->arguments, error))
         return false;
     enum queue_type type = queue_arguments_type(declare->arguments);
@@ -137,7 +151,7 @@ static struct queue *declare_new(struct channel *channel, struct bytes name,
 {
     struct vhost *vhost = channel_vhost(channel);
     bool is_durable = declare->durable && !declare->exclusive;
-    if (!check_new(vhost, name, declare, error))
+    if (!check_new(channel->session, name, declare, error))
         return NULL;
     struct queue *queue =
         queue_create(vhost, name, declare->arguments, is_durable ? vhost->lane_next : 0);

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CASES_MAX 512
+#define CASES_MAX 1024
 
 struct broker_case {
     void (*run)(const void *row);

@@ -49,6 +49,30 @@ static void topics_are_asked_for(void **state)
     access_free(topics);
 }
 
+/* A queue that dead-letters publishes in the name of who declared it. */
+static void a_dead_letter_exchange_is_asked_for(void **state)
+{
+    struct core *core = *state;
+    char reason[80];
+    struct bytes user = bytes_of_text("guest"), vhost = bytes_of_text("/");
+    struct access *access = access_new();
+    assert_true(access_add_permission(access, user, vhost, bytes_of_text(".*"),
+                                      bytes_of_text("^mine"), bytes_of_text("^r"), reason,
+                                      sizeof reason));
+    core_open(core, 1, 3);
+    vhost_set_access(core->vhost, access);
+    run(core, "1.1 queue.declare rq x-dead-letter-exchange=mine", "1.1 queue.declare-ok rq 0 0\n");
+    run(core, "1.1 queue.declare q x-dead-letter-exchange=mine",
+        "1.1 channel.close 403 ACCESS_REFUSED - read access to queue 'q' in vhost '/' refused for "
+        "user 'guest' (50.10)\n");
+    run(core, "1.2 queue.declare r x-dead-letter-exchange=other",
+        "1.2 channel.close 403 ACCESS_REFUSED - write access to exchange 'other' in vhost '/' "
+        "refused for user 'guest' (50.10)\n");
+    assert_int_equal(core_counters(core).queues, 1);
+    vhost_set_access(core->vhost, core->access);
+    access_free(access);
+}
+
 /* A route that is remembered counts for its own key only, and not once the topics have changed. */
 static void a_remembered_route_is_no_permission(void **state)
 {
@@ -254,6 +278,7 @@ static void a_secret_that_is_refused_ends_the_connection(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        core_test(a_dead_letter_exchange_is_asked_for),
         core_test(topics_are_asked_for),
         core_test(a_remembered_route_is_no_permission),
         core_test(a_command_waits_for_its_answer),
