@@ -6,7 +6,8 @@
  * may be a hundred thousand.
  *
  * RabbitMQ sends the octets of a quoted string as they are. So it is here where they are UTF-8, as
- * every text on the wire should be; where they are not, each is taken as a Latin-1 character.
+ * every text on the wire should be; where they are not, each is taken as a Latin-1 character. Terms
+ * are shown on terminals, where RabbitMQ takes every octet as such a character.
  */
 #include "amqp/erlang.h"
 
@@ -71,16 +72,15 @@ static void append_character(struct buffer *buffer, uint8_t octet, bool is_utf8)
     }
 }
 
-static void append_quoted(struct buffer *buffer, struct bytes octets)
+static void append_quoted(struct buffer *buffer, struct bytes octets, bool is_utf8)
 {
-    bool is_utf8 = utf8_is_valid(octets);
     buffer_append_u8(buffer, '"');
     for (size_t i = 0; i < octets.size; i++)
         append_character(buffer, octets.data[i], is_utf8);
     buffer_append_u8(buffer, '"');
 }
 
-void erlang_append_binary(struct buffer *buffer, struct bytes octets)
+static void append_binary(struct buffer *buffer, struct bytes octets, bool is_utf8)
 {
     struct bytes part = shown(octets);
     if (!all_printable(part)) {
@@ -88,15 +88,20 @@ void erlang_append_binary(struct buffer *buffer, struct bytes octets)
         return;
     }
     buffer_append_bytes(buffer, bytes_of_text("<<"));
-    append_quoted(buffer, part);
+    append_quoted(buffer, part, is_utf8);
     buffer_append_bytes(buffer, bytes_of_text(">>"));
+}
+
+void erlang_append_binary(struct buffer *buffer, struct bytes octets)
+{
+    append_binary(buffer, octets, utf8_is_valid(shown(octets)));
 }
 
 void erlang_append_string(struct buffer *buffer, struct bytes octets)
 {
     struct bytes part = shown(octets);
     if (all_printable(part)) {
-        append_quoted(buffer, part);
+        append_quoted(buffer, part, utf8_is_valid(part));
         return;
     }
     buffer_append_u8(buffer, '[');
@@ -157,7 +162,7 @@ static void append_map(struct buffer *buffer, struct bytes table)
     buffer_append_bytes(buffer, bytes_of_text("#{"));
     while (amqp_table_next(&reader, &field)) {
         buffer_append_bytes(buffer, bytes_of_text(separator));
-        erlang_append_binary(buffer, field.name);
+        append_binary(buffer, field.name, false);
         buffer_append_bytes(buffer, bytes_of_text(" => "));
         erlang_append_term(buffer, &field.value);
         separator = ",";
@@ -170,7 +175,7 @@ void erlang_append_term(struct buffer *buffer, const struct amqp_value *value)
     switch (value->type) {
     case AMQP_TYPE_LONGSTR:
     case AMQP_TYPE_BINARY:
-        erlang_append_binary(buffer, value->bytes);
+        append_binary(buffer, value->bytes, false);
         break;
     case AMQP_TYPE_ARRAY:
         if (is_string(value->bytes))

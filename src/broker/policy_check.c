@@ -325,8 +325,9 @@ static bool check_names(const struct check *check, unsigned policies)
     while (amqp_table_next(&reader, &field)) {
         if (is_known(field.name, policies))
             continue;
+        struct amqp_value name = {.type = AMQP_TYPE_LONGSTR, .bytes = field.name};
         buffer_append_bytes(&unknown, bytes_of_text(unknown.size > 0 ? ",{" : "[{"));
-        erlang_append_binary(&unknown, field.name);
+        erlang_append_term(&unknown, &name);
         buffer_append_u8(&unknown, ',');
         erlang_append_term(&unknown, &field.value);
         buffer_append_u8(&unknown, '}');
