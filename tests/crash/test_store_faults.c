@@ -3,7 +3,8 @@
  * The store dies at every write and every sync of a short run, in turn, and what had not been
  * synced is lost in whole or in part; the disk is full from every write on, in turn. Afterwards the
  * store must hold everything up to the last batch that it confirmed, and no more than the batch
- * after.
+ * after. The same with a process that is killed at any moment, and with a file of an older version
+ * at every write of being brought up to date.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,10 +13,19 @@
 /* cmocka needs those before it. */
 #include <cmocka.h>
 
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "base/buffer.h"
+#include "base/hash_table.h"
 
 #include "../unit/test_store_model.h"
 #include "fault_vfs.h"
@@ -30,6 +40,7 @@ struct run {
     struct model *confirmed;
     struct model *attempted; /* with the batch that failed; NULL where none did */
     uint64_t random;
+    bool is_scripted; /* what exchanges keep and messages that fail, instead of a bit of all */
 };
 
 static void run_init(struct run *run)
@@ -71,6 +82,73 @@ static enum store_result run_batch(struct run *run, struct store_batch *batch)
     return result;
 }
 
+/* --- a life of its own for what exchanges keep and for messages that fail */
+
+enum { first_lane = 1, lanes = 8, shelf = 9, other_shelf = 10, delays_a_step = 25 };
+
+static void add_delays(struct store_batch *batch, uint64_t *random, uint64_t number, uint64_t step)
+{
+    for (uint64_t id = step * delays_a_step + 1; id <= (step + 1) * delays_a_step; id++)
+        model_add_delay(batch, number, id, 1000 + id * 7 % 50,
+                        model_message(random, id % 9 == 0 ? 30000 : 50));
+}
+
+static void remove_delays(struct store_batch *batch, uint64_t number, uint64_t step)
+{
+    for (uint64_t id = step * delays_a_step + 1; id <= (step + 1) * delays_a_step; id += 2)
+        model_add_delay_remove(batch, number, id, 1000 + id * 7 % 50);
+}
+
+static void add_to_lanes(struct store_batch *batch, uint64_t *random, uint64_t step)
+{
+    for (uint64_t i = 0; i < 12; i++) {
+        uint64_t lane = first_lane + (step + i) % 3, position = step * 12 + i + 1;
+        model_add_insert(batch, lane, position, model_message(random, 40));
+        if (i % 2 == 0)
+            model_add_attempts(batch, lane, position, i + 1);
+    }
+}
+
+static void add_scripted(struct store_batch *batch, uint64_t *random, int step)
+{
+    uint64_t number = (uint64_t)step;
+    switch (step) {
+    case 0:
+        model_add_queue_of(batch, first_lane, lanes);
+        model_add_shelf(batch, shelf);
+        model_add_shelf(batch, other_shelf);
+        break;
+    case 8:
+        model_add_shelf_delete(batch, other_shelf);
+        break;
+    case 12:
+        model_add_queue_delete_of(batch, first_lane, lanes);
+        break;
+    default:
+        add_delays(batch, random, shelf, number);
+        model_add_key(batch, shelf, (number + 1) * 100, "key");
+        if (step < 8)
+            add_delays(batch, random, other_shelf, number);
+        if (step < 12)
+            add_to_lanes(batch, random, number);
+        if (step == 4)
+            remove_delays(batch, shelf, 3);
+        if (step == 6)
+            model_add_remove(batch, first_lane, 1, 50);
+        if (step == 9)
+            model_add_key_remove(batch, shelf, 0, 400);
+    }
+}
+
+static struct store_batch *next_batch(struct run *run, int step)
+{
+    if (!run->is_scripted)
+        return model_random_batch(run->confirmed, &run->random, 4);
+    struct store_batch *batch = store_batch_new(2);
+    add_scripted(batch, &run->random, step);
+    return batch;
+}
+
 /* Every way in which the store writes: batches, slices of reclaim, checkpoints. */
 static enum store_result run_step(struct run *run, int step)
 {
@@ -79,7 +157,7 @@ static enum store_result run_step(struct run *run, int step)
         return store_maintain(run->store, true, &more);
     if (step % 8 == 7)
         return store_checkpoint(run->store);
-    struct store_batch *batch = model_random_batch(run->confirmed, &run->random, 4);
+    struct store_batch *batch = next_batch(run, step);
     enum store_result result = run_batch(run, batch);
     store_batch_free(batch);
     return result;
@@ -120,6 +198,7 @@ static void check_recovered(struct run *run, uint64_t nth)
         run->attempted = NULL;
     }
     assert_true(is_attempted || model_equals(run->confirmed, &run->opened, run->store, &random));
+    run->is_scripted = false;
     for (int step = 0; step < 3; step++)
         assert_int_equal(run_step(run, step), STORE_OK);
     run_close(run);
@@ -128,10 +207,11 @@ static void check_recovered(struct run *run, uint64_t nth)
 }
 
 /* One run that dies at its nth operation; false where it never came to that. */
-static bool die_at(uint64_t nth, uint64_t lose_seed)
+static bool die_at(uint64_t nth, uint64_t lose_seed, bool is_scripted)
 {
     struct run run;
     run_init(&run);
+    run.is_scripted = is_scripted;
     fault_vfs_forget();
     fault_vfs_arm(FAULT_ERROR, nth);
     bool succeeded = run_all(&run);
@@ -149,7 +229,7 @@ static void dies_at_every_write_and_sync_losing_all(void **state)
 {
     (void)state;
     uint64_t nth = 1;
-    while (die_at(nth, 0))
+    while (die_at(nth, 0, false))
         nth++;
     assert_true(nth > 100);
 }
@@ -158,9 +238,189 @@ static void dies_at_every_write_and_sync_losing_some(void **state)
 {
     (void)state;
     uint64_t nth = 1;
-    while (die_at(nth, nth * 31 + 1))
+    while (die_at(nth, nth * 31 + 1, false))
         nth++;
     assert_true(nth > 100);
+}
+
+static void dies_with_what_exchanges_keep(void **state)
+{
+    (void)state;
+    uint64_t nth = 1;
+    while (die_at(nth, nth % 2 == 0 ? 0 : nth * 31 + 1, true))
+        nth++;
+    assert_true(nth > 100);
+}
+
+/* --- a process that is killed */
+
+/* What the child has confirmed, in memory that outlives it. */
+struct shared {
+    _Atomic int steps;
+};
+
+static void live_until_killed(struct run *run, struct shared *shared)
+{
+    if (!run_open(run))
+        _exit(1);
+    for (int step = 0; !run->is_scripted || step < batch_count; step++) {
+        if (run_step(run, step) != STORE_OK)
+            _exit(1);
+        atomic_store(&shared->steps, step + 1);
+    }
+    for (;;)
+        pause();
+}
+
+static void kill_after(pid_t child, uint64_t ns)
+{
+    int status;
+    struct timespec time = {.tv_nsec = (long)ns};
+    nanosleep(&time, NULL);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+}
+
+/* The batches follow from the seed and the model alone: what the child did can be told again. */
+static void retell(struct run *run, int steps)
+{
+    for (int step = 0; step <= steps; step++) {
+        if (step % 6 == 5 || step % 8 == 7)
+            continue;
+        struct store_batch *batch = next_batch(run, step);
+        if (step < steps) {
+            model_apply(run->confirmed, batch);
+        } else {
+            run->attempted = model_copy(run->confirmed);
+            model_apply(run->attempted, batch);
+        }
+        store_batch_free(batch);
+    }
+}
+
+static void killed_store_holds_what_it_confirmed(void **state)
+{
+    (void)state;
+    struct shared *shared =
+        mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(shared != MAP_FAILED);
+    fault_vfs_arm(FAULT_NONE, 0);
+    int most = 0;
+    for (uint64_t i = 0; i < 40; i++) {
+        struct run run;
+        run_init(&run);
+        run.random = i;
+        run.is_scripted = i % 2 == 0;
+        atomic_store(&shared->steps, 0);
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0)
+            live_until_killed(&run, shared);
+        kill_after(child, 1000000 + i * 1500000);
+        int steps = atomic_load(&shared->steps);
+        retell(&run, steps);
+        check_recovered(&run, i + 1);
+        most = steps > most ? steps : most;
+        run_fini(&run);
+    }
+    assert_true(most > 5);
+    munmap(shared, sizeof *shared);
+}
+
+/* --- a file of version 1 */
+
+static void copy_kept(const char *folder)
+{
+    const char *source = getenv("srcdir");
+    char from[4096], path[4200];
+    struct buffer data = {0};
+    uint8_t block[65536];
+    size_t size;
+    snprintf(from, sizeof from, "%s/tests/data/messages-v1-killed.db",
+             source != NULL ? source : ".");
+    snprintf(path, sizeof path, "%s/messages.db", folder);
+    FILE *file = fopen(from, "rb");
+    assert_non_null(file);
+    while ((size = fread(block, 1, sizeof block, file)) > 0)
+        buffer_append(&data, block, size);
+    fclose(file);
+    file = fopen(path, "wb");
+    assert_int_equal(fwrite(data.data, 1, data.size, file), data.size);
+    assert_int_equal(fclose(file), 0);
+    buffer_fini(&data);
+}
+
+/* A number for everything that the store says. */
+static uint64_t hash_of(struct run *run)
+{
+    struct buffer said = {0};
+    store_batch_encode(run->opened.definitions, &said);
+    for (size_t i = 0; i < run->opened.lane_count; i++) {
+        const struct store_lane_state *lane = &run->opened.lanes[i];
+        struct store_read read = {.lane = lane->lane,
+                                  .end = lane->end,
+                                  .count_max = SIZE_MAX >> 1,
+                                  .bytes_max = SIZE_MAX >> 1};
+        struct store_read_result *result = store_read(run->store, &read);
+        assert_non_null(result);
+        assert_true(result->is_complete && result->count == lane->count);
+        buffer_append(&said, lane, sizeof *lane);
+        for (size_t n = 0; n < result->count; n++) {
+            buffer_append_u64(&said, result->rows[n].position);
+            buffer_append_bytes(&said, message_body(result->rows[n].message));
+        }
+        store_read_result_free(result);
+    }
+    uint64_t hash = bytes_hash(buffer_bytes(&said), 0);
+    buffer_fini(&said);
+    return hash;
+}
+
+static uint64_t upgrade_undisturbed(void)
+{
+    struct run run;
+    run_init(&run);
+    fault_vfs_arm(FAULT_NONE, 0);
+    copy_kept(run.folder);
+    assert_true(run_open(&run));
+    assert_int_equal(run.opened.lane_count, 4);
+    uint64_t hash = hash_of(&run);
+    run_fini(&run);
+    return hash;
+}
+
+static bool upgrade_with(enum fault fault, uint64_t nth, uint64_t expected)
+{
+    struct run run;
+    run_init(&run);
+    copy_kept(run.folder);
+    fault_vfs_forget();
+    fault_vfs_arm(fault, nth);
+    bool succeeded = run_open(&run);
+    assert_true(succeeded || run.reason[0] != '\0');
+    if (succeeded)
+        run_close(&run);
+    bool has_fired = fault_vfs_has_fired();
+    if (fault == FAULT_ERROR)
+        fault_vfs_lose_power(nth % 2 == 0 ? 0 : nth * 31 + 1);
+    fault_vfs_arm(FAULT_NONE, 0);
+    assert_true(run_open(&run));
+    assert_true(hash_of(&run) == expected);
+    run_fini(&run);
+    return has_fired;
+}
+
+static void dies_while_a_file_is_brought_up_to_date(void **state)
+{
+    (void)state;
+    uint64_t expected = upgrade_undisturbed(), nth = 1;
+    while (upgrade_with(FAULT_ERROR, nth, expected))
+        nth++;
+    assert_true(nth > 5);
+    for (nth = 1; upgrade_with(FAULT_FULL, nth, expected);)
+        nth++;
+    assert_true(nth > 5);
 }
 
 /* --- a full disk */
@@ -184,14 +444,16 @@ static void commit_until_full(struct run *run)
 static void full_disk_rolls_back_and_the_same_batch_succeeds_later(void **state)
 {
     (void)state;
-    for (uint64_t nth = 1; nth < 120; nth++) {
+    for (uint64_t nth = 1; nth < 240; nth++) {
         struct run run;
         run_init(&run);
+        run.is_scripted = nth % 2 == 0;
         fault_vfs_arm(FAULT_NONE, 0);
         assert_true(run_open(&run));
         fault_vfs_arm(FAULT_FULL, nth);
         commit_until_full(&run);
         fault_vfs_arm(FAULT_NONE, 0);
+        run.is_scripted = false;
         for (int step = 0; step < 5; step++)
             assert_int_equal(run_step(&run, step), STORE_OK);
         run_close(&run);
@@ -323,6 +585,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dies_at_every_write_and_sync_losing_all),
         cmocka_unit_test(dies_at_every_write_and_sync_losing_some),
+        cmocka_unit_test(dies_with_what_exchanges_keep),
+        cmocka_unit_test(killed_store_holds_what_it_confirmed),
+        cmocka_unit_test(dies_while_a_file_is_brought_up_to_date),
         cmocka_unit_test(full_disk_rolls_back_and_the_same_batch_succeeds_later),
         cmocka_unit_test(full_disk_at_opening_is_told),
         cmocka_unit_test(acks_use_the_reserve),
