@@ -15,7 +15,6 @@
 
 enum {
     at_once = 1024,     /* positions whose rows go with the messages */
-    slice_rows = 1024,  /* deleted in one transaction */
     position_bits = 63, /* SQLite's numbers have a sign */
 };
 
@@ -79,10 +78,9 @@ bool attempt_has_garbage(const struct store *store)
     return store->sweep_count > 0;
 }
 
-bool attempt_reclaim(struct store *store)
+bool attempt_reclaim(struct store *store, int left)
 {
     sqlite3_stmt *delete = store->statements[SQL_ATTEMPT_SWEEP];
-    int left = slice_rows;
     while (store->sweep_count > 0 && left > 0) {
         const struct sweep *sweep = &store->sweeps[store->sweep_count - 1];
         sqlite3_bind_int64(delete, 1, (int64_t)sweep->lane);

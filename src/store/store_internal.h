@@ -464,8 +464,8 @@ bool attempt_remove(struct store *store, struct stored_lane *lane, uint64_t firs
 void attempt_forget(struct store *store, const struct stored_lane *lane);
 bool attempt_load(struct store *store);
 bool attempt_has_garbage(const struct store *store);
-/* Deletes a slice of the rows that nobody asks for. */
-bool attempt_reclaim(struct store *store);
+/* Deletes so many of the rows that nobody asks for. */
+bool attempt_reclaim(struct store *store, int rows);
 /* The rows' delivery counts, in the reader's snapshot. */
 bool attempt_read(struct store *store, struct store_read_result *result);
 
@@ -485,8 +485,8 @@ bool shelf_list(struct store *store, struct store_opened *opened);
 bool shelf_load_keys(struct store *store, const struct store_opened *opened);
 void shelf_clear(struct store *store);
 bool shelf_has_garbage(const struct store *store);
-/* Deletes a slice of what exchanges left that are gone. */
-bool shelf_reclaim(struct store *store);
+/* Deletes so many rows, or fewer if they are large, of what exchanges left that are gone. */
+bool shelf_reclaim(struct store *store, int rows);
 struct shelf_row {
     uint64_t end, delays, keys;
     bool is_gone;

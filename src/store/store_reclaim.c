@@ -20,6 +20,8 @@ enum {
     empty_kept = 64,      /* rows to delete that commits leave to idle moments */
     delete_min = 32,      /* with a commit */
     delete_max = 256,     /* in a slice */
+    rows_min = 256,       /* of attempts, delays and keys with a commit */
+    rows_max = 2048,      /* in a slice */
     compact_max = 16,     /* segments moved in a slice */
     garbage_kept = 10000, /* messages: less is not worth moving */
     free_pages_kept = 256,
@@ -42,14 +44,14 @@ static bool delete_segments(struct store *store, uint64_t count)
     return true;
 }
 
-static bool delete_rows(struct store *store)
+static bool delete_rows(struct store *store, int rows)
 {
-    return attempt_reclaim(store) && shelf_reclaim(store);
+    return attempt_reclaim(store, rows) && shelf_reclaim(store, rows);
 }
 
 bool reclaim_with_commit(struct store *store)
 {
-    if (!delete_rows(store))
+    if (!delete_rows(store, rows_min))
         return false;
     if (empty_count(store) <= empty_kept)
         return true;
@@ -207,8 +209,9 @@ static bool vacuum(struct store *store)
 
 static bool reclaim(struct store *store, bool may_vacuum)
 {
-    return transaction_begin(store) && delete_rows(store) && delete_segments(store, delete_max) &&
-           compact(store, compact_max) && (!may_vacuum || vacuum(store));
+    return transaction_begin(store) && delete_rows(store, rows_max) &&
+           delete_segments(store, delete_max) && compact(store, compact_max) &&
+           (!may_vacuum || vacuum(store));
 }
 
 static bool has_garbage(const struct store *store)

@@ -22,8 +22,7 @@
 #include "store/store_internal.h"
 
 enum {
-    slice_rows = 1024,     /* deleted in one transaction, */
-    slice_bytes = 2 << 20, /* or so much */
+    row_bytes = 2 << 10, /* rows that are larger count for more, where many are deleted */
     keep_bytes = 1 << 20,
 };
 
@@ -404,14 +403,15 @@ bool shelf_has_garbage(const struct store *store)
 }
 
 /* The last delay of the next slice; false where there is none. */
-static bool find_slice(struct store *store, uint64_t shelf, int64_t *due_ms, int64_t *id)
+static bool find_slice(struct store *store, uint64_t shelf, int rows_max, int64_t *due_ms,
+                       int64_t *id)
 {
     sqlite3_stmt *select = store->statements[SQL_DELAY_SIZES];
     int64_t rows = 0, bytes = 0;
     int code;
     sqlite3_bind_int64(select, 1, (int64_t)shelf);
-    while ((code = sqlite3_step(select)) == SQLITE_ROW && rows < slice_rows &&
-           bytes < slice_bytes) {
+    while ((code = sqlite3_step(select)) == SQLITE_ROW && rows < rows_max &&
+           bytes < (int64_t)rows_max * row_bytes) {
         *due_ms = sqlite3_column_int64(select, 0);
         *id = sqlite3_column_int64(select, 1);
         bytes += sqlite3_column_int64(select, 2);
@@ -429,11 +429,11 @@ static bool lacks_rows(struct store *store, const struct stored_shelf *shelf)
                              (unsigned long long)shelf->id);
 }
 
-static bool delete_delays(struct store *store, struct stored_shelf *shelf)
+static bool delete_delays(struct store *store, struct stored_shelf *shelf, int rows)
 {
     sqlite3_stmt *delete = store->statements[SQL_DELAY_SWEEP];
     int64_t due_ms = 0, id = 0;
-    if (!find_slice(store, shelf->id, &due_ms, &id))
+    if (!find_slice(store, shelf->id, rows, &due_ms, &id))
         return store->code == SQLITE_OK ? lacks_rows(store, shelf) : false;
     sqlite3_bind_int64(delete, 1, (int64_t)shelf->id);
     sqlite3_bind_int64(delete, 2, due_ms);
@@ -445,11 +445,11 @@ static bool delete_delays(struct store *store, struct stored_shelf *shelf)
     return true;
 }
 
-static bool delete_keys(struct store *store, struct stored_shelf *shelf)
+static bool delete_keys(struct store *store, struct stored_shelf *shelf, int rows)
 {
     sqlite3_stmt *delete = store->statements[SQL_DEDUP_SWEEP];
     sqlite3_bind_int64(delete, 1, (int64_t)shelf->id);
-    sqlite3_bind_int(delete, 2, slice_rows);
+    sqlite3_bind_int(delete, 2, rows);
     if (!store_step(store, SQL_DEDUP_SWEEP))
         return false;
     uint64_t deleted = (uint64_t)sqlite3_changes(store->db);
@@ -460,7 +460,7 @@ static bool delete_keys(struct store *store, struct stored_shelf *shelf)
     return true;
 }
 
-bool shelf_reclaim(struct store *store)
+bool shelf_reclaim(struct store *store, int rows)
 {
     struct list_node *node = list_front(&store->gone_shelves);
     if (node == NULL)
@@ -468,6 +468,6 @@ bool shelf_reclaim(struct store *store)
     struct stored_shelf *shelf = list_entry(node, struct stored_shelf, gone_node);
     change(store, shelf);
     if (shelf->delays > 0)
-        return delete_delays(store, shelf);
-    return shelf->keys == 0 || delete_keys(store, shelf);
+        return delete_delays(store, shelf, rows);
+    return shelf->keys == 0 || delete_keys(store, shelf, rows);
 }

@@ -458,14 +458,14 @@ static void what_an_exchange_leaves_goes_in_slices(void **state)
     batch = store_batch_new(2);
     model_add_shelf_delete(batch, 2);
     commit(f, batch);
-    assert_in_range(figures_of(f).rows_debt, delays + keys - 2000, delays + keys);
+    assert_in_range(figures_of(f).rows_debt, delays + keys - 600, delays + keys);
     assert_int_equal(figures_of(f).delays, 10);
     reopen_after_crash(f); /* what is left is known again */
     check_equal(f);
-    assert_in_range(figures_of(f).rows_debt, delays + keys - 2000, delays + keys);
+    assert_in_range(figures_of(f).rows_debt, delays + keys - 600, delays + keys);
     uint64_t debt = figures_of(f).rows_debt;
     commit_inserts(f, 1, 1, 10);
-    assert_in_range(debt - figures_of(f).rows_debt, 1, 2000);
+    assert_in_range(debt - figures_of(f).rows_debt, 1, 300);
     maintain_all(f);
     assert_int_equal(figures_of(f).rows_debt, 0);
     assert_int_equal(count_rows(f, "delay"), 10);
