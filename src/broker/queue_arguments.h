@@ -7,6 +7,7 @@
 #include "amqp/error.h"
 #include "base/buffer.h"
 #include "base/bytes.h"
+#include "broker/policy.h"
 #include "queue/queue_settings.h"
 
 /* The arguments of queue.declare and of basic.consume: field tables without their length prefix.
@@ -52,5 +53,10 @@ bool consumer_arguments_check(const char *resource, enum queue_type type, struct
 /* What the arguments of a declaration that has been accepted say. An argument that its type of
  * queue does not know says nothing. The texts are views into arguments. */
 void queue_settings_of_arguments(struct queue_settings *settings, struct bytes arguments);
+
+/* What the policies in force (NULL: none) change in the settings that the arguments made. A policy
+ * says nothing of keys that do not fit the type. Texts are views into the policies. */
+void queue_settings_apply_policy(struct queue_settings *settings, const struct policy *user,
+                                 const struct policy *operator);
 
 #endif

@@ -30,15 +30,25 @@ struct queue_settings {
     uint64_t max_length;     /* ready messages */
     uint64_t max_length_bytes;
     enum queue_overflow overflow;
+    bool has_overflow; /* the arguments say so, so that no policy can (but for quorum queues) */
     struct bytes dead_letter_exchange; /* borrowed: from the arguments or the policy, like the next.
                                         * The default exchange has a size of 0, and data. */
     struct bytes dead_letter_routing_key;
-    enum dead_letter_strategy dead_letter_strategy;
-    uint8_t max_priority; /* 0: one level; never more than 255 */
+    enum dead_letter_strategy dead_letter_strategy; /* as it was asked for, see below */
+    bool has_dead_letter_strategy;                  /* by the arguments */
+    uint8_t max_priority;                           /* 0: one level; never more than 255 */
     bool single_active_consumer;
     bool deduplicates;            /* x-message-deduplication */
     int64_t delivery_limit;       /* -1: none; only quorum queues have one */
     uint64_t consumer_timeout_ms; /* absent: the server's own applies */
 };
+
+/* RabbitMQ dead-letters at least once only where no message can be dropped for want of room. */
+static inline bool queue_settings_dead_letter_at_least_once(const struct queue_settings *settings)
+{
+    return settings->type == QUEUE_QUORUM && settings->dead_letter_exchange.data != NULL &&
+           settings->dead_letter_strategy == DEAD_LETTER_AT_LEAST_ONCE &&
+           settings->overflow == OVERFLOW_REJECT_PUBLISH;
+}
 
 #endif
