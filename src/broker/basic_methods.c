@@ -28,14 +28,27 @@ enum outcome handle_basic_qos(struct channel *channel, const struct amqp_method 
 
 /* --- consume, cancel */
 
+/* Quorum queues know no exclusive consumers; a queue with a single active one needs none. */
 static bool check_exclusive(const struct vhost *vhost, const struct queue *queue, bool exclusive,
                             struct amqp_error *error)
 {
     char text[RESOURCE_TEXT_SIZE];
-    if (!queue->has_exclusive && !(exclusive && queue->subscriber_count > 0))
+    bool is_single = queue->settings.single_active_consumer;
+    if (queue->settings.type == QUEUE_QUORUM ||
+        (!queue->has_exclusive && !(exclusive && (is_single || queue->subscriber_count > 0))))
         return true;
     return amqp_error_set(error, AMQP_ACCESS_REFUSED, "%s in exclusive use",
                           resource_text(vhost, "queue", queue->name, text));
+}
+
+static bool check_global_prefetch(const struct channel *channel, const struct queue *queue,
+                                  struct amqp_error *error)
+{
+    char text[RESOURCE_TEXT_SIZE];
+    if (queue->settings.type != QUEUE_QUORUM || channel->prefetch_global == 0)
+        return true;
+    return amqp_error_set(error, AMQP_NOT_IMPLEMENTED, "%s does not support global qos",
+                          resource_text(channel_vhost(channel), "queue", queue->name, text));
 }
 
 static bool check_consumer_count(const struct channel *channel, struct amqp_error *error)
@@ -62,8 +75,8 @@ static void start_consumer(struct channel *channel, struct queue *queue, struct 
     struct amqp_method ok = {.id = AMQP_BASIC_CONSUME_OK,
                              .basic_consume_ok = {.consumer_tag = tag}};
     consumer->no_ack = consume->no_ack;
-    consumer->is_exclusive = consume->exclusive;
-    queue->has_exclusive = consume->exclusive;
+    consumer->is_exclusive = consume->exclusive && queue->settings.type != QUEUE_QUORUM;
+    queue->has_exclusive = consumer->is_exclusive;
     announce(channel, consumer);
     if (!consume->no_wait)
         channel_reply(channel, &ok);
@@ -90,7 +103,8 @@ static struct queue *find_consumed(struct channel *channel,
         !consumer_arguments_check(resource_text(vhost, "queue", name, text),
                                   queue_arguments_type(queue->arguments), consume->arguments,
                                   priority, error) ||
-        !check_exclusive(vhost, queue, consume->exclusive, error))
+        !check_exclusive(vhost, queue, consume->exclusive, error) ||
+        !check_global_prefetch(channel, queue, error))
         return NULL;
     return queue;
 }
@@ -169,7 +183,19 @@ static void reply_got(struct channel *channel, struct lane *lane, struct entry *
         queue_forget(vhost, lane, entry->position, entry->batch, entry->operation);
     else
         channel_add_unacked(channel, lane, NULL, entry);
-    channel_reply_content(channel, &ok, message);
+    channel_reply_content(channel, &ok, queue_show(lane->queue, entry, true));
+}
+
+static bool check_get(const struct channel *channel, const struct queue *queue,
+                      struct amqp_error *error)
+{
+    char text[RESOURCE_TEXT_SIZE];
+    if (queue->settings.type != QUEUE_QUORUM || !queue->settings.single_active_consumer)
+        return true;
+    return amqp_error_set(error, AMQP_RESOURCE_LOCKED,
+                          "cannot obtain access to locked %s. basic.get operations are not "
+                          "supported by quorum queues with single active consumer",
+                          resource_text(channel_vhost(channel), "queue", queue->name, text));
 }
 
 enum outcome handle_basic_get(struct channel *channel, const struct amqp_method *method,
@@ -185,8 +211,9 @@ enum outcome handle_basic_get(struct channel *channel, const struct amqp_method 
         !vhost_check_access(channel->session, PERMISSION_READ, "queue", name, error))
         return OUTCOME_ERROR;
     struct queue *queue = queue_resolve(channel, name, error);
-    if (queue == NULL)
+    if (queue == NULL || !check_get(channel, queue, error))
         return OUTCOME_ERROR;
+    queue_use(vhost, queue);
     switch (queue_get(vhost, queue, &lane, &entry, &redelivered)) {
     case LANE_EMPTY:
         vhost->counters.got_empty++;

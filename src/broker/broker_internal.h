@@ -48,7 +48,10 @@ struct vhost {
     char *name;                  /* owned */
     const struct access *access; /* borrowed: replaced by vhost_set_access */
     uint64_t access_generation;
-    struct policies *policies; /* owned; NULL: there are none */
+    struct policies *policies;         /* owned; NULL: there are none */
+    struct policies **former_policies; /* owned; some queues still obey them */
+    size_t former_policy_count, former_policy_capacity;
+    struct list disobedient; /* queues that are to obey the present ones */
     uint64_t policy_generation;
     bool is_tracing; /* the firehose is on */
     uint64_t now_ms; /* the time of the input that is being applied */
@@ -221,6 +224,8 @@ struct queue *queue_create(struct vhost *vhost, struct bytes name, struct bytes 
 struct lane *queue_make_lane(struct vhost *vhost, struct queue *queue, unsigned priority);
 /* The queue with this lane, and the lane; NULL where there is none. */
 struct lane *lane_find(const struct vhost *vhost, uint64_t lane_id);
+/* The queue is in use: it does not expire before x-expires has passed from now on. */
+void queue_use(struct vhost *vhost, struct queue *queue);
 /* Works out what is in force from arguments and policies, and acts by it. */
 void queue_apply_settings(struct vhost *vhost, struct queue *queue);
 /* Cancels consumers, drops messages and bindings, in the store too. Returns the number of ready
@@ -335,6 +340,13 @@ struct tx_settlement {
     bool requeue;
 };
 
+/* Deliveries up to the tag had been made at that time. */
+enum { ACK_MARKS = 16 };
+struct ack_mark {
+    uint64_t tag;
+    uint64_t time_ms;
+};
+
 struct channel {
     struct hash_node by_number;
     struct session *session; /* borrowed: it outlives its channels */
@@ -345,6 +357,10 @@ struct channel {
 
     uint64_t delivery_tag; /* the last one */
     struct unacked_ring unacked;
+    struct timer ack_timer;  /* looks for deliveries that wait too long */
+    uint64_t ack_timeout_ms; /* the shortest of what applies; 0: nothing was delivered yet */
+    struct ack_mark marks[ACK_MARKS]; /* ascending */
+    size_t mark_count;
     uint64_t sweep_tag; /* up to this tag, unacked messages that are stored have no body */
 
     struct hash_table consumers; /* struct consumer, by tag */
@@ -472,6 +488,8 @@ enum lane_head queue_get(struct vhost *vhost, struct queue *queue, struct lane *
 /* Makes an unacked delivery of an entry, whose reference passes; consumer NULL for basic.get. */
 void channel_add_unacked(struct channel *channel, struct lane *lane, struct consumer *consumer,
                          struct entry *entry);
+/* The message of an entry as a consumer gets it; the entry's reference passes. */
+struct message *queue_show(const struct queue *queue, struct entry *entry, bool is_got);
 /* An entry that never enters its lane, whose position it has; the reference passes. */
 void queue_deliver_at_once(struct vhost *vhost, struct lane *lane, struct consumer *consumer,
                            struct entry *entry);
@@ -511,6 +529,12 @@ void queue_arm_expiry(struct vhost *vhost, struct lane *lane);
 void queue_keep_limits(struct vhost *vhost, struct queue *queue);
 /* May this message come in? Always where the queue makes room for it. */
 bool queue_takes(const struct queue *queue, const struct message *message);
+
+/* --- deliveries that wait too long: ack_timeout.c */
+
+/* A delivery of this queue waits for its ack from now on. */
+void ack_timeout_note(struct channel *channel, const struct queue *queue);
+void ack_timeout_due(struct vhost *vhost, struct timer *timer);
 
 /* --- settling: settle.c */
 

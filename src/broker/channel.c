@@ -44,6 +44,7 @@ struct channel *channel_create(struct session *session, uint16_t number)
     list_node_init(&channel->settling_node);
     list_node_init(&channel->confirm_node);
     list_node_init(&channel->wait_node);
+    channel->ack_timer.fire = ack_timeout_due;
     hash_table_insert(&session->channels, &channel->by_number, hash_u64(number));
     session->vhost->counters.channels++;
     session->vhost->counters.channels_opened++;
@@ -207,6 +208,7 @@ static void cancel_consumers(struct channel *channel)
 void channel_shutdown(struct channel *channel)
 {
     channel->is_closing = true;
+    timer_clear(channel_vhost(channel), &channel->ack_timer);
     stop_waiting(channel);
     effect_chain_clear(&channel->held);
     tx_rollback(channel);

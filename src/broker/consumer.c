@@ -69,6 +69,8 @@ void consumer_cancel(struct consumer *consumer)
     if (queue->is_reply)
         channel->reply_queue = NULL;
     queue_unsubscribe(queue, &consumer->subscriber);
+    if (queue->settings.single_active_consumer && queue->single != NULL)
+        consumer_wake(container_of(queue->single, struct consumer, subscriber));
     list_remove(&consumer->starved_node);
     hash_table_remove(&channel->consumers, &consumer->by_tag);
     channel->slots[consumer->number] = NULL;
@@ -94,7 +96,8 @@ static bool has_prefetch(const struct consumer *consumer)
 void consumer_wake(struct consumer *consumer)
 {
     struct session *session = consumer->channel->session;
-    if (list_node_is_linked(&consumer->subscriber.active_node) || !has_prefetch(consumer))
+    if (list_node_is_linked(&consumer->subscriber.active_node) || !has_prefetch(consumer) ||
+        !queue_admits(consumer->subscriber.queue, &consumer->subscriber))
         return;
     if (session->output_credit <= 0) {
         if (!list_node_is_linked(&consumer->starved_node))

@@ -10,6 +10,8 @@
  */
 #include <stdlib.h>
 
+#include "amqp/properties.h"
+#include "amqp/table.h"
 #include "base/check.h"
 #include "base/xmalloc.h"
 #include "broker/broker_internal.h"
@@ -67,6 +69,7 @@ void channel_add_unacked(struct channel *channel, struct lane *lane, struct cons
     };
     unacked_ring_push(&channel->unacked, unacked);
     lane->queue->unacked_count++;
+    ack_timeout_note(channel, lane->queue);
     channel->session->memory_bytes += sizeof unacked;
     if (consumer != NULL) {
         consumer->unacked_count++;
@@ -92,14 +95,45 @@ static void sweep_bodies(struct channel *channel)
     }
 }
 
+static struct message *with_delivery_count(struct message *message, uint64_t count)
+{
+    struct amqp_properties properties = {0};
+    struct amqp_field field;
+    struct buffer headers = {0}, raw = {0};
+    bool is_valid = amqp_properties_parse(message_properties(message), &properties);
+    struct reader reader = reader_of(is_valid ? properties.headers : bytes_of(NULL, 0));
+    while (amqp_table_next(&reader, &field)) {
+        if (!bytes_equal_text(field.name, "x-delivery-count"))
+            amqp_table_add_field(&headers, &field);
+    }
+    amqp_table_add_int(&headers, "x-delivery-count", (int64_t)count);
+    properties.flags |= AMQP_PROPERTY_HEADERS;
+    properties.headers = buffer_bytes(&headers);
+    amqp_properties_encode(&raw, &properties);
+    struct message *shown = message_readdress(message, message_exchange(message),
+                                              message_routing_key(message), buffer_bytes(&raw));
+    buffer_fini(&headers);
+    buffer_fini(&raw);
+    message_unref(message);
+    return shown;
+}
+
+struct message *queue_show(const struct queue *queue, struct entry *entry, bool is_got)
+{
+    struct message *message = entry->message;
+    entry->message = NULL;
+    if (queue->settings.type == QUEUE_QUORUM && (is_got || entry->failures > 0))
+        return with_delivery_count(message, entry->failures);
+    return message;
+}
+
 static void deliver(struct vhost *vhost, struct lane *lane, struct consumer *consumer,
                     struct entry *entry, bool redelivered)
 {
     struct channel *channel = consumer->channel;
-    struct message *message = entry->message;
     channel->delivery_tag++;
     channel->last_served = consumer->number;
-    channel->session->output_credit -= (int64_t)effect_deliver_cost(message);
+    channel->session->output_credit -= (int64_t)effect_deliver_cost(entry->message);
     vhost->counters.delivered++;
     vhost->counters.redelivered += redelivered;
     if (consumer->no_ack) {
@@ -113,7 +147,7 @@ static void deliver(struct vhost *vhost, struct lane *lane, struct consumer *con
     effect->consumer = consumer->number;
     effect->flag = redelivered;
     effect->tag = channel->delivery_tag;
-    effect->message = message;
+    effect->message = queue_show(lane->queue, entry, false);
 }
 
 void queue_deliver_at_once(struct vhost *vhost, struct lane *lane, struct consumer *consumer,

@@ -57,12 +57,57 @@ struct lane *queue_make_lane(struct vhost *vhost, struct queue *queue, unsigned 
 
 /* --- coming */
 
+/* --- unused queues */
+
+void queue_use(struct vhost *vhost, struct queue *queue)
+{
+    queue->used_ms = vhost->now_ms;
+}
+
+static void set_unused_timer(struct vhost *vhost, struct queue *queue)
+{
+    uint64_t expires_ms = queue->settings.expires_ms;
+    if (expires_ms == QUEUE_SETTING_ABSENT)
+        timer_clear(vhost, &queue->unused_timer);
+    else
+        timer_set(vhost, &queue->unused_timer, queue->used_ms + expires_ms);
+}
+
+/* A queue with consumers is in use; that it lost the last one sets used_ms, and the timer looks
+ * again in time. After a restart the time begins anew. */
+static void unused_due(struct vhost *vhost, struct timer *timer)
+{
+    struct queue *queue = container_of(timer, struct queue, unused_timer);
+    if (queue->subscriber_count > 0 || queue->used_ms == 0)
+        queue_use(vhost, queue);
+    if (queue->used_ms + queue->settings.expires_ms > vhost->now_ms)
+        set_unused_timer(vhost, queue);
+    else
+        queue_delete(vhost, queue);
+}
+
+static const struct policy *policy_of(const struct vhost *vhost, const struct queue *queue,
+                                      bool is_operator)
+{
+    static const enum policy_target targets[] = {
+        [QUEUE_CLASSIC] = POLICY_CLASSIC_QUEUE,
+        [QUEUE_QUORUM] = POLICY_QUORUM_QUEUE,
+        [QUEUE_STREAM] = POLICY_STREAM,
+    };
+    return policies_find(vhost->policies, targets[queue_arguments_type(queue->arguments)],
+                         queue->name, is_operator);
+}
+
 void queue_apply_settings(struct vhost *vhost, struct queue *queue)
 {
     struct queue_settings *settings = &queue->settings;
     queue_settings_of_arguments(settings, queue->arguments);
+    if (vhost->policies != NULL && !queue->is_reply)
+        queue_settings_apply_policy(settings, policy_of(vhost, queue, false),
+                                    policy_of(vhost, queue, true));
     queue->has_limits = settings->max_length != QUEUE_SETTING_ABSENT ||
                         settings->max_length_bytes != QUEUE_SETTING_ABSENT;
+    set_unused_timer(vhost, queue);
     if (queue->has_limits)
         queue_keep_limits(vhost, queue);
 }
@@ -75,6 +120,8 @@ struct queue *queue_create(struct vhost *vhost, struct bytes name, struct bytes 
     struct queue *queue = queue_new(name, arguments, settings.max_priority, lane_id);
     queue->serial = ++vhost->serial_next;
     queue->expiry_timer.fire = queue_expiry_due;
+    queue->unused_timer.fire = unused_due;
+    queue_use(vhost, queue);
     hash_table_insert(&vhost->queues, &queue->by_name, bytes_hash(name, vhost->config.hash_seed));
     register_lane(vhost, &queue->lane);
     queue_apply_settings(vhost, queue);
@@ -196,6 +243,7 @@ static void leave_vhost(struct vhost *vhost, struct queue *queue)
         binding_delete(vhost, list_entry(node, struct binding, destination_node));
     list_remove(&queue->owner_node);
     list_remove(&queue->dispatch_node);
+    list_remove(&queue->policy_node);
     vhost->topology_generation++;
     vhost->counters.queues--;
     vhost->counters.queues_deleted++;
@@ -226,6 +274,8 @@ void queue_release(struct queue *queue)
 
 void queue_lost_subscriber(struct vhost *vhost, struct queue *queue)
 {
+    if (queue->subscriber_count == 0)
+        queue_use(vhost, queue);
     if (queue->is_auto_delete && !queue->is_deleted && queue->had_subscriber &&
         queue->subscriber_count == 0)
         queue_delete(vhost, queue);

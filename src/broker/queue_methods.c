@@ -96,7 +96,7 @@ static void store_queue(struct vhost *vhost, struct queue *queue)
 {
     struct store_definition definition = {
         .name = queue->name,
-        .type = bytes_of_text("classic"),
+        .type = bytes_of_text(queue_type_name(queue->settings.type)),
         .arguments = queue->arguments,
         .auto_delete = queue->is_auto_delete,
     };
@@ -140,7 +140,7 @@ static bool check_new(struct session *session, struct bytes name,
         !queue_arguments_check(resource, &flags, declare->arguments, error))
         return false;
     enum queue_type type = queue_arguments_type(declare->arguments);
-    return type == QUEUE_CLASSIC ||
+    return type != QUEUE_STREAM ||
            amqp_error_set(error, AMQP_PRECONDITION_FAILED,
                           "invalid arg 'x-queue-type' for %s: \"unsupported queue type '%s'\"",
                           resource, queue_type_name(type));
@@ -250,6 +250,7 @@ enum outcome handle_queue_declare(struct channel *channel, const struct amqp_met
     if (queue == NULL)
         return OUTCOME_ERROR;
     channel_vhost(channel)->counters.queues_declared++;
+    queue_use(channel_vhost(channel), queue);
     free(channel->last_queue);
     channel->last_queue = bytes_to_text(queue->name);
     if (declare->no_wait)
@@ -336,6 +337,11 @@ static bool check_delete(const struct vhost *vhost, const struct queue *queue,
 {
     char text[RESOURCE_TEXT_SIZE];
     const char *resource = resource_text(vhost, "queue", queue->name, text);
+    if (queue->settings.type == QUEUE_QUORUM && (delete->if_unused || delete->if_empty))
+        return amqp_error_set(error, AMQP_NOT_IMPLEMENTED,
+                              "cannot delete %s. queue.delete operations with if-%s flag set are "
+                              "not supported by quorum queues",
+                              resource, delete->if_unused ? "unused" : "empty");
     if (delete->if_unused && queue->subscriber_count > 0)
         return amqp_error_set(error, AMQP_PRECONDITION_FAILED, "%s in use", resource);
     if (delete->if_empty && queue_ready_count(queue) > 0)

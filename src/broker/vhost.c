@@ -15,7 +15,13 @@
 #include "base/xmalloc.h"
 #include "broker/broker_internal.h"
 
-enum { free_slice = 4096, evict_slice = 64, dispatch_slice = 16384, timer_slice = 1024 };
+enum {
+    free_slice = 4096,
+    evict_slice = 64,
+    dispatch_slice = 16384,
+    timer_slice = 1024,
+    policy_slice = 1024
+};
 
 void vhost_config_init(struct vhost_config *config)
 {
@@ -27,6 +33,7 @@ void vhost_config_init(struct vhost_config *config)
         .lane_bytes_max = 8u << 20,
         .unstored_bytes_max = 8u << 20,
         .deferred_bytes_max = 4u << 20,
+        .consumer_timeout_ms = 1800000,
         .mark_stride = 16384,
     };
 }
@@ -72,7 +79,7 @@ struct vhost *vhost_new(const struct vhost_config *config, const struct access *
     struct list *lists[] = {&vhost->sessions,      &vhost->paused,       &vhost->dispatch,
                             &vhost->touched,       &vhost->cold,         &vhost->settling,
                             &vhost->confirm_waits, &vhost->commit_waits, &vhost->resuming,
-                            &vhost->mark_waits};
+                            &vhost->mark_waits,    &vhost->disobedient};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         list_init(lists[i]);
     declare_predeclared(vhost);
@@ -117,6 +124,13 @@ static void free_remains(struct vhost *vhost, size_t slice)
     }
 }
 
+static void free_former_policies(struct vhost *vhost)
+{
+    for (size_t i = 0; i < vhost->former_policy_count; i++)
+        policies_free(vhost->former_policies[i]);
+    vhost->former_policy_count = 0;
+}
+
 void vhost_free(struct vhost *vhost)
 {
     if (vhost == NULL)
@@ -139,7 +153,9 @@ void vhost_free(struct vhost *vhost)
     free(vhost->reads);
     free(vhost->effects);
     free(vhost->ending);
+    free_former_policies(vhost);
     policies_free(vhost->policies);
+    free(vhost->former_policies);
     free(vhost->name);
     free(vhost);
 }
@@ -160,11 +176,32 @@ void vhost_set_access(struct vhost *vhost, const struct access *access)
     vhost->access_generation++;
 }
 
+/* Queues obey new policies in slices, and refer to the texts of the former ones until then. */
+static void follow_policies(struct vhost *vhost, size_t slice)
+{
+    struct list_node *node;
+    while (slice-- > 0 && (node = list_pop_front(&vhost->disobedient)) != NULL)
+        queue_apply_settings(vhost, list_entry(node, struct queue, policy_node));
+    if (!list_is_empty(&vhost->disobedient))
+        return;
+    free_former_policies(vhost);
+}
+
 void vhost_set_policies(struct vhost *vhost, struct policies *policies)
 {
-    policies_free(vhost->policies);
+    struct hash_node *node = NULL;
+    vhost->former_policies =
+        xgrow(vhost->former_policies, &vhost->former_policy_capacity,
+              vhost->former_policy_count + 1, sizeof vhost->former_policies[0]);
+    vhost->former_policies[vhost->former_policy_count++] = vhost->policies;
     vhost->policies = policies;
     vhost->policy_generation++;
+    vhost->topology_generation++;
+    while ((node = hash_table_next(&vhost->queues, node)) != NULL) {
+        struct queue *queue = container_of(node, struct queue, by_name);
+        list_remove(&queue->policy_node);
+        list_push_back(&vhost->disobedient, &queue->policy_node);
+    }
 }
 
 void vhost_set_tracing(struct vhost *vhost, bool is_tracing)
@@ -318,6 +355,7 @@ static void give_memory_back(struct vhost *vhost)
 static void finish_input(struct vhost *vhost)
 {
     vhost->dispatch_left = dispatch_slice;
+    follow_policies(vhost, policy_slice);
     fire_timers(vhost);
     do {
         resume_sessions(vhost);
@@ -461,7 +499,8 @@ size_t vhost_take_reads(struct vhost *vhost, struct store_read **reads)
 uint64_t vhost_deadline(const struct vhost *vhost)
 {
     const struct heap_node *timer = heap_first(&vhost->timers);
-    if (vhost->remains != NULL || !list_is_empty(&vhost->dispatch))
+    if (vhost->remains != NULL || !list_is_empty(&vhost->dispatch) ||
+        !list_is_empty(&vhost->disobedient))
         return 0;
     return timer != NULL ? timer->key : UINT64_MAX;
 }

@@ -28,17 +28,18 @@ struct session;
 
 /* All limits have RabbitMQ's name and default where it has one. */
 struct vhost_config {
-    const char *name;          /* copied */
-    uint64_t hash_seed;        /* random in the server, fixed in tests */
-    uint64_t name_seed;        /* for generated names; random in the server */
-    size_t reactor_count;      /* effects go to reactors 0 .. reactor_count - 1 */
-    size_t message_bytes_max;  /* max_message_size */
-    size_t window_bytes_max;   /* memory for messages that are also in the store */
-    size_t lane_bytes_max;     /* of that, at most this much for one lane */
-    size_t unstored_bytes_max; /* publishers pause above this many bytes on their way to disk */
-    size_t deferred_bytes_max; /* a connection pauses above this many bytes behind a waiting
-                                  channel */
-    uint32_t consumers_max;    /* consumer_max_per_channel; 0 = no limit */
+    const char *name;             /* copied */
+    uint64_t hash_seed;           /* random in the server, fixed in tests */
+    uint64_t name_seed;           /* for generated names; random in the server */
+    size_t reactor_count;         /* effects go to reactors 0 .. reactor_count - 1 */
+    size_t message_bytes_max;     /* max_message_size */
+    size_t window_bytes_max;      /* memory for messages that are also in the store */
+    size_t lane_bytes_max;        /* of that, at most this much for one lane */
+    size_t unstored_bytes_max;    /* publishers pause above this many bytes on their way to disk */
+    size_t deferred_bytes_max;    /* a connection pauses above this many bytes behind a waiting
+                                     channel */
+    uint64_t consumer_timeout_ms; /* UINT64_MAX = none */
+    uint32_t consumers_max;       /* consumer_max_per_channel; 0 = no limit */
     enum queue_type default_queue_type; /* of declarations that name none */
     bool quorum_relaxed_redeclaration;  /* a quorum queue may be redeclared as a classic one */
     uint32_t mark_stride; /* after a crash, at most so many messages of a queue are redelivered

@@ -37,6 +37,7 @@ struct queue *queue_new(struct bytes name, struct bytes arguments, uint8_t max_p
     list_node_init(&queue->owner_node);
     list_node_init(&queue->dispatch_node);
     list_node_init(&queue->mark_node);
+    list_node_init(&queue->policy_node);
     return queue;
 }
 
@@ -47,6 +48,7 @@ void queue_free(struct queue *queue)
     list_remove(&queue->owner_node);
     list_remove(&queue->dispatch_node);
     list_remove(&queue->mark_node);
+    list_remove(&queue->policy_node);
     for (unsigned i = 0; i < queue->top_priority; i++) {
         if (queue->upper[i] != NULL)
             lane_fini(queue->upper[i]);
@@ -120,6 +122,8 @@ void queue_subscribe(struct queue *queue, struct subscriber *subscriber, int32_t
     list_node_init(&subscriber->active_node);
     queue->subscriber_count++;
     queue->had_subscriber = true;
+    if (queue->single == NULL)
+        queue->single = subscriber;
 }
 
 void queue_unsubscribe(struct queue *queue, struct subscriber *subscriber)
@@ -128,6 +132,10 @@ void queue_unsubscribe(struct queue *queue, struct subscriber *subscriber)
     list_remove(&subscriber->queue_node);
     CHECK(queue->subscriber_count > 0);
     queue->subscriber_count--;
+    if (queue->single != subscriber)
+        return;
+    struct list_node *first = list_front(&queue->subscribers);
+    queue->single = first != NULL ? list_entry(first, struct subscriber, queue_node) : NULL;
 }
 
 static bool is_above_all_active(const struct queue *queue, const struct subscriber *subscriber)

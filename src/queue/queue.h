@@ -48,12 +48,14 @@ struct queue {
     struct list subscribers; /* all, in the order in which they came */
     struct list active;      /* those that can take a message, by priority, then by turn */
     uint64_t subscriber_count;
-    bool has_exclusive; /* its only subscriber allows no other */
+    bool has_exclusive;        /* its only subscriber allows no other */
+    struct subscriber *single; /* borrowed: with x-single-active-consumer, who takes messages */
 
     struct list bindings;           /* as destination */
     struct list waiting;            /* channels that wait for a read of this queue */
     struct list_node owner_node;    /* in its owner's list of exclusive queues */
     struct list_node dispatch_node; /* in the list of queues with something to hand out */
+    struct list_node policy_node;   /* in the list of queues that do not obey new policies yet */
     struct list_node mark_node;     /* in the list of queues that wait for a mark to be stored */
     uint64_t route_mark;            /* the last routing that reached the queue */
 };
@@ -110,7 +112,15 @@ uint64_t queue_ready_bytes(const struct queue *queue);
 
 /* Adds a subscriber at the end; it is not active yet. */
 void queue_subscribe(struct queue *queue, struct subscriber *subscriber, int32_t priority);
+/* Where the queue has a single active subscriber, and it was this one, the next in the order of
+ * their coming is. */
 void queue_unsubscribe(struct queue *queue, struct subscriber *subscriber);
+
+/* May it take messages at all? */
+static inline bool queue_admits(const struct queue *queue, const struct subscriber *subscriber)
+{
+    return !queue->settings.single_active_consumer || queue->single == subscriber;
+}
 
 /* The subscriber can take a message again: it goes behind the others of its priority. */
 void queue_activate(struct queue *queue, struct subscriber *subscriber);

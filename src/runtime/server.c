@@ -147,6 +147,7 @@ static struct vhost *make_vhost(struct server *server, const char *name,
     vhost_config.reactor_count = server->reactor_count;
     vhost_config.message_bytes_max = (size_t)config->max_message_size_bytes;
     vhost_config.window_bytes_max = (size_t)config->lane_memory_bytes;
+    vhost_config.consumer_timeout_ms = config->consumer_timeout_ms;
     vhost_config.consumers_max = config->consumer_max_per_channel > UINT32_MAX
                                      ? 0
                                      : (uint32_t)config->consumer_max_per_channel;

@@ -242,7 +242,7 @@ static void remove_lane(struct model_store *store, uint64_t id)
 
 static void insert(struct lane *lane, const struct store_operation *operation)
 {
-    CHECK(operation->position >= lane->end && operation->message->is_persistent);
+    CHECK(operation->position >= lane->end);
     lane->end = operation->position + 1;
     lane->is_used = true;
     lane->rows = xgrow(lane->rows, &lane->capacity, lane->count + 1, sizeof *lane->rows);

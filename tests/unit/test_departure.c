@@ -33,7 +33,7 @@ static void the_ttl_of_a_queue_ends_its_messages(void **state)
     assert_queue(core, "q", "1 0 0");
     pass(core, 1, "");
     assert_queue(core, "q", "0 0 0");
-    run(core, "1.1 basic.get dead", "1.1 basic.get-ok 1 left=0 a expired:q:1\n");
+    run(core, "1.1 basic.get dead no-ack", "1.1 basic.get-ok 1 left=0 a expired:q:1\n");
     assert_true(vhost_deadline(core->vhost) == UINT64_MAX);
 }
 
@@ -310,6 +310,124 @@ static void limits_take_from_the_lowest_priority(void **state)
         "1.1 basic.get-ok 1 left=1 high\n1.1 basic.get-ok 2 left=0 middle\n");
 }
 
+/* --- quorum queues */
+
+/* Everything is on disk, so a body is read before it is delivered again. */
+static void a_quorum_queue_counts_failures_up_to_its_limit(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 2);
+    run(core,
+        "1.1 queue.declare q durable no-wait x-queue-type=quorum x-delivery-limit=2\n"
+        "1.1 basic.publish - q a\n1.1 basic.publish - q b",
+        "");
+    commit(core, "");
+    run(core, "1.2 basic.get q", "");
+    commit(core, "1.2 basic.get-ok 1 left=1 a failures=0\n");
+    run(core, "1.2 basic.nack 1 requeue\n1.2 basic.get q", "");
+    answer(core, 100, "1.2 basic.get-ok 2 redelivered left=1 a failures=1\n");
+    commit(core, "");
+    core_crash(core);
+    core_open(core, 1, 2);
+    pass(core, 1, "");
+    answer(core, 100, "");
+    run(core, "1.2 basic.get q", "1.2 basic.get-ok 1 redelivered left=1 a failures=1\n");
+    run(core, "1.2 basic.nack 1 requeue\n1.2 basic.get q", "");
+    answer(core, 100, "1.2 basic.get-ok 2 redelivered left=1 a failures=2\n");
+    run(core, "1.2 basic.nack 2 requeue", "");
+    assert_queue(core, "q", "1 0 0");
+}
+
+static void what_failed_too_often_is_dead(void **state)
+{
+    struct core *core = *state;
+    open_with_dead_letters(core);
+    run(core,
+        "1.1 queue.declare q durable no-wait x-queue-type=quorum x-delivery-limit=1 "
+        "x-dead-letter-exchange=dlx\n1.2 basic.qos 1\n1.2 basic.consume q c\n"
+        "1.1 basic.publish - q a",
+        "1.2 basic.qos-ok\n1.2 basic.consume-ok c\n1.2 deliver c 1 a\n");
+    run(core, "1.2 basic.nack 1 requeue", "1.2 deliver c 2 redelivered a failures=1\n");
+    run(core, "1.2 basic.nack 2 requeue\n1.1 basic.get dead no-ack",
+        "1.1 basic.get-ok 1 left=0 a delivery_limit:q:1\n");
+}
+
+static void without_a_limit_what_failed_comes_last(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 2);
+    run(core,
+        "1.1 queue.declare q durable no-wait x-queue-type=quorum\n1.1 basic.publish - q a\n"
+        "1.1 basic.publish - q b\n1.2 basic.get q\n1.2 basic.nack 1 requeue",
+        "1.2 basic.get-ok 1 left=1 a failures=0\n");
+    run(core, "1.2 basic.get q\n1.2 basic.get q",
+        "1.2 basic.get-ok 2 left=1 b failures=0\n"
+        "1.2 basic.get-ok 3 redelivered left=0 a failures=1\n");
+    commit(core, "");
+    run(core, "1.2 basic.nack 3 multiple requeue", "");
+    assert_queue(core, "q", "2 0 0");
+    commit(core, "");
+    core_crash(core);
+    pass(core, 1, "");
+    answer(core, 100, "");
+    core_open(core, 1, 1);
+    run(core, "1.1 basic.get q no-ack\n1.1 basic.get q no-ack",
+        "1.1 basic.get-ok 1 redelivered left=1 b failures=1\n"
+        "1.1 basic.get-ok 2 redelivered left=0 a failures=2\n");
+}
+
+/* --- unused queues, and deliveries that wait too long */
+
+static void an_unused_queue_goes(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 2);
+    run(core, "1.1 queue.declare q no-wait x-expires=100", "");
+    pass(core, 60, "");
+    run(core, "1.1 basic.get q", "1.1 basic.get-empty\n");
+    pass(core, 60, "");
+    assert_queue(core, "q", "0 0 0");
+    run(core, "1.2 basic.consume q c", "1.2 basic.consume-ok c\n");
+    pass(core, 1000, "");
+    assert_queue(core, "q", "0 0 1");
+    run(core, "1.2 basic.cancel c", "1.2 basic.cancel-ok c\n");
+    pass(core, 99, "");
+    assert_queue(core, "q", "0 0 0");
+    pass(core, 1, "");
+    assert_queue(core, "q", "none");
+}
+
+static void a_delivery_that_waits_too_long_ends_its_channel(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 2);
+    run(core,
+        "1.1 queue.declare q no-wait x-consumer-timeout=1000\n1.1 basic.publish - q a\n"
+        "1.2 basic.get q",
+        "1.2 basic.get-ok 1 left=0 a\n");
+    for (int i = 0; i < 9; i++)
+        pass(core, 100, "");
+    assert_queue(core, "q", "0 1 0");
+    pass(core, 400,
+         "1.2 channel.close 406 PRECONDITION_FAILED - delivery acknowledgement on channel 2 timed "
+         "out. Timeout value used: 1000 ms. This timeout value can be configured, see consumers "
+         "doc guide to learn more (0.0)\n");
+    assert_queue(core, "q", "1 0 0");
+}
+
+static void one_consumer_is_active(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 3);
+    run(core,
+        "1.1 queue.declare q no-wait x-single-active-consumer=true\n1.2 basic.consume q first\n"
+        "1.3 basic.consume q second\n1.1 basic.publish - q a\n1.1 basic.publish - q b",
+        "1.2 basic.consume-ok first\n1.3 basic.consume-ok second\n1.2 deliver first 1 a\n"
+        "1.2 deliver first 2 b\n");
+    run(core, "1.2 basic.cancel first\n1.1 basic.publish - q c",
+        "1.2 basic.cancel-ok first\n1.3 deliver second 1 c\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -332,6 +450,12 @@ int main(void)
         core_test(higher_priorities_come_first),
         core_test(priorities_outlive_a_restart),
         core_test(limits_take_from_the_lowest_priority),
+        core_test(a_quorum_queue_counts_failures_up_to_its_limit),
+        core_test(what_failed_too_often_is_dead),
+        core_test(without_a_limit_what_failed_comes_last),
+        core_test(an_unused_queue_goes),
+        core_test(a_delivery_that_waits_too_long_ends_its_channel),
+        core_test(one_consumer_is_active),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
