@@ -281,8 +281,10 @@ static const struct row *find_row(uint32_t id)
 
 /* What is wrong with the values themselves; too few octets is the reader's to remember. */
 struct faults {
+    unsigned depth_max;
     bool utf8;
     bool table;
+    bool depth; /* the tables are well formed, but nested too deep */
 };
 
 static struct bytes read_shortstr(struct reader *reader, struct faults *faults)
@@ -295,8 +297,12 @@ static struct bytes read_shortstr(struct reader *reader, struct faults *faults)
 static struct bytes read_table(struct reader *reader, struct faults *faults)
 {
     struct bytes table = reader_take(reader, reader_u32(reader));
-    if (table.size > 0)
-        faults->table |= !amqp_table_is_valid(table, AMQP_TABLE_DEPTH_MAX);
+    if (table.size == 0 || amqp_table_is_valid(table, faults->depth_max))
+        return table;
+    if (amqp_table_is_valid(table, AMQP_TABLE_DEPTH_MAX))
+        faults->depth = true;
+    else
+        faults->table = true;
     return table;
 }
 
@@ -377,10 +383,25 @@ static bool cannot_decode(uint32_t id, struct bytes fields, struct amqp_error *e
     return false;
 }
 
+static bool too_deep(uint32_t id, unsigned depth_max, struct amqp_error *error)
+{
+    amqp_error_set(error, AMQP_FRAME_ERROR,
+                   "arguments are nested deeper than the configured maximum %u", depth_max);
+    error->class_id = amqp_method_class(id);
+    error->method_id = amqp_method_number(id);
+    return false;
+}
+
 bool amqp_method_decode(struct amqp_method *method, struct bytes payload, struct amqp_error *error)
 {
+    return amqp_method_decode_limited(method, payload, AMQP_TABLE_DEPTH_MAX, error);
+}
+
+bool amqp_method_decode_limited(struct amqp_method *method, struct bytes payload,
+                                unsigned depth_max, struct amqp_error *error)
+{
     struct reader reader = reader_of(payload);
-    struct faults faults = {false, false};
+    struct faults faults = {.depth_max = depth_max};
     method->id = reader_u32(&reader);
     const struct row *row = find_row(method->id);
     if (row == NULL)
@@ -388,6 +409,8 @@ bool amqp_method_decode(struct amqp_method *method, struct bytes payload, struct
     read_fields(&reader, row, method, &faults);
     if (reader.failed || faults.table || reader_left(&reader) > 0)
         return cannot_decode(method->id, bytes_of(payload.data + 4, payload.size - 4), error);
+    if (faults.depth)
+        return too_deep(method->id, depth_max, error);
     if (faults.utf8)
         return amqp_error_set(error, AMQP_FRAME_ERROR, "Malformed UTF-8 in shortstr");
     return true;

@@ -461,6 +461,10 @@ struct amqp_method {
  * and method of the method where it is known. */
 bool amqp_method_decode(struct amqp_method *method, struct bytes payload, struct amqp_error *error)
     __attribute__((warn_unused_result));
+/* The same with tables at most depth_max deep, from 1 to AMQP_TABLE_DEPTH_MAX; 501 says so. */
+bool amqp_method_decode_limited(struct amqp_method *method, struct bytes payload,
+                                unsigned depth_max, struct amqp_error *error)
+    __attribute__((warn_unused_result));
 
 /* Appends what stands in a method frame: the id and the fields. Short strings are at most
  * AMQP_SHORTSTR_MAX bytes (checked). */

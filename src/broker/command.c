@@ -72,13 +72,15 @@ struct access_answer *access_answer_new(uint64_t number, bool is_allowed, const 
     return answer;
 }
 
-struct command_method *command_method_decode(struct bytes payload, struct amqp_error *error)
+struct command_method *command_method_decode(struct bytes payload, unsigned table_depth_max,
+                                             struct amqp_error *error)
 {
     struct command_method *method = xmalloc(sizeof *method + payload.size);
     method->size = payload.size;
     if (payload.size > 0)
         memcpy(method->payload, payload.data, payload.size);
-    if (amqp_method_decode(&method->method, bytes_of(method->payload, payload.size), error))
+    if (amqp_method_decode_limited(&method->method, bytes_of(method->payload, payload.size),
+                                   table_depth_max, error))
         return method;
     free(method);
     return NULL;

@@ -80,7 +80,9 @@ void command_release(struct command *command);
 /* Its memory, with what it owns. */
 size_t command_footprint(const struct command *command);
 
-/* Copies and decodes a method's payload; NULL with error set where it is wrong. */
-struct command_method *command_method_decode(struct bytes payload, struct amqp_error *error);
+/* Copies and decodes a method's payload, with tables nested at most table_depth_max deep; NULL with
+ * error set where it is wrong. */
+struct command_method *command_method_decode(struct bytes payload, unsigned table_depth_max,
+                                             struct amqp_error *error);
 
 #endif

@@ -346,7 +346,8 @@ static void on_frame(struct connection *connection, const struct amqp_frame *fra
         return;
     if (frame->type != AMQP_FRAME_METHOD || frame->channel != 0)
         handshake_refuse(connection, "unexpected frame during the handshake");
-    else if (!amqp_method_decode(&method, frame->payload, &error))
+    else if (!amqp_method_decode_limited(&method, frame->payload,
+                                         connection->host->settings->table_depth_max, &error))
         handshake_refuse(connection, error.text);
     else
         on_method(connection, &method);

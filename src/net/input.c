@@ -54,7 +54,8 @@ static void submit_method(struct connection *connection, uint16_t number,
                           struct net_channel *channel, struct bytes payload)
 {
     struct amqp_error error = {0};
-    struct command_method *method = command_method_decode(payload, &error);
+    struct command_method *method =
+        command_method_decode(payload, connection->host->settings->table_depth_max, &error);
     if (method == NULL) {
         fail(connection, &error);
         return;

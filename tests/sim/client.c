@@ -67,7 +67,7 @@ static void send(struct clients *clients, const struct sim_session *session, uin
         printf("  %llu.%u sends %s %.*s\n", (unsigned long long)session->connection, channel,
                amqp_method_name(method->id), (int)queue.size, (const char *)queue.data);
     struct command *command = add(clients, session, channel, COMMAND_METHOD);
-    command->method = command_method_decode(buffer_bytes(&payload), &error);
+    command->method = command_method_decode(buffer_bytes(&payload), AMQP_TABLE_DEPTH_MAX, &error);
     CHECK(command->method != NULL);
     buffer_fini(&payload);
 }

@@ -86,8 +86,9 @@ static void copy_command(struct mirror *mirror, const struct command *command, s
     if (command->kind == COMMAND_PUBLISH)
         message_ref(copy->message);
     else if (command->kind == COMMAND_METHOD)
-        copy->method = command_method_decode(
-            bytes_of(command->method->payload, command->method->size), &error);
+        copy->method =
+            command_method_decode(bytes_of(command->method->payload, command->method->size),
+                                  AMQP_TABLE_DEPTH_MAX, &error);
     else if (command->kind == COMMAND_CONNECTION_ERROR || command->kind == COMMAND_CHANNEL_ERROR)
         copy->error = xmemdup(command->error, sizeof *command->error);
 }

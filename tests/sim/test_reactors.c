@@ -72,7 +72,7 @@ static void add_method(struct command_batch *batch, const struct connection *con
     struct command *command = command_batch_add(batch);
     *command =
         (struct command){.kind = COMMAND_METHOD, .channel = 1, .session = connection->session};
-    command->method = command_method_decode(buffer_bytes(&payload), &error);
+    command->method = command_method_decode(buffer_bytes(&payload), AMQP_TABLE_DEPTH_MAX, &error);
     CHECK(command->method != NULL);
     buffer_fini(&payload);
 }

@@ -225,7 +225,8 @@ static struct command_method *parse_method(const struct verb *verb, char **rest)
     if (verb->arguments != 0)
         *(struct bytes *)field(&method, verb->arguments) = buffer_bytes(&arguments);
     amqp_method_encode(&payload, &method);
-    struct command_method *decoded = command_method_decode(buffer_bytes(&payload), &error);
+    struct command_method *decoded =
+        command_method_decode(buffer_bytes(&payload), AMQP_TABLE_DEPTH_MAX, &error);
     assert_non_null(decoded);
     buffer_fini(&arguments);
     buffer_fini(&payload);

@@ -1053,6 +1053,43 @@ static void nesting_is_limited(void **state)
     buffer_fini(&properties);
 }
 
+static void put_nested_declare(size_t depth)
+{
+    struct buffer payload = {0};
+    size_t begins[16];
+    struct amqp_method declare = {.id = AMQP_QUEUE_DECLARE,
+                                  .queue_declare = {.queue = bytes_of_text("q")}};
+    amqp_method_encode(&payload, &declare);
+    payload.size -= 4; /* the empty table */
+    begins[0] = amqp_table_begin(&payload);
+    for (size_t i = 1; i < depth; i++)
+        begins[i] = amqp_table_add_table_begin(&payload, "t");
+    for (size_t i = depth; i-- > 0;)
+        amqp_table_end(&payload, begins[i]);
+    buffer_append_u8(&out, AMQP_FRAME_METHOD);
+    buffer_append_u16(&out, 1);
+    buffer_append_u32(&out, (uint32_t)payload.size);
+    buffer_append_bytes(&out, buffer_bytes(&payload));
+    buffer_append_u8(&out, AMQP_FRAME_END);
+    flush_out();
+    buffer_fini(&payload);
+}
+
+static void nesting_of_arguments_is_limited(void **state)
+{
+    (void)state;
+    log_in();
+    open_channel(1);
+    put_nested_declare(8);
+    assert_int_equal(command_count, 1);
+    assert_int_equal(commands[0].kind, COMMAND_METHOD);
+    put_nested_declare(9);
+    assert_int_equal(command_count, 2);
+    assert_int_equal(commands[1].kind, COMMAND_CONNECTION_ERROR);
+    assert_amqp_error(*commands[1].error, 501, 50, 10,
+                      "FRAME_ERROR - arguments are nested deeper than the configured maximum 8");
+}
+
 /* --- effects */
 
 static void delivery_is_three_frames(void **state)
@@ -1534,6 +1571,7 @@ int main(void)
         TEST(too_large_message_in_one_piece),
         TEST(properties_are_limited),
         TEST(nesting_is_limited),
+        TEST(nesting_of_arguments_is_limited),
         TEST(delivery_is_three_frames),
         TEST(large_delivery_is_split_and_not_copied),
         TEST(confirms_are_written),

@@ -140,7 +140,8 @@ static void add_method(struct command_batch *batch, struct session *session,
     struct buffer payload = {0};
     struct amqp_error error;
     amqp_method_encode(&payload, method);
-    struct command_method *decoded = command_method_decode(buffer_bytes(&payload), &error);
+    struct command_method *decoded =
+        command_method_decode(buffer_bytes(&payload), AMQP_TABLE_DEPTH_MAX, &error);
     assert_non_null(decoded);
     buffer_fini(&payload);
     *command_batch_add(batch) = (struct command){
