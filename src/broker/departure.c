@@ -130,6 +130,8 @@ void queue_fetched(struct vhost *vhost, struct lane *lane)
         else
             queue_bury(vhost, lane, &fetch.entry, (enum death_reason)fetch.purpose);
     }
+    if (lane->fetches.first < lane->fetches.count) /* they came while others were being read */
+        lane_read(vhost, lane);
 }
 
 /* --- expiry */

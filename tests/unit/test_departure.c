@@ -232,6 +232,30 @@ static void a_stored_message_is_read_before_it_is_dead_lettered(void **state)
     assert_queue(core, "dead", "0 0 0");
 }
 
+/* Those that are rejected while another is being read are read as well. */
+static void stored_messages_are_dead_lettered_one_by_one(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 2);
+    run(core,
+        "1.1 queue.declare dead no-wait\n1.1 exchange.declare dlx fanout no-wait\n"
+        "1.1 queue.bind dead dlx - no-wait\n"
+        "1.1 queue.declare q durable no-wait x-dead-letter-exchange=dlx\n"
+        "1.1 basic.publish - q a persistent\n1.1 basic.publish - q b persistent\n"
+        "1.1 basic.publish - q c persistent",
+        "");
+    commit(core, "");
+    run(core, "1.2 basic.get q\n1.2 basic.get q\n1.2 basic.get q", "");
+    commit(core, "1.2 basic.get-ok 1 left=2 a\n1.2 basic.get-ok 2 left=1 b\n"
+                 "1.2 basic.get-ok 3 left=0 c\n");
+    run(core, "1.2 basic.reject 1", "");
+    run(core, "1.2 basic.reject 2\n1.2 basic.reject 3", "");
+    for (int reads = 0; reads < 3 && core_has_reads(core); reads++)
+        answer(core, 100, "");
+    assert_queue(core, "dead", "3 0 0");
+    assert_queue(core, "q", "0 0 0");
+}
+
 static void the_dead_come_round_once_unless_rejected(void **state)
 {
     struct core *core = *state;
@@ -445,6 +469,7 @@ int main(void)
         core_test(a_transaction_that_was_rejected_in_part_fails),
         core_test(a_rejected_message_goes_to_the_dead),
         core_test(a_stored_message_is_read_before_it_is_dead_lettered),
+        core_test(stored_messages_are_dead_lettered_one_by_one),
         core_test(the_dead_come_round_once_unless_rejected),
         core_test(without_the_exchange_the_dead_are_gone),
         core_test(higher_priorities_come_first),
