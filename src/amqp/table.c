@@ -216,21 +216,37 @@ bool amqp_value_get_integer(const struct amqp_value *value, int64_t *integer)
     return true;
 }
 
-/* A long double holds every 64-bit integer exactly. */
-static long double number_of(const struct amqp_value *value)
+/* An integer or timestamp as a sign and a size. */
+struct whole {
+    bool is_negative;
+    uint64_t size;
+};
+
+/* false where the number is no such: it has a fraction, or is too large. A double with no fraction
+ * is exact, so nothing is lost on the way. */
+static bool whole_of(const struct amqp_value *value, struct whole *whole)
 {
-    if (is_float(value))
-        return value->number;
-    if (value->type == AMQP_TYPE_TIMESTAMP)
-        return value->timestamp_s;
-    return value->integer;
+    if (!is_float(value)) {
+        bool is_negative = value->type != AMQP_TYPE_TIMESTAMP && value->integer < 0;
+        uint64_t bits =
+            value->type == AMQP_TYPE_TIMESTAMP ? value->timestamp_s : (uint64_t)value->integer;
+        *whole = (struct whole){is_negative, is_negative ? -bits : bits};
+        return true;
+    }
+    double size = value->number < 0 ? -value->number : value->number;
+    if (!(size < 0x1p64) || (double)(uint64_t)size != size)
+        return false;
+    *whole = (struct whole){value->number < 0, (uint64_t)size};
+    return true;
 }
 
 static bool numbers_equal(const struct amqp_value *a, const struct amqp_value *b)
 {
-    if (amqp_value_is_integer(a) && amqp_value_is_integer(b))
-        return a->integer == b->integer;
-    return number_of(a) == number_of(b);
+    struct whole left, right;
+    if (is_float(a) && is_float(b))
+        return a->number == b->number;
+    return whole_of(a, &left) && whole_of(b, &right) && left.is_negative == right.is_negative &&
+           left.size == right.size;
 }
 
 static bool arrays_equal(struct bytes a, struct bytes b)
