@@ -350,6 +350,14 @@ static void run_publish(const struct row *row)
     BAD(EXCLUSIVE, "x-dead-letter-exchange:" field,                                                \
         "invalid type '" name "' for arg 'x-dead-letter-exchange' in %Q")
 
+/* There are no streams in Leveret yet. */
+#define NO_STREAM(args)                                                                            \
+    {                                                                                              \
+        DECLARE, DURABLE, "", STREAM args,                                                         \
+            {406, INVALID("x-queue-type", "\"unsupported queue type 'stream'\"")},                 \
+            {ACCEPTED, NULL}, "no streams yet"                                                     \
+    }
+
 #define OTHERS(flags, args, arg, type)                                                             \
     BAD(flags, args, "invalid arg '" arg "' for %Q of queue type rabbit_" type "_queue")
 
@@ -609,6 +617,43 @@ static const struct row declares[] = {
     BAD(EXCLUSIVE, "x-max-length:S=a x-max-length:I=5",
         INVALID("x-max-length", "\"expected integer, got longstr\"")),
 
+    /* right for a quorum queue */
+    GOOD(DURABLE, QUORUM),
+    GOOD(DURABLE, QUORUM "x-delivery-limit:I=5"),
+    GOOD(DURABLE, QUORUM "x-delivery-limit:I=0"),
+    GOOD(DURABLE, QUORUM "x-delivery-limit:I=-1"),
+    GOOD(DURABLE, QUORUM "x-delivery-limit:S=five"),
+    GOOD(DURABLE, QUORUM "x-max-in-memory-length:I=0 x-max-in-memory-bytes:I=0"),
+    GOOD(DURABLE, QUORUM "x-quorum-initial-group-size:I=1"),
+    GOOD(DURABLE, QUORUM "x-quorum-initial-group-size:I=5"),
+    GOOD(DURABLE, QUORUM "x-message-ttl:I=0 x-expires:I=60000"),
+    GOOD(DURABLE, QUORUM "x-max-length:I=0 x-max-length-bytes:I=0"),
+    GOOD(DURABLE, QUORUM "x-overflow:S=drop-head"),
+    GOOD(DURABLE, QUORUM "x-overflow:S=reject-publish"),
+    GOOD(DURABLE, QUORUM "x-overflow:S=reject-publish-dlx"),
+    GOOD(DURABLE, QUORUM "x-dead-letter-strategy:S=at-most-once"),
+    GOOD(DURABLE, QUORUM "x-dead-letter-strategy:S=at-least-once x-dead-letter-exchange:S=a"),
+    GOOD(DURABLE, QUORUM "x-dead-letter-strategy:S=at-least-once x-dead-letter-exchange:S=a "
+                         "x-overflow:S=reject-publish"),
+    GOOD(DURABLE, QUORUM "x-single-active-consumer:t=1"),
+    GOOD(DURABLE, QUORUM "x-queue-leader-locator:S=client-local"),
+    GOOD(DURABLE, QUORUM "x-queue-leader-locator:S=balanced"),
+    GOOD(DURABLE, QUORUM "x-queue-leader-locator:S=random"),
+    GOOD(DURABLE, QUORUM "x-queue-leader-locator:S=least-leaders"),
+    GOOD(DURABLE, QUORUM "x-my-own:F= x-consumer-timeout:I=60000"),
+
+    /* right for a stream */
+    NO_STREAM(""),
+    NO_STREAM("x-max-age:S=7D"),
+    NO_STREAM("x-max-age:S=1Y"),
+    NO_STREAM("x-max-age:S=12M"),
+    NO_STREAM("x-max-age:S=24h"),
+    NO_STREAM("x-max-age:S=5m"),
+    NO_STREAM("x-max-age:S=007s"),
+    NO_STREAM("x-max-length-bytes:l=20000000000"),
+    NO_STREAM("x-stream-max-segment-size-bytes:l=3000000000"),
+    NO_STREAM("x-initial-cluster-size:I=1 x-queue-leader-locator:S=balanced"),
+
     /* nobody's business */
     GOOD(EXCLUSIVE, "x-my-own:S=anything another:F= third:I=-1"),
     GOOD(EXCLUSIVE, "x-ha-policy:S=all x-cancel-on-ha-failover:I=5"),
@@ -690,6 +735,39 @@ static const struct row redeclares[] = {
     EQUAL(EXCLUSIVE, "x-max-length:I=1 x-max-priority:I=2", "x-max-priority:I=2 x-max-length:I=1"),
     UNEQUAL(EXCLUSIVE, "x-max-length:I=1 x-expires:I=100000", "x-max-length:I=2 x-expires:I=200000",
             "x-expires", "'200000'", "'100000'"),
+};
+
+#define UNEQUAL_QUORUM(former, args, arg, received, current)                                       \
+    UNEQUAL(DURABLE, QUORUM former, QUORUM args, arg, received, current)
+#define COMPARED_QUORUM(arg, former, args, current, received, type)                                \
+    UNEQUAL_QUORUM(arg ":" former, arg ":" args, arg, "'" received "'", "'" current "'"),          \
+        UNEQUAL_QUORUM(arg ":" former, "", arg, "none", VALUE(current, type)),                     \
+        UNEQUAL_QUORUM("", arg ":" args, arg, VALUE(received, type), "none")
+
+static const struct row quorum_redeclares[] = {
+    COMPARED_QUORUM("x-dead-letter-exchange", "S=a", "S=b", "a", "b", "longstr"),
+    COMPARED_QUORUM("x-dead-letter-strategy", "S=at-most-once", "S=at-least-once", "at-most-once",
+                    "at-least-once", "longstr"),
+    COMPARED_QUORUM("x-expires", "I=100000", "I=200000", "100000", "200000", "signedint"),
+    COMPARED_QUORUM("x-max-length", "I=1", "I=2", "1", "2", "signedint"),
+    COMPARED_QUORUM("x-max-length-bytes", "I=1", "I=2", "1", "2", "signedint"),
+    COMPARED_QUORUM("x-max-in-memory-length", "I=1", "I=2", "1", "2", "signedint"),
+    COMPARED_QUORUM("x-max-in-memory-bytes", "I=1", "I=2", "1", "2", "signedint"),
+    COMPARED_QUORUM("x-overflow", "S=drop-head", "S=reject-publish", "drop-head", "reject-publish",
+                    "longstr"),
+    COMPARED_QUORUM("x-single-active-consumer", "t=0", "t=1", "false", "true", "bool"),
+    COMPARED_QUORUM("x-quorum-initial-group-size", "I=1", "I=3", "1", "3", "signedint"),
+    COMPARED_QUORUM("x-delivery-limit", "I=1", "I=2", "1", "2", "signedint"),
+    COMPARED_QUORUM("x-message-ttl", "I=100000", "I=200000", "100000", "200000", "signedint"),
+    COMPARED_QUORUM("x-queue-leader-locator", "S=balanced", "S=client-local", "balanced",
+                    "client-local", "longstr"),
+    UNEQUAL(DURABLE, QUORUM, "", "x-queue-type", "none", VALUE("quorum", "longstr")),
+    UNEQUAL(DURABLE, QUORUM, "x-queue-type:S=classic", "x-queue-type", "'classic'", "'quorum'"),
+    UNEQUAL(DURABLE, QUORUM, STREAM, "x-queue-type", "'stream'", "'quorum'"),
+    UNEQUAL_QUORUM("x-message-ttl:I=1", "x-message-ttl:I=2 x-delivery-limit:I=5",
+                   "x-delivery-limit", VALUE("5", "signedint"), "none"),
+    EQUAL(DURABLE, QUORUM, QUORUM "x-max-priority:I=5 x-queue-mode:S=lazy"),
+    EQUAL(DURABLE, QUORUM "x-delivery-limit:I=5", QUORUM "x-delivery-limit:l=5"),
 };
 
 /* --- rows: exchange.declare */
@@ -818,6 +896,29 @@ static const struct row consumes[] = {
     CONSUME_ROW("x-stream-offset:I=5 x-priority:S=a", 406,
                 INVALID("x-priority", "\"expected integer, got longstr\"")),
     CONSUME_ROW("x-my-own:F= x-expires:S=no", ACCEPTED, NULL),
+};
+
+#define CONSUME_QUORUM(args, code, text)                                                           \
+    {                                                                                              \
+        CONSUME, DURABLE, QUORUM, args, {code, text}, {0}, NULL                                    \
+    }
+
+static const struct row quorum_consumes[] = {
+    CONSUME_QUORUM("x-priority:S=5", 406,
+                   INVALID("x-priority", "\"expected integer, got longstr\"")),
+    CONSUME_QUORUM("x-priority:d=5", 406,
+                   INVALID("x-priority", "\"expected integer, got double\"")),
+    CONSUME_QUORUM("x-priority:I=5", ACCEPTED, NULL),
+    CONSUME_QUORUM("x-stream-offset:S=first", 406,
+                   "invalid arg 'x-stream-offset' for %Q of queue type rabbit_quorum_queue"),
+    {CONSUME,
+     DURABLE,
+     QUORUM,
+     "x-cancel-on-ha-failover:t=1",
+     {ACCEPTED, NULL},
+     {406, "invalid arg 'x-cancel-on-ha-failover' for %Q of queue type rabbit_quorum_queue"},
+     "4.x looks at it no more"},
+    CONSUME_QUORUM("x-my-own:S=a", ACCEPTED, NULL),
 };
 
 static const struct row binds[] = {
@@ -977,8 +1078,10 @@ int main(int argc, char **argv)
 {
     add("queue.declare", declares, ARRAY_COUNT(declares));
     add("queue.declare again", redeclares, ARRAY_COUNT(redeclares));
+    add("queue.declare again, quorum", quorum_redeclares, ARRAY_COUNT(quorum_redeclares));
     add("exchange.declare", exchanges, ARRAY_COUNT(exchanges));
     add("basic.consume", consumes, ARRAY_COUNT(consumes));
+    add("basic.consume, quorum", quorum_consumes, ARRAY_COUNT(quorum_consumes));
     add("queue.bind", binds, ARRAY_COUNT(binds));
     add("basic.publish", publishes, ARRAY_COUNT(publishes));
     return broker_test_run("arguments", argc, argv);

@@ -273,6 +273,42 @@ static void a_redeclared_queue_is_another_one(void **state)
     assert_queue(core, "q", "0 0 0");
 }
 
+static void a_vhost_has_a_type_for_declarations_that_name_none(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 2);
+    vhost_set_default_queue_type(core->vhost, QUEUE_QUORUM);
+    run(core, "1.1 queue.declare q durable\n1.1 queue.declare t\n1.1 queue.declare e exclusive",
+        "");
+    commit(core, "1.1 queue.declare-ok q 0 0\n1.1 queue.declare-ok t 0 0\n"
+                 "1.1 queue.declare-ok e 0 0\n");
+    run(core, "1.1 queue.declare q durable\n1.1 queue.declare q durable x-queue-type=undefined",
+        "1.1 queue.declare-ok q 0 0\n1.1 queue.declare-ok q 0 0\n");
+    run(core, "1.1 queue.declare q durable x-queue-type=classic",
+        "1.1 channel.close 406 PRECONDITION_FAILED - inequivalent arg 'x-queue-type' for queue 'q' "
+        "in vhost '/': received 'classic' but current is 'quorum' (50.10)\n");
+    run(core, "1.2 queue.declare - durable",
+        "1.2 channel.close 406 PRECONDITION_FAILED - Cannot declare a server-named queue for type "
+        "rabbit_quorum_queue (50.10)\n");
+}
+
+static void a_quorum_queue_can_be_redeclared_loosely(void **state)
+{
+    struct core *core = *state;
+    struct vhost_config config = core->config;
+    config.quorum_relaxed_redeclaration = true;
+    core_fini(core);
+    core_init_with(core, &config);
+    core_open(core, 1, 1);
+    run(core, "1.1 queue.declare q durable x-queue-type=quorum x-max-length=5", "");
+    commit(core, "1.1 queue.declare-ok q 0 0\n");
+    run(core, "1.1 queue.declare q auto-delete x-queue-type=classic x-max-length=5 x-overflow=a",
+        "1.1 queue.declare-ok q 0 0\n");
+    run(core, "1.1 queue.declare q durable x-queue-type=classic x-max-length=6",
+        "1.1 channel.close 406 PRECONDITION_FAILED - inequivalent arg 'x-max-length' for queue 'q' "
+        "in vhost '/': received '6' but current is '5' (50.10)\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -285,6 +321,8 @@ int main(void)
         core_test(passive_declare_of_nothing_is_404),
         core_test(another_declaration_is_406),
         core_test(an_unknown_type_is_406),
+        core_test(a_vhost_has_a_type_for_declarations_that_name_none),
+        core_test(a_quorum_queue_can_be_redeclared_loosely),
         core_test(an_exclusive_queue_belongs_to_its_connection),
         core_test(an_auto_delete_queue_goes_with_its_last_consumer),
         core_test(the_last_declared_queue_is_what_an_empty_name_means),
