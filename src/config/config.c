@@ -97,6 +97,13 @@ static void init_texts(struct config *config)
     config->default_permissions_read = xstrdup(".*");
     config->default_permissions_write = xstrdup(".*");
     config->credential_regexp = xstrdup("");
+    config->anonymous_login_user = xstrdup("");
+    config->anonymous_login_pass = xstrdup("guest");
+    config->auth_http.user_path = xstrdup("http://localhost:8000/auth/user");
+    config->auth_http.vhost_path = xstrdup("http://localhost:8000/auth/vhost");
+    config->auth_http.resource_path = xstrdup("http://localhost:8000/auth/resource");
+    config->auth_http.topic_path = xstrdup("http://localhost:8000/auth/topic");
+    config->auth_ldap.user_dn_pattern = xstrdup("${username}");
     config->log_dir = xstrdup("");
     config->log_file = xstrdup("");
 }
@@ -110,6 +117,8 @@ static void init_lists(struct config *config)
     config_list_add_default(&config->loopback_users, "guest", "true");
     config_list_add_default(&config->auth_mechanisms, "1", "PLAIN");
     config_list_add_default(&config->auth_mechanisms, "2", "AMQPLAIN");
+    config_list_add_default(&config->auth_mechanisms, "3", "ANONYMOUS");
+    config_list_add_default(&config->auth_backends, "1", "internal");
 }
 
 void config_init(struct config *config)
@@ -132,6 +141,9 @@ void config_init(struct config *config)
         .cluster_queue_limit = CONFIG_UNLIMITED,
         .cluster_exchange_limit = CONFIG_UNLIMITED,
         .credential_min_length = 8,
+        .auth_http = {.request_timeout_ms = 15000, .connection_timeout_ms = 15000},
+        .auth_ldap = {.port = 389, .timeout_ms = CONFIG_UNLIMITED},
+        .auth_cache = {.ttl_ms = 15000},
         .memory_watermark_relative = 0.6,
         .memory_monitor_interval_ms = 2500,
         .disk_free_limit_bytes = 50000000,
@@ -170,10 +182,78 @@ static void fini_texts(struct config *config)
                      config->default_permissions_read,
                      config->default_permissions_write,
                      config->credential_regexp,
+                     config->anonymous_login_user,
+                     config->anonymous_login_pass,
                      config->log_dir,
                      config->log_file};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         free(texts[i]);
+}
+
+static void fini_tls_client(struct config_tls_client *tls)
+{
+    free(tls->cacertfile);
+    free(tls->certfile);
+    free(tls->keyfile);
+    free(tls->password);
+    config_list_fini(&tls->versions);
+}
+
+static void fini_auth_http(struct config_auth_http *http)
+{
+    free(http->user_path);
+    free(http->vhost_path);
+    free(http->resource_path);
+    free(http->topic_path);
+    fini_tls_client(&http->tls);
+}
+
+static void fini_auth_ldap(struct config_auth_ldap *ldap)
+{
+    char *texts[] = {ldap->user_dn_pattern,     ldap->user_bind_pattern,
+                     ldap->dn_lookup_attribute, ldap->dn_lookup_base,
+                     ldap->group_lookup_base,   ldap->dn_lookup_bind_user,
+                     ldap->other_bind_user,     ldap->dn_lookup_bind_password,
+                     ldap->other_bind_password, ldap->vhost_access_query,
+                     ldap->tag_queries,         ldap->resource_access_query,
+                     ldap->topic_access_query};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        free(texts[i]);
+    config_list_fini(&ldap->servers);
+    fini_tls_client(&ldap->tls);
+}
+
+static void fini_auth_oauth2(struct config_auth_oauth2 *oauth2)
+{
+    char *texts[] = {oauth2->resource_server_id,
+                     oauth2->scope_prefix,
+                     oauth2->additional_scopes_key,
+                     oauth2->default_key,
+                     oauth2->jwks_uri,
+                     oauth2->issuer,
+                     oauth2->discovery_endpoint_path};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        free(texts[i]);
+    config_list_fini(&oauth2->signing_keys);
+    config_list_fini(&oauth2->preferred_username_claims);
+    config_list_fini(&oauth2->scope_aliases);
+    config_list_fini(&oauth2->scope_alias_names);
+    config_list_fini(&oauth2->scope_alias_scopes);
+    config_list_fini(&oauth2->algorithms);
+    fini_tls_client(&oauth2->tls);
+}
+
+static void fini_auth(struct config *config)
+{
+    config_list_fini(&config->auth_backends);
+    config_list_fini(&config->auth_authn);
+    config_list_fini(&config->auth_authz);
+    fini_auth_http(&config->auth_http);
+    fini_auth_ldap(&config->auth_ldap);
+    fini_auth_oauth2(&config->auth_oauth2);
+    free(config->auth_cache.backend);
+    free(config->auth_cache.authn);
+    free(config->auth_cache.authz);
 }
 
 static void fini_lists(struct config *config)
@@ -199,10 +279,17 @@ void config_fini(struct config *config)
 {
     fini_texts(config);
     fini_lists(config);
+    fini_auth(config);
     for (size_t i = 0; i < config->setting_count; i++)
         setting_fini(&config->settings[i]);
     free(config->settings);
     *config = (struct config){0};
+}
+
+bool config_has_anonymous(const struct config *config)
+{
+    return config->anonymous_login_user[0] != '\0' &&
+           strcmp(config->anonymous_login_user, "none") != 0;
 }
 
 /* --- recording --- */

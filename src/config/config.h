@@ -143,6 +143,96 @@ struct config_tls {
     struct config_list ciphers;  /* values: OpenSSL's names, best first; empty: OpenSSL's default */
 };
 
+enum config_verify {
+    CONFIG_VERIFY_DEFAULT, /* as CONFIG_VERIFY_PEER */
+    CONFIG_VERIFY_PEER,
+    CONFIG_VERIFY_NONE,
+};
+
+/* TLS towards a server that is asked about users; strings are owned, NULL if not set. */
+struct config_tls_client {
+    char *cacertfile; /* NULL: the system's */
+    char *certfile;
+    char *keyfile;
+    char *password;
+    enum config_verify verify;
+    struct config_list versions; /* values: tlsv1.2, tlsv1.3 */
+};
+
+/* auth_http.*; strings are owned and never NULL. */
+struct config_auth_http {
+    char *user_path; /* URLs */
+    char *vhost_path;
+    char *resource_path;
+    char *topic_path;
+    bool is_post;
+    bool discloses_reasons; /* why it was denied is told to the client */
+    uint64_t request_timeout_ms;
+    uint64_t connection_timeout_ms;
+    struct config_tls_client tls;
+};
+
+/* Who binds: as_user and anon, or a DN and its password. */
+enum config_ldap_bind {
+    CONFIG_LDAP_AS_USER,
+    CONFIG_LDAP_ANON,
+};
+
+/* auth_ldap.*; strings are owned, NULL if not set. */
+struct config_auth_ldap {
+    struct config_list servers; /* values: hosts */
+    uint16_t port;
+    uint64_t timeout_ms; /* may be CONFIG_UNLIMITED */
+    char *user_dn_pattern;
+    char *user_bind_pattern;
+    char *dn_lookup_attribute; /* "none": NULL */
+    char *dn_lookup_base;
+    char *group_lookup_base;
+    enum config_ldap_bind dn_lookup_bind;
+    char *dn_lookup_bind_user; /* a DN; instead of dn_lookup_bind if both are there */
+    char *dn_lookup_bind_password;
+    enum config_ldap_bind other_bind;
+    char *other_bind_user;
+    char *other_bind_password;
+    char *vhost_access_query; /* Erlang terms */
+    char *resource_access_query;
+    char *topic_access_query;
+    char *tag_queries;
+    bool use_ssl;
+    bool use_starttls;
+    struct config_tls_client tls;
+};
+
+/* auth_oauth2.*; strings are owned, NULL if not set. */
+struct config_auth_oauth2 {
+    char *resource_server_id;
+    char *scope_prefix; /* NULL: resource_server_id and a dot */
+    char *additional_scopes_key;
+    char *default_key;
+    char *jwks_uri;
+    char *issuer;
+    char *discovery_endpoint_path;
+    bool skips_aud;       /* verify_aud = false */
+    bool allows_eternity; /* require_exp = false */
+    bool has_regex_scopes;
+    struct config_list signing_keys;              /* values: files in PEM */
+    struct config_list preferred_username_claims; /* values, in order */
+    struct config_list scope_aliases;             /* name to scopes */
+    struct config_list scope_alias_names;         /* by index: the alias, */
+    struct config_list scope_alias_scopes;        /* and its scopes */
+    struct config_list algorithms;                /* values; empty: all that a key can have */
+    struct config_tls_client tls;
+};
+
+/* auth_cache.* */
+struct config_auth_cache {
+    char *backend; /* owned, as the next two; NULL if not set */
+    char *authn;
+    char *authz;
+    uint64_t ttl_ms;
+    bool keeps_refusals;
+};
+
 /* tcp_listen_options.*: given to each listening or accepted socket. */
 struct config_socket_options {
     uint32_t backlog;
@@ -174,6 +264,7 @@ struct config {
     struct config_listeners tcp_listeners;
     struct config_listeners tls_listeners;
     struct config_socket_options socket;
+    bool proxy_protocol;           /* every connection starts with a header of the PROXY protocol */
     uint64_t handshake_timeout_ms; /* from accept to connection.open-ok; may be CONFIG_UNLIMITED */
     uint64_t ssl_handshake_timeout_ms; /* may be CONFIG_UNLIMITED */
 
@@ -208,7 +299,16 @@ struct config {
     char *default_permissions_write;
     struct config_list default_user_tags; /* the names count */
     struct config_list loopback_users;    /* the names count: these log in from loopback only */
-    struct config_list auth_mechanisms;   /* values: PLAIN, AMQPLAIN, EXTERNAL; in order */
+    struct config_list auth_mechanisms;   /* values: PLAIN and so on; in order */
+    char *anonymous_login_user;           /* "" or "none": there is no ANONYMOUS */
+    char *anonymous_login_pass;
+    struct config_list auth_backends; /* by number: the back end for both, */
+    struct config_list auth_authn;    /* or one that tells who it is, */
+    struct config_list auth_authz;    /* and one that tells what it may do */
+    struct config_auth_http auth_http;
+    struct config_auth_ldap auth_ldap;
+    struct config_auth_oauth2 auth_oauth2;
+    struct config_auth_cache auth_cache;
     enum config_password_hashing password_hashing;
     enum config_credential_validator credential_validator;
     uint32_t credential_min_length;
@@ -285,6 +385,9 @@ bool config_validate(struct config *config, struct config_messages *messages)
 
 void config_messages_init(struct config_messages *messages);
 void config_messages_fini(struct config_messages *messages);
+
+/* Is there a user for SASL ANONYMOUS? */
+bool config_has_anonymous(const struct config *config);
 
 /* Whether one of the entries has this name (loopback_users, default_user_tags). */
 bool config_list_has_name(const struct config_list *list, const char *name);

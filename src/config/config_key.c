@@ -243,6 +243,56 @@ static enum config_outcome apply_choice_entry(const struct config_key *key,
     return CONFIG_NOT_YET;
 }
 
+static const struct config_choice BACKENDS[] = {{"internal", 0},
+                                                {"rabbit_auth_backend_internal", 0},
+                                                {"http", 0},
+                                                {"rabbit_auth_backend_http", 0},
+                                                {"ldap", 0},
+                                                {"rabbit_auth_backend_ldap", 0},
+                                                {"oauth2", 0},
+                                                {"oauth", 0},
+                                                {"rabbit_auth_backend_oauth2", 0},
+                                                {"cache", 0},
+                                                {"rabbit_auth_backend_cache", 0},
+                                                {NULL, 0}};
+
+/* The back end by its short name, whichever of the two was written. */
+static bool check_backend(const struct config_key *key, struct config_assignment *assignment)
+{
+    static const char module[] = "rabbit_auth_backend_";
+    struct config_key words = *key;
+    words.choices = BACKENDS;
+    if (choice_of(&words, assignment->value) == NULL) {
+        refuse_choice(&words, assignment);
+        return false;
+    }
+    if (strncmp(assignment->value, module, sizeof module - 1) == 0)
+        assignment->value += sizeof module - 1;
+    if (strcmp(assignment->value, "oauth") == 0)
+        assignment->value = "oauth2";
+    return true;
+}
+
+static enum config_outcome apply_backend(const struct config_key *key,
+                                         struct config_assignment *assignment)
+{
+    return check_backend(key, assignment) ? apply_text(key, assignment) : CONFIG_REFUSED;
+}
+
+static enum config_outcome apply_backend_entry(const struct config_key *key,
+                                               struct config_assignment *assignment)
+{
+    struct config *config = assignment->config;
+    if (!check_backend(key, assignment))
+        return CONFIG_REFUSED;
+    /* A number that is given in halves takes the default's place all the same. */
+    if (config->auth_backends.is_default) {
+        config_list_put(&config->auth_backends, assignment->name, assignment->value);
+        config_list_remove(&config->auth_backends, assignment->name);
+    }
+    return apply_entry(key, assignment);
+}
+
 /* `prefix.NAME = true` adds NAME, false removes it. */
 static enum config_outcome apply_member(const struct config_key *key,
                                         struct config_assignment *assignment)
@@ -265,6 +315,18 @@ static enum config_outcome apply_loopback_user(const struct config_key *key,
     struct config_list *users = field_of(key, assignment);
     users->is_default = false;
     return apply_member(key, assignment);
+}
+
+/* A text, or `none`, which is as if the key were not there. */
+static enum config_outcome apply_or_none(const struct config_key *key,
+                                         struct config_assignment *assignment)
+{
+    char **field = field_of(key, assignment);
+    if (strcmp(assignment->value, "none") != 0)
+        return apply_name(key, assignment);
+    free(*field);
+    *field = NULL;
+    return CONFIG_APPLIED;
 }
 
 static enum config_outcome expect_none(struct config_assignment *assignment)
@@ -350,8 +412,25 @@ static enum config_outcome accept_only(const struct config_key *key,
 
 static const struct config_choice FALSE_WORDS[] = {{"false", 0}, {"off", 0}, {NULL, 0}};
 
-static const struct config_choice BACKENDS[] = {
-    {"internal", 0}, {"rabbit_auth_backend_internal", 0}, {NULL, 0}};
+static const struct config_choice CLIENT_VERIFY[] = {
+    {"verify_none", CONFIG_VERIFY_NONE}, {"verify_peer", CONFIG_VERIFY_PEER}, {NULL, 0}};
+
+static const struct config_choice HOST_NAMES[] = {{"wildcard", 0}, {"none", 0}, {NULL, 0}};
+
+static const struct config_choice HTTP_METHODS[] = {{"get", 0}, {"post", 1}, {NULL, 0}};
+
+static const struct config_choice LDAP_BINDS[] = {
+    {"as_user", CONFIG_LDAP_AS_USER}, {"anon", CONFIG_LDAP_ANON}, {NULL, 0}};
+
+/* The field says the opposite of the key. */
+static const struct config_choice FALSE_IS_SET[] = {{"true", 0}, {"false", 1}, {NULL, 0}};
+
+static const struct config_choice SCOPE_SYNTAXES[] = {{"wildcard", 0}, {"regex", 1}, {NULL, 0}};
+
+static const struct config_choice ALGORITHMS[] = {
+    {"RS256", 1}, {"RS384", 1}, {"RS512", 1}, {"ES256", 1}, {"ES384", 1},
+    {"ES512", 1}, {"HS256", 1}, {"HS384", 1}, {"HS512", 1}, {"PS256", 0},
+    {"PS384", 0}, {"PS512", 0}, {"EdDSA", 0}, {NULL, 0}};
 
 static const struct config_choice VERIFY[] = {{"verify_none", 0}, {"verify_peer", 1}, {NULL, 0}};
 
@@ -377,7 +456,7 @@ static const struct config_choice SAN_TYPES[] = {{"dns", CONFIG_SAN_DNS},
                                                  {NULL, 0}};
 
 static const struct config_choice MECHANISMS[] = {{"PLAIN", 1},          {"AMQPLAIN", 1},
-                                                  {"EXTERNAL", 1},       {"ANONYMOUS", 0},
+                                                  {"EXTERNAL", 1},       {"ANONYMOUS", 1},
                                                   {"RABBIT-CR-DEMO", 0}, {NULL, 0}};
 
 static const struct config_choice HASHING[] = {
@@ -417,7 +496,6 @@ static const struct config_choice LOG_FORMATS[] = {
 
 static const char INLINE_TLS[] =
     "TLS material is read from files only (certfile, keyfile, cacertfile)";
-static const char NO_BACKEND[] = "the only authentication back end is internal";
 static const char NO_IMPORT[] = "definitions are not imported at start";
 static const char NO_SEED[] = "only default_user, default_vhost and their permissions are created";
 static const char NO_PLUGIN[] = "this plug-in is not part of Leveret";
@@ -445,8 +523,7 @@ static const struct config_key KEYS[] = {
     {"tcp_listen_options.recbuf", apply_size, FIELD(socket.recbuf_bytes), .max = INT_MAX},
     {"tcp_listen_options.sndbuf", apply_size, FIELD(socket.sndbuf_bytes), .max = INT_MAX},
     {"tcp_listen_options.**", ignore, .note = NO_ERLANG},
-    {"proxy_protocol", accept_only, .choices = FALSE_WORDS,
-     .note = "the PROXY protocol is not supported"},
+    {"proxy_protocol", apply_bool, FIELD(proxy_protocol)},
 
     /* TLS */
     {"ssl_options", apply_only_none, .note = NULL},
@@ -511,22 +588,143 @@ static const struct config_key KEYS[] = {
     {"loopback_users.$user", apply_loopback_user, FIELD(loopback_users)},
     {"auth_mechanisms.$name", apply_choice_entry, FIELD(auth_mechanisms), .choices = MECHANISMS,
      .note = NO_OFFER},
-    {"auth_backends.$num", accept_only, .choices = BACKENDS, .note = NO_BACKEND},
-    {"auth_backends.$num.authn", accept_only, .choices = BACKENDS, .note = NO_BACKEND},
-    {"auth_backends.$num.authz", accept_only, .choices = BACKENDS, .note = NO_BACKEND},
+    {"auth_backends.$num", apply_backend_entry, FIELD(auth_backends)},
+    {"auth_backends.$num.authn", apply_backend_entry, FIELD(auth_authn)},
+    {"auth_backends.$num.authz", apply_backend_entry, FIELD(auth_authz)},
     {"password_hashing_module", apply_choice, FIELD(password_hashing), .choices = HASHING},
     {"credential_validator.validation_backend", apply_choice, FIELD(credential_validator),
      .choices = CREDENTIAL_VALIDATORS},
     {"credential_validator.min_length", apply_count, FIELD(credential_min_length)},
     {"credential_validator.regexp", apply_text, FIELD(credential_regexp)},
-    {"anonymous_login_user", ignore, .note = "ANONYMOUS is not offered"},
-    {"anonymous_login_pass", ignore, .note = "ANONYMOUS is not offered"},
+    {"anonymous_login_user", apply_name, FIELD(anonymous_login_user)},
+    {"anonymous_login_pass", apply_text, FIELD(anonymous_login_pass)},
     {"default_users.**", not_yet, .note = NO_SEED},
     {"default_policies.**", not_yet, .note = "only policies that are set on the server apply"},
     {"default_limits.**", not_yet, .note = "only limits that are set on the server apply"},
     {"load_definitions", not_yet, .note = NO_IMPORT},
     {"management.load_definitions", not_yet, .note = NO_IMPORT},
     {"definitions.**", not_yet, .note = NO_IMPORT},
+
+    /* back ends */
+    {"auth_http.http_method", apply_choice, FIELD(auth_http.is_post), .choices = HTTP_METHODS},
+    {"auth_http.user_path", apply_name, FIELD(auth_http.user_path)},
+    {"auth_http.vhost_path", apply_name, FIELD(auth_http.vhost_path)},
+    {"auth_http.resource_path", apply_name, FIELD(auth_http.resource_path)},
+    {"auth_http.topic_path", apply_name, FIELD(auth_http.topic_path)},
+    {"auth_http.request_timeout", apply_count, FIELD(auth_http.request_timeout_ms), .min = 1,
+     .max = INT_MAX},
+    {"auth_http.connection_timeout", apply_count, FIELD(auth_http.connection_timeout_ms), .min = 1,
+     .max = INT_MAX},
+    {"auth_http.authorization_failure_disclosure", apply_bool, FIELD(auth_http.discloses_reasons)},
+    {"auth_http.ssl_options", apply_only_none, .note = NULL},
+    {"auth_http.ssl_options.cacertfile", apply_name, FIELD(auth_http.tls.cacertfile)},
+    {"auth_http.ssl_options.certfile", apply_name, FIELD(auth_http.tls.certfile)},
+    {"auth_http.ssl_options.keyfile", apply_name, FIELD(auth_http.tls.keyfile)},
+    {"auth_http.ssl_options.password", apply_text, FIELD(auth_http.tls.password)},
+    {"auth_http.ssl_options.verify", apply_choice, FIELD(auth_http.tls.verify),
+     .choices = CLIENT_VERIFY},
+    {"auth_http.ssl_options.depth", ignore, .note = "OpenSSL's and GnuTLS's bounds hold"},
+    {"auth_http.ssl_options.sni", ignore, .note = "the name in the address is expected"},
+    {"auth_http.ssl_options.versions.$version", apply_choice_entry, FIELD(auth_http.tls.versions),
+     .choices = TLS_VERSIONS, .note = "older than TLS 1.2, not offered"},
+    {"auth_http.ssl_options.hostname_verification", accept_only, .choices = HOST_NAMES,
+     .note = "expected wildcard or none"},
+    {"auth_http.ssl_options.crl_check", accept_only, .choices = FALSE_WORDS,
+     .note = "certificate revocation lists are not checked"},
+    {"auth_http.ssl_options.cacerts.$name", refuse_key, .note = INLINE_TLS},
+    {"auth_http.ssl_options.cert", refuse_key, .note = INLINE_TLS},
+    {"auth_http.ssl_options.key.$type", refuse_key, .note = INLINE_TLS},
+    {"auth_http.ssl_options.psk_identity", refuse_key, .note = "pre-shared keys are not supported"},
+    {"auth_http.ssl_options.**", ignore, .note = "it concerns servers"},
+    {"auth_ldap.servers", apply_only_none, .note = NULL},
+    {"auth_ldap.servers.$server", apply_entry, FIELD(auth_ldap.servers)},
+    {"auth_ldap.port", apply_count, FIELD(auth_ldap.port), .min = 1},
+    {"auth_ldap.timeout", apply_limit, FIELD(auth_ldap.timeout_ms), .min = 1},
+    {"auth_ldap.connection_pool_size", ignore, .note = "connections are made as they are needed"},
+    {"auth_ldap.idle_timeout", ignore, .note = "every question has a connection of its own"},
+    {"auth_ldap.log", ignore, .note = "the log tells why a login was refused"},
+    {"auth_ldap.user_bind_pattern", apply_or_none, FIELD(auth_ldap.user_bind_pattern)},
+    {"auth_ldap.user_dn_pattern", apply_name, FIELD(auth_ldap.user_dn_pattern)},
+    {"auth_ldap.dn_lookup_attribute", apply_or_none, FIELD(auth_ldap.dn_lookup_attribute)},
+    {"auth_ldap.dn_lookup_base", apply_or_none, FIELD(auth_ldap.dn_lookup_base)},
+    {"auth_ldap.dn_lookup_bind", apply_choice, FIELD(auth_ldap.dn_lookup_bind),
+     .choices = LDAP_BINDS},
+    {"auth_ldap.dn_lookup_bind.user_dn", apply_name, FIELD(auth_ldap.dn_lookup_bind_user)},
+    {"auth_ldap.dn_lookup_bind.password", apply_text, FIELD(auth_ldap.dn_lookup_bind_password)},
+    {"auth_ldap.other_bind", apply_choice, FIELD(auth_ldap.other_bind), .choices = LDAP_BINDS},
+    {"auth_ldap.other_bind.user_dn", apply_name, FIELD(auth_ldap.other_bind_user)},
+    {"auth_ldap.other_bind.password", apply_text, FIELD(auth_ldap.other_bind_password)},
+    {"auth_ldap.group_lookup_base", apply_or_none, FIELD(auth_ldap.group_lookup_base)},
+    {"auth_ldap.queries.vhost_access", apply_name, FIELD(auth_ldap.vhost_access_query)},
+    {"auth_ldap.queries.resource_access", apply_name, FIELD(auth_ldap.resource_access_query)},
+    {"auth_ldap.queries.topic_access", apply_name, FIELD(auth_ldap.topic_access_query)},
+    {"auth_ldap.queries.tags", apply_name, FIELD(auth_ldap.tag_queries)},
+    {"auth_ldap.use_ssl", apply_bool, FIELD(auth_ldap.use_ssl)},
+    {"auth_ldap.use_starttls", apply_bool, FIELD(auth_ldap.use_starttls)},
+    {"auth_ldap.ssl_options", apply_only_none, .note = NULL},
+    {"auth_ldap.ssl_options.cacertfile", apply_name, FIELD(auth_ldap.tls.cacertfile)},
+    {"auth_ldap.ssl_options.certfile", apply_name, FIELD(auth_ldap.tls.certfile)},
+    {"auth_ldap.ssl_options.keyfile", apply_name, FIELD(auth_ldap.tls.keyfile)},
+    {"auth_ldap.ssl_options.password", refuse_key, .note = "the key file may not be encrypted"},
+    {"auth_ldap.ssl_options.verify", apply_choice, FIELD(auth_ldap.tls.verify),
+     .choices = CLIENT_VERIFY},
+    {"auth_ldap.ssl_options.depth", ignore, .note = "OpenSSL's and GnuTLS's bounds hold"},
+    {"auth_ldap.ssl_options.sni", ignore, .note = "the name in the address is expected"},
+    {"auth_ldap.ssl_options.versions.$version", apply_choice_entry, FIELD(auth_ldap.tls.versions),
+     .choices = TLS_VERSIONS, .note = "older than TLS 1.2, not offered"},
+    {"auth_ldap.ssl_options.hostname_verification", accept_only, .choices = HOST_NAMES,
+     .note = "expected wildcard or none"},
+    {"auth_ldap.ssl_options.crl_check", accept_only, .choices = FALSE_WORDS,
+     .note = "certificate revocation lists are not checked"},
+    {"auth_ldap.ssl_options.cacerts.$name", refuse_key, .note = INLINE_TLS},
+    {"auth_ldap.ssl_options.cert", refuse_key, .note = INLINE_TLS},
+    {"auth_ldap.ssl_options.key.$type", refuse_key, .note = INLINE_TLS},
+    {"auth_ldap.ssl_options.psk_identity", refuse_key, .note = "pre-shared keys are not supported"},
+    {"auth_ldap.ssl_options.**", ignore, .note = "it concerns servers"},
+    {"auth_oauth2.resource_server_id", apply_name, FIELD(auth_oauth2.resource_server_id)},
+    {"auth_oauth2.resource_server_type", ignore,
+     .note = "rich authorization requests are not read"},
+    {"auth_oauth2.scope_prefix", apply_text, FIELD(auth_oauth2.scope_prefix)},
+    {"auth_oauth2.additional_scopes_key", apply_name, FIELD(auth_oauth2.additional_scopes_key)},
+    {"auth_oauth2.scope_aliases.$alias", apply_entry, FIELD(auth_oauth2.scope_aliases)},
+    {"auth_oauth2.scope_aliases.$index.alias", apply_entry, FIELD(auth_oauth2.scope_alias_names)},
+    {"auth_oauth2.scope_aliases.$index.scope", apply_entry, FIELD(auth_oauth2.scope_alias_scopes)},
+    {"auth_oauth2.verify_aud", apply_choice, FIELD(auth_oauth2.skips_aud), .choices = FALSE_IS_SET},
+    {"auth_oauth2.require_exp", apply_choice, FIELD(auth_oauth2.allows_eternity),
+     .choices = FALSE_IS_SET},
+    {"auth_oauth2.scope_pattern_syntax", apply_choice, FIELD(auth_oauth2.has_regex_scopes),
+     .choices = SCOPE_SYNTAXES},
+    {"auth_oauth2.preferred_username_claims.$claim", apply_entry,
+     FIELD(auth_oauth2.preferred_username_claims)},
+    {"auth_oauth2.default_key", apply_name, FIELD(auth_oauth2.default_key)},
+    {"auth_oauth2.signing_keys.$name", apply_entry, FIELD(auth_oauth2.signing_keys)},
+    {"auth_oauth2.issuer", apply_name, FIELD(auth_oauth2.issuer)},
+    {"auth_oauth2.jwks_uri", apply_name, FIELD(auth_oauth2.jwks_uri)},
+    {"auth_oauth2.jwks_url", apply_name, FIELD(auth_oauth2.jwks_uri)},
+    {"auth_oauth2.discovery_endpoint_path", apply_name, FIELD(auth_oauth2.discovery_endpoint_path)},
+    {"auth_oauth2.algorithms.$algorithm", apply_choice_entry, FIELD(auth_oauth2.algorithms),
+     .choices = ALGORITHMS, .note = "not supported"},
+    {"auth_oauth2.https.cacertfile", apply_name, FIELD(auth_oauth2.tls.cacertfile)},
+    {"auth_oauth2.https.verify", apply_choice, FIELD(auth_oauth2.tls.verify),
+     .choices = CLIENT_VERIFY},
+    {"auth_oauth2.https.peer_verification", apply_choice, FIELD(auth_oauth2.tls.verify),
+     .choices = CLIENT_VERIFY},
+    {"auth_oauth2.https.depth", ignore, .note = "OpenSSL's bounds hold"},
+    {"auth_oauth2.https.hostname_verification", accept_only, .choices = HOST_NAMES,
+     .note = "expected wildcard or none"},
+    {"auth_oauth2.https.crl_check", accept_only, .choices = FALSE_WORDS,
+     .note = "certificate revocation lists are not checked"},
+    {"auth_oauth2.https.fail_if_no_peer_cert", ignore, .note = "it concerns servers"},
+    {"auth_oauth2.token_endpoint", ignore, .note = NO_HTTP},
+    {"auth_oauth2.end_session_endpoint", ignore, .note = NO_HTTP},
+    {"auth_oauth2.authorization_endpoint", ignore, .note = NO_HTTP},
+    {"auth_oauth2.**", refuse_key, .note = "one resource server and one provider are supported"},
+    {"auth_cache.cached_backend", apply_backend, FIELD(auth_cache.backend)},
+    {"auth_cache.cached_backend.authn", apply_backend, FIELD(auth_cache.authn)},
+    {"auth_cache.cached_backend.authz", apply_backend, FIELD(auth_cache.authz)},
+    {"auth_cache.cache_ttl", apply_count, FIELD(auth_cache.ttl_ms)},
+    {"auth_cache.cache_refusals", apply_bool, FIELD(auth_cache.keeps_refusals)},
+    {"auth_cache.cache_module", ignore, .note = "there is one way to keep answers"},
 
     /* memory and disk */
     {"vm_memory_high_watermark.relative", apply_ratio, FIELD(memory_watermark_relative), .max = 1},
@@ -634,10 +832,6 @@ static const struct config_key KEYS[] = {
     {"web_mqtt.**", ignore, .note = NO_PLUGIN},
     {"web_stomp.**", ignore, .note = NO_PLUGIN},
     {"web_dispatch.**", ignore, .note = NO_PLUGIN},
-    {"auth_http.**", ignore, .note = NO_BACKEND},
-    {"auth_ldap.**", ignore, .note = NO_BACKEND},
-    {"auth_oauth2.**", ignore, .note = NO_BACKEND},
-    {"auth_cache.**", ignore, .note = NO_BACKEND},
     {"trust_store.**", ignore, .note = NO_PLUGIN},
     {"event_exchange.**", ignore, .note = NO_PLUGIN},
     {"shovel.**", ignore, .note = NO_PLUGIN},

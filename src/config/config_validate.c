@@ -141,7 +141,9 @@ static bool check_listeners(const struct config *config, struct config_messages 
 
 static bool check_users(const struct config *config, struct config_messages *messages)
 {
-    if (config->auth_mechanisms.count == 0)
+    bool is_anonymous_alone = config->auth_mechanisms.count == 1 &&
+                              strcmp(config->auth_mechanisms.entries[0].value, "ANONYMOUS") == 0;
+    if (config->auth_mechanisms.count == 0 || (is_anonymous_alone && !config_has_anonymous(config)))
         return fail_at(config, messages, "auth_mechanisms", "no mechanism is left to log in with");
     if (config->credential_validator == CONFIG_CREDENTIALS_REGEXP &&
         config->credential_regexp[0] == '\0')

@@ -517,14 +517,24 @@ static void wrong_values_are_refused_with_the_reason(void **state)
         {"ssl_options.crl_check = peer", "revocation lists are not checked"},
         {"ssl_options.certfile = ''", "must not be empty"},
         {"ssl_cert_login_from = dn", "expected one of distinguished_name"},
-        {"proxy_protocol = true", "the PROXY protocol is not supported"},
+        {"proxy_protocol = perhaps", "true or false"},
         {"default_user = ''", "must not be empty"},
         {"loopback_users.guest = maybe", "true or false"},
         {"loopback_users = guest", "the only value of the key itself is none"},
         {"auth_mechanisms.1 = PLAIIN", "expected one of PLAIN, AMQPLAIN"},
-        {"auth_backends.1 = ldap", "auth_backends.1 = ldap: the only authentication back end"},
-        {"auth_backends.1.authn = http", "the only authentication back end is internal"},
-        {"auth_backends.1.authz = rabbit_auth_backend_cache", "the only authentication back end"},
+        {"auth_backends.1 = amqp", "auth_backends.1 = amqp: expected one of internal"},
+        {"auth_backends.1.authn = htpt", "expected one of internal"},
+        {"auth_backends.1.authz = rabbit_auth_backend_ip_range", "expected one of internal"},
+        {"auth_cache.cached_backend = none", "expected one of internal"},
+        {"auth_http.http_method = put", "expected one of get, post"},
+        {"auth_http.user_path = ''", "must not be empty"},
+        {"auth_http.ssl_options.verify = yes", "expected one of verify_none, verify_peer"},
+        {"auth_ldap.other_bind = nobody", "expected one of as_user, anon"},
+        {"auth_ldap.port = 0", "must be at least 1"},
+        {"auth_oauth2.algorithms.1 = none", "expected one of RS256"},
+        {"auth_oauth2.verify_aud = maybe", "expected one of true, false"},
+        {"auth_oauth2.oauth_providers.a.issuer = https://a",
+         "one resource server and one provider"},
         {"password_hashing_module = md5", "expected one of rabbit_password_hashing_sha256"},
         {"vm_memory_high_watermark.relative = high", "a number such as 0.4 is expected"},
         {"vm_memory_high_watermark.relative = 1.1", "must be at most 1"},
@@ -675,11 +685,12 @@ static void what_cannot_be_offered_is_passed_over_with_a_warning(void **state)
     struct fixture *f = *state;
     assert_true(load_text(f, "ssl_options.versions.1 = tlsv1.3\n"
                              "ssl_options.versions.2 = tlsv1.1\n"
-                             "auth_mechanisms.1 = ANONYMOUS\n"
+                             "auth_mechanisms.1 = RABBIT-CR-DEMO\n"
                              "auth_mechanisms.2 = PLAIN\n"));
     assert_message(f, CONFIG_WARNING,
                    "main.conf:2: ssl_options.versions.2 = tlsv1.1: has no effect");
-    assert_message(f, CONFIG_WARNING, "main.conf:3: auth_mechanisms.1 = ANONYMOUS: has no effect");
+    assert_message(f, CONFIG_WARNING,
+                   "main.conf:3: auth_mechanisms.1 = RABBIT-CR-DEMO: has no effect");
     assert_int_equal(f->config.tls.versions.count, 1);
     assert_int_equal(f->config.auth_mechanisms.count, 1);
 }
