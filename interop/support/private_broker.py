@@ -140,6 +140,8 @@ def prepare(folder, options):
     environment = new_environment(folder, options)
     if not options.no_tls:
         subprocess.run([os.path.join(SUPPORT, "certificates"), folder("certificates")], check=True)
+    if "proxy_protocol=true" in [setting.replace(" ", "") for setting in options.set]:
+        environment["BROKER_PROXIED"] = "1"
     lines = settings(environment, lambda name: folder("certificates", name))
     lines += [setting.replace("=", " = ", 1) for setting in options.set]
     with open(folder("broker.conf"), "w") as out:
@@ -206,10 +208,11 @@ def end(environment, key, signal_number):
 # --- is it there? ------------------------------------------------------------------------------
 
 
-def answers(port, ca_file=None):
+def answers(port, ca_file=None, first=b""):
     """Whether something on the port answers the protocol header with connection.start."""
     try:
         connection = socket.create_connection(("127.0.0.1", port), timeout=5)
+        connection.sendall(first)
         if ca_file:
             context = ssl.create_default_context(cafile=ca_file)
             connection = context.wrap_socket(connection, server_hostname="localhost")
@@ -225,7 +228,12 @@ def wait_until_ready(environment, process, log_path):
     deadline = time.monotonic() + START_TIMEOUT_S
     port = int(environment["AMQP_PORT"])
     tls_port = int(environment.get("AMQP_TLS_PORT", 0))
-    while not (answers(port) and (not tls_port or answers(tls_port, environment["AMQP_CA_FILE"]))):
+    # A broker behind a proxy wants to hear from it first (proxy_protocol = true).
+    first = b"PROXY UNKNOWN\r\n" if environment.get("BROKER_PROXIED") else b""
+    while not (
+        answers(port, first=first)
+        and (not tls_port or answers(tls_port, environment["AMQP_CA_FILE"], first))
+    ):
         if process.poll() is not None:
             raise BrokerError("the broker ended with %d; see %s" % (process.returncode, log_path))
         if time.monotonic() > deadline:

@@ -57,14 +57,14 @@ static struct endpoint describe(const struct sockaddr_storage *address)
     return endpoint;
 }
 
-void address_describe(struct connection *connection)
+void address_set(struct connection *connection, const struct sockaddr_storage *peer,
+                 const struct sockaddr_storage *own)
 {
-    struct sockaddr_storage peer = {0}, own = {0};
-    socklen_t peer_size = sizeof peer, own_size = sizeof own;
     char name[2 * INET6_ADDRSTRLEN + 32];
-    getpeername(connection->stream.fd, (struct sockaddr *)&peer, &peer_size);
-    getsockname(connection->stream.fd, (struct sockaddr *)&own, &own_size);
-    struct endpoint from = describe(&peer), to = describe(&own);
+    struct endpoint from = describe(peer), to = describe(own);
+    free(connection->name);
+    free(connection->peer_host);
+    free(connection->own_host);
     snprintf(name, sizeof name, "%s:%u -> %s:%u", from.host, from.port, to.host, to.port);
     connection->name = xstrdup(name);
     connection->peer_host = xstrdup(from.host);
@@ -72,4 +72,13 @@ void address_describe(struct connection *connection)
     connection->own_host = xstrdup(to.host);
     connection->own_port = to.port;
     connection->is_loopback = from.is_loopback;
+}
+
+void address_describe(struct connection *connection)
+{
+    struct sockaddr_storage peer = {0}, own = {0};
+    socklen_t peer_size = sizeof peer, own_size = sizeof own;
+    getpeername(connection->stream.fd, (struct sockaddr *)&peer, &peer_size);
+    getsockname(connection->stream.fd, (struct sockaddr *)&own, &own_size);
+    address_set(connection, &peer, &own);
 }

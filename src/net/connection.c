@@ -343,7 +343,7 @@ struct connection *connection_new(struct connection_host *host, int fd, struct t
     struct connection *connection = xcalloc(1, sizeof *connection);
     connection->host = host;
     connection->handle = handle;
-    connection->state = STATE_HEADER;
+    connection->state = host->settings->proxy_protocol ? STATE_PROXY : STATE_HEADER;
     connection->is_tls = tls != NULL;
     connection->frame_max = host->settings->initial_frame_max;
     connection->accepted_ms = host->now_ms;
@@ -411,11 +411,11 @@ size_t connection_memory_bytes(const struct connection *connection)
 static const char *state_name(const struct connection *connection)
 {
     static const char *const names[] = {
-        [STATE_HEADER] = "starting", [STATE_START] = "starting",  [STATE_SECURE] = "securing",
-        [STATE_LOGIN] = "securing",  [STATE_TUNE] = "tuning",     [STATE_OPEN] = "opening",
-        [STATE_VHOST] = "opening",   [STATE_RUNNING] = "running", [STATE_CLOSING] = "closing",
-        [STATE_CLOSED] = "closed",   [STATE_REFUSED] = "closing", [STATE_ENDING] = "closing",
-        [STATE_GONE] = "closed",
+        [STATE_PROXY] = "starting",  [STATE_HEADER] = "starting", [STATE_START] = "starting",
+        [STATE_SECURE] = "securing", [STATE_LOGIN] = "securing",  [STATE_TUNE] = "tuning",
+        [STATE_OPEN] = "opening",    [STATE_VHOST] = "opening",   [STATE_RUNNING] = "running",
+        [STATE_CLOSING] = "closing", [STATE_CLOSED] = "closed",   [STATE_REFUSED] = "closing",
+        [STATE_ENDING] = "closing",  [STATE_GONE] = "closed",
     };
     if (connection->state == STATE_RUNNING && (connection->read_pauses & PAUSE_CORE) != 0)
         return "flow";

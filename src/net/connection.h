@@ -55,6 +55,7 @@ struct login_answer {
     struct buffer user;      /* login ok: the name; the connection takes it */
     struct buffer challenge; /* login more; the connection takes it */
     bool can_impersonate;    /* login ok: may set any user_id */
+    bool asks_access;        /* login ok: as in struct session_config */
 };
 
 enum connection_note {

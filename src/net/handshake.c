@@ -124,6 +124,7 @@ static void on_login_ok(struct connection *connection, struct login_answer *answ
     };
     keep_text(&connection->user, buffer_bytes(&answer->user));
     connection->can_impersonate = answer->can_impersonate;
+    connection->asks_access = answer->asks_access;
     connection->state = STATE_TUNE;
     connection_send(connection, &tune);
 }
@@ -251,12 +252,12 @@ static void open_session(struct connection *connection, struct vhost_gate *gate)
         .reactor = connection->host->reactor,
         .connection = connection->handle,
         .user = (const char *)connection->user.data,
-        .name = connection->name,
         .channel_max = channel_max != 0 ? channel_max : UINT16_MAX,
         .output_bytes = connection->host->settings->output_bytes,
         .has_cancel_notify = connection->has_cancel_notify,
         .has_blocked_notify = connection->has_blocked_notify,
         .can_impersonate = connection->can_impersonate,
+        .asks_access = connection->asks_access,
     };
     connection->gate = gate;
     connection->session = session_new(&config);

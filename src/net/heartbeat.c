@@ -77,7 +77,8 @@ static bool has_heartbeats(const struct connection *connection)
 static void on_deadline(struct connection *connection)
 {
     bool is_handshake = connection->state < STATE_RUNNING;
-    bool is_silent = connection->state == STATE_HEADER && connection->read_bytes == 0;
+    bool is_silent = (connection->state == STATE_HEADER || connection->state == STATE_PROXY) &&
+                     connection->read_bytes == 0;
     connection_gone(connection, is_silent ? CONNECTION_NOTE_INFO : CONNECTION_NOTE_WARNING,
                     is_handshake ? "timeout of the handshake" : NULL);
 }

@@ -308,6 +308,10 @@ static struct iovec input_space(struct connection *connection)
 
 void input_read(struct connection *connection)
 {
+    if (connection->state == STATE_PROXY) {
+        proxy_read(connection);
+        return;
+    }
     struct iovec parts[2] = {publish_partial_space(connection), input_space(connection)};
     bool is_direct = parts[0].iov_len > 0;
     ssize_t size = stream_read(&connection->stream, parts + !is_direct, 1 + is_direct);

@@ -15,6 +15,7 @@
 /* What the files of a connection share: state, and who does what with it. */
 
 enum connection_state {
+    STATE_PROXY,   /* a header of the PROXY protocol is expected */
     STATE_HEADER,  /* the protocol header is expected */
     STATE_START,   /* start was sent: start-ok is expected */
     STATE_SECURE,  /* secure was sent: secure-ok is expected */
@@ -84,6 +85,7 @@ struct connection {
     bool is_loopback;
     bool is_tls;
     bool can_impersonate;
+    bool asks_access;
     bool has_close_on_failure; /* client capability authentication_failure_close */
     bool has_cancel_notify;
     bool has_blocked_notify;
@@ -155,6 +157,15 @@ void connection_await_close(struct connection *connection, enum connection_state
 /* --- address.c */
 
 void address_describe(struct connection *connection);
+/* Likewise, with the addresses that a proxy tells. */
+struct sockaddr_storage;
+void address_set(struct connection *connection, const struct sockaddr_storage *peer,
+                 const struct sockaddr_storage *own);
+
+/* --- proxy.c */
+
+/* Takes the header from the socket, as far as it is there. */
+void proxy_read(struct connection *connection);
 
 /* --- channels.c */
 

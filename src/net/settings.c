@@ -49,6 +49,7 @@ void net_settings_init(struct net_settings *settings, const struct config *confi
     *settings = (struct net_settings){
         .handshake_timeout_ms = config->handshake_timeout_ms,
         .tls_handshake_timeout_ms = config->ssl_handshake_timeout_ms,
+        .proxy_protocol = config->proxy_protocol,
         .refusal_delay_ms = refusal_delay_ms,
         .closing_timeout_ms_max = closing_timeout_ms_max,
         .initial_frame_max = config->initial_frame_max_bytes,

@@ -2,6 +2,7 @@
 #ifndef LEVERET_NET_SETTINGS_H
 #define LEVERET_NET_SETTINGS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +16,7 @@ struct net_settings {
     uint64_t tls_handshake_timeout_ms;
     uint64_t refusal_delay_ms; /* a refused login is closed after this */
     uint64_t closing_timeout_ms_max;
+    bool proxy_protocol;        /* every connection starts with a header of it */
     uint32_t initial_frame_max; /* until tune-ok */
     uint32_t frame_max;         /* offered; 0: no limit */
     uint16_t channel_max;       /* offered; 0: no limit */
