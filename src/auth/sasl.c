@@ -14,6 +14,7 @@
 struct sasl_mechanism {
     const char *name;
     bool needs_peer_name;
+    bool needs_anonymous_user;
     bool (*parse)(struct bytes response, struct sasl_credentials *credentials);
 };
 
@@ -59,10 +60,19 @@ static bool parse_external(struct bytes response, struct sasl_credentials *crede
     return true;
 }
 
+/* Whoever it is: the response is a trace that nobody follows. */
+static bool parse_anonymous(struct bytes response, struct sasl_credentials *credentials)
+{
+    (void)response;
+    credentials->is_anonymous = true;
+    return true;
+}
+
 static const struct sasl_mechanism mechanisms[] = {
-    {"PLAIN", false, parse_plain},
-    {"AMQPLAIN", false, parse_amqplain},
-    {"EXTERNAL", true, parse_external},
+    {"PLAIN", false, false, parse_plain},
+    {"AMQPLAIN", false, false, parse_amqplain},
+    {"EXTERNAL", true, false, parse_external},
+    {"ANONYMOUS", false, true, parse_anonymous},
 };
 
 static const struct sasl_mechanism *find(struct bytes name)
@@ -74,9 +84,11 @@ static const struct sasl_mechanism *find(struct bytes name)
     return NULL;
 }
 
-static bool is_offered(const struct sasl_mechanism *mechanism, bool has_peer_name)
+static bool is_offered(const struct sasl_mechanism *mechanism, const struct config *config,
+                       bool has_peer_name)
 {
-    return mechanism != NULL && (has_peer_name || !mechanism->needs_peer_name);
+    return mechanism != NULL && (has_peer_name || !mechanism->needs_peer_name) &&
+           (!mechanism->needs_anonymous_user || config_has_anonymous(config));
 }
 
 void sasl_append_names(struct buffer *names, const struct config *config, bool has_peer_name)
@@ -85,7 +97,7 @@ void sasl_append_names(struct buffer *names, const struct config *config, bool h
     const char *space = "";
     for (size_t i = 0; i < list->count; i++) {
         struct bytes name = bytes_of_text(list->entries[i].value);
-        if (!is_offered(find(name), has_peer_name))
+        if (!is_offered(find(name), config, has_peer_name))
             continue;
         buffer_append_format(names, "%s%s", space, list->entries[i].value);
         space = " ";
@@ -100,7 +112,7 @@ const struct sasl_mechanism *sasl_find(struct bytes name, const struct config *c
         if (!bytes_equal_text(name, list->entries[i].value))
             continue;
         const struct sasl_mechanism *mechanism = find(name);
-        return is_offered(mechanism, has_peer_name) ? mechanism : NULL;
+        return is_offered(mechanism, config, has_peer_name) ? mechanism : NULL;
     }
     return NULL;
 }

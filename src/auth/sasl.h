@@ -9,13 +9,14 @@
 
 struct config;
 
-/* The SASL mechanisms of connection.start and start-ok: PLAIN, AMQPLAIN and EXTERNAL. Safe on any
- * thread. */
+/* The SASL mechanisms of connection.start and start-ok: PLAIN, AMQPLAIN, EXTERNAL and ANONYMOUS.
+ * Safe on any thread. */
 struct sasl_mechanism;
 
 /* Who says to be whom. The runs are views into the response. */
 struct sasl_credentials {
-    bool is_external; /* the user is the name in the verified certificate; there is no password */
+    bool is_external;  /* the user is the name in the verified certificate; there is no password */
+    bool is_anonymous; /* user and password are those of the configuration */
     struct bytes user;
     struct bytes password;
 };

@@ -222,6 +222,12 @@ bool users_has_user(const struct users *users, struct bytes user)
     return find_user(users, user) != NULL;
 }
 
+const char *users_tag(const struct users *users, struct bytes name, size_t number)
+{
+    const struct user *user = find_user(users, name);
+    return user != NULL && number < user->tag_count ? user->tags[number] : NULL;
+}
+
 bool users_has_tag(const struct users *users, struct bytes name, const char *tag)
 {
     const struct user *user = find_user(users, name);

@@ -49,6 +49,8 @@ bool users_login_external(const struct users *users, struct bytes user, bool is_
                           char *reason, size_t reason_size) __attribute__((warn_unused_result));
 
 bool users_has_user(const struct users *users, struct bytes user);
+/* The user's tags by number; NULL behind the last one, and for a user that there is not. */
+const char *users_tag(const struct users *users, struct bytes user, size_t number);
 bool users_has_tag(const struct users *users, struct bytes user, const char *tag);
 
 /* False where there is no such vhost. id may be NULL. */

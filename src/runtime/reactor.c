@@ -16,51 +16,17 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "auth/sasl.h"
-#include "auth/users.h"
+#include "auth/identity.h"
 #include "base/check.h"
 #include "base/xmalloc.h"
 #include "net/connection.h"
 #include "runtime/clock.h"
 #include "runtime/gate.h"
 #include "runtime/log.h"
+#include "runtime/reactor_internal.h"
 #include "runtime/server.h"
 
 enum { tick_ms = 250, rounds_per_turn_max = 16, backlog_max = 8 };
-
-/* A vhost as this reactor sees it: its gate, and the batch that gathers for it in this turn. */
-struct vhost_gate {
-    struct vhost_gate *next;
-    struct gate *gate; /* a reference */
-    size_t connection_count;
-    struct command_batch *batch; /* owned; NULL while nothing has gathered */
-    bool is_gathering;           /* is in the list of those with a batch */
-    bool is_behind;              /* may have batches that nobody has run yet */
-    struct vhost_gate *next_gathering;
-};
-
-struct slot {
-    struct connection *connection; /* NULL: free */
-    uint32_t generation;
-    uint32_t next_free;
-};
-
-struct reactor {
-    struct server *server;
-    size_t number;
-    struct mailbox *mailbox;
-    pthread_t thread;
-    struct event_base *base;
-    struct event *wake_event, *tick_event;
-    struct connection_host host;
-    struct vhost_gate *gates;     /* owned */
-    struct vhost_gate *gathering; /* those with a batch */
-    struct slot *slots;           /* owned */
-    size_t slot_count, slot_capacity;
-    uint32_t first_free; /* UINT32_MAX: none */
-    bool is_stopping;
-    _Atomic size_t connection_count;
-};
 
 /* --- handles */
 
@@ -78,17 +44,20 @@ static uint64_t take_slot(struct reactor *reactor)
     return (uint64_t)reactor->slots[index].generation << 32 | index;
 }
 
-static struct connection *find_connection(const struct reactor *reactor, uint64_t handle)
+struct slot *reactor_find_slot(const struct reactor *reactor, uint64_t handle)
 {
     uint32_t index = (uint32_t)handle;
-    if (index >= reactor->slot_count || reactor->slots[index].generation != handle >> 32)
+    if (index >= reactor->slot_count || reactor->slots[index].generation != handle >> 32 ||
+        reactor->slots[index].connection == NULL)
         return NULL;
-    return reactor->slots[index].connection;
+    return &reactor->slots[index];
 }
 
 static void free_slot(struct reactor *reactor, uint64_t handle)
 {
     uint32_t index = (uint32_t)handle;
+    auth_identity_unref(reactor->slots[index].identity);
+    reactor->slots[index].identity = NULL;
     reactor->slots[index].connection = NULL;
     reactor->slots[index].generation++;
     reactor->slots[index].next_free = reactor->first_free;
@@ -97,7 +66,7 @@ static void free_slot(struct reactor *reactor, uint64_t handle)
 
 /* --- gathering commands */
 
-static struct command_batch *gather(void *context, struct vhost_gate *gate)
+struct command_batch *reactor_gather(void *context, struct vhost_gate *gate)
 {
     struct reactor *reactor = context;
     if (gate->batch == NULL)
@@ -133,7 +102,7 @@ static void submit_all(struct reactor *reactor)
 
 /* --- vhosts */
 
-static struct vhost_gate *find_gate(struct reactor *reactor, struct bytes vhost)
+struct vhost_gate *reactor_find_gate(struct reactor *reactor, struct bytes vhost)
 {
     struct gate *gate = server_find_gate(reactor->server, vhost);
     struct vhost_gate *link = reactor->gates;
@@ -173,82 +142,7 @@ static void free_unused_gates(struct reactor *reactor)
     }
 }
 
-/* --- what connections ask of their reactor */
-
-static void mechanisms(void *context, struct connection *connection, struct buffer *names)
-{
-    struct reactor *reactor = context;
-    struct buffer peer_name = {0};
-    const struct tls_stream *tls = connection_tls(connection);
-    bool has_name = tls != NULL && tls_peer_name(tls, &peer_name);
-    sasl_append_names(names, server_config(reactor->server), has_name);
-    buffer_fini(&peer_name);
-}
-
-static enum login_result check_user(struct users *users, const struct login_request *request,
-                                    const struct sasl_credentials *credentials,
-                                    struct login_answer *answer)
-{
-    char reason[256];
-    struct bytes user = credentials->is_external ? request->peer_name : credentials->user;
-    bool is_right =
-        credentials->is_external
-            ? users_login_external(users, user, request->is_loopback, reason, sizeof reason)
-            : users_login(users, user, credentials->password, request->is_loopback, reason,
-                          sizeof reason);
-    if (!is_right) {
-        log_warning("login refused for user '%.*s': %s", (int)user.size, (const char *)user.data,
-                    reason);
-        return LOGIN_REFUSED;
-    }
-    buffer_append_bytes(&answer->user, user);
-    answer->can_impersonate = users_has_tag(users, user, "impersonator");
-    return LOGIN_OK;
-}
-
-static enum login_result login(void *context, const struct login_request *request,
-                               struct login_answer *answer)
-{
-    struct reactor *reactor = context;
-    struct sasl_credentials credentials;
-    const struct sasl_mechanism *mechanism =
-        sasl_find(request->mechanism, server_config(reactor->server), request->peer_name.size > 0);
-    if (mechanism == NULL || !sasl_parse(mechanism, request->response, &credentials))
-        return LOGIN_MALFORMED;
-    struct users *users = server_users(reactor->server);
-    enum login_result result = check_user(users, request, &credentials, answer);
-    users_unref(users);
-    return result;
-}
-
-static struct vhost_gate *open_vhost(void *context, struct connection *connection, const char *user,
-                                     struct bytes vhost, struct amqp_error *error)
-{
-    struct reactor *reactor = context;
-    struct users *users = server_users(reactor->server);
-    struct vhost_gate *gate = NULL;
-    (void)connection;
-    uint64_t connection_max = server_config(reactor->server)->connection_max;
-    if (server_connection_count(reactor->server) > connection_max)
-        amqp_error_set(error, AMQP_NOT_ALLOWED,
-                       "connection refused: node connection limit (%llu) is reached",
-                       (unsigned long long)connection_max);
-    else if (!users_find_vhost(users, vhost, NULL))
-        amqp_error_set(error, AMQP_NOT_ALLOWED, "vhost %.*s not found", (int)vhost.size,
-                       (const char *)vhost.data);
-    else if (!access_may_enter(users_access(users), bytes_of_text(user), vhost))
-        amqp_error_set(error, AMQP_NOT_ALLOWED, "access to vhost '%.*s' refused for user '%s'",
-                       (int)vhost.size, (const char *)vhost.data, user);
-    else if ((gate = find_gate(reactor, vhost)) == NULL)
-        amqp_error_set(error, AMQP_INTERNAL_ERROR,
-                       "access to vhost '%.*s' refused for user '%s': vhost '%.*s' is down",
-                       (int)vhost.size, (const char *)vhost.data, user, (int)vhost.size,
-                       (const char *)vhost.data);
-    users_unref(users);
-    if (gate != NULL)
-        gate->connection_count++;
-    return gate;
-}
+/* --- what connections ask of their reactor; their logins are in reactor_login.c */
 
 static void closed(void *context, struct connection *connection)
 {
@@ -281,11 +175,13 @@ static void note(void *context, const struct connection *connection, enum connec
 
 static void carry_out(struct reactor *reactor, struct effect *effect)
 {
-    struct connection *connection = find_connection(reactor, effect->connection);
-    if (connection != NULL)
-        connection_on_effect(connection, effect);
-    else
+    struct slot *slot = reactor_find_slot(reactor, effect->connection);
+    if (slot == NULL)
         effect_release(effect);
+    else if (effect->kind == EFFECT_ACCESS_QUESTION || effect->kind == EFFECT_SECRET_QUESTION)
+        reactor_ask(reactor, slot, effect);
+    else
+        connection_on_effect(slot->connection, effect);
 }
 
 static bool handle_mail(struct reactor *reactor)
@@ -358,6 +254,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
     (void)fd, (void)what;
     reactor->host.now_ms = clock_steady_ms();
     connection_host_tick(&reactor->host);
+    reactor_end_expired(reactor);
     free_unused_gates(reactor);
 }
 
@@ -451,10 +348,10 @@ struct reactor *reactor_new(struct server *server, size_t number, struct mailbox
         .reactor = number,
         .now_ms = clock_steady_ms(),
         .context = reactor,
-        .mechanisms = mechanisms,
-        .login = login,
-        .open_vhost = open_vhost,
-        .gather = gather,
+        .mechanisms = reactor_mechanisms,
+        .login = reactor_login,
+        .open_vhost = reactor_open_vhost,
+        .gather = reactor_gather,
         .submit = submit,
         .closed = closed,
         .note = note,

@@ -23,6 +23,7 @@
 
 #include "auth/directory.h"
 #include "auth/directory_commands.h"
+#include "auth/identity.h"
 #include "base/check.h"
 #include "base/xmalloc.h"
 #include "net/control.h"
@@ -35,8 +36,10 @@
 #include "runtime/server_internal.h"
 #include "runtime/store_pool.h"
 #include "runtime/wake.h"
+#include "runtime/worker_pool.h"
 #include "store/data_folder.h"
 
+enum { workers_max = 64 };
 enum { tick_ms = 500, farewell_ms = 3000, reason_max = 1024 };
 
 /* --- vhosts */
@@ -142,7 +145,6 @@ static struct vhost *make_vhost(struct server *server, const char *name,
     struct vhost_config vhost_config;
     vhost_config_init(&vhost_config);
     vhost_config.name = name;
-    vhost_config.node_name = config->node_name;
     vhost_config.hash_seed = random_seed();
     vhost_config.name_seed = random_seed();
     vhost_config.reactor_count = server->reactor_count;
@@ -505,6 +507,7 @@ static bool open_data(struct server *server, char *reason, size_t reason_size)
 static void start_threads(struct server *server)
 {
     const struct config *config = server->config;
+    server->workers = worker_pool_new(workers_max);
     server->reactor_count = config->reactors > 0 ? config->reactors : default_reactor_count();
     server->mailboxes = xcalloc(server->reactor_count, sizeof *server->mailboxes);
     server->reactors = xcalloc(server->reactor_count, sizeof *server->reactors);
@@ -519,6 +522,12 @@ static void start_threads(struct server *server)
 
 static bool start(struct server *server, char *reason, size_t reason_size)
 {
+    char why[AUTH_REASON_SIZE] = "";
+    server->auth_chain = auth_chain_new(server->config, why);
+    if (server->auth_chain == NULL) {
+        snprintf(reason, reason_size, "%s", why);
+        return false;
+    }
     if (!open_data(server, reason, reason_size) || !open_listeners(server, reason, reason_size))
         return false;
     start_threads(server);
@@ -556,6 +565,16 @@ void server_run(struct server *server)
 const struct config *server_config(const struct server *server)
 {
     return server->config;
+}
+
+struct auth_chain *server_auth_chain(struct server *server)
+{
+    return server->auth_chain;
+}
+
+struct worker_pool *server_workers(struct server *server)
+{
+    return server->workers;
 }
 
 struct users *server_users(struct server *server)
@@ -616,6 +635,7 @@ static void stop_threads(struct server *server)
     if (server->reactors == NULL)
         return;
     say_farewell(server);
+    worker_pool_end(server->workers);
     stop_handing_over(server);
     for (size_t i = 0; i < server->reactor_count; i++)
         reactor_free(server->reactors[i]);
@@ -626,6 +646,7 @@ static void stop_threads(struct server *server)
         free_vhost(server, vhost);
     }
     store_pool_free(server->pool);
+    worker_pool_free(server->workers);
     for (size_t i = 0; i < server->reactor_count; i++)
         mailbox_fini(&server->mailboxes[i]);
     net_settings_fini(&server->settings);
@@ -656,6 +677,7 @@ void server_free(struct server *server)
     if (server->current_users != NULL)
         users_current_free(server->current_users);
     users_unref(server->users);
+    auth_chain_free(server->auth_chain);
     if (server->folder != NULL)
         data_folder_close(server->folder);
     free_loop(server);

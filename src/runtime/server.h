@@ -28,6 +28,9 @@ const struct config *server_config(const struct server *server);
 size_t server_connection_count(const struct server *server);
 /* The current users; the caller ends the reference. */
 struct users *server_users(struct server *server);
+/* The back ends that logins and permissions are asked of, and the threads for that. */
+struct auth_chain *server_auth_chain(struct server *server);
+struct worker_pool *server_workers(struct server *server);
 /* The gate of a vhost with a reference, NULL where there is no such vhost. */
 struct gate *server_find_gate(struct server *server, struct bytes vhost);
 void server_release_gate(struct server *server, struct gate *gate);

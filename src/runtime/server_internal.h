@@ -41,6 +41,8 @@ struct server {
     struct directory *directory;
     struct users *users; /* a reference: what the vhosts check by */
     struct users_current *current_users;
+    struct auth_chain *auth_chain; /* owned */
+    struct worker_pool *workers;   /* owned */
 
     pthread_mutex_t mutex; /* guards both lists; the main thread may read them without */
     struct server_vhost *vhosts;

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who connects, and what it may do, as a reactor finds it out.
+ *
+ * Where only the users of this server count, all of it is a look into their snapshot, at once.
+ * Where other back ends do, each question is a piece of work for the pool's threads: it carries
+ * copies of what it needs, references to the identity and the snapshot, and the connection's
+ * handle; when it is done it comes back into the reactor's mailbox, and finds the connection or
+ * does not. Meanwhile the connection (at its login) or the channel waits.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth/identity.h"
+#include "auth/sasl.h"
+#include "auth/users.h"
+#include "base/check.h"
+#include "base/xmalloc.h"
+#include "config/config.h"
+#include "runtime/clock.h"
+#include "runtime/log.h"
+#include "runtime/reactor_internal.h"
+#include "runtime/server.h"
+#include "runtime/worker_pool.h"
+
+/* An answer about a permission is asked for again after this. */
+enum { answer_valid_ms = 60000 };
+
+struct job {
+    struct task task;
+    struct reactor *reactor;
+    uint64_t handle;                  /* of the connection */
+    struct users *users;              /* ref */
+    struct auth_identity *identity;   /* ref; who asks, or, after a login, who it is; or NULL */
+    struct access_question *question; /* owned, or NULL */
+    struct auth_login login;          /* its runs point into text */
+    struct buffer text;               /* owned; user and password, or the vhost */
+    char *peer_address;               /* owned, or NULL */
+    bool is_allowed;
+    char reason[AUTH_REASON_SIZE];
+};
+
+static struct job *new_job(struct reactor *reactor, const struct connection *connection,
+                           struct auth_identity *identity)
+{
+    struct job *job = xcalloc(1, sizeof *job);
+    job->reactor = reactor;
+    job->handle = connection_handle(connection);
+    job->users = server_users(reactor->server);
+    job->identity = identity != NULL ? auth_identity_ref(identity) : NULL;
+    return job;
+}
+
+static void free_job(struct job *job)
+{
+    users_unref(job->users);
+    auth_identity_unref(job->identity);
+    if (job->text.size > 0)
+        explicit_bzero(job->text.data, job->text.size);
+    buffer_fini(&job->text);
+    free(job->question);
+    free(job->peer_address);
+    free(job);
+}
+
+static void submit_job(struct job *job, void (*run)(struct task *task))
+{
+    job->task.run = run;
+    if (!worker_pool_submit(server_workers(job->reactor->server), &job->task))
+        free_job(job); /* the server ends, and with it the connection */
+}
+
+/* On a worker: the rest is for the reactor to do. */
+static void come_back(struct job *job, void (*run)(struct task *task))
+{
+    job->task.run = run;
+    mailbox_post_task(job->reactor->mailbox, &job->task);
+}
+
+static struct job *job_of(struct task *task)
+{
+    return container_of(task, struct job, task);
+}
+
+/* --- logging in */
+
+void reactor_mechanisms(void *context, struct connection *connection, struct buffer *names)
+{
+    struct reactor *reactor = context;
+    struct buffer peer_name = {0};
+    const struct tls_stream *tls = connection_tls(connection);
+    bool has_name = tls != NULL && tls_peer_name(tls, &peer_name);
+    sasl_append_names(names, server_config(reactor->server), has_name);
+    buffer_fini(&peer_name);
+}
+
+static void log_refusal(struct bytes user, const char *reason)
+{
+    log_warning("login refused for user '%.*s': %s", (int)user.size,
+                user.size > 0 ? (const char *)user.data : "", reason);
+}
+
+static enum login_result check_user(struct reactor *reactor, const struct auth_login *login,
+                                    struct login_answer *answer)
+{
+    char reason[AUTH_REASON_SIZE];
+    struct users *users = server_users(reactor->server);
+    bool is_right =
+        login->has_password
+            ? users_login(users, login->user, login->password, login->is_loopback, reason,
+                          sizeof reason)
+            : users_login_external(users, login->user, login->is_loopback, reason, sizeof reason);
+    if (is_right) {
+        buffer_append_bytes(&answer->user, login->user);
+        answer->can_impersonate = users_has_tag(users, login->user, "impersonator");
+    } else {
+        log_refusal(login->user, reason);
+    }
+    users_unref(users);
+    return is_right ? LOGIN_OK : LOGIN_REFUSED;
+}
+
+static void finish_login(struct task *task)
+{
+    struct job *job = job_of(task);
+    struct slot *slot = reactor_find_slot(job->reactor, job->handle);
+    struct login_answer answer = {0};
+    if (job->identity == NULL)
+        log_refusal(job->login.user, job->reason);
+    if (slot != NULL && job->identity != NULL) {
+        const char *user = auth_identity_user(job->identity);
+        buffer_append(&answer.user, user, strlen(user));
+        answer.can_impersonate = auth_identity_has_tag(job->identity, "impersonator");
+        answer.asks_access = !auth_identity_is_internal(job->identity);
+        if (answer.asks_access)
+            slot->identity = auth_identity_ref(job->identity);
+        connection_login_done(slot->connection, LOGIN_OK, &answer);
+    } else if (slot != NULL) {
+        connection_login_done(slot->connection, LOGIN_REFUSED, &answer);
+    }
+    free_job(job);
+}
+
+static void work_on_login(struct task *task)
+{
+    struct job *job = job_of(task);
+    job->login.users = job->users;
+    job->identity = auth_chain_log_in(server_auth_chain(job->reactor->server), &job->login,
+                                      job->peer_address, job->reason);
+    come_back(job, finish_login);
+}
+
+static enum login_result ask_chain(struct reactor *reactor, const struct login_request *request,
+                                   const struct auth_login *login)
+{
+    struct connection_status status;
+    struct job *job = new_job(reactor, request->connection, NULL);
+    connection_describe(request->connection, &status);
+    job->peer_address = xstrdup(status.peer_host);
+    job->login = *login;
+    buffer_append_bytes(&job->text, login->user);
+    buffer_append_bytes(&job->text, login->password);
+    job->login.user = bytes_of(job->text.data, login->user.size);
+    job->login.password = bytes_of(job->text.data + login->user.size, login->password.size);
+    submit_job(job, work_on_login);
+    return LOGIN_PENDING;
+}
+
+enum login_result reactor_login(void *context, const struct login_request *request,
+                                struct login_answer *answer)
+{
+    struct reactor *reactor = context;
+    const struct config *config = server_config(reactor->server);
+    struct sasl_credentials credentials;
+    const struct sasl_mechanism *mechanism =
+        sasl_find(request->mechanism, config, request->peer_name.size > 0);
+    if (mechanism == NULL || !sasl_parse(mechanism, request->response, &credentials))
+        return LOGIN_MALFORMED;
+    struct auth_login login = {
+        .user = credentials.is_external    ? request->peer_name
+                : credentials.is_anonymous ? bytes_of_text(config->anonymous_login_user)
+                                           : credentials.user,
+        .password = credentials.is_anonymous ? bytes_of_text(config->anonymous_login_pass)
+                                             : credentials.password,
+        .has_password = !credentials.is_external,
+        .is_loopback = request->is_loopback,
+    };
+    if (auth_chain_is_internal(server_auth_chain(reactor->server)))
+        return check_user(reactor, &login, answer);
+    return ask_chain(reactor, request, &login);
+}
+
+/* --- opening a vhost */
+
+static void refuse_vhost(const char *user, struct bytes vhost, const char *reason,
+                         struct amqp_error *error)
+{
+    amqp_error_set(error, AMQP_NOT_ALLOWED, "access to vhost '%.*s' refused for user '%s'%s",
+                   (int)vhost.size, (const char *)vhost.data, user, reason);
+}
+
+static struct vhost_gate *enter(struct reactor *reactor, const char *user, struct bytes vhost,
+                                struct amqp_error *error)
+{
+    struct vhost_gate *gate = reactor_find_gate(reactor, vhost);
+    if (gate == NULL)
+        amqp_error_set(error, AMQP_INTERNAL_ERROR,
+                       "access to vhost '%.*s' refused for user '%s': vhost '%.*s' is down",
+                       (int)vhost.size, (const char *)vhost.data, user, (int)vhost.size,
+                       (const char *)vhost.data);
+    else
+        gate->connection_count++;
+    return gate;
+}
+
+static void finish_entering(struct task *task)
+{
+    struct job *job = job_of(task);
+    struct bytes vhost = buffer_bytes(&job->text);
+    struct slot *slot = reactor_find_slot(job->reactor, job->handle);
+    struct vhost_gate *gate = NULL;
+    struct amqp_error error = {0};
+    if (slot != NULL) {
+        const char *user = auth_identity_user(job->identity);
+        if (job->is_allowed)
+            gate = enter(job->reactor, user, vhost, &error);
+        else
+            refuse_vhost(user, vhost, job->reason, &error);
+        connection_vhost_done(slot->connection, gate, &error);
+    }
+    free_job(job);
+}
+
+static void work_on_entering(struct task *task)
+{
+    struct job *job = job_of(task);
+    job->is_allowed =
+        auth_identity_may_enter(job->identity, job->users, buffer_bytes(&job->text), job->reason);
+    come_back(job, finish_entering);
+}
+
+static void ask_to_enter(struct reactor *reactor, const struct connection *connection,
+                         struct auth_identity *identity, struct bytes vhost)
+{
+    struct job *job = new_job(reactor, connection, identity);
+    buffer_append_bytes(&job->text, vhost);
+    submit_job(job, work_on_entering);
+}
+
+static bool check_vhost(struct reactor *reactor, const struct users *users, struct bytes vhost,
+                        struct amqp_error *error)
+{
+    uint64_t connection_max = server_config(reactor->server)->connection_max;
+    if (server_connection_count(reactor->server) > connection_max)
+        return amqp_error_set(error, AMQP_NOT_ALLOWED,
+                              "connection refused: node connection limit (%llu) is reached",
+                              (unsigned long long)connection_max);
+    return users_find_vhost(users, vhost, NULL) ||
+           amqp_error_set(error, AMQP_NOT_ALLOWED, "vhost %.*s not found", (int)vhost.size,
+                          (const char *)vhost.data);
+}
+
+struct vhost_gate *reactor_open_vhost(void *context, struct connection *connection,
+                                      const char *user, struct bytes vhost,
+                                      struct amqp_error *error)
+{
+    struct reactor *reactor = context;
+    struct slot *slot = reactor_find_slot(reactor, connection_handle(connection));
+    struct users *users = server_users(reactor->server);
+    struct vhost_gate *gate = NULL;
+    if (!check_vhost(reactor, users, vhost, error))
+        gate = NULL;
+    else if (slot->identity != NULL)
+        ask_to_enter(reactor, connection, slot->identity, vhost);
+    else if (access_may_enter(users_access(users), bytes_of_text(user), vhost))
+        gate = enter(reactor, user, vhost, error);
+    else
+        refuse_vhost(user, vhost, "", error);
+    users_unref(users);
+    return gate;
+}
+
+/* --- permissions and new secrets */
+
+static void answer_question(struct slot *slot, struct reactor *reactor,
+                            struct access_answer *answer)
+{
+    struct command *command =
+        command_batch_add(reactor_gather(reactor, connection_gate(slot->connection)));
+    *command = (struct command){.kind = COMMAND_ACCESS_ANSWER, .answer = answer};
+}
+
+/* No longer than the credentials themselves, which end the connection anyway. */
+static void finish_asking(struct task *task)
+{
+    struct job *job = job_of(task);
+    struct slot *slot = reactor_find_slot(job->reactor, job->handle);
+    if (slot != NULL) {
+        struct access_answer *answer =
+            access_answer_new(job->question->number, job->is_allowed, job->reason);
+        answer->valid_ms = answer_valid_ms;
+        answer_question(slot, job->reactor, answer);
+    }
+    free_job(job);
+}
+
+static void work_on_asking(struct task *task)
+{
+    struct job *job = job_of(task);
+    struct access_subject what = access_question_subject(job->question);
+    job->is_allowed = auth_identity_allows(job->identity, job->users, buffer_bytes(&job->text),
+                                           &what, job->reason);
+    come_back(job, finish_asking);
+}
+
+static void finish_renewing(struct task *task)
+{
+    struct job *job = job_of(task);
+    struct slot *slot = reactor_find_slot(job->reactor, job->handle);
+    if (slot != NULL) {
+        struct access_answer *answer =
+            access_answer_new(job->question->number, job->is_allowed, job->reason);
+        if (job->is_allowed) {
+            answer->can_impersonate = auth_identity_has_tag(job->identity, "impersonator");
+            auth_identity_unref(slot->identity);
+            slot->identity = auth_identity_ref(job->identity);
+        }
+        answer_question(slot, job->reactor, answer);
+    }
+    free_job(job);
+}
+
+/* RabbitMQ looks at the vhost again with the new secret before it takes it. */
+static void work_on_renewing(struct task *task)
+{
+    struct job *job = job_of(task);
+    struct bytes secret = bytes_of(job->question->data, job->question->size);
+    char log_reason[AUTH_REASON_SIZE] = "";
+    struct auth_identity *former = job->identity;
+    job->identity = auth_identity_renew(former, job->users, secret, job->reason, log_reason);
+    if (job->identity == NULL)
+        log_warning("a new secret was refused for user '%s': %s", auth_identity_user(former),
+                    log_reason);
+    job->is_allowed = job->identity != NULL;
+    auth_identity_unref(former);
+    if (job->is_allowed &&
+        !auth_identity_may_enter(job->identity, job->users, buffer_bytes(&job->text), log_reason)) {
+        job->is_allowed = false;
+        snprintf(job->reason, sizeof job->reason,
+                 "access to vhost '%.*s' refused for user '%.100s'%.300s", (int)job->text.size,
+                 (const char *)job->text.data, auth_identity_user(job->identity), log_reason);
+    }
+    come_back(job, finish_renewing);
+}
+
+void reactor_ask(struct reactor *reactor, struct slot *slot, struct effect *effect)
+{
+    CHECK(slot->identity != NULL);
+    struct job *job = new_job(reactor, slot->connection, slot->identity);
+    const char *vhost = gate_name(connection_gate(slot->connection)->gate);
+    job->question = effect->question;
+    buffer_append(&job->text, vhost, strlen(vhost));
+    submit_job(job, effect->kind == EFFECT_SECRET_QUESTION ? work_on_renewing : work_on_asking);
+}
+
+/* --- expiry */
+
+void reactor_end_expired(struct reactor *reactor)
+{
+    uint64_t now_s = clock_wall_ms() / 1000;
+    struct amqp_error error = {0};
+    amqp_error_set(&error, AMQP_CONNECTION_FORCED, "credential expired");
+    for (size_t i = 0; i < reactor->slot_count; i++) {
+        const struct slot *slot = &reactor->slots[i];
+        if (slot->identity != NULL && auth_identity_expires_s(slot->identity) <= now_s)
+            connection_shut(slot->connection, &error);
+    }
+}
