@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A broker under test, and clients of it, for the tests of authentication and authorisation."""
+
+import os
+import re
+import shutil
+import struct
+import subprocess
+import tempfile
+
+import pika
+from pika import amqp_object, data, exceptions, spec
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PLUGINS = "http ldap oauth2 cache"
+
+
+class Broker:
+    """A private one, with these lines of rabbitmq.conf; `advanced` is advanced.config's text, for
+    what only that file of RabbitMQ can say."""
+
+    def __init__(self, kind, build, settings, advanced=None, tls=False):
+        self.kind, self.build = kind, build
+        self.folder = tempfile.mkdtemp()
+        self.support = os.path.join(ROOT, "interop", "support", kind)
+        self.is_running = False
+        options = [] if tls else ["--no-tls"]
+        if kind == "leveret":
+            options += ["--binary", os.path.join(build, "leveretd")]
+        else:
+            names = ["rabbitmq_auth_backend_" + name for name in PLUGINS.split()]
+            options += ["--plugins", ",".join(names)]
+            if advanced:
+                with open(os.path.join(self.folder, "advanced.config"), "w") as out:
+                    out.write(advanced)
+        for line in settings:
+            options += ["--set", line]
+        self.start(options)
+
+    def start(self, options):
+        done = subprocess.run(
+            [self.support, "start", self.folder, *options], capture_output=True, text=True
+        )
+        if done.returncode != 0:
+            raise AssertionError("the broker does not start:\n%s" % (done.stderr + self.log()))
+        self.is_running = True
+        lines = [line.partition("=") for line in done.stdout.splitlines()]
+        self.environment = {key: value.strip("'\"") for key, _, value in lines}
+        self.port = int(self.environment["AMQP_PORT"])
+
+    def log(self):
+        path = os.path.join(self.folder, "log", "console.log")
+        if not os.path.exists(path):
+            return ""
+        with open(path, errors="replace") as file:
+            return file.read()
+
+    def ctl(self, *words):
+        if self.kind == "leveret":
+            command = [os.path.join(self.build, "leveretctl")]
+            command += ["-D", os.path.join(self.folder, "data"), *words]
+        else:
+            command = [self.support, "ctl", self.folder, *words]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, (words, done.stdout, done.stderr)
+
+    def connect(self, user="guest", password="guest", vhost="/", credentials=None):
+        return pika.BlockingConnection(
+            pika.ConnectionParameters(
+                "127.0.0.1",
+                self.port,
+                vhost,
+                credentials or pika.PlainCredentials(user, password),
+                blocked_connection_timeout=30,
+                socket_timeout=30,
+            )
+        )
+
+    def login(self, user="guest", password="guest", vhost="/", credentials=None):
+        """What comes of a login: "ok", or the code and text of the refusal."""
+        return outcome(lambda: self.connect(user, password, vhost, credentials).close())
+
+    def end(self):
+        """Stops it; what a sanitizer has said."""
+        if self.is_running:
+            subprocess.run([self.support, "stop", self.folder], stdout=subprocess.DEVNULL)
+        log = self.log()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        found = re.search(r"(ERROR|WARNING): \w+Sanitizer|runtime error:", log)
+        return log[found.start() :] if found else ""
+
+
+# Older versions of pika do not know connection.update-secret.
+
+
+class UpdateSecret(amqp_object.Method):
+    INDEX = 0x000A0046
+    NAME = "Connection.UpdateSecret"
+    synchronous = True
+
+    def __init__(self, secret=b"", reason=""):
+        self.secret, self.reason = secret, reason
+
+    def encode(self):
+        pieces = [struct.pack(">I", len(self.secret)), self.secret]
+        data.encode_short_string(pieces, self.reason)
+        return pieces
+
+
+class UpdateSecretOk(amqp_object.Method):
+    INDEX = 0x000A0047
+    NAME = "Connection.UpdateSecretOk"
+    synchronous = False
+
+    def decode(self, encoded, offset=0):
+        return self
+
+
+spec.methods[UpdateSecretOk.INDEX] = UpdateSecretOk
+
+
+def update_secret(connection, secret, reason="because"):
+    answers = []
+    method = UpdateSecret(secret.encode(), reason)
+    connection._impl._rpc(0, method, answers.append, [UpdateSecretOk])
+    while not answers:
+        connection.process_data_events(0.1)
+
+
+def outcome(step):
+    """ "ok", or what the broker closed the channel or the connection with."""
+    try:
+        step()
+        return "ok"
+    except exceptions.ProbableAuthenticationError as error:
+        return str(error.args[0])
+    except exceptions.ProbableAccessDeniedError as error:
+        return str(error.args[0])
+    except (exceptions.ChannelClosedByBroker, exceptions.ConnectionClosedByBroker) as error:
+        return "%d %s" % (error.reply_code, error.reply_text)
+    except exceptions.AMQPConnectionError as error:
+        return "connection lost: %r" % (error,)
