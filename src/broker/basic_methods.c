@@ -6,6 +6,7 @@
 #include "broker/direct_reply.h"
 #include "broker/queue_arguments.h"
 #include "broker/queue_methods.h"
+#include "broker/trace.h"
 
 /* --- qos */
 
@@ -177,6 +178,8 @@ static void reply_got(struct channel *channel, struct lane *lane, struct entry *
                          .routing_key = message_routing_key(message),
                          .message_count = (uint32_t)queue_ready_count(lane->queue)},
     };
+    if (vhost->is_tracing)
+        trace_delivered(channel, lane->queue, message, redelivered);
     vhost->counters.got++;
     vhost->counters.redelivered += redelivered;
     if (no_ack)

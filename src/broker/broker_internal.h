@@ -260,6 +260,7 @@ enum pause_reason { PAUSE_STORE = 1, PAUSE_DEFERRED = 2, PAUSE_ALARM = 4 };
 struct session {
     struct session_config config;
     char *user;          /* owned */
+    char *name;          /* owned */
     struct vhost *vhost; /* borrowed: from SESSION_OPEN on */
     struct list_node vhost_node;
     struct list_node paused_node;

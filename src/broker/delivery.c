@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "base/xmalloc.h"
 #include "broker/broker_internal.h"
+#include "broker/trace.h"
 
 enum { read_bytes_max = 2 << 20 };
 
@@ -131,6 +132,8 @@ static void deliver(struct vhost *vhost, struct lane *lane, struct consumer *con
                     struct entry *entry, bool redelivered)
 {
     struct channel *channel = consumer->channel;
+    if (vhost->is_tracing)
+        trace_delivered(channel, lane->queue, entry->message, redelivered);
     channel->delivery_tag++;
     channel->last_served = consumer->number;
     channel->session->output_credit -= (int64_t)effect_deliver_cost(entry->message);

@@ -15,6 +15,7 @@
 #include "broker/copies.h"
 #include "broker/direct_reply.h"
 #include "broker/expiration.h"
+#include "broker/trace.h"
 
 static bool check_size(const struct vhost *vhost, const struct message *message,
                        struct amqp_error *error)
@@ -191,6 +192,8 @@ bool publish_route(struct channel *channel, struct message *message, bool mandat
     bool is_taken = true;
     vhost->counters.published++;
     find_route(channel, message);
+    if (vhost->is_tracing)
+        trace_published(channel, message, route);
     if (route->count == 0)
         drop_unroutable(channel, message, mandatory);
     else

@@ -17,6 +17,8 @@ struct session *session_new(const struct session_config *config)
     session->config = *config;
     session->user = xstrdup(config->user);
     session->config.user = session->user;
+    session->name = xstrdup(config->name != NULL ? config->name : "");
+    session->config.name = session->name;
     session->output_credit = (int64_t)config->output_bytes;
     list_init(&session->starved);
     list_init(&session->queues);
@@ -118,6 +120,7 @@ void session_end(struct session *session)
     questions_fini(session);
     free(session->deferred);
     free(session->user);
+    free(session->name);
     free(session);
 }
 

@@ -27,6 +27,7 @@ void vhost_config_init(struct vhost_config *config)
 {
     *config = (struct vhost_config){
         .name = "/",
+        .node_name = "rabbit@localhost",
         .reactor_count = 1,
         .message_bytes_max = 134217728,
         .window_bytes_max = 64u << 20,

@@ -29,6 +29,7 @@ struct session;
 /* All limits have RabbitMQ's name and default where it has one. */
 struct vhost_config {
     const char *name;             /* copied */
+    const char *node_name;        /* borrowed: what the firehose says of the server */
     uint64_t hash_seed;           /* random in the server, fixed in tests */
     uint64_t name_seed;           /* for generated names; random in the server */
     size_t reactor_count;         /* effects go to reactors 0 .. reactor_count - 1 */
@@ -74,6 +75,7 @@ struct session_config {
     size_t reactor;          /* which reactor owns the connection */
     uint64_t connection;     /* its handle there */
     const char *user;        /* copied */
+    const char *name;        /* of the connection, for people: copied; NULL: "" */
     uint16_t channel_max;    /* negotiated */
     uint64_t output_bytes;   /* output credit: deliveries on their way to the socket, at most */
     bool has_cancel_notify;  /* the client announced consumer_cancel_notify */

@@ -252,6 +252,7 @@ static void open_session(struct connection *connection, struct vhost_gate *gate)
         .reactor = connection->host->reactor,
         .connection = connection->handle,
         .user = (const char *)connection->user.data,
+        .name = connection->name,
         .channel_max = channel_max != 0 ? channel_max : UINT16_MAX,
         .output_bytes = connection->host->settings->output_bytes,
         .has_cancel_notify = connection->has_cancel_notify,

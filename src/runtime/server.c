@@ -145,6 +145,7 @@ static struct vhost *make_vhost(struct server *server, const char *name,
     struct vhost_config vhost_config;
     vhost_config_init(&vhost_config);
     vhost_config.name = name;
+    vhost_config.node_name = config->node_name;
     vhost_config.hash_seed = random_seed();
     vhost_config.name_seed = random_seed();
     vhost_config.reactor_count = server->reactor_count;

@@ -1,118 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Celery with a real worker process: tasks, results, workflows, remote control, a restart."""
+"""What Celery does by default: tasks, results over rpc, workflows, remote control, events."""
 
-import atexit
-import os
-import shutil
-import signal
 import socket
-import subprocess
-import sys
-import tempfile
 import time
 
 import kombu
+from celery import chain, group
+from celery.exceptions import TaskRevokedError
 
-from client import url
-from interop_suite import (
-    QUICK,
-    Mismatch,
-    defer,
-    expect,
-    expect_true,
-    poll,
-    restart_broker,
-    test,
-    unique,
+from interop_suite import QUICK, Mismatch, defer, expect, expect_true, poll, test, unique
+from worker import (
+    QUEUE,
+    RESULT_TIMEOUT_S,
+    Site,
+    add_site,
+    delete_queues,
+    marks,
+    message_count,
+    started,
+    tasks,
+    url,
 )
 
-QUEUE = unique("celery")
-MARKS = tempfile.mkdtemp(prefix="leveret-interop-celery-")
-RESULT_TIMEOUT_S = 30
-
-os.environ.update(
-    INTEROP_TASK_QUEUE=QUEUE, INTEROP_MARKS=MARKS, INTEROP_BROKER_URL=url(), PYTHONUNBUFFERED="1"
-)
-
-from celery import chain, chord, group, signature  # noqa: E402
-from celery.exceptions import TaskRevokedError  # noqa: E402
-
-import tasks  # noqa: E402
-
-
-class Worker:
-    """A worker process; its log is shown if the suite fails."""
-
-    def __init__(self, name, queue, arguments=(), **environment):
-        self.name = "%s@interop" % name
-        self.queue = queue
-        self.log = os.path.join(MARKS, name + ".log")
-        command = [sys.executable, "-m", "celery", "-A", "tasks", "worker", "-n", self.name]
-        command += ["-Q", queue, "-c", "2", "-l", "INFO", "-E", *arguments]
-        with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=dict(os.environ, INTEROP_TASK_QUEUE=queue, **environment),
-                cwd=os.path.dirname(os.path.abspath(__file__)),
-                start_new_session=True,
-            )
-
-    def wait_until_ready(self):
-        poll(self._is_ready, "the worker %s is ready" % self.name, timeout_s=50)
-
-    def _is_ready(self):
-        if self.process.poll() is not None:
-            raise Mismatch("the worker ended with %s:\n%s" % (self.process.returncode, self.tail()))
-        return " ready." in self.text()
-
-    def text(self):
-        with open(self.log, errors="replace") as log:
-            return log.read()
-
-    def tail(self):
-        return "\n".join(self.text().splitlines()[-15:])
-
-    def stop(self):
-        """The warm shutdown; the worker's exit status."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        try:
-            return self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            return self.process.wait()
-
-
-_workers = {}
+MAIN = add_site(Site("main", "classic", QUEUE))
 
 
 def worker():
-    """The worker that most tests share, started by the first of them."""
-    if "main" not in _workers:
-        _workers["main"] = Worker("main", QUEUE)
-        _workers["main"].wait_until_ready()
-    return _workers["main"]
+    return started(MAIN)
 
 
-@atexit.register
-def _end_workers():
-    for started in _workers.values():
-        started.stop()
-    try:
-        with kombu.Connection(url(), connect_timeout=5) as conn:
-            conn.default_channel.queue_delete(QUEUE)
-            conn.default_channel.exchange_delete(QUEUE)
-    except OSError as error:
-        print("# clean-up: %s" % error)
-    shutil.rmtree(MARKS, ignore_errors=True)
-
-
-def marks(name):
-    path = os.path.join(MARKS, name)
-    return os.path.getsize(path) if os.path.exists(path) else 0
+def inspect():
+    return MAIN.inspect()
 
 
 # --- tasks and results -------------------------------------------------------------------------
@@ -220,35 +138,6 @@ def celery_link_callback():
     poll(lambda: marks(name) == 1, "the callback ran")
 
 
-@test
-def celery_chord():
-    """Results in files, as the rpc back end has no chords; the tasks go through the broker."""
-    queue = unique("chords")
-    backend = "file://" + tempfile.mkdtemp(prefix="results-", dir=MARKS)
-    os.environ["INTEROP_RESULT_BACKEND"] = backend
-    _workers["chords"] = Worker("chords", queue)
-    defer(_delete_task_queue, queue)
-    defer(_workers["chords"].stop)
-    try:
-        app = tasks.make_app()
-    finally:
-        del os.environ["INTEROP_RESULT_BACKEND"]
-    app.conf.task_default_queue = queue
-    app.conf.task_default_exchange = app.conf.task_default_routing_key = queue
-    _workers["chords"].wait_until_ready()
-    with app.connection_for_write():
-        header = [signature("tasks.add", (n, n), app=app) for n in range(5)]
-        result = chord(header, app=app)(signature("tasks.total", app=app))
-        expect(result.get(timeout=RESULT_TIMEOUT_S), 20, "result")
-    app.close()
-
-
-def _delete_task_queue(queue):
-    with kombu.Connection(url()) as conn:
-        conn.default_channel.queue_delete(queue)
-        conn.default_channel.exchange_delete(queue)
-
-
 # --- redelivery --------------------------------------------------------------------------------
 
 
@@ -260,10 +149,6 @@ def celery_task_of_a_killed_process_is_delivered_again():
 
 
 # --- remote control ----------------------------------------------------------------------------
-
-
-def inspect():
-    return tasks.app.control.inspect(destination=[worker().name], timeout=5)
 
 
 @test
@@ -336,7 +221,7 @@ def celery_prefetch_follows_the_pool():
 def celery_consumer_is_added_and_cancelled():
     worker()
     control, name, queue = tasks.app.control, unique("added"), unique("queue")
-    defer(_delete_task_queue, queue)
+    defer(delete_queues, queue)
     tasks.mark.apply_async((name,), queue=queue)
     replies = control.add_consumer(queue, destination=[worker().name], reply=True, timeout=5)
     expect_true(replies and "ok" in replies[0][worker().name], "reply: %r" % replies)
@@ -346,10 +231,7 @@ def celery_consumer_is_added_and_cancelled():
     poll(lambda: queue not in str(inspect().active_queues()), "the queue is given up")
     tasks.mark.apply_async((name,), queue=queue)
     with kombu.Connection(url()) as conn:
-        poll(
-            lambda: conn.default_channel.queue_declare(queue, passive=True).message_count == 1,
-            "the next task waits",
-        )
+        poll(lambda: message_count(conn.default_channel, queue) == 1, "the next task waits")
 
 
 @test
@@ -372,39 +254,3 @@ def _receive(conn):
         conn.drain_events(timeout=0.1)
     except socket.timeout:
         pass
-
-
-# --- the end -----------------------------------------------------------------------------------
-
-
-@test
-def celery_worker_shuts_down_on_request():
-    started = worker()
-    tasks.app.control.shutdown(destination=[started.name])
-    poll(lambda: started.process.poll() is not None, "the worker ended", timeout_s=30)
-    expect(started.process.returncode, 0, "exit status")
-    del _workers["main"]
-
-
-@test
-def celery_worker_survives_a_broker_restart():
-    worker()
-    app = tasks.app
-    waiting, running = unique("waiting"), unique("queue")
-    defer(_delete_task_queue, running)
-    tasks.mark.apply_async((waiting,), queue=running)  # persistent; nobody consumes this queue
-
-    restart_broker()
-
-    poll(lambda: _answers(app), "the worker answers again", timeout_s=45)
-    expect(tasks.add.delay(20, 22).get(timeout=RESULT_TIMEOUT_S), 42, "result")
-    app.control.add_consumer(running, destination=[worker().name])
-    poll(lambda: marks(waiting) == 1, "the task that waited over the restart ran")
-    expect(worker().process.poll(), None, "exit status of the worker")
-
-
-def _answers(app):
-    try:
-        return app.control.inspect(destination=[worker().name], timeout=1).ping()
-    except (OSError, kombu.exceptions.OperationalError):
-        return None
