@@ -98,6 +98,8 @@ struct vhost {
     struct store_read *reads; /* owned */
     size_t read_count, read_capacity;
     uint64_t read_tokens;
+    uint64_t probe_due_ms; /* when the next lane of those found at the start may be probed, */
+    unsigned probe_count;  /* and how many were since */
 
     struct effect_chain *effects; /* owned; one chain per reactor */
     unsigned alarms;
@@ -483,6 +485,8 @@ void queue_resume(struct vhost *vhost, struct queue *queue);
 /* Asks the store for what the queue, or the lane, needs next, if it is not under way. */
 void queue_read(struct vhost *vhost, struct queue *queue);
 void lane_read(struct vhost *vhost, struct lane *lane);
+/* Asks for the first message alone. */
+void lane_probe(struct vhost *vhost, struct lane *lane);
 /* Takes the first message for basic.get: LANE_READY sets lane, entry and redelivered. */
 enum lane_head queue_get(struct vhost *vhost, struct queue *queue, struct lane **lane,
                          struct entry *entry, bool *redelivered);

@@ -13,6 +13,7 @@
 #include "broker/dead_letter.h"
 
 enum { leave_slice = 4096 }; /* messages that leave one queue within one input */
+enum { probe_interval_ms = 20, probes_per_interval = 64 };
 
 /* What a message is fetched for: one of enum death_reason, or */
 enum { FETCH_REQUEUE = DEATH_DELIVERY_LIMIT + 1 };
@@ -154,6 +155,7 @@ static bool expire_lane(struct vhost *vhost, struct lane *lane)
 {
     struct entry *front;
     enum lane_head head = LANE_EMPTY;
+    bool has_expired = false;
     for (int i = 0; i < leave_slice; i++) {
         head = lane_peek(lane, &front);
         if (head != LANE_READY || front->expiry_ms == 0 || front->expiry_ms > vhost->now_ms)
@@ -161,11 +163,14 @@ static bool expire_lane(struct vhost *vhost, struct lane *lane)
         struct entry entry = lane_pop(lane);
         queue_bury(vhost, lane, &entry, DEATH_EXPIRED);
         lane_touch(vhost, lane);
+        has_expired = true;
     }
     if (head == LANE_READY && front->expiry_ms != 0)
         arm(vhost, lane->queue, front->expiry_ms);
-    else if (head == LANE_IN_STORE)
+    else if (head == LANE_IN_STORE && has_expired)
         lane_read(vhost, lane);
+    else if (head == LANE_IN_STORE)
+        lane_probe(vhost, lane);
     return head != LANE_READY || front->expiry_ms == 0 || front->expiry_ms > vhost->now_ms;
 }
 
@@ -178,9 +183,25 @@ void queue_expire(struct vhost *vhost, struct queue *queue)
     }
 }
 
+/* After a start nobody knows when the messages of very many queues expire: their heads are read a
+ * few at a time, so that clients hardly notice. */
+static bool may_probe(struct vhost *vhost)
+{
+    if (vhost->now_ms >= vhost->probe_due_ms) {
+        vhost->probe_due_ms = vhost->now_ms + probe_interval_ms;
+        vhost->probe_count = 0;
+    }
+    return vhost->probe_count++ < probes_per_interval;
+}
+
 void queue_expiry_due(struct vhost *vhost, struct timer *timer)
 {
     struct queue *queue = container_of(timer, struct queue, expiry_timer);
+    struct entry *front;
+    if (lane_peek(queue_first_lane(queue), &front) == LANE_IN_STORE && !may_probe(vhost)) {
+        timer_set(vhost, timer, vhost->probe_due_ms);
+        return;
+    }
     queue_expire(vhost, queue);
     queue_resume(vhost, queue);
 }

@@ -208,6 +208,14 @@ bool lane_wants_read(struct lane *lane, uint64_t token, size_t bytes_max, struct
     return true;
 }
 
+bool lane_wants_probe(struct lane *lane, uint64_t token, struct store_read *read)
+{
+    if (!lane_wants_read(lane, token, 1, read))
+        return false;
+    read->count_max = 1;
+    return true;
+}
+
 static struct entry take_row(struct store_row *row)
 {
     struct entry entry = {

@@ -94,6 +94,9 @@ struct entry lane_pop(struct lane *lane);
 /* Gives entries back to their places; ascending positions. References pass to the lane. */
 void lane_return(struct lane *lane, const struct entry *entries, size_t count);
 
+/* Asks for the first message alone, to see when it expires; false where something is being read. */
+bool lane_wants_probe(struct lane *lane, uint64_t token, struct store_read *read);
+
 /* Should something be read now? Fills read (all but token's uniqueness: token is the caller's, > 0)
  * and marks it as under way. bytes_max bounds what the answer may hold. */
 bool lane_wants_read(struct lane *lane, uint64_t token, size_t bytes_max, struct store_read *read);

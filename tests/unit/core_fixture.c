@@ -679,10 +679,8 @@ bool core_has_reads(struct core *core)
     return core->read_count > 0;
 }
 
-void core_answer(struct core *core, size_t rows_max, const char *expected, const char *file,
-                 int line)
+static void answer_once(struct core *core, size_t rows_max)
 {
-    assert_true(core->read_count > 0);
     size_t count = core->read_count;
     struct store_read *reads = core->reads;
     core->reads = NULL;
@@ -694,6 +692,20 @@ void core_answer(struct core *core, size_t rows_max, const char *expected, const
         finish(core);
     }
     free(reads);
+}
+
+void core_answer(struct core *core, size_t rows_max, const char *expected, const char *file,
+                 int line)
+{
+    assert_true(core->read_count > 0);
+    answer_once(core, rows_max);
+    core_expect(core, expected, file, line);
+}
+
+void core_answer_all(struct core *core, const char *expected, const char *file, int line)
+{
+    while (core->read_count > 0)
+        answer_once(core, SIZE_MAX);
     core_expect(core, expected, file, line);
 }
 

@@ -87,6 +87,9 @@ void core_complete(struct core *core, const char *expected, const char *file, in
 #define answer(core, rows_max, expected) core_answer(core, rows_max, expected, __FILE__, __LINE__)
 void core_answer(struct core *core, size_t rows_max, const char *expected, const char *file,
                  int line);
+/* Answers all reads, and those that follow from the answers. */
+#define answer_all(core, expected) core_answer_all(core, expected, __FILE__, __LINE__)
+void core_answer_all(struct core *core, const char *expected, const char *file, int line);
 /* Are there reads to answer? */
 bool core_has_reads(struct core *core);
 
