@@ -32,6 +32,7 @@ struct route_result {
     size_t count;
     size_t capacity;
     bool is_cacheable; /* depends on nothing but exchange, key and topology */
+    bool is_kept;      /* an exchange keeps the message, to route it later */
 };
 
 /* --- the vhost */
@@ -56,10 +57,11 @@ struct vhost {
     bool is_tracing; /* the firehose is on */
     uint64_t now_ms; /* the time of the input that is being applied */
 
-    struct hash_table exchanges; /* struct exchange, by name */
-    struct hash_table queues;    /* struct queue, by name */
-    struct hash_table lanes;     /* struct lane, by its number in the store */
-    struct hash_table bindings;  /* struct binding, by identity */
+    struct hash_table exchanges;      /* struct exchange, by name */
+    struct hash_table exchange_lanes; /* struct exchange, by the number of its lane */
+    struct hash_table queues;         /* struct queue, by name */
+    struct hash_table lanes;          /* struct lane, by its number in the store */
+    struct hash_table bindings;       /* struct binding, by identity */
     struct exchange *default_exchange;
     uint64_t topology_generation; /* rises with every change of what may route where */
     uint64_t route_mark;
@@ -144,11 +146,18 @@ bool vhost_check_topic_access(struct session *session, enum permission permissio
 
 /* --- exchanges and bindings: exchange.c */
 
+struct delays;
+struct recent_history;
+struct deduplication;
+
 struct exchange {
     struct hash_node by_name;
-    struct bytes name;      /* behind the struct */
-    struct bytes arguments; /* likewise */
-    struct bytes alternate; /* view into arguments; no data where there is none */
+    struct hash_node by_lane;   /* where lane is not 0 */
+    struct bytes name;          /* behind the struct */
+    struct bytes arguments;     /* likewise */
+    struct bytes alternate;     /* view into arguments or a policy; no data where there is none; see
+                                   exchange_refresh */
+    uint64_t policy_generation; /* in which alternate is true */
     const struct exchange_type *type;
     void *state; /* owned: the type's index */
     bool is_durable;
@@ -156,8 +165,12 @@ struct exchange {
     bool is_internal;
     bool is_predeclared;
     uint64_t stored_batch; /* the batch that stores its definition; 0 = none */
-    struct list sources;   /* bindings that lead away from here */
-    struct list targets;   /* bindings that lead here */
+    uint64_t lane;         /* the number under which the store holds what it keeps; 0 = none */
+    struct delays *delays; /* owned, like the next two: NULL where its type keeps no such thing */
+    struct recent_history *history;
+    struct deduplication *deduplication;
+    struct list sources; /* bindings that lead away from here */
+    struct list targets; /* bindings that lead here */
     size_t source_count;
     uint64_t route_mark;
 };
@@ -187,7 +200,17 @@ struct exchange *exchange_create(struct vhost *vhost, const struct exchange_type
                                  struct bytes name, struct bytes arguments);
 /* Removes its bindings on both sides and the exchange, in the store too. */
 void exchange_delete(struct vhost *vhost, struct exchange *exchange);
-void exchange_free(struct exchange *exchange);
+void exchange_free(struct vhost *vhost, struct exchange *exchange);
+
+/* Looks up what the policies say of the exchange. */
+void exchange_obey_policy(struct vhost *vhost, struct exchange *exchange);
+
+/* Makes sure that what policies decide of the exchange is up to date. */
+static inline void exchange_refresh(struct vhost *vhost, struct exchange *exchange)
+{
+    if (exchange->policy_generation != vhost->policy_generation)
+        exchange_obey_policy(vhost, exchange);
+}
 
 struct binding *binding_find(const struct vhost *vhost, const struct binding_identity *identity);
 /* May it be made, says its source's type? false with error set where not. */
@@ -208,7 +231,7 @@ void binding_remove(struct vhost *vhost, struct binding *binding);
 struct route_request {
     const struct bytes *keys;
     size_t key_count;
-    const struct message *message;
+    struct message *message; /* borrowed; an exchange that keeps it takes a reference */
 };
 
 /* The queues that a message reaches, each once. */
@@ -568,6 +591,9 @@ void confirm_forget(struct channel *channel);
 /* Publishes to the exchange and with the key that the message names, after what is being done now
  * and before the next command. The reference passes. */
 void internal_publish(struct vhost *vhost, struct message *message);
+/* Publishes from an exchange, whichever the message names, and at once: not while anything is being
+ * routed or enqueued. The reference passes. */
+void internal_publish_from(struct vhost *vhost, struct exchange *exchange, struct message *message);
 void internal_publish_all(struct vhost *vhost);
 void internal_publish_fini(struct vhost *vhost);
 

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/xmalloc.h"
 #include "broker/broker_internal.h"
+#include "broker/keeping.h"
 
 static bool is_named(const struct hash_node *node, const void *key)
 {
@@ -25,15 +26,6 @@ struct exchange *exchange_find(const struct vhost *vhost, struct bytes name)
     return node != NULL ? container_of(node, struct exchange, by_name) : NULL;
 }
 
-static struct bytes alternate_of(struct bytes arguments)
-{
-    struct amqp_value value;
-    if (!amqp_table_find(arguments, "alternate-exchange", &value) ||
-        value.type != AMQP_TYPE_LONGSTR)
-        return bytes_of(NULL, 0);
-    return value.bytes;
-}
-
 struct exchange *exchange_create(struct vhost *vhost, const struct exchange_type *type,
                                  struct bytes name, struct bytes arguments)
 {
@@ -45,9 +37,9 @@ struct exchange *exchange_create(struct vhost *vhost, const struct exchange_type
         memcpy(at + name.size, arguments.data, arguments.size);
     exchange->name = bytes_of(at, name.size);
     exchange->arguments = bytes_of(at + name.size, arguments.size);
-    exchange->alternate = alternate_of(exchange->arguments);
     exchange->type = type;
     exchange->state = type->new (vhost->config.hash_seed, exchange->arguments);
+    exchange_obey_policy(vhost, exchange);
     list_init(&exchange->sources);
     list_init(&exchange->targets);
     hash_table_insert(&vhost->exchanges, &exchange->by_name,
@@ -57,8 +49,9 @@ struct exchange *exchange_create(struct vhost *vhost, const struct exchange_type
     return exchange;
 }
 
-void exchange_free(struct exchange *exchange)
+void exchange_free(struct vhost *vhost, struct exchange *exchange)
 {
+    exchange_keep_nothing(vhost, exchange);
     CHECK(list_is_empty(&exchange->sources) && list_is_empty(&exchange->targets));
     exchange->type->free(exchange->state);
     free(exchange);
@@ -76,11 +69,12 @@ void exchange_delete(struct vhost *vhost, struct exchange *exchange)
         struct store_definition definition = {.name = exchange->name};
         vhost_store(vhost,
                     (struct store_operation){.kind = STORE_EXCHANGE_DELETE,
+                                             .lane = exchange->lane,
                                              .definition = store_definition_copy(&definition)});
     }
     vhost->topology_generation++;
     vhost->counters.exchanges--;
-    exchange_free(exchange);
+    exchange_free(vhost, exchange);
 }
 
 /* --- bindings */

@@ -7,6 +7,7 @@
 #include "broker/argument.h"
 #include "broker/binding_methods.h"
 #include "broker/broker_internal.h"
+#include "broker/keeping.h"
 
 static bool check_not_default(struct bytes name, struct amqp_error *error)
 {
@@ -75,6 +76,7 @@ static void store_exchange(struct vhost *vhost, struct exchange *exchange)
         .internal = exchange->is_internal,
     };
     vhost_store(vhost, (struct store_operation){.kind = STORE_EXCHANGE_PUT,
+                                                .lane = exchange->lane,
                                                 .definition = store_definition_copy(&definition)});
     exchange->stored_batch = vhost->batch->number;
 }
@@ -92,6 +94,7 @@ static struct exchange *declare_new(struct channel *channel, struct bytes name,
     exchange->is_durable = declare->durable;
     exchange->is_auto_delete = declare->auto_delete;
     exchange->is_internal = declare->internal;
+    exchange_keep(vhost, exchange);
     if (exchange->is_durable)
         store_exchange(vhost, exchange);
     return exchange;
@@ -252,6 +255,7 @@ static enum outcome make_binding(struct channel *channel, const struct binding_r
         binding->is_stored = is_durable(binding);
         if (binding->is_stored)
             binding_store(vhost, binding, STORE_BINDING_PUT);
+        exchange_bound(binding);
     }
     if (binding->is_stored && !request->no_wait)
         channel_wait_for_commit(channel, vhost_last_batch(vhost));

@@ -5,6 +5,7 @@
  */
 #include "base/check.h"
 #include "broker/broker_internal.h"
+#include "broker/keeping.h"
 
 static struct queue *queue_of(struct hash_node *node)
 {
@@ -159,8 +160,10 @@ void vhost_check(const struct vhost *vhost)
     list_for_each(&vhost->sessions, session)
         check_session(list_entry(session, struct session, vhost_node), &recount);
     node = NULL;
-    while ((node = hash_table_next(&vhost->exchanges, node)) != NULL)
+    while ((node = hash_table_next(&vhost->exchanges, node)) != NULL) {
         bindings += container_of(node, struct exchange, by_name)->source_count;
+        exchange_check_kept(container_of(node, struct exchange, by_name));
+    }
     CHECK(unacked == recount.unacked);
     CHECK(subscribers == recount.consumers && subscribers == vhost->counters.consumers);
     CHECK(recount.channels == vhost->counters.channels);

@@ -25,17 +25,12 @@ void internal_publish(struct vhost *vhost, struct message *message)
     list->messages[list->count++] = message;
 }
 
-static void publish_one(struct vhost *vhost, struct message *message)
+void internal_publish_from(struct vhost *vhost, struct exchange *exchange, struct message *message)
 {
     struct bytes key = message_routing_key(message);
     struct route_request request = {.keys = &key, .key_count = 1, .message = message};
     struct route_result *result = &vhost->internal.route;
-    struct exchange *exchange = exchange_find(vhost, message_exchange(message));
     struct bytes *copies = NULL;
-    if (exchange == NULL) {
-        message_unref(message);
-        return;
-    }
     if (copies_has_any(message))
         request.keys = copies = copies_keys(message, &request.key_count);
     routing_find(vhost, exchange, &request, result);
@@ -47,6 +42,15 @@ static void publish_one(struct vhost *vhost, struct message *message)
             queue_enqueue(vhost, result->queues[i], message_ref(message));
     }
     message_unref(message);
+}
+
+static void publish_one(struct vhost *vhost, struct message *message)
+{
+    struct exchange *exchange = exchange_find(vhost, message_exchange(message));
+    if (exchange != NULL)
+        internal_publish_from(vhost, exchange, message);
+    else
+        message_unref(message);
 }
 
 void internal_publish_all(struct vhost *vhost)

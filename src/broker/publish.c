@@ -114,7 +114,7 @@ static void remember_route(struct channel *channel, const struct message *messag
     channel->route.until_ms = channel->session->answers_until_ms;
 }
 
-static void find_route(struct channel *channel, const struct message *message)
+static void find_route(struct channel *channel, struct message *message)
 {
     struct vhost *vhost = channel_vhost(channel);
     struct bytes key = message_routing_key(message);
@@ -125,6 +125,7 @@ static void find_route(struct channel *channel, const struct message *message)
         return;
     struct exchange *exchange = exchange_find(vhost, message_exchange(message));
     channel->route.result.count = 0;
+    channel->route.result.is_kept = false;
     channel->route.topology = 0;
     if (exchange == NULL) /* deleted since a transaction took the message */
         return;
@@ -194,10 +195,12 @@ bool publish_route(struct channel *channel, struct message *message, bool mandat
     find_route(channel, message);
     if (vhost->is_tracing)
         trace_published(channel, message, route);
-    if (route->count == 0)
-        drop_unroutable(channel, message, mandatory);
-    else
+    if (route->count > 0)
         is_taken = enqueue_all(vhost, route, copies_hide_bcc(message));
+    else if (route->is_kept)
+        message_unref(message);
+    else
+        drop_unroutable(channel, message, mandatory);
     bool is_stored = vhost->batch->live > live;
     if (tag != 0)
         confirm(channel, tag, is_taken, is_stored);

@@ -6,9 +6,11 @@
  */
 #include "base/check.h"
 #include "broker/broker_internal.h"
+#include "broker/keeping.h"
 
-static void restore_exchange(struct vhost *vhost, const struct store_definition *definition)
+static void restore_exchange(struct vhost *vhost, const struct store_operation *operation)
 {
+    const struct store_definition *definition = operation->definition;
     const struct exchange_type *type = exchange_type_find(definition->type);
     CHECK(type != NULL);
     struct exchange *exchange =
@@ -17,6 +19,7 @@ static void restore_exchange(struct vhost *vhost, const struct store_definition 
     exchange->is_auto_delete = definition->auto_delete;
     exchange->is_internal = definition->internal;
     exchange->stored_batch = STORE_BATCH_BEFORE;
+    exchange_keep_restored(vhost, exchange, operation->lane);
 }
 
 static void restore_queue(struct vhost *vhost, const struct store_operation *operation)
@@ -48,7 +51,7 @@ static void restore_definition(struct vhost *vhost, const struct store_operation
 {
     switch (operation->kind) {
     case STORE_EXCHANGE_PUT:
-        restore_exchange(vhost, operation->definition);
+        restore_exchange(vhost, operation);
         break;
     case STORE_QUEUE_PUT:
         restore_queue(vhost, operation);
@@ -97,6 +100,7 @@ void vhost_restore(struct vhost *vhost, const struct store_opened *opened)
         if (opened->lanes[i].count > 0)
             expect_expiry(vhost, lane->queue);
     }
+    exchange_restore_kept(vhost, opened);
     CHECK(opened->lane_next >= vhost->lane_next);
     vhost->lane_next = opened->lane_next;
     vhost->counters.queues_created = 0;

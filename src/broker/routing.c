@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/xmalloc.h"
 #include "broker/broker_internal.h"
+#include "broker/keeping.h"
 
 /* Exchanges that were reached and not yet followed. */
 struct frontier {
@@ -51,7 +52,15 @@ static void follow_default(const struct vhost *vhost, const struct route_request
     }
 }
 
-static void follow(struct vhost *vhost, const struct exchange *exchange, struct frontier *frontier,
+static void follow_alternate(struct vhost *vhost, struct exchange *exchange,
+                             struct frontier *frontier)
+{
+    exchange_refresh(vhost, exchange);
+    if (exchange->alternate.data != NULL)
+        reach_exchange(vhost, exchange_find(vhost, exchange->alternate), frontier);
+}
+
+static void follow(struct vhost *vhost, struct exchange *exchange, struct frontier *frontier,
                    struct route_result *result)
 {
     for (size_t i = 0; i < vhost->matches.count; i++) {
@@ -61,8 +70,8 @@ static void follow(struct vhost *vhost, const struct exchange *exchange, struct 
         else
             reach_exchange(vhost, binding->exchange, frontier);
     }
-    if (vhost->matches.count == 0 && exchange->alternate.data != NULL)
-        reach_exchange(vhost, exchange_find(vhost, exchange->alternate), frontier);
+    if (vhost->matches.count == 0)
+        follow_alternate(vhost, exchange, frontier);
 }
 
 /* What types that look further than the keys want to see of the message. */
@@ -75,6 +84,22 @@ static void open_message(const struct message *message, struct route_subject *su
         subject->headers = bytes_of(NULL, 0);
 }
 
+/* Fills vhost->matches; false where the message waits in the exchange. */
+static bool match(struct vhost *vhost, struct exchange *exchange, struct message *message,
+                  struct route_subject *subject, struct route_result *result)
+{
+    enum passage passage = PASSAGE_ROUTE;
+    if (!exchange->type->routes_by_key) {
+        result->is_cacheable = false;
+        open_message(message, subject);
+        passage = exchange_pass(vhost, exchange, message);
+    }
+    if (passage == PASSAGE_ROUTE)
+        exchange->type->match(exchange->state, subject, &vhost->matches);
+    result->is_kept |= passage == PASSAGE_WAIT;
+    return passage != PASSAGE_WAIT;
+}
+
 void routing_find(struct vhost *vhost, struct exchange *exchange,
                   const struct route_request *request, struct route_result *result)
 {
@@ -82,6 +107,7 @@ void routing_find(struct vhost *vhost, struct exchange *exchange,
     struct route_subject subject = {.keys = request->keys, .key_count = request->key_count};
     vhost->route_mark++;
     result->count = 0;
+    result->is_kept = false;
     result->is_cacheable = request->key_count == 1;
     reach_exchange(vhost, exchange, &frontier);
     for (size_t i = 0; i < frontier.count; i++) {
@@ -90,13 +116,9 @@ void routing_find(struct vhost *vhost, struct exchange *exchange,
             follow_default(vhost, request, result);
             continue;
         }
-        if (!exchange->type->routes_by_key) {
-            result->is_cacheable = false;
-            open_message(request->message, &subject);
-        }
         vhost->matches.count = 0;
-        exchange->type->match(exchange->state, &subject, &vhost->matches);
-        follow(vhost, exchange, &frontier, result);
+        if (match(vhost, exchange, request->message, &subject, result))
+            follow(vhost, exchange, &frontier, result);
     }
     free(frontier.exchanges);
 }

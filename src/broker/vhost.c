@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "base/xmalloc.h"
 #include "broker/broker_internal.h"
+#include "broker/keeping.h"
 
 enum {
     free_slice = 4096,
@@ -108,7 +109,7 @@ static void free_definitions(struct vhost *vhost)
     for (node = hash_table_next(&vhost->exchanges, NULL); node != NULL; node = next) {
         next = hash_table_next(&vhost->exchanges, node);
         hash_table_remove(&vhost->exchanges, node);
-        exchange_free(container_of(node, struct exchange, by_name));
+        exchange_free(vhost, container_of(node, struct exchange, by_name));
     }
 }
 
@@ -144,6 +145,7 @@ void vhost_free(struct vhost *vhost)
     for (size_t i = 0; i < vhost->config.reactor_count; i++)
         effect_chain_clear(&vhost->effects[i]);
     hash_table_fini(&vhost->exchanges);
+    hash_table_fini(&vhost->exchange_lanes);
     hash_table_fini(&vhost->queues);
     hash_table_fini(&vhost->lanes);
     hash_table_fini(&vhost->bindings);
@@ -197,6 +199,7 @@ void vhost_set_policies(struct vhost *vhost, struct policies *policies)
     vhost->former_policies[vhost->former_policy_count++] = vhost->policies;
     vhost->policies = policies;
     vhost->policy_generation++;
+    vhost->topology_generation++; /* alternate exchanges */
     vhost->topology_generation++;
     while ((node = hash_table_next(&vhost->queues, node)) != NULL) {
         struct queue *queue = container_of(node, struct queue, by_name);
@@ -401,7 +404,9 @@ void vhost_read_done(struct vhost *vhost, struct store_read_result *result, uint
 {
     vhost->now_ms = now_ms;
     struct lane *lane = lane_find(vhost, result->read.lane);
-    if (lane != NULL) {
+    if (result->read.kind == STORE_READ_DELAYS) {
+        exchange_read_done(vhost, result);
+    } else if (lane != NULL) {
         CHECK(lane_read_done(lane, result));
         lane_touch(vhost, lane);
         queue_fetched(vhost, lane);

@@ -63,4 +63,12 @@ bool exchange_takes_any_arguments(struct bytes arguments, struct amqp_error *err
 bool exchange_takes_any_binding(const void *state, const struct route *route,
                                 struct amqp_error *error);
 
+/* The functions of fanout, for types that route alike. */
+void *exchange_fanout_new(uint64_t hash_seed, struct bytes arguments);
+void exchange_fanout_free(void *state);
+void exchange_fanout_add(void *state, struct route *route);
+void exchange_fanout_remove(void *state, struct route *route);
+void exchange_fanout_match(void *state, const struct route_subject *subject,
+                           struct route_matches *matches);
+
 #endif

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "amqp/error.h"
+#include "amqp/table.h"
 #include "base/bytes.h"
 
 /* Where a binding leads. */
@@ -73,6 +74,16 @@ extern const struct exchange_type exchange_random;
 extern const struct exchange_type exchange_local_random;
 extern const struct exchange_type exchange_modulus_hash;
 extern const struct exchange_type exchange_jms_topic;
+extern const struct exchange_type exchange_recent_history;
+extern const struct exchange_type exchange_deduplication;
+extern const struct exchange_type exchange_delayed;
+
+/* The type as which an exchange of exchange_delayed routes; NULL where its arguments name none. */
+const struct exchange_type *exchange_delayed_type(struct bytes arguments);
+
+/* The number of an argument that must be positive, which may be written as text too; false where it
+ * is not one. */
+bool exchange_positive_argument(const struct amqp_value *value, int64_t *number);
 
 /* NULL where there is no type of that name. */
 const struct exchange_type *exchange_type_find(struct bytes name);

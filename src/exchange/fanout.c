@@ -14,27 +14,32 @@ struct fanout {
     struct route *routes; /* borrowed: the broker removes a route before it frees it */
 };
 
-static void *fanout_new(uint64_t hash_seed, struct bytes arguments)
+void *exchange_fanout_new(uint64_t hash_seed, struct bytes arguments)
 {
     (void)arguments;
     (void)hash_seed;
     return xcalloc(1, sizeof(struct fanout));
 }
 
-static void fanout_add(void *state, struct route *route)
+void exchange_fanout_free(void *state)
+{
+    free(state);
+}
+
+void exchange_fanout_add(void *state, struct route *route)
 {
     struct fanout *fanout = state;
     route_chain_add(&fanout->routes, route);
 }
 
-static void fanout_remove(void *state, struct route *route)
+void exchange_fanout_remove(void *state, struct route *route)
 {
     (void)state;
     route_chain_remove(route);
 }
 
-static void fanout_match(void *state, const struct route_subject *subject,
-                         struct route_matches *matches)
+void exchange_fanout_match(void *state, const struct route_subject *subject,
+                           struct route_matches *matches)
 {
     const struct fanout *fanout = state;
     (void)subject;
@@ -45,10 +50,10 @@ const struct exchange_type exchange_fanout = {
     .name = "fanout",
     .routes_by_key = true,
     .check_arguments = exchange_takes_any_arguments,
-    .new = fanout_new,
-    .free = free,
+    .new = exchange_fanout_new,
+    .free = exchange_fanout_free,
     .check = exchange_takes_any_binding,
-    .add = fanout_add,
-    .remove = fanout_remove,
-    .match = fanout_match,
+    .add = exchange_fanout_add,
+    .remove = exchange_fanout_remove,
+    .match = exchange_fanout_match,
 };

@@ -350,7 +350,6 @@ static void insert_delay(struct shelf *shelf, const struct store_operation *oper
 {
     size_t i = find_delay(shelf, operation->expiry_ms, operation->position);
     take_position(shelf, operation->position);
-    CHECK(operation->message->is_persistent);
     shelf->delays = xgrow(shelf->delays, &shelf->capacity, shelf->count + 1, sizeof *shelf->delays);
     memmove(&shelf->delays[i + 1], &shelf->delays[i], (shelf->count - i) * sizeof *shelf->delays);
     shelf->delays[i] =

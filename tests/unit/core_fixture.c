@@ -269,12 +269,16 @@ static void parse_publish(struct command *command, char **rest)
             properties.priority = (uint8_t)atoi(word + 9);
         } else if (strncmp(word, "CC=", 3) == 0) {
             add_copy(&headers, word + 3);
-            properties.flags |= AMQP_PROPERTY_HEADERS;
-            properties.headers = buffer_bytes(&headers);
+        } else if (strncmp(word, "x-", 2) == 0 && strchr(word, '=') != NULL) {
+            add_argument(&headers, word);
         } else {
             assert_true(text_count < 3);
             texts[text_count++] = text_of(word);
         }
+    }
+    if (headers.size > 0) {
+        properties.flags |= AMQP_PROPERTY_HEADERS;
+        properties.headers = buffer_bytes(&headers);
     }
     if (properties.flags != 0)
         amqp_properties_encode(&raw, &properties);
@@ -507,13 +511,15 @@ static void print_question(struct buffer *text, const struct effect *effect)
         buffer_append_format(text, " %.*s", TEXT(subject.key));
 }
 
-/* The deaths of a message, the latest first, and how often it failed. */
+/* The deaths of a message, the latest first, how often it failed, how long it was delayed. */
 static void print_history(struct buffer *text, const struct message *message)
 {
     struct amqp_value value, reason, queue, count;
     struct bytes headers;
     if (!amqp_properties_headers(message_properties(message), &headers))
         return;
+    if (amqp_table_find(headers, "x-delay", &value))
+        buffer_append_format(text, " x-delay=%lld", (long long)value.integer);
     if (amqp_table_find(headers, "x-delivery-count", &value))
         buffer_append_format(text, " failures=%lld", (long long)value.integer);
     if (!amqp_table_find(headers, "x-death", &value))

@@ -13,7 +13,7 @@
  *     1.0 connect                        opens session 1
  *     1.1 channel.open
  *     1.1 queue.declare q durable x-max-length=5
- *     1.1 basic.publish - q body persistent mandatory
+ *     1.1 basic.publish - q body persistent mandatory x-header=5
  *     1.1 basic.ack 3 multiple
  *     1.0 gone                           its socket is gone
  *     0.0 answer 7 allow 60000           to question 7: so many ms (and impersonator)
