@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * definitions.db: small, changed rarely, and what decides what exists. All kinds of things are rows
- * of one shape: up to five texts, the first one or two of them the key, and a checksum over the
+ * of one shape: up to five texts, the first one to three of them the key, and a checksum over the
  * table's number and all texts, verified on every reading. So one function writes them all and one
  * reads them all, and a table says which.
  *
@@ -20,12 +20,27 @@
 #include "base/xmalloc.h"
 #include "store/sqlite_file.h"
 
-enum { texts_max = 5, cache_kib = 512 };
+enum { texts_max = DEFINITIONS_TEXTS_MAX, cache_kib = 512 };
+
+/* Version 2: what RabbitMQ calls parameters, and all that goes with vhosts and users. */
+#define TABLES_OF_VERSION_2                                                                        \
+    "CREATE TABLE vhost_metadata(vhost TEXT PRIMARY KEY NOT NULL, metadata TEXT NOT NULL,"         \
+    " checksum INTEGER NOT NULL) STRICT, WITHOUT ROWID;"                                           \
+    "CREATE TABLE user_limits(user TEXT PRIMARY KEY NOT NULL, limits TEXT NOT NULL,"               \
+    " checksum INTEGER NOT NULL) STRICT, WITHOUT ROWID;"                                           \
+    "CREATE TABLE topic_permission(user TEXT NOT NULL, vhost TEXT NOT NULL,"                       \
+    " exchange TEXT NOT NULL, write TEXT NOT NULL, read TEXT NOT NULL, checksum INTEGER NOT NULL," \
+    " PRIMARY KEY(user, vhost, exchange)) STRICT, WITHOUT ROWID;"                                  \
+    "CREATE TABLE parameter(vhost TEXT NOT NULL, component TEXT NOT NULL, name TEXT NOT NULL,"     \
+    " value TEXT NOT NULL, checksum INTEGER NOT NULL, PRIMARY KEY(vhost, component, name))"        \
+    " STRICT, WITHOUT ROWID;"
+
+static const char *const upgrades[] = {TABLES_OF_VERSION_2};
 
 static const struct sqlite_format format = {
     .kind = " definitions file",
     .application_id = 0x4c657664, /* "Levd" */
-    .version = 1,
+    .version = 2,
     .page_bytes = 4096,
     .schema =
         "CREATE TABLE vhost(name TEXT PRIMARY KEY NOT NULL, id INTEGER UNIQUE NOT NULL,"
@@ -39,7 +54,8 @@ static const struct sqlite_format format = {
         " write TEXT NOT NULL, read TEXT NOT NULL, checksum INTEGER NOT NULL,"
         " PRIMARY KEY(user, vhost)) STRICT, WITHOUT ROWID;"
         "CREATE TABLE global_parameter(name TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL,"
-        " checksum INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
+        " checksum INTEGER NOT NULL) STRICT, WITHOUT ROWID;" TABLES_OF_VERSION_2,
+    .upgrades = upgrades,
 };
 
 struct definitions_store {
@@ -60,6 +76,19 @@ const char *definitions_store_error(const struct definitions_store *store)
     return store->error;
 }
 
+/* A file that was brought up to date is looked at before that counts. */
+static bool look_and_accept(struct definitions_store *store, char *reason, size_t reason_size)
+{
+    if (sqlite3_get_autocommit(store->db))
+        return true;
+    struct definitions *definitions = definitions_load(store);
+    if (definitions == NULL)
+        snprintf(reason, reason_size, "%s", store->error);
+    bool is_right = definitions != NULL;
+    definitions_free(definitions);
+    return is_right && sqlite_file_accept(store->db, reason, reason_size);
+}
+
 struct definitions_store *definitions_store_open(const char *folder, char *reason,
                                                  size_t reason_size)
 {
@@ -68,7 +97,7 @@ struct definitions_store *definitions_store_open(const char *folder, char *reaso
     store->path = xmalloc(size);
     snprintf(store->path, size, "%s/definitions.db", folder);
     store->db = sqlite_file_open(store->path, &format, cache_kib, reason, reason_size);
-    if (store->db != NULL && sqlite_file_accept(store->db, reason, reason_size)) {
+    if (store->db != NULL && look_and_accept(store, reason, reason_size)) {
         sqlite3_wal_autocheckpoint(store->db, 200);
         return store;
     }
@@ -123,7 +152,27 @@ static bool run(struct definitions_store *store, const char *sql, int count, ...
     return finish(store, statement);
 }
 
-static bool end_transaction(struct definitions_store *store, bool succeeded)
+/* Alone, or inside of definitions_begin and definitions_end. */
+static bool begin_change(struct definitions_store *store)
+{
+    return execute(store, "SAVEPOINT change");
+}
+
+static bool end_change(struct definitions_store *store, bool succeeded)
+{
+    if (succeeded && execute(store, "RELEASE change"))
+        return true;
+    if (!sqlite3_get_autocommit(store->db))
+        sqlite3_exec(store->db, "ROLLBACK TO change; RELEASE change", NULL, NULL, NULL);
+    return false;
+}
+
+bool definitions_begin(struct definitions_store *store)
+{
+    return execute(store, "BEGIN IMMEDIATE");
+}
+
+bool definitions_end(struct definitions_store *store, bool succeeded)
 {
     if (succeeded && execute(store, "COMMIT"))
         return true;
@@ -134,7 +183,16 @@ static bool end_transaction(struct definitions_store *store, bool succeeded)
 
 /* --- checksums */
 
-enum table { table_vhost = 1, table_user, table_permission, table_parameter };
+enum table {
+    table_vhost = 1,
+    table_user,
+    table_permission,
+    table_global,
+    table_metadata,
+    table_limits,
+    table_topic_permission,
+    table_parameter
+};
 
 static int64_t checksum_of(enum table table, uint64_t id, const char *const *texts, int count)
 {
@@ -174,29 +232,82 @@ bool definitions_put_permission(struct definitions_store *store,
                texts, 5);
 }
 
-bool definitions_set_parameter(struct definitions_store *store, const char *name, const char *value)
+/* --- what is texts alone */
+
+static const struct kind {
+    enum table table;
+    const char *name;
+    const char *columns;
+    int text_count, key_count;
+} kinds[DEFINITIONS_KIND_COUNT] = {
+    [DEFINITIONS_VHOST_METADATA] = {table_metadata, "vhost_metadata", "vhost, metadata", 2, 1},
+    [DEFINITIONS_USER_LIMITS] = {table_limits, "user_limits", "user, limits", 2, 1},
+    [DEFINITIONS_TOPIC_PERMISSION] = {table_topic_permission, "topic_permission",
+                                      "user, vhost, exchange, write, read", 5, 3},
+    [DEFINITIONS_PARAMETER] = {table_parameter, "parameter", "vhost, component, name, value", 4, 3},
+    [DEFINITIONS_GLOBAL] = {table_global, "global_parameter", "name, value", 2, 1},
+};
+
+int definitions_text_count(enum definitions_kind kind)
 {
-    const char *texts[] = {name, value};
-    if (value == NULL)
-        return run(store, "DELETE FROM global_parameter WHERE name=?", 1, name);
-    return put(store, table_parameter, "INSERT OR REPLACE INTO global_parameter VALUES(?,?,?)",
-               texts, 2);
+    return kinds[kind].text_count;
+}
+
+int definitions_key_count(enum definitions_kind kind)
+{
+    return kinds[kind].key_count;
+}
+
+bool definitions_put(struct definitions_store *store, enum definitions_kind kind,
+                     const char *const *texts)
+{
+    static const char *const marks[] = {"", "", "?,?,?", "?,?,?,?", "?,?,?,?,?", "?,?,?,?,?,?"};
+    char sql[120];
+    int count = kinds[kind].text_count;
+    snprintf(sql, sizeof sql, "INSERT OR REPLACE INTO %s VALUES(%s)", kinds[kind].name,
+             marks[count]);
+    return put(store, kinds[kind].table, sql, texts, count);
+}
+
+bool definitions_delete(struct definitions_store *store, enum definitions_kind kind,
+                        const char *const *key)
+{
+    static const char *const wanted[] = {"", "(?)", "(?,?)", "(?,?,?)"};
+    char sql[160];
+    int count = kinds[kind].key_count;
+    /* The columns of the key stand first. */
+    const char *end = kinds[kind].columns;
+    for (int i = 0; i < count; i++)
+        end += strcspn(end, ",") + (i + 1 < count);
+    snprintf(sql, sizeof sql, "DELETE FROM %s WHERE (%.*s)=%s", kinds[kind].name,
+             (int)(end - kinds[kind].columns), kinds[kind].columns, wanted[count]);
+    sqlite3_stmt *statement = prepare(store, sql);
+    if (statement == NULL)
+        return false;
+    for (int i = 0; i < count; i++)
+        sqlite3_bind_text(statement, i + 1, key[i], -1, SQLITE_STATIC);
+    return finish(store, statement);
 }
 
 bool definitions_delete_user(struct definitions_store *store, const char *name)
 {
-    bool succeeded = execute(store, "BEGIN IMMEDIATE") &&
+    bool succeeded = begin_change(store) &&
                      run(store, "DELETE FROM permission WHERE user=?", 1, name) &&
+                     run(store, "DELETE FROM topic_permission WHERE user=?", 1, name) &&
+                     run(store, "DELETE FROM user_limits WHERE user=?", 1, name) &&
                      run(store, "DELETE FROM user WHERE name=?", 1, name);
-    return end_transaction(store, succeeded);
+    return end_change(store, succeeded);
 }
 
 bool definitions_delete_vhost(struct definitions_store *store, const char *name)
 {
-    bool succeeded = execute(store, "BEGIN IMMEDIATE") &&
+    bool succeeded = begin_change(store) &&
                      run(store, "DELETE FROM permission WHERE vhost=?", 1, name) &&
+                     run(store, "DELETE FROM topic_permission WHERE vhost=?", 1, name) &&
+                     run(store, "DELETE FROM parameter WHERE vhost=?", 1, name) &&
+                     run(store, "DELETE FROM vhost_metadata WHERE vhost=?", 1, name) &&
                      run(store, "DELETE FROM vhost WHERE name=?", 1, name);
-    return end_transaction(store, succeeded);
+    return end_change(store, succeeded);
 }
 
 bool definitions_delete_permission(struct definitions_store *store, const char *user,
@@ -235,13 +346,13 @@ static bool insert_vhost(struct definitions_store *store, const char *name, uint
 uint64_t definitions_put_vhost(struct definitions_store *store, const char *name)
 {
     uint64_t id = 0;
-    bool succeeded = execute(store, "BEGIN IMMEDIATE") &&
-                     read_number(store, "SELECT id FROM vhost WHERE name=?", name, &id);
+    bool succeeded =
+        begin_change(store) && read_number(store, "SELECT id FROM vhost WHERE name=?", name, &id);
     if (succeeded && id == 0)
         succeeded = read_number(store, "SELECT id FROM vhost_next", NULL, &id) &&
                     (id > 0 || failed(store, "the next vhost number")) &&
                     insert_vhost(store, name, id);
-    return end_transaction(store, succeeded) ? id : 0;
+    return end_change(store, succeeded) ? id : 0;
 }
 
 /* --- reading */
@@ -334,37 +445,43 @@ static bool load_table(struct definitions_store *store, const struct source *sou
     return succeeded;
 }
 
+static bool load_kind(struct definitions_store *store, enum definitions_kind kind,
+                      struct definitions *definitions)
+{
+    char sql[160];
+    size_t capacity = 0;
+    int count = kinds[kind].text_count, code = SQLITE_DONE;
+    snprintf(sql, sizeof sql, "SELECT checksum, 0, %s FROM %s ORDER BY %s", kinds[kind].columns,
+             kinds[kind].name, kinds[kind].columns);
+    sqlite3_stmt *select = prepare(store, sql);
+    bool succeeded = select != NULL;
+    while (succeeded && (code = sqlite3_step(select)) == SQLITE_ROW) {
+        struct definitions_row row = {{NULL}};
+        succeeded = take_texts(store, select, kinds[kind].table, count, row.texts);
+        if (!succeeded)
+            break;
+        definitions->others[kind].rows = xgrow(definitions->others[kind].rows, &capacity,
+                                               definitions->others[kind].count + 1, sizeof row);
+        definitions->others[kind].rows[definitions->others[kind].count++] = row;
+    }
+    if (succeeded && code != SQLITE_DONE)
+        succeeded = failed(store, sql);
+    sqlite3_finalize(select);
+    return succeeded;
+}
+
 struct definitions *definitions_load(struct definitions_store *store)
 {
     struct definitions *definitions = xcalloc(1, sizeof *definitions);
-    for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
-        if (load_table(store, &sources[i], definitions))
-            continue;
-        definitions_free(definitions);
-        return NULL;
-    }
-    return definitions;
-}
-
-bool definitions_get_parameter(struct definitions_store *store, const char *name, char **value)
-{
-    char *texts[texts_max];
-    *value = NULL;
-    sqlite3_stmt *select =
-        prepare(store, "SELECT checksum, 0, name, value FROM global_parameter WHERE name=?");
-    if (select == NULL)
-        return false;
-    sqlite3_bind_text(select, 1, name, -1, SQLITE_STATIC);
-    int code = sqlite3_step(select);
-    bool succeeded = code == SQLITE_ROW || code == SQLITE_DONE || failed(store, "a parameter");
-    if (code == SQLITE_ROW)
-        succeeded = take_texts(store, select, table_parameter, 2, texts);
-    if (code == SQLITE_ROW && succeeded) {
-        *value = texts[1];
-        free(texts[0]);
-    }
-    sqlite3_finalize(select);
-    return succeeded;
+    bool succeeded = true;
+    for (size_t i = 0; succeeded && i < sizeof sources / sizeof sources[0]; i++)
+        succeeded = load_table(store, &sources[i], definitions);
+    for (int i = 0; succeeded && i < DEFINITIONS_KIND_COUNT; i++)
+        succeeded = load_kind(store, (enum definitions_kind)i, definitions);
+    if (succeeded)
+        return definitions;
+    definitions_free(definitions);
+    return NULL;
 }
 
 /* --- */
@@ -384,6 +501,13 @@ void definitions_free(struct definitions *definitions)
         struct definitions_permission *permission = &definitions->permissions[i];
         free(permission->user), free(permission->vhost), free(permission->configure);
         free(permission->write), free(permission->read);
+    }
+    for (int i = 0; i < DEFINITIONS_KIND_COUNT; i++) {
+        for (size_t j = 0; j < definitions->others[i].count; j++) {
+            for (int k = 0; k < DEFINITIONS_TEXTS_MAX; k++)
+                free(definitions->others[i].rows[j].texts[k]);
+        }
+        free(definitions->others[i].rows);
     }
     free(definitions->vhosts);
     free(definitions->users);

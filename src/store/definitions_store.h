@@ -7,9 +7,9 @@
 #include <stdint.h>
 
 /*
- * What exists in the whole server, in FOLDER/definitions.db: vhosts, users, permissions and global
- * parameters. Each change is one transaction, on disk when the function returns true. One thread at
- * a time. Texts are UTF-8 and ended by NUL.
+ * What exists in the whole server, in FOLDER/definitions.db: vhosts, users, permissions, policies,
+ * limits and parameters. Each change is one transaction, on disk when the function returns true.
+ * One thread at a time. Texts are UTF-8 and ended by NUL.
  */
 struct definitions_store;
 
@@ -31,6 +31,24 @@ struct definitions_permission {
     char *configure, *write, *read; /* patterns */
 };
 
+/* What is texts alone: a key of one to three, and what it says. Values are JSON. */
+enum definitions_kind {
+    DEFINITIONS_VHOST_METADATA,   /* vhost; metadata */
+    DEFINITIONS_USER_LIMITS,      /* user; limits */
+    DEFINITIONS_TOPIC_PERMISSION, /* user, vhost, exchange; write, read (patterns) */
+    DEFINITIONS_PARAMETER,        /* vhost, component, name; value. Policies are such, too. */
+    DEFINITIONS_GLOBAL,           /* name; value */
+};
+enum { DEFINITIONS_KIND_COUNT = DEFINITIONS_GLOBAL + 1, DEFINITIONS_TEXTS_MAX = 5 };
+
+/* How many texts a row has, and how many of them are its key. */
+int definitions_text_count(enum definitions_kind kind);
+int definitions_key_count(enum definitions_kind kind);
+
+struct definitions_row {
+    char *texts[DEFINITIONS_TEXTS_MAX];
+};
+
 /* Everything, in the order of names. */
 struct definitions {
     struct definitions_vhost *vhosts;
@@ -39,6 +57,10 @@ struct definitions {
     size_t user_count;
     struct definitions_permission *permissions;
     size_t permission_count;
+    struct {
+        struct definitions_row *rows;
+        size_t count;
+    } others[DEFINITIONS_KIND_COUNT];
 };
 
 /* Opens the file, or makes it in an existing folder. NULL with a reason where the file is foreign,
@@ -73,11 +95,16 @@ bool definitions_put_permission(struct definitions_store *store,
 bool definitions_delete_permission(struct definitions_store *store, const char *user,
                                    const char *vhost) __attribute__((warn_unused_result));
 
-/* Global parameters: any text by name. *value is the caller's to free, NULL where there is none. */
-bool definitions_get_parameter(struct definitions_store *store, const char *name, char **value)
-    __attribute__((warn_unused_result));
-/* A value of NULL deletes. */
-bool definitions_set_parameter(struct definitions_store *store, const char *name, const char *value)
+/* Likewise for what is texts alone. Its user or vhost takes it along when it is deleted. */
+bool definitions_put(struct definitions_store *store, enum definitions_kind kind,
+                     const char *const *texts) __attribute__((warn_unused_result));
+bool definitions_delete(struct definitions_store *store, enum definitions_kind kind,
+                        const char *const *key) __attribute__((warn_unused_result));
+
+/* Changes between the two are one transaction, on disk when definitions_end returns true; where
+ * succeeded is false, none of them has happened. */
+bool definitions_begin(struct definitions_store *store) __attribute__((warn_unused_result));
+bool definitions_end(struct definitions_store *store, bool succeeded)
     __attribute__((warn_unused_result));
 
 #endif

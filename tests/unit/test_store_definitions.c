@@ -246,21 +246,115 @@ static void vhost_numbers_are_never_used_again(void **state)
     assert_int_equal(definitions_put_vhost(f->store, "b"), 3);
 }
 
-static void parameters_are_kept(void **state)
+static const char *const samples[DEFINITIONS_KIND_COUNT][DEFINITIONS_TEXTS_MAX] = {
+    [DEFINITIONS_VHOST_METADATA] = {"/", "{\"tags\":[]}"},
+    [DEFINITIONS_USER_LIMITS] = {"guest", "{\"max-channels\":5}"},
+    [DEFINITIONS_TOPIC_PERMISSION] = {"guest", "/", "amq.topic", "^w", "^r"},
+    [DEFINITIONS_PARAMETER] = {"/", "policy", "p", "{}"},
+    [DEFINITIONS_GLOBAL] = {"cluster_name", "\"x\""},
+};
+
+static void put_samples(struct fixture *f)
+{
+    for (int i = 0; i < DEFINITIONS_KIND_COUNT; i++)
+        assert_true(definitions_put(f->store, (enum definitions_kind)i, samples[i]));
+}
+
+static void assert_samples(struct fixture *f, size_t count)
+{
+    struct definitions *definitions = load(f);
+    for (int i = 0; i < DEFINITIONS_KIND_COUNT; i++) {
+        assert_int_equal(definitions->others[i].count, count);
+        for (int j = 0; count > 0 && j < definitions_text_count((enum definitions_kind)i); j++)
+            assert_string_equal(definitions->others[i].rows[0].texts[j], samples[i][j]);
+    }
+    definitions_free(definitions);
+}
+
+static void every_kind_is_kept(void **state)
 {
     struct fixture *f = *state;
-    char *value;
-    assert_true(definitions_get_parameter(f->store, "cluster_name", &value));
-    assert_null(value);
-    assert_true(definitions_set_parameter(f->store, "cluster_name", "\"x\""));
-    assert_true(definitions_set_parameter(f->store, "cluster_name", "\"y\""));
+    put_samples(f);
+    put_samples(f);
     reopen(f);
-    assert_true(definitions_get_parameter(f->store, "cluster_name", &value));
-    assert_string_equal(value, "\"y\"");
-    free(value);
-    assert_true(definitions_set_parameter(f->store, "cluster_name", NULL));
-    assert_true(definitions_get_parameter(f->store, "cluster_name", &value));
-    assert_null(value);
+    assert_samples(f, 1);
+    for (int i = 0; i < DEFINITIONS_KIND_COUNT; i++)
+        assert_true(definitions_delete(f->store, (enum definitions_kind)i, samples[i]));
+    reopen(f);
+    assert_samples(f, 0);
+}
+
+static void users_and_vhosts_take_everything_along(void **state)
+{
+    struct fixture *f = *state;
+    put_samples(f);
+    assert_true(definitions_delete_user(f->store, "guest"));
+    struct definitions *definitions = load(f);
+    assert_int_equal(definitions->others[DEFINITIONS_TOPIC_PERMISSION].count, 0);
+    assert_int_equal(definitions->others[DEFINITIONS_USER_LIMITS].count, 0);
+    assert_int_equal(definitions->others[DEFINITIONS_PARAMETER].count, 1);
+    definitions_free(definitions);
+    put_samples(f);
+    assert_true(definitions_delete_vhost(f->store, "/"));
+    definitions = load(f);
+    assert_int_equal(definitions->others[DEFINITIONS_TOPIC_PERMISSION].count, 0);
+    assert_int_equal(definitions->others[DEFINITIONS_PARAMETER].count, 0);
+    assert_int_equal(definitions->others[DEFINITIONS_VHOST_METADATA].count, 0);
+    assert_int_equal(definitions->others[DEFINITIONS_USER_LIMITS].count, 1);
+    assert_int_equal(definitions->others[DEFINITIONS_GLOBAL].count, 1);
+    definitions_free(definitions);
+}
+
+static void many_changes_are_one_or_none(void **state)
+{
+    struct fixture *f = *state;
+    assert_true(definitions_begin(f->store));
+    put_samples(f);
+    assert_int_equal(definitions_put_vhost(f->store, "a"), 1);
+    assert_false(definitions_end(f->store, false));
+    assert_samples(f, 0);
+    assert_true(definitions_begin(f->store));
+    put_samples(f);
+    assert_int_equal(definitions_put_vhost(f->store, "a"), 1);
+    assert_true(definitions_end(f->store, true));
+    reopen(f);
+    assert_samples(f, 1);
+}
+
+/* tests/data/definitions-v1.db was written by format 1: a server with one more user, one more vhost
+ * and permissions. */
+static void file_of_version_1_is_read(void **state)
+{
+    struct fixture *f = *state;
+    static char data[65536];
+    const char *source = getenv("srcdir");
+    char path[4096];
+    definitions_store_close(f->store);
+    snprintf(path, sizeof path, "%s/tests/data/definitions-v1.db", source != NULL ? source : ".");
+    FILE *kept = fopen(path, "rb");
+    assert_non_null(kept);
+    size_t size = fread(data, 1, sizeof data, kept);
+    fclose(kept);
+    snprintf(path, sizeof path, "%s/definitions.db", f->folder);
+    FILE *copy = fopen(path, "wb");
+    assert_int_equal(fwrite(data, 1, size, copy), size);
+    fclose(copy);
+    char reason[256];
+    f->store = definitions_store_open(f->folder, reason, sizeof reason);
+    assert_non_null(f->store);
+    put_samples(f);
+    reopen(f);
+    struct definitions *definitions = load(f);
+    assert_int_equal(definitions->user_count, 2);
+    assert_string_equal(definitions->users[1].name, "kept");
+    assert_string_equal(definitions->users[1].tags, "one,two");
+    assert_int_equal(definitions->vhost_count, 2);
+    assert_string_equal(definitions->vhosts[1].name, "orders");
+    assert_int_equal(definitions->vhosts[1].id, 2);
+    assert_int_equal(definitions->permission_count, 2);
+    assert_int_equal(definitions->others[DEFINITIONS_GLOBAL].count, 2);
+    assert_int_equal(definitions->others[DEFINITIONS_PARAMETER].count, 1);
+    definitions_free(definitions);
 }
 
 static void change_behind_our_back(struct fixture *f, const char *sql)
@@ -330,7 +424,10 @@ int main(void)
         fixture_test(everything_comes_back),
         fixture_test(deleting_takes_permissions_along),
         fixture_test(vhost_numbers_are_never_used_again),
-        fixture_test(parameters_are_kept),
+        fixture_test(every_kind_is_kept),
+        fixture_test(users_and_vhosts_take_everything_along),
+        fixture_test(many_changes_are_one_or_none),
+        fixture_test(file_of_version_1_is_read),
         fixture_test(changed_user_is_found_out),
         fixture_test(changed_permission_is_found_out),
         fixture_test(changed_vhost_is_found_out),
