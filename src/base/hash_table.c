@@ -155,3 +155,39 @@ struct hash_node *hash_table_next(const struct hash_table *table, const struct h
     return first_from(table->buckets, node == NULL ? 0 : (node->hash & table->mask) + 1,
                       table->mask);
 }
+
+/* --- scanning */
+
+static uint64_t reverse(uint64_t bits)
+{
+    uint64_t reversed = 0;
+    for (int i = 0; i < 64; i++, bits >>= 1)
+        reversed = reversed << 1 | (bits & 1);
+    return reversed;
+}
+
+/* Counts with the highest bit of the mask first. A bucket splits by a higher bit when the table
+ * grows, so that all parts of a bucket that was visited lie before the next one in this order, and
+ * all parts of one that was not lie behind. */
+static uint64_t next_bucket(uint64_t bucket, uint64_t mask)
+{
+    return reverse(reverse(bucket | ~mask) + 1);
+}
+
+bool hash_table_scan(const struct hash_table *table, uint64_t *cursor,
+                     void (*visit)(void *context, struct hash_node *node), void *context)
+{
+    if (table->buckets == NULL)
+        return false;
+    uint64_t bucket = *cursor & table->mask;
+    for (struct hash_node *node = table->buckets[bucket]; node != NULL; node = node->next)
+        visit(context, node);
+    struct hash_node *old =
+        table->old_buckets != NULL ? table->old_buckets[bucket & table->old_mask] : NULL;
+    for (; old != NULL; old = old->next) {
+        if ((old->hash & table->mask) == bucket)
+            visit(context, old);
+    }
+    *cursor = next_bucket(bucket, table->mask);
+    return *cursor != 0;
+}

@@ -41,6 +41,12 @@ struct hash_node *hash_table_find(const struct hash_table *table, uint64_t hash,
  * between, except that the entry last returned may be removed after the next one was asked for. */
 struct hash_node *hash_table_next(const struct hash_table *table, const struct hash_node *node);
 
+/* Visits all entries a bucket at a time, while the table changes in between: *cursor is 0 at the
+ * beginning; false, and *cursor 0 again, when that was the last bucket. What is in the table all
+ * the time is visited exactly once. The visitor changes nothing. */
+bool hash_table_scan(const struct hash_table *table, uint64_t *cursor,
+                     void (*visit)(void *context, struct hash_node *node), void *context);
+
 /* Mixes a number into a hash (for tables keyed by numbers). */
 static inline uint64_t hash_u64(uint64_t value)
 {

@@ -283,6 +283,54 @@ static struct entry *find(const struct hash_table *table, unsigned key)
     return node == NULL ? NULL : container_of(node, struct entry, node);
 }
 
+static void see(void *context, struct hash_node *node)
+{
+    (void)context;
+    container_of(node, struct entry, node)->seen++;
+}
+
+static void scan_buckets(const struct hash_table *table, uint64_t *cursor, size_t count, bool *more)
+{
+    while (*more && count-- > 0)
+        *more = hash_table_scan(table, cursor, see, NULL);
+}
+
+/* While the table grows and shrinks under the scan, whatever stays is seen once. */
+static void a_scan_sees_once_what_stays(void **state)
+{
+    (void)state;
+    enum { stay = 500, come = 4000, go = 300 };
+    static struct entry staying[stay], going[go], coming[come];
+    for (size_t step = 1; step <= 64; step *= 2) {
+        struct hash_table table;
+        uint64_t cursor = 0;
+        bool more = true;
+        hash_table_init(&table);
+        for (unsigned i = 0; i < stay; i++) {
+            staying[i] = (struct entry){.key = i};
+            hash_table_insert(&table, &staying[i].node, hash_u64(i));
+        }
+        for (unsigned i = 0; i < go; i++) {
+            going[i] = (struct entry){.key = stay + i};
+            hash_table_insert(&table, &going[i].node, hash_u64(stay + i));
+        }
+        for (unsigned i = 0; i < come; i++) {
+            coming[i] = (struct entry){.key = stay + go + i};
+            hash_table_insert(&table, &coming[i].node, hash_u64(coming[i].key));
+            if (i < go)
+                hash_table_remove(&table, &going[i].node);
+            if (i % 8 == 0)
+                scan_buckets(&table, &cursor, step, &more);
+        }
+        scan_buckets(&table, &cursor, SIZE_MAX, &more);
+        for (unsigned i = 0; i < stay; i++)
+            assert_int_equal(staying[i].seen, 1);
+        for (unsigned i = 0; i < come; i++)
+            assert_true(coming[i].seen <= 1);
+        hash_table_fini(&table);
+    }
+}
+
 static void everything_is_found_at_every_step_of_growing(void **state)
 {
     (void)state;
@@ -597,6 +645,7 @@ int main(void)
         cmocka_unit_test(overlong_forms_are_not_utf8),
         cmocka_unit_test(parts_of_sequences_are_not_utf8),
         cmocka_unit_test(everything_is_found_at_every_step_of_growing),
+        cmocka_unit_test(a_scan_sees_once_what_stays),
         cmocka_unit_test(equal_hashes_are_told_apart),
         cmocka_unit_test(a_walk_may_remove_what_it_passed),
         cmocka_unit_test(a_table_agrees_with_a_simple_set),
