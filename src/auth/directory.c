@@ -7,8 +7,10 @@
  * Making the whole snapshot anew costs time in the number of users and permissions. Changes are
  * rare, and in return nothing that reads needs a lock or can see half a change.
  *
- * What the first start puts there is several transactions. The identity of the node is written
- * last, and a file without one is filled again, which changes nothing of what is there already.
+ * What the first start puts there (nothing but the identity where definitions are to be loaded: the
+ * default user could not be got rid of otherwise) is several transactions. The identity of the node
+ * is written last, and a file without one is filled again, which changes nothing of what is there
+ * already.
  *
  * Texts and statuses are those of rabbitmqctl, because scripts look at them.
  */
@@ -22,14 +24,13 @@
 #include <string.h>
 
 #include "auth/credential.h"
-#include "auth/directory_rows.h"
+#include "auth/directory_internal.h"
 #include "base/buffer.h"
 #include "base/check.h"
 #include "base/xmalloc.h"
 #include "broker/access.h"
 #include "config/config.h"
-#include "net/control.h"
-#include "store/definitions_store.h"
+#include "config/json_table.h"
 
 _Static_assert((int)CONFIG_HASHING_SHA256 == (int)PASSWORD_SHA256 &&
                    (int)CONFIG_HASHING_SHA512 == (int)PASSWORD_SHA512 &&
@@ -38,21 +39,10 @@ _Static_assert((int)CONFIG_HASHING_SHA256 == (int)PASSWORD_SHA256 &&
 
 static const char identity_name[] = "internal_cluster_id"; /* RabbitMQ's name for it */
 
-struct directory {
-    const struct config *config; /* borrowed */
-    struct directory_events events;
-    struct definitions_store *store; /* owned */
-    struct directory_rows rows;
-    struct users *users; /* ref; of the rows as they are */
-};
-
 /* --- errors */
 
-static bool refuse(struct directory_error *error, enum control_status status, const char *format,
-                   ...) __attribute__((format(printf, 3, 4)));
-
-static bool refuse(struct directory_error *error, enum control_status status, const char *format,
-                   ...)
+bool directory_refuse(struct directory_error *error, enum control_status status, const char *format,
+                      ...)
 {
     va_list arguments;
     error->status = (int)status;
@@ -62,24 +52,25 @@ static bool refuse(struct directory_error *error, enum control_status status, co
     return false;
 }
 
-static bool refuse_write(const struct directory *directory, struct directory_error *error)
+bool directory_refuse_write(const struct directory *directory, struct directory_error *error)
 {
-    return refuse(error, CONTROL_SOFTWARE, "the change could not be written: %s",
-                  definitions_store_error(directory->store));
+    return directory_refuse(error, CONTROL_SOFTWARE, "the change could not be written: %s",
+                            definitions_store_error(directory->store));
 }
 
-static bool need_user(const struct directory *directory, const char *name,
-                      const struct user_row **user, struct directory_error *error)
+bool directory_need_user(const struct directory *directory, const char *name,
+                         const struct user_row **user, struct directory_error *error)
 {
     *user = directory_rows_user(&directory->rows, name);
-    return *user != NULL || refuse(error, CONTROL_NO_USER, "User \"%s\" does not exist", name);
+    return *user != NULL ||
+           directory_refuse(error, CONTROL_NO_USER, "User \"%s\" does not exist", name);
 }
 
-static bool need_vhost(const struct directory *directory, const char *name,
-                       enum control_status status, struct directory_error *error)
+bool directory_need_vhost(const struct directory *directory, const char *name,
+                          enum control_status status, struct directory_error *error)
 {
     return directory_rows_vhost(&directory->rows, name) != NULL ||
-           refuse(error, status, "Virtual host '%s' does not exist", name);
+           directory_refuse(error, status, "Virtual host '%s' does not exist", name);
 }
 
 /* --- snapshots */
@@ -102,11 +93,23 @@ static struct users *make_users(const struct directory *directory, char *reason,
             return NULL;
         }
     }
+    directory_add_user_limits(directory, users);
+    const struct text_rows *topics = &rows->others[DEFINITIONS_TOPIC_PERMISSION];
+    for (size_t i = 0; i < topics->count; i++) {
+        const char *const *row = topics->rows[i].texts;
+        if (!users_add_topic_permission(users, row[0], row[1], row[2], row[3], row[4], reason,
+                                        reason_size)) {
+            users_unref(users);
+            return NULL;
+        }
+    }
     return users;
 }
 
-static void publish(struct directory *directory)
+void directory_publish(struct directory *directory)
 {
+    if (directory->is_importing)
+        return;
     char reason[256];
     struct users *users = make_users(directory, reason, sizeof reason);
     CHECK(users != NULL); /* patterns have compiled before they were let in */
@@ -114,6 +117,12 @@ static void publish(struct directory *directory)
     directory->users = users;
     if (directory->events.on_users != NULL)
         directory->events.on_users(directory->events.context, users);
+}
+
+void directory_tell(struct directory *directory, const char *vhost, unsigned changes)
+{
+    if (!directory->is_importing && directory->events.on_vhost_changed != NULL)
+        directory->events.on_vhost_changed(directory->events.context, vhost, changes);
 }
 
 struct users *directory_users(const struct directory *directory)
@@ -162,7 +171,7 @@ static char *lend(const char *text)
     return (char *)(uintptr_t)text;
 }
 
-static bool write_user(struct directory *directory, const struct user_row *user)
+bool directory_write_user(struct directory *directory, const struct user_row *user)
 {
     char *tags = join_tags(user);
     const struct definitions_user row = {
@@ -178,7 +187,7 @@ static bool write_user(struct directory *directory, const struct user_row *user)
     return is_written;
 }
 
-static bool write_vhost(struct directory *directory, const char *name)
+bool directory_write_vhost(struct directory *directory, const char *name)
 {
     uint64_t id = definitions_put_vhost(directory->store, name);
     if (id == 0)
@@ -187,7 +196,8 @@ static bool write_vhost(struct directory *directory, const char *name)
     return true;
 }
 
-static bool write_permission(struct directory *directory, const struct permission_row *permission)
+bool directory_write_permission(struct directory *directory,
+                                const struct permission_row *permission)
 {
     const struct definitions_permission row = {
         .user = lend(permission->user),
@@ -202,8 +212,26 @@ static bool write_permission(struct directory *directory, const struct permissio
     return true;
 }
 
-static bool patterns_compile(const struct permission_row *permission, char *reason,
-                             size_t reason_size)
+bool directory_write_text(struct directory *directory, enum definitions_kind kind,
+                          const char *const *texts)
+{
+    if (!definitions_put(directory->store, kind, texts))
+        return false;
+    directory_rows_put_text(&directory->rows, kind, texts);
+    return true;
+}
+
+bool directory_remove_text(struct directory *directory, enum definitions_kind kind,
+                           const char *const *key)
+{
+    if (!definitions_delete(directory->store, kind, key))
+        return false;
+    directory_rows_remove_text(&directory->rows, kind, key);
+    return true;
+}
+
+bool directory_patterns_compile(const struct permission_row *permission, char *reason,
+                                size_t reason_size)
 {
     struct access *access = access_new();
     bool is_right = access_add_permission(
@@ -247,6 +275,11 @@ static void take_others(struct directory *directory, const struct definitions *d
                                                                      .write = row->write,
                                                                      .read = row->read});
     }
+    for (int i = 0; i < DEFINITIONS_KIND_COUNT; i++) {
+        for (size_t j = 0; j < definitions->others[i].count; j++)
+            directory_rows_put_text(rows, (enum definitions_kind)i,
+                                    (const char *const *)definitions->others[i].rows[j].texts);
+    }
 }
 
 static bool load(struct directory *directory, char *reason, size_t reason_size)
@@ -262,6 +295,13 @@ static bool load(struct directory *directory, char *reason, size_t reason_size)
     return is_loaded;
 }
 
+void directory_reload(struct directory *directory)
+{
+    char reason[512];
+    directory_rows_fini(&directory->rows);
+    CHECK(load(directory, reason, sizeof reason)); /* it was read at the start, too */
+}
+
 static bool write_default_user(struct directory *directory)
 {
     const struct config *config = directory->config;
@@ -273,25 +313,37 @@ static bool write_default_user(struct directory *directory)
     const char **tags = xcalloc(list->count + 1, sizeof tags[0]);
     for (size_t i = 0; i < list->count; i++)
         tags[i] = list->entries[i].name;
-    bool is_written = write_user(directory, &(struct user_row){.name = config->default_user,
-                                                               .hash = hash,
-                                                               .hashing = hashing,
-                                                               .tags = tags,
-                                                               .tag_count = list->count});
+    bool is_written =
+        directory_write_user(directory, &(struct user_row){.name = config->default_user,
+                                                           .hash = hash,
+                                                           .hashing = hashing,
+                                                           .tags = tags,
+                                                           .tag_count = list->count});
     free(tags);
     free(hash);
     return is_written;
 }
 
+/* As RabbitMQ writes it: "rabbitmq-cluster-id-" and 16 octets. */
 static bool write_identity(struct directory *directory)
 {
     unsigned char random[16];
-    char text[sizeof random * 2 + 1];
+    char text[sizeof "\"rabbitmq-cluster-id-\"" + sizeof random * 2];
     if (RAND_bytes(random, sizeof random) != 1)
         return false;
+    int size = snprintf(text, sizeof text, "\"rabbitmq-cluster-id-");
     for (size_t i = 0; i < sizeof random; i++)
-        snprintf(text + 2 * i, 3, "%02x", random[i]);
-    return definitions_set_parameter(directory->store, identity_name, text);
+        size += snprintf(text + size, sizeof text - (size_t)size, "%02x", random[i]);
+    snprintf(text + size, sizeof text - (size_t)size, "\"");
+    const char *const texts[] = {identity_name, text};
+    return directory_write_text(directory, DEFINITIONS_GLOBAL, texts);
+}
+
+static bool write_default_metadata(struct directory *directory)
+{
+    const char *const texts[] = {directory->config->default_vhost,
+                                 "{\"description\":\"Default virtual host\",\"tags\":[]}"};
+    return directory_write_text(directory, DEFINITIONS_VHOST_METADATA, texts);
 }
 
 static bool write_defaults(struct directory *directory, char *reason, size_t reason_size)
@@ -304,26 +356,43 @@ static bool write_defaults(struct directory *directory, char *reason, size_t rea
         .write = config->default_permissions_write,
         .read = config->default_permissions_read,
     };
-    if (!patterns_compile(&permission, reason, reason_size))
+    if (!directory_patterns_compile(&permission, reason, reason_size))
         return false;
-    if (write_default_user(directory) && write_vhost(directory, config->default_vhost) &&
-        write_permission(directory, &permission) && write_identity(directory))
+    if (write_default_user(directory) && directory_write_vhost(directory, config->default_vhost) &&
+        write_default_metadata(directory) && directory_write_permission(directory, &permission) &&
+        write_identity(directory))
         return true;
     snprintf(reason, reason_size, "the default user cannot be written: %s",
              definitions_store_error(directory->store));
     return false;
 }
 
+/* The first format of the file had the identity as a plain text, which is not JSON. */
+static bool mend_identity(struct directory *directory, const char *text)
+{
+    char *json = xmalloc(strlen(text) + 3);
+    sprintf(json, "\"%s\"", text);
+    const char *const texts[] = {identity_name, json};
+    bool is_written = directory_write_text(directory, DEFINITIONS_GLOBAL, texts);
+    free(json);
+    return is_written;
+}
+
 static bool fill(struct directory *directory, char *reason, size_t reason_size)
 {
-    char *identity = NULL;
-    if (!definitions_get_parameter(directory->store, identity_name, &identity)) {
-        snprintf(reason, reason_size, "%s", definitions_store_error(directory->store));
-        return false;
-    }
-    bool is_first_start = identity == NULL;
-    free(identity);
-    return !is_first_start || write_defaults(directory, reason, reason_size);
+    static const char *const key[] = {identity_name};
+    const struct text_row *identity =
+        directory_rows_text(&directory->rows, DEFINITIONS_GLOBAL, key);
+    bool is_loaded = directory->config->load_definitions[0] != '\0' ||
+                     directory->config->definitions_local_path[0] != '\0';
+    if (identity == NULL && is_loaded)
+        return write_identity(directory);
+    if (identity == NULL)
+        return write_defaults(directory, reason, reason_size);
+    if (identity->texts[1][0] == '"' || mend_identity(directory, identity->texts[1]))
+        return true;
+    snprintf(reason, reason_size, "%s", definitions_store_error(directory->store));
+    return false;
 }
 
 struct directory *directory_open(const char *data_dir, const struct config *config,
@@ -358,17 +427,17 @@ static bool set_password(struct directory *directory, struct user_row user, cons
 {
     char reason[256];
     if (!credential_check(directory->config, password, reason, sizeof reason))
-        return refuse(error, CONTROL_UNAVAILABLE, "%s", reason);
+        return directory_refuse(error, CONTROL_UNAVAILABLE, "%s", reason);
     user.hashing = (enum password_hashing)directory->config->password_hashing;
     char *hash = password_hash(user.hashing, bytes_of_text(password));
     if (hash == NULL)
-        return refuse(error, CONTROL_SOFTWARE, "the password cannot be hashed");
+        return directory_refuse(error, CONTROL_SOFTWARE, "the password cannot be hashed");
     user.hash = hash;
-    bool is_written = write_user(directory, &user);
+    bool is_written = directory_write_user(directory, &user);
     free(hash);
     if (!is_written)
-        return refuse_write(directory, error);
-    publish(directory);
+        return directory_refuse_write(directory, error);
+    directory_publish(directory);
     return true;
 }
 
@@ -376,9 +445,9 @@ bool directory_add_user(struct directory *directory, const char *name, const cha
                         struct directory_error *error)
 {
     if (name[0] == '\0')
-        return refuse(error, CONTROL_DATA, "user cannot be an empty string");
+        return directory_refuse(error, CONTROL_DATA, "user cannot be an empty string");
     if (directory_rows_user(&directory->rows, name) != NULL)
-        return refuse(error, CONTROL_SOFTWARE, "User \"%s\" already exists", name);
+        return directory_refuse(error, CONTROL_SOFTWARE, "User \"%s\" already exists", name);
     return set_password(directory, (struct user_row){.name = name}, password, error);
 }
 
@@ -386,16 +455,16 @@ bool directory_change_password(struct directory *directory, const char *name, co
                                struct directory_error *error)
 {
     const struct user_row *user;
-    return need_user(directory, name, &user, error) &&
+    return directory_need_user(directory, name, &user, error) &&
            set_password(directory, *user, password, error);
 }
 
 static bool change_user(struct directory *directory, const struct user_row *user,
                         struct directory_error *error)
 {
-    if (!write_user(directory, user))
-        return refuse_write(directory, error);
-    publish(directory);
+    if (!directory_write_user(directory, user))
+        return directory_refuse_write(directory, error);
+    directory_publish(directory);
     return true;
 }
 
@@ -403,7 +472,7 @@ bool directory_clear_password(struct directory *directory, const char *name,
                               struct directory_error *error)
 {
     const struct user_row *user;
-    if (!need_user(directory, name, &user, error))
+    if (!directory_need_user(directory, name, &user, error))
         return false;
     struct user_row changed = *user;
     changed.hash = "";
@@ -414,7 +483,7 @@ bool directory_set_user_tags(struct directory *directory, const char *name, cons
                              size_t tag_count, struct directory_error *error)
 {
     const struct user_row *user;
-    if (!need_user(directory, name, &user, error))
+    if (!directory_need_user(directory, name, &user, error))
         return false;
     struct user_row changed = *user;
     changed.tags = tags;
@@ -428,20 +497,20 @@ bool directory_authenticate_user(struct directory *directory, const char *name,
     char reason[512];
     return users_login(directory->users, bytes_of_text(name), bytes_of_text(password), true, reason,
                        sizeof reason) ||
-           refuse(error, CONTROL_DATA, "Error: failed to authenticate user \"%s\"\n%s", name,
-                  reason);
+           directory_refuse(error, CONTROL_DATA, "Error: failed to authenticate user \"%s\"\n%s",
+                            name, reason);
 }
 
 bool directory_delete_user(struct directory *directory, const char *name,
                            struct directory_error *error)
 {
     const struct user_row *user;
-    if (!need_user(directory, name, &user, error))
+    if (!directory_need_user(directory, name, &user, error))
         return false;
     if (!definitions_delete_user(directory->store, name))
-        return refuse_write(directory, error);
+        return directory_refuse_write(directory, error);
     directory_rows_remove_user(&directory->rows, name);
-    publish(directory);
+    directory_publish(directory);
     if (directory->events.on_user_deleted != NULL)
         directory->events.on_user_deleted(directory->events.context, name);
     return true;
@@ -462,8 +531,8 @@ void directory_each_user(const struct directory *directory,
 /* --- vhosts */
 
 /* The vhost is started before it is published, so that whoever finds it can use it. */
-static bool start_vhost(struct directory *directory, const char *name,
-                        struct directory_error *error)
+bool directory_start_vhost(struct directory *directory, const char *name,
+                           struct directory_error *error)
 {
     char reason[512];
     const struct directory_events *events = &directory->events;
@@ -473,8 +542,9 @@ static bool start_vhost(struct directory *directory, const char *name,
         return true;
     directory_rows_remove_vhost(&directory->rows, name);
     if (!definitions_delete_vhost(directory->store, name))
-        return refuse_write(directory, error);
-    return refuse(error, CONTROL_SOFTWARE, "vhost '%s' could not be started: %s", name, reason);
+        return directory_refuse_write(directory, error);
+    return directory_refuse(error, CONTROL_SOFTWARE, "vhost '%s' could not be started: %s", name,
+                            reason);
 }
 
 bool directory_add_vhost(struct directory *directory, const char *name,
@@ -483,25 +553,27 @@ bool directory_add_vhost(struct directory *directory, const char *name,
     if (directory_rows_vhost(&directory->rows, name) != NULL)
         return true;
     if (directory->rows.vhost_count >= directory->config->vhost_max)
-        return refuse(error, CONTROL_SOFTWARE, "cannot add vhost '%s': vhost_max is reached", name);
-    if (!write_vhost(directory, name))
-        return refuse_write(directory, error);
-    if (!start_vhost(directory, name, error))
+        return directory_refuse(error, CONTROL_SOFTWARE,
+                                "cannot create vhost '%s': vhost limit of %llu is reached", name,
+                                (unsigned long long)directory->config->vhost_max);
+    if (!directory_write_vhost(directory, name))
+        return directory_refuse_write(directory, error);
+    if (!directory_start_vhost(directory, name, error))
         return false;
-    publish(directory);
+    directory_publish(directory);
     return true;
 }
 
 bool directory_delete_vhost(struct directory *directory, const char *name,
                             struct directory_error *error)
 {
-    if (!need_vhost(directory, name, CONTROL_DATA, error))
+    if (!directory_need_vhost(directory, name, CONTROL_DATA, error))
         return false;
     uint64_t id = directory_rows_vhost(&directory->rows, name)->id;
     if (!definitions_delete_vhost(directory->store, name))
-        return refuse_write(directory, error);
+        return directory_refuse_write(directory, error);
     directory_rows_remove_vhost(&directory->rows, name);
-    publish(directory);
+    directory_publish(directory);
     if (directory->events.on_vhost_deleted != NULL)
         directory->events.on_vhost_deleted(directory->events.context, name, id);
     return true;
@@ -528,14 +600,14 @@ bool directory_set_permissions(struct directory *directory, const char *user, co
     const struct user_row *row;
     const struct permission_row permission = {
         .user = user, .vhost = vhost, .configure = configure, .write = write, .read = read};
-    if (!need_user(directory, user, &row, error) ||
-        !need_vhost(directory, vhost, CONTROL_UNAVAILABLE, error))
+    if (!directory_need_user(directory, user, &row, error) ||
+        !directory_need_vhost(directory, vhost, CONTROL_UNAVAILABLE, error))
         return false;
-    if (!patterns_compile(&permission, reason, sizeof reason))
-        return refuse(error, CONTROL_UNAVAILABLE, "%s", reason);
-    if (!write_permission(directory, &permission))
-        return refuse_write(directory, error);
-    publish(directory);
+    if (!directory_patterns_compile(&permission, reason, sizeof reason))
+        return directory_refuse(error, CONTROL_UNAVAILABLE, "%s", reason);
+    if (!directory_write_permission(directory, &permission))
+        return directory_refuse_write(directory, error);
+    directory_publish(directory);
     return true;
 }
 
@@ -543,13 +615,13 @@ bool directory_clear_permissions(struct directory *directory, const char *user, 
                                  struct directory_error *error)
 {
     const struct user_row *row;
-    if (!need_user(directory, user, &row, error) ||
-        !need_vhost(directory, vhost, CONTROL_UNAVAILABLE, error))
+    if (!directory_need_user(directory, user, &row, error) ||
+        !directory_need_vhost(directory, vhost, CONTROL_UNAVAILABLE, error))
         return false;
     if (!definitions_delete_permission(directory->store, user, vhost))
-        return refuse_write(directory, error);
+        return directory_refuse_write(directory, error);
     directory_rows_remove_permission(&directory->rows, user, vhost);
-    publish(directory);
+    directory_publish(directory);
     return true;
 }
 
@@ -560,8 +632,8 @@ bool directory_each_permission(const struct directory *directory, const char *us
                                void *context, struct directory_error *error)
 {
     const struct user_row *row;
-    if ((user != NULL && !need_user(directory, user, &row, error)) ||
-        (vhost != NULL && !need_vhost(directory, vhost, CONTROL_DATA, error)))
+    if ((user != NULL && !directory_need_user(directory, user, &row, error)) ||
+        (vhost != NULL && !directory_need_vhost(directory, vhost, CONTROL_DATA, error)))
         return false;
     for (size_t i = 0; i < directory->rows.permission_count; i++) {
         const struct permission_row *permission = &directory->rows.permissions[i];

@@ -9,6 +9,8 @@
 #include "auth/users.h"
 
 struct config;
+struct json_t;
+struct policies;
 
 /*
  * The users, vhosts and permissions that can be changed, on one thread (the control thread). Every
@@ -30,7 +32,15 @@ struct directory_events {
     /* Connections are to be closed (320 "vhost 'NAME' is deleted"), the vhost ended, and its folder
      * removed. */
     void (*on_vhost_deleted)(void *context, const char *vhost, uint64_t id);
+    /* Something of the vhost changed: what is told by the sum of enum directory_change. Not called
+     * for a vhost that was just added or deleted. */
+    void (*on_vhost_changed)(void *context, const char *vhost, unsigned changes);
     void *context;
+};
+
+enum directory_change {
+    DIRECTORY_POLICIES = 1, /* directory_policies has another answer */
+    DIRECTORY_SETTINGS = 2, /* directory_vhost_settings likewise */
 };
 
 /* Loads definitions.db of the data folder, which must exist. At the first start it gets the
@@ -83,6 +93,122 @@ bool directory_add_vhost(struct directory *directory, const char *vhost,
                          struct directory_error *error) __attribute__((warn_unused_result));
 bool directory_delete_vhost(struct directory *directory, const char *vhost,
                             struct directory_error *error) __attribute__((warn_unused_result));
+
+/* description and tags (a comma between each two) may be NULL, default_queue_type too. What is
+ * given replaces what a vhost that is there already has; what is not stays. */
+bool directory_add_vhost_with(struct directory *directory, const char *vhost,
+                              const char *description, const char *tags,
+                              const char *default_queue_type, struct directory_error *error)
+    __attribute__((warn_unused_result));
+bool directory_set_tracing(struct directory *directory, const char *vhost, bool is_tracing,
+                           struct directory_error *error) __attribute__((warn_unused_result));
+
+/* description, tags, default_queue_type, tracing, as far as they were set; a new object. */
+struct json_t *directory_vhost_metadata(const struct directory *directory, const char *vhost);
+
+/* --- policies, parameters, limits: values are JSON texts; checked as RabbitMQ checks them */
+
+struct directory_policy {
+    const char *vhost, *name, *pattern;
+    const char *apply_to;   /* "all", "queues", ... */
+    const char *definition; /* JSON */
+    int64_t priority;
+    bool is_operator;
+};
+bool directory_set_policy(struct directory *directory, const struct directory_policy *policy,
+                          struct directory_error *error) __attribute__((warn_unused_result));
+/* vhost NULL: those of all. Ordered by vhost and priority, the lowest first. */
+bool directory_each_policy(const struct directory *directory, const char *vhost, bool is_operator,
+                           void (*visit)(void *context, const struct directory_policy *policy),
+                           void *context, struct directory_error *error)
+    __attribute__((warn_unused_result));
+
+bool directory_set_parameter(struct directory *directory, const char *vhost, const char *component,
+                             const char *name, const char *value, struct directory_error *error)
+    __attribute__((warn_unused_result));
+/* Policies are cleared with this, too: components "policy" and "operator_policy". It is an error
+ * where there is none. */
+bool directory_clear_parameter(struct directory *directory, const char *vhost,
+                               const char *component, const char *name,
+                               struct directory_error *error) __attribute__((warn_unused_result));
+
+struct directory_parameter {
+    const char *vhost, *component, *name, *value;
+};
+/* vhost or component NULL: all. Policies are not among them unless asked for by component;
+ * operator policies are, as in RabbitMQ. */
+bool directory_each_parameter(const struct directory *directory, const char *vhost,
+                              const char *component,
+                              void (*visit)(void *context,
+                                            const struct directory_parameter *parameter),
+                              void *context, struct directory_error *error)
+    __attribute__((warn_unused_result));
+
+bool directory_set_global_parameter(struct directory *directory, const char *name,
+                                    const char *value, struct directory_error *error)
+    __attribute__((warn_unused_result));
+bool directory_clear_global_parameter(struct directory *directory, const char *name,
+                                      struct directory_error *error)
+    __attribute__((warn_unused_result));
+/* In the order of names; the value is JSON. */
+void directory_each_global_parameter(const struct directory *directory,
+                                     void (*visit)(void *context, const char *name,
+                                                   const char *value),
+                                     void *context);
+
+/* limits: {"max-connections": 5}; an empty object takes all away. */
+bool directory_set_vhost_limits(struct directory *directory, const char *vhost, const char *limits,
+                                struct directory_error *error) __attribute__((warn_unused_result));
+/* Those given are added to those that are there. */
+bool directory_set_user_limits(struct directory *directory, const char *user, const char *limits,
+                               struct directory_error *error) __attribute__((warn_unused_result));
+/* limit: one, or "all". */
+bool directory_clear_user_limits(struct directory *directory, const char *user, const char *limit,
+                                 struct directory_error *error) __attribute__((warn_unused_result));
+/* JSON, "{}" where there are none; valid until the next change. */
+const char *directory_vhost_limits(const struct directory *directory, const char *vhost);
+const char *directory_user_limits(const struct directory *directory, const char *user);
+
+/* The policies of a vhost, compiled; the caller's. */
+struct policies *directory_policies(const struct directory *directory, const char *vhost);
+
+/* What else the core has to know of a vhost. */
+struct directory_vhost_settings {
+    uint64_t queues_max;            /* UINT64_MAX: no limit */
+    uint64_t connections_max;       /* likewise */
+    const char *default_queue_type; /* "classic", "quorum", "stream"; NULL: the server's */
+    bool is_tracing;
+};
+void directory_vhost_settings(const struct directory *directory, const char *vhost,
+                              struct directory_vhost_settings *settings);
+
+bool directory_set_topic_permissions(struct directory *directory, const char *user,
+                                     const char *vhost, const char *exchange, const char *write,
+                                     const char *read, struct directory_error *error)
+    __attribute__((warn_unused_result));
+/* exchange NULL: all of the user in the vhost. It is no error where there were none. */
+bool directory_clear_topic_permissions(struct directory *directory, const char *user,
+                                       const char *vhost, const char *exchange,
+                                       struct directory_error *error)
+    __attribute__((warn_unused_result));
+struct directory_topic_permission {
+    const char *user, *vhost, *exchange, *write, *read;
+};
+/* user or vhost NULL: all. */
+bool directory_each_topic_permission(
+    const struct directory *directory, const char *user, const char *vhost,
+    void (*visit)(void *context, const struct directory_topic_permission *permission),
+    void *context, struct directory_error *error) __attribute__((warn_unused_result));
+
+/* --- definitions.json: an object of RabbitMQ's form (struct json_t) */
+
+/* Takes users, vhosts, permissions, policies and parameters over, in one transaction; everything is
+ * published and told once. What is there already is replaced, nothing is removed. */
+bool directory_import(struct directory *directory, const struct json_t *definitions,
+                      struct directory_error *error) __attribute__((warn_unused_result));
+/* Adds the same to an object. vhost NULL: everything; else what belongs to it alone. */
+void directory_export(const struct directory *directory, const char *vhost,
+                      struct json_t *definitions);
 
 bool directory_set_permissions(struct directory *directory, const char *user, const char *vhost,
                                const char *configure, const char *write, const char *read,

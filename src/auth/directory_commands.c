@@ -134,12 +134,35 @@ static void with_vhost(struct directory *directory, struct control_call *call,
 
 static void handle_add_vhost(void *context, struct control_call *call)
 {
-    with_vhost(context, call, directory_add_vhost);
+    struct directory_error error;
+    const char *vhost = need_text(call, "vhost");
+    if (vhost != NULL)
+        answer(call,
+               directory_add_vhost_with(context, vhost, control_text(call, "description"),
+                                        control_text(call, "tags"),
+                                        control_text(call, "default-queue-type"), &error),
+               &error);
 }
 
 static void handle_delete_vhost(void *context, struct control_call *call)
 {
     with_vhost(context, call, directory_delete_vhost);
+}
+
+static void add_metadata(const struct directory *directory, json_t *row, const char *vhost)
+{
+    static const char *const names[] = {"description", "tags", "default_queue_type"};
+    json_t *metadata = directory_vhost_metadata(directory, vhost);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        json_t *value = json_object_get(metadata, names[i]);
+        if (value != NULL)
+            json_object_set(row, names[i], value);
+    }
+    if (json_object_get(row, names[2]) == NULL)
+        json_object_set_new(row, names[2], json_string("undefined"));
+    json_object_set_new(row, "tracing",
+                        json_boolean(json_is_true(json_object_get(metadata, "tracing"))));
+    json_decref(metadata);
 }
 
 static void handle_list_vhosts(void *context, struct control_call *call)
@@ -149,7 +172,7 @@ static void handle_list_vhosts(void *context, struct control_call *call)
         json_t *row = json_object();
         struct bytes name = bytes_of_text(directory_vhost(context, i).name);
         json_object_set_new(row, "name", control_json_text(name));
-        json_object_set_new(row, "tracing", json_false());
+        add_metadata(context, row, directory_vhost(context, i).name);
         json_array_append_new(rows, row);
     }
     control_reply(call, rows);

@@ -234,17 +234,102 @@ static void remove_permissions(struct directory_rows *rows, const char *user, co
     }
 }
 
+/* --- texts */
+
+struct text_key {
+    const char *const *texts;
+    int count;
+};
+
+static int compare_texts(const void *row, const void *key)
+{
+    const struct text_row *a = row;
+    const struct text_key *b = key;
+    int order = 0;
+    for (int i = 0; i < b->count && order == 0; i++)
+        order = strcmp(a->texts[i], b->texts[i]);
+    return order;
+}
+
+static size_t text_place(const struct directory_rows *rows, enum definitions_kind kind,
+                         const char *const *key, bool *is_there)
+{
+    const struct text_key wanted = {key, definitions_key_count(kind)};
+    return find_place(rows->others[kind].rows, rows->others[kind].count, sizeof(struct text_row),
+                      compare_texts, &wanted, is_there);
+}
+
+const struct text_row *directory_rows_text(const struct directory_rows *rows,
+                                           enum definitions_kind kind, const char *const *key)
+{
+    bool is_there;
+    size_t place = text_place(rows, kind, key, &is_there);
+    return is_there ? &rows->others[kind].rows[place] : NULL;
+}
+
+static void text_row_fini(struct text_row *row)
+{
+    for (int i = 0; i < DEFINITIONS_TEXTS_MAX; i++)
+        free_text(row->texts[i]);
+}
+
+static void take_text(struct text_rows *rows, size_t place)
+{
+    struct text_row row = rows->rows[place];
+    close_gap(rows->rows, &rows->count, sizeof row, place);
+    text_row_fini(&row);
+}
+
+void directory_rows_remove_text(struct directory_rows *rows, enum definitions_kind kind,
+                                const char *const *key)
+{
+    bool is_there;
+    size_t place = text_place(rows, kind, key, &is_there);
+    if (is_there)
+        take_text(&rows->others[kind], place);
+}
+
+void directory_rows_put_text(struct directory_rows *rows, enum definitions_kind kind,
+                             const char *const *texts)
+{
+    bool is_there;
+    struct text_row copy = {{NULL}};
+    struct text_rows *others = &rows->others[kind];
+    for (int i = 0; i < definitions_text_count(kind); i++)
+        copy.texts[i] = xstrdup(texts[i]);
+    directory_rows_remove_text(rows, kind, copy.texts);
+    size_t place = text_place(rows, kind, copy.texts, &is_there);
+    others->rows = make_room(others->rows, &others->count, &others->capacity, sizeof copy, place);
+    others->rows[place] = copy;
+}
+
+/* Those whose text at this place is the name. */
+static void remove_texts(struct directory_rows *rows, enum definitions_kind kind, int place,
+                         const char *name)
+{
+    struct text_rows *others = &rows->others[kind];
+    for (size_t i = others->count; i-- > 0;) {
+        if (strcmp(others->rows[i].texts[place], name) == 0)
+            take_text(others, i);
+    }
+}
+
 /* --- what takes others along */
 
 void directory_rows_remove_user(struct directory_rows *rows, const char *name)
 {
     remove_permissions(rows, name, NULL);
+    remove_texts(rows, DEFINITIONS_TOPIC_PERMISSION, 0, name);
+    remove_texts(rows, DEFINITIONS_USER_LIMITS, 0, name);
     take_user(rows, name);
 }
 
 void directory_rows_remove_vhost(struct directory_rows *rows, const char *name)
 {
     remove_permissions(rows, NULL, name);
+    remove_texts(rows, DEFINITIONS_TOPIC_PERMISSION, 1, name);
+    remove_texts(rows, DEFINITIONS_PARAMETER, 0, name);
+    remove_texts(rows, DEFINITIONS_VHOST_METADATA, 0, name);
     take_vhost(rows, name);
 }
 
@@ -256,6 +341,11 @@ void directory_rows_fini(struct directory_rows *rows)
         free_text(rows->vhosts[i].name);
     for (size_t i = 0; i < rows->permission_count; i++)
         permission_fini(&rows->permissions[i]);
+    for (int i = 0; i < DEFINITIONS_KIND_COUNT; i++) {
+        for (size_t j = 0; j < rows->others[i].count; j++)
+            text_row_fini(&rows->others[i].rows[j]);
+        free(rows->others[i].rows);
+    }
     free(rows->users);
     free(rows->vhosts);
     free(rows->permissions);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "auth/password.h"
+#include "store/definitions_store.h"
 
 /* The rows that a directory holds: users and vhosts ordered by name, permissions by vhost and user.
  * The texts of rows that are in are owned; those of rows handed in are copied. */
@@ -31,6 +32,16 @@ struct permission_row {
     const char *read;
 };
 
+/* What is texts alone, as the store has it: the key first. */
+struct text_row {
+    const char *texts[DEFINITIONS_TEXTS_MAX];
+};
+
+struct text_rows {
+    struct text_row *rows; /* ordered by their keys */
+    size_t count, capacity;
+};
+
 struct directory_rows {
     struct user_row *users;
     size_t user_count;
@@ -41,6 +52,7 @@ struct directory_rows {
     struct permission_row *permissions;
     size_t permission_count;
     size_t permission_capacity;
+    struct text_rows others[DEFINITIONS_KIND_COUNT];
 };
 
 void directory_rows_fini(struct directory_rows *rows);
@@ -55,7 +67,15 @@ void directory_rows_put_vhost(struct directory_rows *rows, const struct vhost_ro
 void directory_rows_put_permission(struct directory_rows *rows,
                                    const struct permission_row *permission);
 
-/* Each removes a row if it is there; users and vhosts take their permissions along. */
+/* Likewise for what is texts alone. */
+const struct text_row *directory_rows_text(const struct directory_rows *rows,
+                                           enum definitions_kind kind, const char *const *key);
+void directory_rows_put_text(struct directory_rows *rows, enum definitions_kind kind,
+                             const char *const *texts);
+void directory_rows_remove_text(struct directory_rows *rows, enum definitions_kind kind,
+                                const char *const *key);
+
+/* Each removes a row if it is there; users and vhosts take along what belongs to them. */
 void directory_rows_remove_user(struct directory_rows *rows, const char *name);
 void directory_rows_remove_vhost(struct directory_rows *rows, const char *name);
 void directory_rows_remove_permission(struct directory_rows *rows, const char *user,

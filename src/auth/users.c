@@ -118,6 +118,13 @@ bool users_add_topic_permission(struct users *users, const char *user, const cha
                                        bytes_of_text(read), reason, reason_size);
 }
 
+void users_add_limits(struct users *users, const char *user, uint64_t connections_max,
+                      uint64_t channels_max)
+{
+    const struct access_limits limits = {connections_max, channels_max};
+    access_add_limits(users->access, bytes_of_text(user), &limits);
+}
+
 /* --- references */
 
 static void user_free(struct user *user)

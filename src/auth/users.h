@@ -35,6 +35,10 @@ bool users_add_topic_permission(struct users *users, const char *user, const cha
                                 char *reason, size_t reason_size)
     __attribute__((warn_unused_result));
 
+/* As access_add_limits; a user is added once. */
+void users_add_limits(struct users *users, const char *user, uint64_t connections_max,
+                      uint64_t channels_max);
+
 struct users *users_ref(struct users *users);
 void users_unref(struct users *users); /* NULL is allowed */
 

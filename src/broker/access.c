@@ -61,6 +61,7 @@ struct access {
     bool is_open; /* everybody may do everything */
     struct hash_table rows;
     struct hash_table topic_rows;
+    struct hash_table limited_users;
     pcre2_match_context *limits; /* owned */
 };
 
@@ -323,6 +324,48 @@ static void free_topic_rows(struct access *access)
     hash_table_fini(&access->topic_rows);
 }
 
+/* --- limits of users */
+
+struct limited_user {
+    struct hash_node by_name;
+    char *name; /* owned */
+    struct access_limits limits;
+};
+
+static bool is_user(const struct hash_node *node, const void *key)
+{
+    return bytes_equal_text(*(const struct bytes *)key,
+                            container_of(node, struct limited_user, by_name)->name);
+}
+
+void access_add_limits(struct access *access, struct bytes user, const struct access_limits *limits)
+{
+    struct limited_user *limited = xmalloc(sizeof *limited);
+    *limited = (struct limited_user){.name = bytes_to_text(user), .limits = *limits};
+    hash_table_insert(&access->limited_users, &limited->by_name, bytes_hash(user, 0));
+}
+
+struct access_limits access_limits_of(const struct access *access, struct bytes user)
+{
+    struct hash_node *node =
+        hash_table_find(&access->limited_users, bytes_hash(user, 0), is_user, &user);
+    return node != NULL ? container_of(node, struct limited_user, by_name)->limits
+                        : (struct access_limits){UINT64_MAX, UINT64_MAX};
+}
+
+static void free_limited_users(struct access *access)
+{
+    struct hash_node *node = hash_table_next(&access->limited_users, NULL);
+    while (node != NULL) {
+        struct limited_user *limited = container_of(node, struct limited_user, by_name);
+        node = hash_table_next(&access->limited_users, node);
+        hash_table_remove(&access->limited_users, &limited->by_name);
+        free(limited->name);
+        free(limited);
+    }
+    hash_table_fini(&access->limited_users);
+}
+
 void access_free(struct access *access)
 {
     if (access == NULL)
@@ -335,6 +378,7 @@ void access_free(struct access *access)
     }
     hash_table_fini(&access->rows);
     free_topic_rows(access);
+    free_limited_users(access);
     pcre2_match_context_free(access->limits);
     free(access);
 }

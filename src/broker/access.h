@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/bytes.h"
 
@@ -42,6 +43,15 @@ bool access_add_permission(struct access *access, struct bytes user, struct byte
 bool access_add_topic_permission(struct access *access, struct bytes user, struct bytes vhost,
                                  struct bytes exchange, struct bytes write, struct bytes read,
                                  char *reason, size_t reason_size);
+/* The most connections and channels that the user may have in a vhost; UINT64_MAX: no limit. */
+struct access_limits {
+    uint64_t connections;
+    uint64_t channels;
+};
+void access_add_limits(struct access *access, struct bytes user,
+                       const struct access_limits *limits);
+struct access_limits access_limits_of(const struct access *access, struct bytes user);
+
 void access_free(struct access *access);
 
 /* A snapshot in which every user may do everything (tests, tools). */

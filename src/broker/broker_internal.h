@@ -55,6 +55,7 @@ struct vhost {
     struct list disobedient; /* queues that are to obey the present ones */
     uint64_t policy_generation;
     bool is_tracing; /* the firehose is on */
+    struct vhost_limits limits;
     uint64_t now_ms; /* the time of the input that is being applied */
 
     struct hash_table exchanges;      /* struct exchange, by name */
@@ -143,6 +144,11 @@ struct exchange;
 bool vhost_check_topic_access(struct session *session, enum permission permission,
                               const struct exchange *exchange, struct bytes key,
                               struct amqp_error *error);
+
+/* May there be one more? false with error set where not: limit.c. */
+bool limit_check_queue(const struct vhost *vhost, struct bytes name, struct amqp_error *error);
+bool limit_check_session(const struct session *session, struct amqp_error *error);
+bool limit_check_channel(const struct session *session, struct amqp_error *error);
 
 /* --- exchanges and bindings: exchange.c */
 

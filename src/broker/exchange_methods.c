@@ -81,23 +81,38 @@ static void store_exchange(struct vhost *vhost, struct exchange *exchange)
     exchange->stored_batch = vhost->batch->number;
 }
 
-static struct exchange *declare_new(struct channel *channel, struct bytes name,
-                                    const struct amqp_exchange_declare *declare,
-                                    const struct exchange_type *type, struct amqp_error *error)
+struct exchange *exchange_define(struct vhost *vhost, struct bytes name,
+                                 const struct exchange_definition *definition,
+                                 struct amqp_error *error)
 {
-    struct vhost *vhost = channel_vhost(channel);
-    if (!check_not_reserved(name, error) ||
-        !check_alternate(channel->session, name, declare->arguments, error) ||
-        !type->check_arguments(declare->arguments, error))
+    if (!definition->type->check_arguments(definition->arguments, error))
         return NULL;
-    struct exchange *exchange = exchange_create(vhost, type, name, declare->arguments);
-    exchange->is_durable = declare->durable;
-    exchange->is_auto_delete = declare->auto_delete;
-    exchange->is_internal = declare->internal;
+    struct exchange *exchange =
+        exchange_create(vhost, definition->type, name, definition->arguments);
+    exchange->is_durable = definition->is_durable;
+    exchange->is_auto_delete = definition->is_auto_delete;
+    exchange->is_internal = definition->is_internal;
     exchange_keep(vhost, exchange);
     if (exchange->is_durable)
         store_exchange(vhost, exchange);
     return exchange;
+}
+
+static struct exchange *declare_new(struct channel *channel, struct bytes name,
+                                    const struct amqp_exchange_declare *declare,
+                                    const struct exchange_type *type, struct amqp_error *error)
+{
+    const struct exchange_definition definition = {
+        .type = type,
+        .arguments = declare->arguments,
+        .is_durable = declare->durable,
+        .is_auto_delete = declare->auto_delete,
+        .is_internal = declare->internal,
+    };
+    if (!check_not_reserved(name, error) ||
+        !check_alternate(channel->session, name, declare->arguments, error))
+        return NULL;
+    return exchange_define(channel_vhost(channel), name, &definition, error);
 }
 
 static struct exchange *declare_active(struct channel *channel, struct bytes name,
@@ -231,6 +246,20 @@ static void find_ends(const struct vhost *vhost, const struct binding_request *r
         identity->exchange = exchange_find(vhost, request->destination);
 }
 
+struct binding *binding_define(struct vhost *vhost, const struct binding_identity *identity,
+                               struct amqp_error *error)
+{
+    struct binding *binding = binding_find(vhost, identity);
+    if (binding != NULL || !binding_check(identity, error))
+        return binding;
+    binding = binding_create(vhost, identity);
+    binding->is_stored = is_durable(binding);
+    if (binding->is_stored)
+        binding_store(vhost, binding, STORE_BINDING_PUT);
+    exchange_bound(binding);
+    return binding;
+}
+
 static enum outcome make_binding(struct channel *channel, const struct binding_request *request,
                                  struct amqp_error *error)
 {
@@ -247,16 +276,9 @@ static enum outcome make_binding(struct channel *channel, const struct binding_r
         return not_found(vhost, request->destination, error), OUTCOME_ERROR;
     if (identity.queue != NULL && !queue_check_owner(channel, identity.queue, error))
         return OUTCOME_ERROR;
-    struct binding *binding = binding_find(vhost, &identity);
-    if (binding == NULL) {
-        if (!binding_check(&identity, error))
-            return OUTCOME_ERROR;
-        binding = binding_create(vhost, &identity);
-        binding->is_stored = is_durable(binding);
-        if (binding->is_stored)
-            binding_store(vhost, binding, STORE_BINDING_PUT);
-        exchange_bound(binding);
-    }
+    struct binding *binding = binding_define(vhost, &identity, error);
+    if (binding == NULL)
+        return OUTCOME_ERROR;
     if (binding->is_stored && !request->no_wait)
         channel_wait_for_commit(channel, vhost_last_batch(vhost));
     return OUTCOME_DONE;

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "broker/broker_internal.h"
 #include "broker/keeping.h"
+#include "broker/queue_arguments.h"
 
 static struct queue *queue_of(struct hash_node *node)
 {
@@ -27,7 +28,21 @@ void vhost_count(const struct vhost *vhost, struct vhost_counters *counters)
         list_entry(session, struct session, vhost_node)->memory_bytes;
 }
 
-static void fill_status(const struct queue *queue, struct queue_status *status)
+static struct bytes name_of_policy(const struct vhost *vhost, const struct queue *queue,
+                                   bool is_operator)
+{
+    static const enum policy_target targets[] = {
+        [QUEUE_CLASSIC] = POLICY_CLASSIC_QUEUE,
+        [QUEUE_QUORUM] = POLICY_QUORUM_QUEUE,
+        [QUEUE_STREAM] = POLICY_STREAM,
+    };
+    const struct policy *policy = policies_find(
+        vhost->policies, targets[queue_arguments_type(queue->arguments)], queue->name, is_operator);
+    return policy != NULL ? policy_name(policy) : bytes_of(NULL, 0);
+}
+
+static void fill_status(const struct vhost *vhost, const struct queue *queue,
+                        struct queue_status *status)
 {
     *status = (struct queue_status){
         .name = queue->name,
@@ -38,6 +53,10 @@ static void fill_status(const struct queue *queue, struct queue_status *status)
         .is_durable = queue->is_durable,
         .is_auto_delete = queue->is_auto_delete,
         .is_exclusive = queue->owner != NULL,
+        .arguments = queue->arguments,
+        .policy = name_of_policy(vhost, queue, false),
+        .operator_policy = name_of_policy(vhost, queue, true),
+        .type = queue_type_name(queue_arguments_type(queue->arguments)),
     };
 }
 
@@ -45,7 +64,7 @@ bool vhost_queue_status(const struct vhost *vhost, struct bytes name, struct que
 {
     const struct queue *queue = queue_find(vhost, name);
     if (queue != NULL)
-        fill_status(queue, status);
+        fill_status(vhost, queue, status);
     return queue != NULL;
 }
 
@@ -58,9 +77,82 @@ void vhost_list_queues(const struct vhost *vhost,
     while ((node = hash_table_next(&vhost->queues, node)) != NULL) {
         if (queue_of(node)->is_reply)
             continue;
-        fill_status(queue_of(node), &status);
+        fill_status(vhost, queue_of(node), &status);
         visit(context, &status);
     }
+}
+
+/* --- a slice at a time */
+
+struct slice {
+    const struct vhost *vhost;
+    const struct vhost_visitor *visitor;
+    size_t visited;
+};
+
+static void visit_queue(void *context, struct hash_node *node)
+{
+    struct slice *slice = context;
+    struct queue_status status;
+    if (queue_of(node)->is_reply)
+        return;
+    fill_status(slice->vhost, queue_of(node), &status);
+    slice->visitor->queue(slice->visitor->context, &status);
+    slice->visited++;
+}
+
+static void visit_exchange(void *context, struct hash_node *node)
+{
+    struct slice *slice = context;
+    const struct exchange *exchange = container_of(node, struct exchange, by_name);
+    const struct policy *policy =
+        policies_find(slice->vhost->policies, POLICY_EXCHANGE, exchange->name, false);
+    const struct exchange_status status = {
+        .name = exchange->name,
+        .type = bytes_of_text(exchange->type->name),
+        .arguments = exchange->arguments,
+        .is_durable = exchange->is_durable,
+        .is_auto_delete = exchange->is_auto_delete,
+        .is_internal = exchange->is_internal,
+        .is_predeclared = exchange->is_predeclared,
+        .policy = policy != NULL ? policy_name(policy) : bytes_of(NULL, 0),
+    };
+    slice->visitor->exchange(slice->visitor->context, &status);
+    slice->visited++;
+}
+
+static void visit_binding(void *context, struct hash_node *node)
+{
+    struct slice *slice = context;
+    const struct binding *binding = container_of(node, struct binding, by_identity);
+    const struct binding_status status = {
+        .source = binding->source->name,
+        .destination = binding->queue != NULL ? binding->queue->name : binding->exchange->name,
+        .key = binding->route.key,
+        .arguments = binding->route.arguments,
+        .to_queue = binding->queue != NULL,
+        .is_stored = binding->is_stored,
+    };
+    slice->visitor->binding(slice->visitor->context, &status);
+    slice->visited++;
+}
+
+void vhost_list(const struct vhost *vhost, struct vhost_listing *listing,
+                const struct vhost_visitor *visitor, size_t count_max)
+{
+    struct slice slice = {.vhost = vhost, .visitor = visitor};
+    bool is_queues = visitor->queue != NULL, is_exchanges = visitor->exchange != NULL;
+    const struct hash_table *table = is_queues      ? &vhost->queues
+                                     : is_exchanges ? &vhost->exchanges
+                                                    : &vhost->bindings;
+    size_t buckets = 0;
+    while (!listing->is_done && slice.visited < count_max && buckets++ < 4 * count_max)
+        listing->is_done = !hash_table_scan(table, &listing->cursor,
+                                            is_queues      ? visit_queue
+                                            : is_exchanges ? visit_exchange
+                                                           : visit_binding,
+                                            &slice);
+    listing->visited += slice.visited;
 }
 
 /* --- the recount */

@@ -130,41 +130,44 @@ static bool check_dead_letter(struct session *session, struct bytes name, struct
             vhost_check_access(session, PERMISSION_WRITE, "exchange", exchange, error));
 }
 
-static bool check_new(struct session *session, struct bytes name,
-                      const struct amqp_queue_declare *declare, struct amqp_error *error)
+struct queue *queue_define(struct vhost *vhost, struct bytes name, const struct queue_flags *flags,
+                           struct bytes arguments, struct amqp_error *error)
 {
     char text[RESOURCE_TEXT_SIZE];
-    const char *resource = resource_text(session->vhost, "queue", name, text);
-    struct queue_flags flags = flags_of(declare);
-    if (!check_dead_letter(session, name, declare->arguments, error) ||
-        !queue_arguments_check(resource, &flags, declare->arguments, error))
-        return false;
-    enum queue_type type = queue_arguments_type(declare->arguments);
-    return type != QUEUE_STREAM ||
-           amqp_error_set(error, AMQP_PRECONDITION_FAILED,
-                          "invalid arg 'x-queue-type' for %s: \"unsupported queue type '%s'\"",
-                          resource, queue_type_name(type));
+    const char *resource = resource_text(vhost, "queue", name, text);
+    if (!queue_arguments_check(resource, flags, arguments, error))
+        return NULL;
+    enum queue_type type = queue_arguments_type(arguments);
+    if (type == QUEUE_STREAM) {
+        amqp_error_set(error, AMQP_PRECONDITION_FAILED,
+                       "invalid arg 'x-queue-type' for %s: \"unsupported queue type '%s'\"",
+                       resource, queue_type_name(type));
+        return NULL;
+    }
+    struct queue *queue =
+        queue_create(vhost, name, arguments, flags->is_durable ? vhost->lane_next : 0);
+    queue->is_durable = flags->is_durable;
+    queue->is_auto_delete = flags->is_auto_delete;
+    if (flags->is_durable) {
+        vhost->lane_next += queue_lane_count(queue);
+        store_queue(vhost, queue);
+    }
+    return queue;
 }
 
 static struct queue *declare_new(struct channel *channel, struct bytes name,
                                  const struct amqp_queue_declare *declare, struct amqp_error *error)
 {
     struct vhost *vhost = channel_vhost(channel);
-    bool is_durable = declare->durable && !declare->exclusive;
-    if (!check_new(channel->session, name, declare, error))
+    struct queue_flags flags = flags_of(declare);
+    if (!limit_check_queue(vhost, name, error) ||
+        !check_dead_letter(channel->session, name, declare->arguments, error))
         return NULL;
-    struct queue *queue =
-        queue_create(vhost, name, declare->arguments, is_durable ? vhost->lane_next : 0);
-    if (is_durable)
-        vhost->lane_next += queue_lane_count(queue);
-    queue->is_durable = is_durable;
-    queue->is_auto_delete = declare->auto_delete;
-    if (declare->exclusive) {
+    struct queue *queue = queue_define(vhost, name, &flags, declare->arguments, error);
+    if (queue != NULL && declare->exclusive) {
         queue->owner = channel->session;
         list_push_back(&channel->session->queues, &queue->owner_node);
     }
-    if (is_durable)
-        store_queue(vhost, queue);
     return queue;
 }
 

@@ -13,4 +13,10 @@ bool queue_resolve_name(const struct channel *channel, struct bytes given, uint8
 struct queue *queue_resolve(const struct channel *channel, struct bytes name,
                             struct amqp_error *error);
 
+/* Makes a queue that is not there, in the store too where it is durable; arguments are complete
+ * (queue_arguments_complete). NULL with error set where they are wrong. */
+struct queue_flags;
+struct queue *queue_define(struct vhost *vhost, struct bytes name, const struct queue_flags *flags,
+                           struct bytes arguments, struct amqp_error *error);
+
 #endif

@@ -197,6 +197,13 @@ static void open_session(struct vhost *vhost, struct session *session)
     vhost->counters.sessions++;
     vhost->counters.connections_opened++;
     session_emit(session, EFFECT_SESSION_OPENED, 0);
+    struct amqp_error error = {0};
+    if (!limit_check_session(session, &error)) {
+        error.class_id = amqp_method_class(AMQP_CONNECTION_OPEN);
+        error.method_id = amqp_method_number(AMQP_CONNECTION_OPEN);
+        session_fail(session, &error);
+        return;
+    }
     send_empty(session, AMQP_CONNECTION_OPEN_OK);
     if (vhost->ending != NULL)
         session_fail(session, vhost->ending);
@@ -304,6 +311,18 @@ static void return_credit(struct session *session, uint64_t bytes)
         consumer_wake(list_entry(node, struct consumer, starved_node));
 }
 
+static void open_channel(struct session *session, uint16_t number)
+{
+    struct amqp_error error = {0};
+    if (limit_check_channel(session, &error)) {
+        channel_create(session, number);
+        return;
+    }
+    error.class_id = amqp_method_class(AMQP_CHANNEL_OPEN);
+    error.method_id = amqp_method_number(AMQP_CHANNEL_OPEN);
+    session_fail(session, &error);
+}
+
 /* A channel that does not exist: only channel.open is right. */
 static void apply_to_nothing(struct session *session, struct command *command)
 {
@@ -311,9 +330,10 @@ static void apply_to_nothing(struct session *session, struct command *command)
                          : command->kind == COMMAND_ACK    ? (uint32_t)AMQP_BASIC_ACK
                          : command->kind == COMMAND_METHOD ? command->method->method.id
                                                            : 0;
+    uint16_t number = command->channel;
     command_release(command);
     if (method_id == AMQP_CHANNEL_OPEN)
-        channel_create(session, command->channel);
+        open_channel(session, number);
     else if (method_id != AMQP_CHANNEL_CLOSE_OK)
         fail_method(session, method_id, AMQP_CHANNEL_ERROR, "expected 'channel.open'");
     else

@@ -74,6 +74,7 @@ struct vhost *vhost_new(const struct vhost_config *config, const struct access *
     vhost->access = access;
     vhost->access_generation = 1;
     vhost->topology_generation = 1;
+    vhost->limits = (struct vhost_limits){UINT64_MAX, UINT64_MAX, UINT64_MAX, 0};
     vhost->lane_next = 1;
     vhost->committed = STORE_BATCH_BEFORE;
     vhost->batch = store_batch_new(STORE_BATCH_BEFORE + 1);
@@ -188,6 +189,11 @@ static void follow_policies(struct vhost *vhost, size_t slice)
     if (!list_is_empty(&vhost->disobedient))
         return;
     free_former_policies(vhost);
+}
+
+void vhost_set_limits(struct vhost *vhost, const struct vhost_limits *limits)
+{
+    vhost->limits = *limits;
 }
 
 void vhost_set_policies(struct vhost *vhost, struct policies *policies)

@@ -63,6 +63,15 @@ void vhost_set_access(struct vhost *vhost, const struct access *access);
 
 /* The type of queues whose declaration names none, from now on. */
 void vhost_set_default_queue_type(struct vhost *vhost, enum queue_type type);
+/* What a vhost may hold, for what comes from now on; UINT64_MAX: no limit. */
+struct vhost_limits {
+    uint64_t queues_max;         /* max-queues of the vhost */
+    uint64_t connections_max;    /* max-connections of the vhost */
+    uint64_t cluster_queues_max; /* cluster_queue_limit, over all vhosts */
+    uint64_t queues_elsewhere;   /* how many there are in the other vhosts */
+};
+void vhost_set_limits(struct vhost *vhost, const struct vhost_limits *limits);
+
 /* The policies changed (NULL: there are none). The vhost owns them from here on; the former ones
  * are freed. */
 void vhost_set_policies(struct vhost *vhost, struct policies *policies);
@@ -150,12 +159,48 @@ struct queue_status {
     uint64_t ready, unacked, consumers;
     uint64_t ready_bytes; /* sum of body sizes */
     bool is_durable, is_auto_delete, is_exclusive;
+    struct bytes arguments;
+    struct bytes policy, operator_policy; /* names; no data: none */
+    const char *type;
 };
 bool vhost_queue_status(const struct vhost *vhost, struct bytes name, struct queue_status *status);
 
 void vhost_list_queues(const struct vhost *vhost,
                        void (*visit)(void *context, const struct queue_status *status),
                        void *context);
+
+/* --- listing, a slice at a time: see inspect.c. What is visited is borrowed for the visit. */
+
+struct exchange_status {
+    struct bytes name, type, arguments;
+    bool is_durable, is_auto_delete, is_internal, is_predeclared;
+    struct bytes policy; /* no data: none */
+};
+
+struct binding_status {
+    struct bytes source, destination, key, arguments;
+    bool to_queue;
+    bool is_stored;
+};
+
+struct vhost_visitor {
+    void (*queue)(void *context, const struct queue_status *status);
+    void (*exchange)(void *context, const struct exchange_status *status);
+    void (*binding)(void *context, const struct binding_status *status);
+    void *context;
+};
+
+/* Where a listing stands; all zero at its beginning. */
+struct vhost_listing {
+    uint64_t cursor;
+    size_t visited; /* so far */
+    bool is_done;
+};
+
+/* Visits about count_max more of one kind: the one whose visitor is not NULL. What comes or goes
+ * while a listing is under way may be missed; what stays is visited, once. */
+void vhost_list(const struct vhost *vhost, struct vhost_listing *listing,
+                const struct vhost_visitor *visitor, size_t count_max);
 
 /* Recounts everything and aborts where a counter differs from what is really there. For tests. */
 void vhost_check(const struct vhost *vhost);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "cli/definitions.h"
 #include "cli/options.h"
 #include "net/control.h"
 
@@ -92,10 +93,65 @@ static const struct command commands[] = {
      .arguments = {"user", "configure", "write", "read"},
      .has_vhost = true,
      .banner = "Setting permissions for user \"{user}\" in vhost \"{vhost}\" ..."},
+    {.name = "set_topic_permissions",
+     .help = "Says with which routing keys a user may publish to and bind from a topic exchange",
+     .usage = "[--vhost <vhost>] <username> <exchange> <write> <read>",
+     .arguments = {"user", "exchange", "write", "read"},
+     .has_vhost = true,
+     .banner = "Setting topic permissions on \"{exchange}\" for user \"{user}\" in vhost "
+               "\"{vhost}\" ..."},
+    {.name = "clear_topic_permissions",
+     .help = "Takes a user's topic permissions away, those of one exchange or all",
+     .usage = "[--vhost <vhost>] <username> [<exchange>]",
+     .arguments = {"user", "exchange"},
+     .optional_count = 1,
+     .has_vhost = true,
+     .banner = "Clearing topic permissions on \"{exchange}\" for user \"{user}\" in vhost "
+               "\"{vhost}\" ...",
+     .banner_other = "Clearing topic permissions for user \"{user}\" in vhost \"{vhost}\" ..."},
+    {.name = "list_topic_permissions",
+     .kind = COMMAND_LIST,
+     .help = "Lists the topic permissions in a virtual host",
+     .usage = "[--vhost <vhost>]",
+     .has_vhost = true,
+     .banner = "Listing topic permissions for vhost \"{vhost}\" ...",
+     .columns = "user exchange write read",
+     .is_blank_if_empty = true},
+    {.name = "list_user_topic_permissions",
+     .kind = COMMAND_LIST,
+     .help = "Lists the topic permissions of a user",
+     .usage = "<username>",
+     .arguments = {"user"},
+     .banner = "Listing topic permissions for user \"{user}\" ...",
+     .columns = "vhost exchange write read",
+     .is_headerless = true,
+     .is_blank_if_empty = true},
+    {.name = "set_user_limits",
+     .help = "Limits the connections and channels of a user: {\"max-connections\": 5}",
+     .usage = "<username> <definition>",
+     .arguments = {"user", "limits"},
+     .banner = "Setting user limits to \"{limits}\" for user \"{user}\" ..."},
+    {.name = "clear_user_limits",
+     .help = "Takes one limit of a user away, or all",
+     .usage = "<username> <limit_type> | all",
+     .arguments = {"user", "limit"},
+     .banner = "Clearing \"{limit}\" limit for user \"{user}\" ...",
+     .banner_other = "Clearing all limits for user \"{user}\" ..."},
+    {.name = "list_user_limits",
+     .kind = COMMAND_LIMITS,
+     .help = "Lists the limits of a user, or of all",
+     .usage = "[--user <username>] [--global]",
+     .options = "user=guest global",
+     .banner = "Listing limits for user \"{user}\" ...",
+     .banner_other = "Listing limits for all users ...",
+     .columns = "user limits",
+     .is_blank_if_empty = true},
     {.name = "add_vhost",
      .help = "Creates a virtual host",
-     .usage = "<vhost>",
+     .usage = "<vhost> [--description <description>] [--tags \"<tag1>,<tag2>,<...>\"] "
+              "[--default-queue-type <quorum|classic|stream>]",
      .arguments = {"vhost"},
+     .options = "description= tags= default-queue-type=",
      .banner = "Adding vhost \"{vhost}\" ..."},
     {.name = "delete_vhost",
      .help = "Removes a virtual host with all that is in it, and closes its connections",
@@ -108,8 +164,163 @@ static const struct command commands[] = {
      .usage = "[<column> ...]",
      .banner = "Listing vhosts ...",
      .columns = "name",
-     .columns_other = "tracing",
+     .columns_other = "tracing description tags default_queue_type",
      .is_blank_if_empty = true},
+    {.name = "set_vhost_limits",
+     .help = "Limits the connections and queues of a virtual host: {\"max-queues\": 100}",
+     .usage = "[--vhost <vhost>] <definition>",
+     .arguments = {"limits"},
+     .has_vhost = true,
+     .banner = "Setting vhost limits to \"{limits}\" for vhost \"{vhost}\" ..."},
+    {.name = "clear_vhost_limits",
+     .help = "Takes the limits of a virtual host away",
+     .usage = "[--vhost <vhost>]",
+     .has_vhost = true,
+     .banner = "Clearing vhost \"{vhost}\" limits ..."},
+    {.name = "list_vhost_limits",
+     .kind = COMMAND_LIMITS,
+     .help = "Lists the limits of a virtual host, or of all",
+     .usage = "[--vhost <vhost>] [--global]",
+     .options = "global",
+     .has_vhost = true,
+     .banner = "Listing limits for vhost \"{vhost}\" ...",
+     .banner_other = "Listing limits for all vhosts ...",
+     .columns = "vhost limits",
+     .is_blank_if_empty = true},
+    {.name = "trace_on",
+     .help = "Turns the firehose of a virtual host on",
+     .usage = "[--vhost <vhost>]",
+     .has_vhost = true,
+     .banner = "Starting tracing for vhost \"{vhost}\" ...",
+     .success = "Trace enabled for vhost {vhost}"},
+    {.name = "trace_off",
+     .help = "Turns the firehose of a virtual host off",
+     .usage = "[--vhost <vhost>]",
+     .has_vhost = true,
+     .banner = "Stopping tracing for vhost \"{vhost}\" ...",
+     .success = "Trace disabled for vhost {vhost}"},
+    {.name = "set_policy",
+     .help = "Sets what applies to the queues and exchanges whose names match a pattern",
+     .usage = "[--vhost <vhost>] [--priority <priority>] [--apply-to <apply-to>] <name> <pattern> "
+              "<definition>",
+     .arguments = {"name", "pattern", "definition"},
+     .options = "priority=0 apply-to=all",
+     .has_vhost = true,
+     .banner = "Setting policy \"{name}\" for pattern \"{pattern}\" to \"{definition}\" with "
+               "priority \"{priority}\" for vhost \"{vhost}\" ..."},
+    {.name = "clear_policy",
+     .help = "Takes a policy away",
+     .usage = "[--vhost <vhost>] <name>",
+     .arguments = {"name"},
+     .has_vhost = true,
+     .banner = "Clearing policy \"{name}\" on vhost \"{vhost}\" ..."},
+    {.name = "list_policies",
+     .kind = COMMAND_LIST,
+     .help = "Lists the policies of a virtual host",
+     .usage = "[--vhost <vhost>]",
+     .has_vhost = true,
+     .banner = "Listing policies for vhost \"{vhost}\" ...",
+     .columns = "vhost name pattern apply-to definition priority",
+     .is_blank_if_empty = true},
+    {.name = "set_operator_policy",
+     .help = "Sets limits that no policy and no argument exceeds",
+     .usage = "[--vhost <vhost>] [--priority <priority>] [--apply-to <apply-to>] <name> <pattern> "
+              "<definition>",
+     .arguments = {"name", "pattern", "definition"},
+     .options = "priority=0 apply-to=all",
+     .has_vhost = true,
+     .banner = "Setting operator policy override \"{name}\" for pattern \"{pattern}\" to "
+               "\"{definition}\" with priority \"{priority}\" for vhost \"{vhost}\" ..."},
+    {.name = "clear_operator_policy",
+     .help = "Takes an operator policy away",
+     .usage = "[--vhost <vhost>] <name>",
+     .arguments = {"name"},
+     .has_vhost = true,
+     .banner = "Clearing operator policy \"{name}\" on vhost \"{vhost}\" ..."},
+    {.name = "list_operator_policies",
+     .kind = COMMAND_LIST,
+     .help = "Lists the operator policies of a virtual host",
+     .usage = "[--vhost <vhost>]",
+     .has_vhost = true,
+     .banner = "Listing operator policy overrides for vhost \"{vhost}\" ...",
+     .columns = "vhost name pattern apply-to definition priority",
+     .is_blank_if_empty = true},
+    {.name = "set_parameter",
+     .help = "Sets a runtime parameter",
+     .usage = "[--vhost <vhost>] <component_name> <name> <value>",
+     .arguments = {"component", "name", "value"},
+     .has_vhost = true,
+     .banner = "Setting runtime parameter \"{name}\" for component \"{component}\" to "
+               "\"{value}\" in vhost \"{vhost}\" ..."},
+    {.name = "clear_parameter",
+     .help = "Takes a runtime parameter away",
+     .usage = "[--vhost <vhost>] <component_name> <name>",
+     .arguments = {"component", "name"},
+     .has_vhost = true,
+     .banner = "Clearing runtime parameter \"{name}\" for component \"{component}\" on vhost "
+               "\"{vhost}\" ..."},
+    {.name = "list_parameters",
+     .kind = COMMAND_LIST,
+     .help = "Lists the runtime parameters of a virtual host",
+     .usage = "[--vhost <vhost>]",
+     .has_vhost = true,
+     .banner = "Listing runtime parameters for vhost \"{vhost}\" ...",
+     .columns = "component name value",
+     .is_blank_if_empty = true},
+    {.name = "set_global_parameter",
+     .help = "Sets a parameter of the server",
+     .usage = "<name> <value>",
+     .arguments = {"name", "value"},
+     .banner = "Setting global runtime parameter \"{name}\" to \"{value}\" ..."},
+    {.name = "clear_global_parameter",
+     .help = "Takes a parameter of the server away",
+     .usage = "<name>",
+     .arguments = {"name"},
+     .banner = "Clearing global runtime parameter \"{name}\" ..."},
+    {.name = "list_global_parameters",
+     .kind = COMMAND_LIST,
+     .help = "Lists the parameters of the server",
+     .usage = "",
+     .banner = "Listing global runtime parameters ...",
+     .columns = "name value",
+     .is_blank_if_empty = true},
+    {.name = "export_definitions",
+     .kind = COMMAND_EXPORT,
+     .help = "Writes all definitions to a file, as JSON",
+     .usage = "<file_path | \"-\"> [--format json]",
+     .arguments = {"file"},
+     .options = "format=json",
+     .banner = "Exporting definitions in JSON to a file at \"{file}\" ...",
+     .banner_other = ""},
+    {.name = "import_definitions",
+     .kind = COMMAND_IMPORT,
+     .help = "Reads definitions from a file, or from standard input",
+     .usage = "[<file_path | \"-\">] [--format json] [--skip-if-unchanged]",
+     .arguments = {"file"},
+     .optional_count = 1,
+     .options = "format=json skip-if-unchanged",
+     .has_vhost = true,
+     .banner = "Importing definitions in JSON from a file at \"{file}\" ...",
+     .banner_other = "Importing definitions in JSON from standard input ...",
+     .success = "Successfully started definition import. This process is asynchronous and can take "
+                "some time.",
+     .success_is_chatter = true},
+    {.name = "list_exchanges",
+     .kind = COMMAND_LIST,
+     .help = "Lists the exchanges of a virtual host",
+     .usage = "[--vhost <vhost>] [<column> ...]",
+     .has_vhost = true,
+     .banner = "Listing exchanges for vhost {vhost} ...",
+     .columns = "name type",
+     .columns_other = "durable auto_delete internal arguments policy"},
+    {.name = "list_bindings",
+     .kind = COMMAND_LIST,
+     .help = "Lists the bindings of a virtual host",
+     .usage = "[--vhost <vhost>] [<column> ...]",
+     .has_vhost = true,
+     .banner = "Listing bindings for vhost {vhost}...",
+     .columns = "source_name source_kind destination_name destination_kind routing_key arguments",
+     .columns_other = ""},
     {.name = "list_queues",
      .kind = COMMAND_LIST,
      .help = "Lists the queues of a virtual host",
@@ -118,7 +329,7 @@ static const struct command commands[] = {
      .banner = "Listing queues for vhost {vhost} ...",
      .columns = "name messages",
      .columns_other = "messages_ready messages_unacknowledged consumers message_bytes_ready "
-                      "durable auto_delete exclusive"},
+                      "durable auto_delete exclusive arguments policy operator_policy type"},
     {.name = "await_startup",
      .kind = COMMAND_AWAIT,
      .help = "Waits until the server serves",
@@ -196,7 +407,7 @@ static int check_count(const struct command *command, const struct options *opti
 {
     size_t given = options->word_count - 1;
     size_t most = argument_count(command);
-    size_t least = command->has_password ? most - 1 : most;
+    size_t least = most - (command->has_password ? 1 : command->optional_count);
     if (given < least)
         return complain(command, options, "not enough arguments.");
     if (given > most && command->rest == NULL && command->columns_other == NULL)
@@ -249,6 +460,60 @@ static char *read_columns(const struct command *command, const struct options *o
     return text;
 }
 
+/* --- options of the command's own */
+
+/* The default behind the name in "priority=0 global"; NULL where the command has no such option. ""
+ * is also that of a flag. */
+static const char *find_option(const struct command *command, const char *name)
+{
+    size_t size = strlen(name);
+    const char *place = command->options;
+    while (place != NULL) {
+        place += *place == ' ';
+        if (strncmp(place, name, size) == 0 && strchr("= ", place[size]) != NULL)
+            return place + size + (place[size] == '=');
+        place = strchr(place, ' ');
+    }
+    return NULL;
+}
+
+static int check_options(const struct command *command, const struct options *options)
+{
+    char what[100];
+    for (size_t i = 0; i < options->other_count; i++) {
+        const char *value = options->others[i].value;
+        if (find_option(command, options->others[i].name) != NULL)
+            continue;
+        snprintf(what, sizeof what, "Invalid options for this command:\n--%s : %s",
+                 options->others[i].name, value != NULL ? value : "true");
+        return complain(command, options, what);
+    }
+    return CONTROL_OK;
+}
+
+/* Defaults first; what was given replaces them. */
+static bool add_options(const struct command *command, const struct options *options,
+                        json_t *arguments)
+{
+    bool is_right = true;
+    for (const char *place = command->options; place != NULL; place = strchr(place, ' ')) {
+        place += *place == ' ';
+        size_t size = strcspn(place, " "), name_size = strcspn(place, "= ");
+        if (size <= name_size + 1)
+            continue;
+        json_t *name = json_stringn(place, name_size);
+        json_object_set_new(arguments, json_string_value(name),
+                            json_stringn(place + name_size + 1, size - name_size - 1));
+        json_decref(name);
+    }
+    for (size_t i = 0; i < options->other_count; i++) {
+        const char *value = options->others[i].value;
+        json_t *json = value != NULL ? json_string(value) : json_true();
+        is_right = json_object_set_new(arguments, options->others[i].name, json) == 0 && is_right;
+    }
+    return is_right;
+}
+
 /* --- the banner */
 
 static void append_argument(struct buffer *text, const json_t *value)
@@ -263,15 +528,11 @@ static void append_argument(struct buffer *text, const json_t *value)
     buffer_append_format(text, json_array_size(value) > 0 ? "]" : "[]");
 }
 
-static void print_banner(const struct command *command, const struct options *options,
-                         const json_t *arguments)
+/* The text with {NAME} replaced by the argument of that name; the caller frees it. */
+char *command_text(const char *template, const json_t *arguments)
 {
     struct buffer text = {0};
-    bool is_wanted = !options->is_quiet && (strcmp(options->formatter, "table") == 0 ||
-                                            strcmp(options->formatter, "pretty_table") == 0);
-    if (command->banner == NULL || !is_wanted)
-        return;
-    for (const char *place = command->banner; *place != '\0';) {
+    for (const char *place = template; *place != '\0';) {
         size_t size = strcspn(place, "{");
         buffer_append(&text, place, size);
         place += size;
@@ -283,9 +544,36 @@ static void print_banner(const struct command *command, const struct options *op
         json_decref(name);
         place += size + 1;
     }
-    printf("%.*s\n", (int)text.size, (const char *)text.data);
-    fflush(stdout);
+    char *result = bytes_to_text(buffer_bytes(&text));
     buffer_fini(&text);
+    return result;
+}
+
+static const char *choose_banner(const struct command *command, const struct options *options,
+                                 const json_t *arguments)
+{
+    size_t count = argument_count(command);
+    const char *last = count > 0 && options->word_count > count ? options->words[count] : NULL;
+    if (command->banner_other == NULL)
+        return command->banner;
+    bool is_other = json_is_true(json_object_get(arguments, "global")) ||
+                    (count > 0 && last == NULL) ||
+                    (last != NULL && (strcmp(last, "all") == 0 || strcmp(last, "-") == 0));
+    return is_other ? command->banner_other : command->banner;
+}
+
+static void print_banner(const struct command *command, const struct options *options,
+                         const json_t *arguments)
+{
+    bool is_wanted = !options->is_quiet && (strcmp(options->formatter, "table") == 0 ||
+                                            strcmp(options->formatter, "pretty_table") == 0);
+    const char *banner = choose_banner(command, options, arguments);
+    if (banner == NULL || banner[0] == '\0' || !is_wanted)
+        return;
+    char *text = command_text(banner, arguments);
+    puts(text);
+    fflush(stdout);
+    free(text);
 }
 
 /* --- the password */
@@ -338,6 +626,7 @@ static bool add_arguments(const struct command *command, const struct options *o
         json_t *value = json_string(options->words[i + 1]);
         is_right = json_object_set_new(arguments, command->arguments[i], value) == 0 && is_right;
     }
+    is_right = add_options(command, options, arguments) && is_right;
     if (command->rest == NULL)
         return is_right;
     json_t *rest = json_array();
@@ -375,6 +664,8 @@ struct json_t *command_request(const struct command *command, const struct optio
 {
     *columns = NULL;
     *status = check_count(command, options);
+    if (*status == CONTROL_OK)
+        *status = check_options(command, options);
     if (*status != CONTROL_OK)
         return NULL;
     if (command->columns != NULL) {
@@ -385,7 +676,11 @@ struct json_t *command_request(const struct command *command, const struct optio
         }
     }
     json_t *arguments = json_object();
-    *status = fill_arguments(command, options, arguments);
+    *status = definitions_check_file(command, options);
+    if (*status == CONTROL_OK)
+        *status = fill_arguments(command, options, arguments);
+    if (*status == CONTROL_OK && command->kind == COMMAND_IMPORT)
+        *status = definitions_read(options, arguments);
     if (*status == CONTROL_OK)
         return json_pack("{s:s, s:o}", "command", command->name, "arguments", arguments);
     json_decref(arguments);

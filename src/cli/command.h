@@ -17,6 +17,9 @@ enum command_kind {
     COMMAND_STATUS, /* the server's state */
     COMMAND_AWAIT,  /* as a change; a server that is not there yet is waited for */
     COMMAND_STOP,   /* the end of the server */
+    COMMAND_EXPORT, /* the answer into a file */
+    COMMAND_IMPORT, /* a file goes with the request */
+    COMMAND_LIMITS, /* rows with --global, else the limits of the one */
 };
 
 /* A command of rabbitmqctl: data that says what it takes, sends and prints. */
@@ -26,13 +29,17 @@ struct command {
     const char *help;                             /* one line */
     const char *usage;                            /* behind the name */
     const char *arguments[COMMAND_ARGUMENTS_MAX]; /* what the request calls them; then NULL */
-    const char *rest;          /* takes any more as a list of this name; NULL: takes no more */
-    bool has_vhost;            /* -p VHOST */
-    bool has_password;         /* the last argument may come from standard input */
-    const char *banner;        /* {NAME} is an argument; NULL: none */
-    const char *success;       /* NULL: none */
-    bool success_is_chatter;   /* not with -q */
-    const char *columns;       /* of a list, with blanks between */
+    const char *rest;         /* takes any more as a list of this name; NULL: takes no more */
+    size_t optional_count;    /* arguments at the end that need not be given */
+    const char *options;      /* those of its own, with their defaults: "priority=0 global" */
+    const char *banner_other; /* with --global, or where an optional argument is missing or "all" */
+    bool is_headerless;       /* a list that never has headers */
+    bool has_vhost;           /* -p VHOST */
+    bool has_password;        /* the last argument may come from standard input */
+    const char *banner;       /* {NAME} is an argument; NULL: none */
+    const char *success;      /* NULL: none */
+    bool success_is_chatter;  /* not with -q */
+    const char *columns;      /* of a list, with blanks between */
     const char *columns_other; /* further ones that may be asked for; NULL: it takes no columns */
     bool is_blank_if_empty;    /* a list without rows is an empty line */
 };
@@ -42,6 +49,9 @@ const struct command *command_find(const char *name);
 
 /* The table, for help. */
 const struct command *command_table(size_t *count);
+
+/* A text with the arguments of a request in place of {NAME}; the caller frees it. */
+char *command_text(const char *template, const struct json_t *arguments);
 
 /* "leveretctl NAME USAGE". */
 void command_print_usage(const struct command *command);

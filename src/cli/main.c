@@ -11,6 +11,7 @@
 
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/definitions.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/status.h"
@@ -70,26 +71,62 @@ static int fail(const struct options *options, enum client_result result, const 
     }
 }
 
-static void print_result(const struct command *command, const struct options *options,
-                         const char *columns, const json_t *result)
+static void print_limits(const struct command *command, const struct options *options,
+                         const char *columns, const json_t *request, const json_t *result)
 {
-    if (command->kind == COMMAND_LIST)
+    const json_t *arguments = json_object_get(request, "arguments");
+    if (json_is_true(json_object_get(arguments, "global"))) {
         output_list(result, columns, options, command->is_blank_if_empty);
+        return;
+    }
+    const char *limits = json_string_value(json_object_get(json_array_get(result, 0), "limits"));
+    puts(limits != NULL ? limits : "");
+}
+
+static void print_list(const struct command *command, const struct options *options,
+                       const char *columns, const json_t *result)
+{
+    struct options shown = *options;
+    shown.has_headers = options->has_headers && !command->is_headerless;
+    output_list(result, columns, &shown, command->is_blank_if_empty);
+}
+
+static void print_success(const struct command *command, const struct options *options,
+                          const json_t *request)
+{
+    if (command->success == NULL || (options->is_quiet && command->success_is_chatter))
+        return;
+    char *text = command_text(command->success, json_object_get(request, "arguments"));
+    puts(text);
+    free(text);
+}
+
+/* The exit status. */
+static int print_result(const struct command *command, const struct options *options,
+                        const char *columns, const json_t *request, const json_t *result)
+{
+    int status = CONTROL_OK;
+    if (command->kind == COMMAND_LIST)
+        print_list(command, options, columns, result);
+    else if (command->kind == COMMAND_LIMITS)
+        print_limits(command, options, columns, request, result);
     else if (command->kind == COMMAND_STATUS)
         status_print(result, options);
-    if (command->success != NULL && !(options->is_quiet && command->success_is_chatter))
-        puts(command->success);
+    else if (command->kind == COMMAND_EXPORT)
+        status = definitions_write(options, result);
+    if (status == CONTROL_OK)
+        print_success(command, options, request);
+    return status;
 }
 
 /* The exit status that the reply says. */
 static int answer(const struct command *command, const struct options *options, const char *columns,
-                  const json_t *reply)
+                  const json_t *request, const json_t *reply)
 {
     const json_t *status = json_object_get(reply, "status");
     const char *error = json_string_value(json_object_get(reply, "error"));
     if (json_is_integer(status) && json_integer_value(status) == CONTROL_OK) {
-        print_result(command, options, columns, json_object_get(reply, "result"));
-        return CONTROL_OK;
+        return print_result(command, options, columns, request, json_object_get(reply, "result"));
     }
     fprintf(stderr, "Error:\n%s\n", error != NULL ? error : "the server's answer is not one");
     return json_is_integer(status) ? (int)json_integer_value(status) : CONTROL_SOFTWARE;
@@ -102,8 +139,9 @@ static int ask(const struct command *command, const struct options *options, con
     json_t *reply = NULL;
     pid_t server = 0;
     bool is_patient = command->kind == COMMAND_AWAIT;
+    bool is_long = is_patient || command->kind == COMMAND_IMPORT || command->kind == COMMAND_EXPORT;
     int64_t timeout_ms = options->timeout_ms > 0 ? options->timeout_ms
-                         : is_patient            ? AWAIT_TIMEOUT_MS
+                         : is_long               ? AWAIT_TIMEOUT_MS
                                                  : TIMEOUT_MS;
     int64_t deadline_ms = client_now_ms() + timeout_ms;
     enum client_result result = is_patient
@@ -113,7 +151,7 @@ static int ask(const struct command *command, const struct options *options, con
                                                   &server, reason, sizeof reason);
     if (result != CLIENT_OK)
         return fail(options, result, reason);
-    int status = answer(command, options, columns, reply);
+    int status = answer(command, options, columns, request, reply);
     json_decref(reply);
     /* In another container the process has no number here: then the answer has to do. */
     if (command->kind == COMMAND_STOP && status == CONTROL_OK && server > 0 &&

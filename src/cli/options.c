@@ -13,16 +13,28 @@
 
 enum { TIMEOUT_S_MAX = 1000000 };
 
+/* Options of some commands only: which is for the command to say. */
+enum { OTHER = 256 };
+
 static const struct option long_options[] = {
+    {"apply-to", required_argument, NULL, OTHER},
     {"data-dir", required_argument, NULL, 'D'},
+    {"default-queue-type", required_argument, NULL, OTHER},
+    {"description", required_argument, NULL, OTHER},
+    {"format", required_argument, NULL, OTHER},
     {"formatter", required_argument, NULL, 'f'},
+    {"global", no_argument, NULL, OTHER},
     {"help", no_argument, NULL, 'h'},
     {"longnames", no_argument, NULL, 'l'},
     {"no-table-headers", no_argument, NULL, 'H'},
     {"node", required_argument, NULL, 'n'},
+    {"priority", required_argument, NULL, OTHER},
     {"quiet", no_argument, NULL, 'q'},
     {"silent", no_argument, NULL, 's'},
+    {"skip-if-unchanged", no_argument, NULL, OTHER},
+    {"tags", required_argument, NULL, OTHER},
     {"timeout", required_argument, NULL, 't'},
+    {"user", required_argument, NULL, OTHER},
     {"version", no_argument, NULL, 'V'},
     {"vhost", required_argument, NULL, 'p'},
     {NULL, 0, NULL, 0},
@@ -43,6 +55,23 @@ static bool read_timeout(struct options *options, const char *text)
     else if (*text == '\0' || *end != '\0' || seconds <= 0)
         return false;
     options->timeout_ms = (int64_t)seconds * 1000;
+    return true;
+}
+
+static bool is_integer(const char *text)
+{
+    char *end;
+    strtoll(text, &end, 10);
+    return *text != '\0' && *end == '\0';
+}
+
+static bool add_other(struct options *options, const char *name, const char *value)
+{
+    if (options->other_count == OPTIONS_OTHERS_MAX ||
+        (strcmp(name, "priority") == 0 && !is_integer(value)))
+        return false;
+    options->others[options->other_count].name = name;
+    options->others[options->other_count++].value = value;
     return true;
 }
 
@@ -87,13 +116,15 @@ bool options_parse(struct options *options, int argc, char **argv)
 {
     *options = (struct options){
         .data_dir = "data", .vhost = "/", .formatter = "table", .has_headers = true};
-    int option;
+    int option, index;
     opterr = 0;
-    while ((option = getopt_long(argc, argv, "D:hln:p:qst:V", long_options, NULL)) != -1) {
-        if (apply(options, option, optarg != NULL ? value_of(optarg) : NULL))
+    while ((option = getopt_long(argc, argv, "D:hln:p:qst:V", long_options, &index)) != -1) {
+        if (option == OTHER ? add_other(options, long_options[index].name, optarg)
+                            : apply(options, option, optarg != NULL ? value_of(optarg) : NULL))
             continue;
         fprintf(stderr, "Error (argument validation): Invalid options for this command:\n%s : %s\n",
-                argv[optind - 1], optarg != NULL ? optarg : "");
+                option == OTHER ? long_options[index].name : argv[optind - 1],
+                optarg != NULL ? optarg : "");
         return false;
     }
     if (options->is_silent) {

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { OPTIONS_OTHERS_MAX = 16 };
+
 /* What the command line says beside the command: rabbitmqctl's options, wherever they stand. Texts
  * are borrowed from argv. */
 struct options {
@@ -18,6 +20,11 @@ struct options {
     bool has_headers;
     bool wants_help;
     bool wants_version;
+    struct {
+        const char *name;         /* "apply-to" */
+        const char *value;        /* NULL: a flag */
+    } others[OPTIONS_OTHERS_MAX]; /* those that only some commands know */
+    size_t other_count;
     char **words; /* the command and its arguments */
     size_t word_count;
 };

@@ -75,9 +75,61 @@ void output_append_value(struct buffer *text, const struct json_t *value)
     }
 }
 
+/* --- arguments: [["x-max-length", "long", 5]] stands in a table as [{"x-max-length",5}] */
+
+static void append_term(struct buffer *text, const char *type, const json_t *value);
+
+static void append_arguments(struct buffer *text, const json_t *arguments)
+{
+    buffer_append_u8(text, '[');
+    for (size_t i = 0; i < json_array_size(arguments); i++) {
+        const json_t *argument = json_array_get(arguments, i);
+        buffer_append_format(text, "%s{", i > 0 ? "," : "");
+        append_term(text, "longstr", json_array_get(argument, 0));
+        buffer_append_u8(text, ',');
+        append_term(text, json_string_value(json_array_get(argument, 1)),
+                    json_array_get(argument, 2));
+        buffer_append_u8(text, '}');
+    }
+    buffer_append_u8(text, ']');
+}
+
+/* Texts are lists of characters to Erlang, and an empty one is []. */
+static void append_term(struct buffer *text, const char *type, const json_t *value)
+{
+    if (type != NULL && strcmp(type, "table") == 0) {
+        append_arguments(text, value);
+    } else if (json_is_string(value) && json_string_length(value) == 0) {
+        buffer_append_format(text, "[]");
+    } else if (json_is_string(value)) {
+        buffer_append_u8(text, '"');
+        append_text(text, json_string_value(value));
+        buffer_append_u8(text, '"');
+    } else if (json_is_array(value)) {
+        buffer_append_u8(text, '[');
+        for (size_t i = 0; i < json_array_size(value); i++) {
+            buffer_append_format(text, "%s", i > 0 ? "," : "");
+            append_term(text, NULL, json_array_get(value, i));
+        }
+        buffer_append_u8(text, ']');
+    } else {
+        output_append_value(text, value);
+    }
+}
+
 static const json_t *cell(const struct listing *listing, size_t row, size_t column)
 {
     return json_object_get(json_array_get(listing->rows, row), listing->columns[column]);
+}
+
+static void append_cell_text(struct buffer *text, const struct listing *listing, size_t row,
+                             size_t column)
+{
+    const json_t *value = cell(listing, row, column);
+    if (strcmp(listing->columns[column], "arguments") == 0)
+        append_arguments(text, value);
+    else
+        output_append_value(text, value);
 }
 
 static void print(struct buffer *text)
@@ -96,7 +148,7 @@ static void print_table(const struct listing *listing)
         printf("%s%c", listing->columns[i], i + 1 < listing->column_count ? '\t' : '\n');
     for (size_t row = 0; row < count; row++) {
         for (size_t i = 0; i < listing->column_count; i++) {
-            output_append_value(&line, cell(listing, row, i));
+            append_cell_text(&line, listing, row, i);
             buffer_append_u8(&line, i + 1 < listing->column_count ? '\t' : '\n');
         }
         print(&line);
@@ -175,7 +227,7 @@ static size_t text_width(const struct buffer *text)
 static size_t cell_width(const struct listing *listing, size_t row, size_t column)
 {
     struct buffer text = {0};
-    output_append_value(&text, cell(listing, row, column));
+    append_cell_text(&text, listing, row, column);
     size_t width = text_width(&text);
     buffer_fini(&text);
     return width;
@@ -208,7 +260,7 @@ static void print_bordered_row(const struct listing *listing, const size_t *widt
         if (row == SIZE_MAX)
             buffer_append_format(&text, "%s", listing->columns[i]);
         else
-            output_append_value(&text, cell(listing, row, i));
+            append_cell_text(&text, listing, row, i);
         append_cell(&line, &text, widths[i]);
         buffer_clear(&text);
     }

@@ -90,6 +90,8 @@ static void init_texts(struct config *config)
     config->product_name = xstrdup("RabbitMQ");
     config->product_version = xstrdup("3.13.7");
     config->data_dir = xstrdup("data");
+    config->load_definitions = xstrdup("");
+    config->definitions_local_path = xstrdup("");
     config->default_user = xstrdup("guest");
     config->default_pass = xstrdup("guest");
     config->default_vhost = xstrdup("/");
@@ -170,6 +172,8 @@ static void fini_texts(struct config *config)
                      config->product_name,
                      config->product_version,
                      config->data_dir,
+                     config->load_definitions,
+                     config->definitions_local_path,
                      config->tls.cacertfile,
                      config->tls.certfile,
                      config->tls.keyfile,

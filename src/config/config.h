@@ -102,6 +102,8 @@ enum config_credential_validator {
     CONFIG_CREDENTIALS_REGEXP,
 };
 
+enum config_import_backend { CONFIG_IMPORT_NONE, CONFIG_IMPORT_LOCAL };
+
 enum config_queue_type {
     CONFIG_QUEUE_CLASSIC,
     CONFIG_QUEUE_QUORUM,
@@ -259,6 +261,11 @@ struct config {
     char *product_version; /* server-properties "version" */
     struct config_list server_properties; /* more of them: name, value */
     char *data_dir;
+    /* --- definitions that are imported at every start; "" where there are none */
+    char *load_definitions; /* a file, or a folder of files */
+    char *definitions_local_path;
+    enum config_import_backend definitions_backend;
+    bool definitions_skip_if_unchanged;
 
     /* --- listeners and sockets --- */
     struct config_listeners tcp_listeners;

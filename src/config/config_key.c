@@ -489,6 +489,12 @@ static const struct config_choice LOG_LEVELS[] = {
 static const struct config_choice LOG_FORMATS[] = {
     {"plaintext", CONFIG_LOG_PLAINTEXT}, {"json", CONFIG_LOG_JSON}, {NULL, 0}};
 
+static const struct config_choice IMPORT_BACKENDS[] = {
+    {"local_filesystem", CONFIG_IMPORT_LOCAL},
+    {"local", CONFIG_IMPORT_LOCAL},
+    {"rabbit_definitions_import_local_filesystem", CONFIG_IMPORT_LOCAL},
+    {NULL, 0}};
+
 /* --- the table --- */
 
 #define FIELD(member)                                                                              \
@@ -496,7 +502,7 @@ static const struct config_choice LOG_FORMATS[] = {
 
 static const char INLINE_TLS[] =
     "TLS material is read from files only (certfile, keyfile, cacertfile)";
-static const char NO_IMPORT[] = "definitions are not imported at start";
+static const char NO_IMPORT[] = "definitions are imported from files only";
 static const char NO_SEED[] = "only default_user, default_vhost and their permissions are created";
 static const char NO_PLUGIN[] = "this plug-in is not part of Leveret";
 static const char NO_CLUSTER[] = "a Leveret node stands alone";
@@ -601,8 +607,12 @@ static const struct config_key KEYS[] = {
     {"default_users.**", not_yet, .note = NO_SEED},
     {"default_policies.**", not_yet, .note = "only policies that are set on the server apply"},
     {"default_limits.**", not_yet, .note = "only limits that are set on the server apply"},
-    {"load_definitions", not_yet, .note = NO_IMPORT},
-    {"management.load_definitions", not_yet, .note = NO_IMPORT},
+    {"load_definitions", apply_text, FIELD(load_definitions)},
+    {"management.load_definitions", apply_text, FIELD(load_definitions)},
+    {"definitions.import_backend", apply_choice, FIELD(definitions_backend),
+     .choices = IMPORT_BACKENDS},
+    {"definitions.local.path", apply_text, FIELD(definitions_local_path)},
+    {"definitions.skip_if_unchanged", apply_bool, FIELD(definitions_skip_if_unchanged)},
     {"definitions.**", not_yet, .note = NO_IMPORT},
 
     /* back ends */

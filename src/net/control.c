@@ -35,8 +35,8 @@
 
 enum {
     BACKLOG = 16,
-    CALLS_MAX = 64, /* at the same time */
-    REQUEST_BYTES_MAX = 1 << 20,
+    CALLS_MAX = 64,              /* at the same time */
+    REQUEST_BYTES_MAX = 1 << 27, /* definitions of a hundred thousand queues, and more */
     READ_BYTES = 4096,
     PATIENCE_S = 10, /* with a client that neither sends nor reads */
 };

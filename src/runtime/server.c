@@ -24,6 +24,7 @@
 #include "auth/directory.h"
 #include "auth/directory_commands.h"
 #include "auth/identity.h"
+#include "auth/parameter_commands.h"
 #include "base/check.h"
 #include "base/xmalloc.h"
 #include "net/control.h"
@@ -128,16 +129,6 @@ static uint64_t random_seed(void)
     return seed;
 }
 
-static enum queue_type queue_type_of(enum config_queue_type type)
-{
-    static const enum queue_type types[] = {
-        [CONFIG_QUEUE_CLASSIC] = QUEUE_CLASSIC,
-        [CONFIG_QUEUE_QUORUM] = QUEUE_QUORUM,
-        [CONFIG_QUEUE_STREAM] = QUEUE_STREAM,
-    };
-    return types[type];
-}
-
 static struct vhost *make_vhost(struct server *server, const char *name,
                                 const struct store_opened *opened)
 {
@@ -155,7 +146,6 @@ static struct vhost *make_vhost(struct server *server, const char *name,
     vhost_config.consumers_max = config->consumer_max_per_channel > UINT32_MAX
                                      ? 0
                                      : (uint32_t)config->consumer_max_per_channel;
-    vhost_config.default_queue_type = queue_type_of(config->default_queue_type);
     vhost_config.quorum_relaxed_redeclaration = config->quorum_relaxed_redeclaration;
     struct vhost *vhost = vhost_new(&vhost_config, users_access(server->users));
     vhost_restore(vhost, opened);
@@ -207,6 +197,7 @@ static bool start_vhost(struct server *server, const char *name, uint64_t id, ch
     server->vhosts = vhost;
     pthread_mutex_unlock(&server->mutex);
     gate_set_alarms(gate, server->alarms);
+    server_vhost_changed(server, name, DIRECTORY_POLICIES | DIRECTORY_SETTINGS);
     return true;
 }
 
@@ -416,6 +407,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
     (void)fd, (void)what;
     if (clock_steady_ms() >= server->alarms_checked_ms + server->config->memory_monitor_interval_ms)
         server_check_alarms(server);
+    server_count_queues(server);
     for (struct server_vhost *vhost = server->vhosts; vhost != NULL; vhost = vhost->next)
         gate_tick(vhost->gate);
 }
@@ -491,6 +483,7 @@ static bool open_data(struct server *server, char *reason, size_t reason_size)
         .on_user_deleted = on_user_deleted,
         .on_vhost_added = on_vhost_added,
         .on_vhost_deleted = on_vhost_deleted,
+        .on_vhost_changed = server_vhost_changed,
         .context = server,
     };
     const char *path = server->config->data_dir;
@@ -532,7 +525,8 @@ static bool start(struct server *server, char *reason, size_t reason_size)
     if (!open_data(server, reason, reason_size) || !open_listeners(server, reason, reason_size))
         return false;
     start_threads(server);
-    if (!start_vhosts(server, reason, reason_size))
+    if (!start_vhosts(server, reason, reason_size) ||
+        !server_load_definitions(server, reason, reason_size))
         return false;
     server->control = control_open(server->base, server->config->data_dir, reason, reason_size);
     if (server->control == NULL)
@@ -540,6 +534,9 @@ static bool start(struct server *server, char *reason, size_t reason_size)
     alarm_limits_init(&server->alarm_limits, server->config);
     server_check_alarms(server);
     directory_add_commands(server->directory, server->control);
+    directory_add_parameter_commands(server->directory, server->control);
+    server_add_listing_commands(server);
+    server_add_definitions_commands(server);
     server_add_commands(server);
     start_listeners(server);
     return true;

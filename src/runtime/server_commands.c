@@ -148,43 +148,6 @@ static void handle_set_memory_watermark(void *context, struct control_call *call
     config_fini(&config);
 }
 
-/* --- list_queues */
-
-static void add_queue(void *context, const struct queue_status *status)
-{
-    json_array_append_new(
-        context,
-        json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:b}", "name",
-                  control_json_text(status->name), "messages",
-                  (json_int_t)(status->ready + status->unacked), "messages_ready",
-                  (json_int_t)status->ready, "messages_unacknowledged", (json_int_t)status->unacked,
-                  "consumers", (json_int_t)status->consumers, "message_bytes_ready",
-                  (json_int_t)status->ready_bytes, "durable", status->is_durable, "auto_delete",
-                  status->is_auto_delete, "exclusive", status->is_exclusive));
-}
-
-static void list_queues(struct vhost *vhost, uint64_t now_ms, void *context)
-{
-    (void)now_ms;
-    vhost_list_queues(vhost, add_queue, context);
-}
-
-static void handle_list_queues(void *context, struct control_call *call)
-{
-    struct server *server = context;
-    const char *name = control_text(call, "vhost");
-    struct gate *gate = server_find_gate(server, bytes_of_text(name != NULL ? name : "/"));
-    if (gate == NULL) {
-        control_fail(call, CONTROL_DATA, "Virtual host '%s' does not exist",
-                     name != NULL ? name : "/");
-        return;
-    }
-    json_t *list = json_array();
-    gate_call(gate, list_queues, list);
-    server_release_gate(server, gate);
-    control_reply(call, list);
-}
-
 void server_add_commands(struct server *server)
 {
     static const struct control_command commands[] = {
@@ -193,7 +156,6 @@ void server_add_commands(struct server *server)
         {"stop", handle_stop},
         {"reload", handle_reload},
         {"status", handle_status},
-        {"list_queues", handle_list_queues},
         {"set_disk_free_limit", handle_set_disk_free_limit},
         {"set_vm_memory_high_watermark", handle_set_memory_watermark},
     };

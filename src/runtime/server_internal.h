@@ -2,7 +2,7 @@
 #ifndef LEVERET_RUNTIME_SERVER_INTERNAL_H
 #define LEVERET_RUNTIME_SERVER_INTERNAL_H
 
-/* What server.c and server_commands.c share. */
+/* What the files server*.c share. */
 
 #include <pthread.h>
 #include <stdint.h>
@@ -65,6 +65,17 @@ void server_reload(struct server *server);
 void server_stop(struct server *server);
 /* Looks for alarms now and tells the vhosts what changed. */
 void server_check_alarms(struct server *server);
+/* What the directory has to say of a vhost (enum directory_change) goes to its core. context is the
+ * server. */
+void server_vhost_changed(void *context, const char *vhost, unsigned changes);
+/* Where the queues of all vhosts together are limited: how many there are elsewhere. */
+void server_count_queues(struct server *server);
+/* What load_definitions names. False with a reason where it cannot be read or imported. */
+bool server_load_definitions(struct server *server, char *reason, size_t reason_size)
+    __attribute__((warn_unused_result));
+void server_add_definitions_commands(struct server *server);
+/* list_queues, list_exchanges, list_bindings. */
+void server_add_listing_commands(struct server *server);
 /* Adds the commands of leveretctl that are about the server itself. */
 void server_add_commands(struct server *server);
 

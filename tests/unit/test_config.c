@@ -716,13 +716,27 @@ static void keys_that_mean_nothing_here_are_info(void **state)
     assert_message(f, CONFIG_INFO, "main.conf:2: hipe_compile: has no effect");
 }
 
+static void definitions_come_from_a_file_or_a_folder(void **state)
+{
+    struct fixture *f = *state;
+    assert_true(load_text(f, "management.load_definitions = /one.json\n"
+                             "definitions.import_backend = local_filesystem\n"
+                             "definitions.local.path = /folder\n"
+                             "definitions.skip_if_unchanged = true\n"));
+    assert_int_equal(f->messages.count, 0);
+    assert_string_equal(f->config.load_definitions, "/one.json");
+    assert_string_equal(f->config.definitions_local_path, "/folder");
+    assert_true(f->config.definitions_skip_if_unchanged);
+    assert_false(load_text(f, "definitions.import_backend = https\n"));
+}
+
 static void keys_whose_wish_is_not_met_are_warnings(void **state)
 {
     struct fixture *f = *state;
-    assert_true(load_text(f, "load_definitions = /etc/rabbitmq/definitions.json\n"
+    assert_true(load_text(f, "definitions.https.url = https://localhost/definitions.json\n"
                              "default_users.alice.password = secret\n"));
     assert_int_equal(count_level(f, CONFIG_WARNING), 2);
-    assert_message(f, CONFIG_WARNING, "main.conf:1: load_definitions: has no effect");
+    assert_message(f, CONFIG_WARNING, "main.conf:1: definitions.https.url: has no effect");
 }
 
 static void secrets_are_not_shown(void **state)
@@ -1278,6 +1292,7 @@ int main(void)
         TEST(what_cannot_be_offered_is_passed_over_with_a_warning),
         TEST(an_unknown_key_is_warned_of_once),
         TEST(keys_that_mean_nothing_here_are_info),
+        TEST(definitions_come_from_a_file_or_a_folder),
         TEST(keys_whose_wish_is_not_met_are_warnings),
         TEST(secrets_are_not_shown),
         TEST(the_environment_wins_over_files_and_options_over_both),

@@ -465,7 +465,7 @@ static void vhosts_have_a_limit(void **state)
     must(directory_add_vhost(f->directory, "a", &error), &error);
     buffer_clear(&f->events);
     must_not(f, directory_add_vhost(f->directory, "b", &error), &error, 70,
-             "cannot add vhost 'b': vhost_max is reached");
+             "cannot create vhost 'b': vhost limit of 2 is reached");
 }
 
 static void permissions_come_and_go(void **state)

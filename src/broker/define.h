@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_BROKER_DEFINE_H
+#define LEVERET_BROKER_DEFINE_H
+
+#include "broker/vhost.h"
+
+/*
+ * Exchanges, queues and bindings as definitions.json has them: made without a session and without a
+ * look at permissions. What is there already stays as it is. Everything is borrowed; arguments are
+ * valid field tables. Each returns false with an error where the definition is wrong.
+ */
+
+bool vhost_define_exchange(struct vhost *vhost, const struct exchange_status *exchange,
+                           struct amqp_error *error) __attribute__((warn_unused_result));
+
+struct queue_definition {
+    struct bytes name;
+    struct bytes arguments;
+    const char *type; /* "quorum"; NULL: what the arguments or the vhost say */
+    bool is_durable, is_auto_delete;
+};
+bool vhost_define_queue(struct vhost *vhost, const struct queue_definition *queue,
+                        struct amqp_error *error) __attribute__((warn_unused_result));
+
+bool vhost_define_binding(struct vhost *vhost, const struct binding_status *binding,
+                          struct amqp_error *error) __attribute__((warn_unused_result));
+
+/* Is everything so far on disk? */
+bool vhost_is_stored(const struct vhost *vhost);
+
+#endif

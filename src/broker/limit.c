@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Limits of a vhost and of its users. They hold for what is new: what is there when a limit comes
+ * stays. A limit of a user counts what the user has in this vhost. Only where there is one, the
+ * sessions are walked; logins and channels are rare.
+ */
+#include <stdio.h>
+
+#include "broker/broker_internal.h"
+
+static bool too_many_queues(struct amqp_error *error, struct bytes name, const char *where,
+                            uint64_t limit)
+{
+    return amqp_error_set(error, AMQP_PRECONDITION_FAILED,
+                          "cannot declare queue '%.*s': queue limit in %s (%llu) is reached",
+                          (int)name.size, (const char *)name.data, where,
+                          (unsigned long long)limit);
+}
+
+bool limit_check_queue(const struct vhost *vhost, struct bytes name, struct amqp_error *error)
+{
+    char where[RESOURCE_TEXT_SIZE];
+    const struct vhost_limits *limits = &vhost->limits;
+    uint64_t count = vhost->counters.queues;
+    if (count + limits->queues_elsewhere >= limits->cluster_queues_max)
+        return too_many_queues(error, name, "cluster", limits->cluster_queues_max);
+    snprintf(where, sizeof where, "vhost '%s'", vhost->name);
+    return count < limits->queues_max || too_many_queues(error, name, where, limits->queues_max);
+}
+
+/* What the session's user has in the vhost, the session itself included. */
+static void count_of_user(const struct session *session, uint64_t *sessions, uint64_t *channels)
+{
+    *sessions = *channels = 0;
+    list_for_each(&session->vhost->sessions, node)
+    {
+        const struct session *other = list_entry(node, struct session, vhost_node);
+        if (strcmp(other->user, session->user) != 0)
+            continue;
+        (*sessions)++;
+        *channels += other->channels.count;
+    }
+}
+
+bool limit_check_session(const struct session *session, struct amqp_error *error)
+{
+    uint64_t sessions, channels;
+    const struct vhost *vhost = session->vhost;
+    struct access_limits limits = access_limits_of(vhost->access, bytes_of_text(session->user));
+    if (vhost->counters.sessions > vhost->limits.connections_max)
+        return amqp_error_set(
+            error, AMQP_NOT_ALLOWED,
+            "access to vhost '%s' refused for user '%s': connection limit (%llu) is reached",
+            vhost->name, session->user, (unsigned long long)vhost->limits.connections_max);
+    if (limits.connections == UINT64_MAX)
+        return true;
+    count_of_user(session, &sessions, &channels);
+    return sessions <= limits.connections ||
+           amqp_error_set(error, AMQP_NOT_ALLOWED,
+                          "connection refused for user '%s': user connection limit (%llu) is "
+                          "reached",
+                          session->user, (unsigned long long)limits.connections);
+}
+
+bool limit_check_channel(const struct session *session, struct amqp_error *error)
+{
+    uint64_t sessions, channels;
+    struct access_limits limits =
+        access_limits_of(session->vhost->access, bytes_of_text(session->user));
+    if (limits.channels == UINT64_MAX)
+        return true;
+    count_of_user(session, &sessions, &channels);
+    return channels < limits.channels ||
+           amqp_error_set(error, AMQP_NOT_ALLOWED,
+                          "number of channels opened for user '%s' has reached the maximum allowed "
+                          "user limit of (%llu)",
+                          session->user, (unsigned long long)limits.channels);
+}

@@ -1,0 +1,644 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Definitions: what the directory keeps goes to the cores of the vhosts, and definitions.json comes
+ * in and goes out.
+ *
+ * An import is two parts. Users, vhosts, permissions, policies and parameters are the directory's:
+ * one transaction. Then come exchanges, queues and bindings, in this order, a slice of one vhost at
+ * a time; a slice's arguments become field tables before its core is entered. On a running server
+ * the slices are events of the main loop, so that a hundred thousand queues keep neither the core
+ * nor the main thread from others. The answer waits until all of it is on disk.
+ */
+#include <dirent.h>
+#include <event2/event.h>
+#include <jansson.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "auth/directory.h"
+#include "base/check.h"
+#include "base/xmalloc.h"
+#include "broker/define.h"
+#include "config/config.h"
+#include "config/json_table.h"
+#include "net/control.h"
+#include "runtime/gate.h"
+#include "runtime/log.h"
+#include "runtime/server_internal.h"
+#include "runtime/server_listing.h"
+
+enum { SLICE_OBJECTS = 256, RETRY_MS = 2, HASH_TEXT_BYTES = 65 };
+
+/* RabbitMQ's name for what it remembers of the last import. */
+static const char hash_name[] = "imported_definition_hash_value";
+
+/* --- what a core has to know of its vhost */
+
+struct vhost_news {
+    unsigned changes;
+    struct policies *policies;
+    struct vhost_limits limits;
+    enum queue_type default_queue_type;
+    bool is_tracing;
+};
+
+static void hear(struct vhost *vhost, uint64_t now_ms, void *context)
+{
+    struct vhost_news *news = context;
+    (void)now_ms;
+    if ((news->changes & DIRECTORY_POLICIES) != 0)
+        vhost_set_policies(vhost, news->policies);
+    if ((news->changes & DIRECTORY_SETTINGS) != 0) {
+        vhost_set_limits(vhost, &news->limits);
+        vhost_set_default_queue_type(vhost, news->default_queue_type);
+        vhost_set_tracing(vhost, news->is_tracing);
+    }
+}
+
+static enum queue_type queue_type_of(const struct server *server, const char *name)
+{
+    static const enum queue_type types[] = {
+        [CONFIG_QUEUE_CLASSIC] = QUEUE_CLASSIC,
+        [CONFIG_QUEUE_QUORUM] = QUEUE_QUORUM,
+        [CONFIG_QUEUE_STREAM] = QUEUE_STREAM,
+    };
+    if (name == NULL)
+        return types[server->config->default_queue_type];
+    return strcmp(name, "quorum") == 0   ? QUEUE_QUORUM
+           : strcmp(name, "stream") == 0 ? QUEUE_STREAM
+                                         : QUEUE_CLASSIC;
+}
+
+static void count_queues(struct vhost *vhost, uint64_t now_ms, void *context)
+{
+    struct vhost_counters counters;
+    (void)now_ms;
+    vhost_count(vhost, &counters);
+    *(uint64_t *)context = counters.queues;
+}
+
+static uint64_t queues_elsewhere(const struct server *server, const struct gate *gate)
+{
+    uint64_t sum = 0, count;
+    if (server->config->cluster_queue_limit == CONFIG_UNLIMITED)
+        return 0;
+    for (struct server_vhost *vhost = server->vhosts; vhost != NULL; vhost = vhost->next) {
+        if (vhost->gate == gate)
+            continue;
+        gate_call(vhost->gate, count_queues, &count);
+        sum += count;
+    }
+    return sum;
+}
+
+void server_vhost_changed(void *context, const char *name, unsigned changes)
+{
+    struct server *server = context;
+    struct directory_vhost_settings settings;
+    struct gate *gate = server_find_gate(server, bytes_of_text(name));
+    if (gate == NULL)
+        return;
+    directory_vhost_settings(server->directory, name, &settings);
+    struct vhost_news news = {
+        .changes = changes,
+        .limits = {.queues_max = settings.queues_max,
+                   .connections_max = settings.connections_max,
+                   .cluster_queues_max = server->config->cluster_queue_limit,
+                   .queues_elsewhere = queues_elsewhere(server, gate)},
+        .default_queue_type = queue_type_of(server, settings.default_queue_type),
+        .is_tracing = settings.is_tracing,
+    };
+    if ((changes & DIRECTORY_POLICIES) != 0)
+        news.policies = directory_policies(server->directory, name);
+    gate_call(gate, hear, &news);
+    server_release_gate(server, gate);
+}
+
+void server_count_queues(struct server *server)
+{
+    if (server->config->cluster_queue_limit == CONFIG_UNLIMITED || server->vhosts == NULL ||
+        server->vhosts->next == NULL)
+        return;
+    for (struct server_vhost *vhost = server->vhosts; vhost != NULL; vhost = vhost->next)
+        server_vhost_changed(server, vhost->name, DIRECTORY_SETTINGS);
+}
+
+/* --- a slice of an import */
+
+enum section { EXCHANGES, QUEUES, BINDINGS, SECTIONS_END };
+
+static const char *const section_names[] = {"exchanges", "queues", "bindings"};
+
+/* One object, ready for the core. */
+struct entry {
+    struct bytes name, type, destination, key;
+    size_t table_from, table_size;
+    const char *queue_type;
+    bool is_durable, is_auto_delete, is_internal, to_queue;
+};
+
+struct slice {
+    enum section section;
+    struct entry entries[SLICE_OBJECTS];
+    size_t count;
+    struct buffer tables; /* owned; the arguments of all */
+    struct amqp_error error;
+    size_t failed; /* the entry that is wrong */
+};
+
+static struct bytes bytes_at(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    return text != NULL ? bytes_of_text(text) : bytes_of(NULL, 0);
+}
+
+/* false where the object is not what the section needs. */
+static bool fill_entry(struct slice *slice, const json_t *object)
+{
+    struct entry *entry = &slice->entries[slice->count];
+    const json_t *arguments = json_object_get(object, "arguments");
+    bool is_binding = slice->section == BINDINGS;
+    *entry = (struct entry){
+        .name = bytes_at(object, is_binding ? "source" : "name"),
+        .type = bytes_at(object, "type"),
+        .destination = bytes_at(object, "destination"),
+        .key = bytes_at(object, "routing_key"),
+        .queue_type = json_string_value(json_object_get(object, "type")),
+        .is_durable = json_is_true(json_object_get(object, "durable")),
+        .is_auto_delete = json_is_true(json_object_get(object, "auto_delete")),
+        .is_internal = json_is_true(json_object_get(object, "internal")),
+        .to_queue = !bytes_equal_text(bytes_at(object, "destination_type"), "exchange"),
+        .table_from = slice->tables.size,
+    };
+    if (entry->name.data == NULL || entry->name.size > AMQP_SHORTSTR_MAX ||
+        entry->key.size > AMQP_SHORTSTR_MAX || entry->destination.size > AMQP_SHORTSTR_MAX ||
+        (json_is_object(arguments) && !json_to_table(arguments, &slice->tables)))
+        return false;
+    entry->table_size = slice->tables.size - entry->table_from;
+    slice->count++;
+    return true;
+}
+
+static bool define(struct vhost *vhost, struct slice *slice, const struct entry *entry)
+{
+    struct bytes table = bytes_of(slice->tables.data, 0);
+    if (entry->table_size > 0)
+        table = bytes_of(slice->tables.data + entry->table_from, entry->table_size);
+    const struct exchange_status exchange = {
+        .name = entry->name,
+        .type = entry->type,
+        .arguments = table,
+        .is_durable = entry->is_durable,
+        .is_auto_delete = entry->is_auto_delete,
+        .is_internal = entry->is_internal,
+    };
+    const struct queue_definition queue = {entry->name, table, entry->queue_type, entry->is_durable,
+                                           entry->is_auto_delete};
+    const struct binding_status binding = {
+        .source = entry->name,
+        .destination = entry->destination,
+        .key = entry->key,
+        .arguments = table,
+        .to_queue = entry->to_queue,
+    };
+    switch (slice->section) {
+    case EXCHANGES:
+        return vhost_define_exchange(vhost, &exchange, &slice->error);
+    case QUEUES:
+        return vhost_define_queue(vhost, &queue, &slice->error);
+    default:
+        return vhost_define_binding(vhost, &binding, &slice->error);
+    }
+}
+
+static void define_slice(struct vhost *vhost, uint64_t now_ms, void *context)
+{
+    struct slice *slice = context;
+    (void)now_ms;
+    for (size_t i = 0; i < slice->count && slice->error.code == 0; i++) {
+        slice->failed = i;
+        (void)!define(vhost, slice, &slice->entries[i]);
+    }
+}
+
+static void ask_stored(struct vhost *vhost, uint64_t now_ms, void *context)
+{
+    bool *is_stored = context;
+    (void)now_ms;
+    *is_stored = *is_stored && vhost_is_stored(vhost);
+}
+
+/* --- an import */
+
+struct import {
+    struct server *server;
+    struct control_call *call; /* NULL: at the start */
+    json_t *definitions;       /* owned */
+    const char *vhost;         /* for what names none; borrowed from the call */
+    char hash[HASH_TEXT_BYTES];
+    bool may_skip; /* where nothing has changed since the last import that asked for this */
+    enum section section;
+    size_t next; /* object of the section */
+};
+
+static bool refuse(struct directory_error *error, enum control_status status, const char *what)
+{
+    error->status = (int)status;
+    snprintf(error->text, sizeof error->text, "%s", what);
+    return false;
+}
+
+static const char *vhost_of(const struct import *import, const json_t *object)
+{
+    const char *vhost = json_string_value(json_object_get(object, "vhost"));
+    return vhost != NULL ? vhost : import->vhost;
+}
+
+/* Gathers the objects that follow and are in the same vhost. */
+static bool gather(struct import *import, struct slice *slice, const json_t *list,
+                   const char **vhost, struct directory_error *error)
+{
+    *vhost = vhost_of(import, json_array_get(list, import->next));
+    while (import->next < json_array_size(list) && slice->count < SLICE_OBJECTS) {
+        const json_t *object = json_array_get(list, import->next);
+        if (strcmp(vhost_of(import, object), *vhost) != 0)
+            break;
+        if (!fill_entry(slice, object)) {
+            error->status = CONTROL_UNAVAILABLE;
+            snprintf(error->text, sizeof error->text, "number %zu of the %s is malformed",
+                     import->next, section_names[import->section]);
+            return false;
+        }
+        import->next++;
+    }
+    return true;
+}
+
+static bool run_slice(struct import *import, struct slice *slice, const char *name,
+                      struct directory_error *error)
+{
+    struct gate *gate = server_find_gate(import->server, bytes_of_text(name));
+    error->status = CONTROL_UNAVAILABLE;
+    if (gate == NULL) {
+        snprintf(error->text, sizeof error->text, "Virtual host '%s' does not exist", name);
+        return false;
+    }
+    gate_call(gate, define_slice, slice);
+    server_release_gate(import->server, gate);
+    if (slice->error.code == 0)
+        return true;
+    const char *text = strstr(slice->error.text, " - ");
+    const struct entry *entry = &slice->entries[slice->failed];
+    snprintf(error->text, sizeof error->text, "%s (%s/%s/%.*s)",
+             text != NULL ? text + 3 : slice->error.text, name, section_names[slice->section],
+             (int)entry->name.size, (const char *)entry->name.data);
+    return false;
+}
+
+/* false with an error where something is wrong. */
+static bool step(struct import *import, struct directory_error *error)
+{
+    const json_t *list = json_object_get(import->definitions, section_names[import->section]);
+    if (import->next >= json_array_size(list)) {
+        import->section++;
+        import->next = 0;
+        return true;
+    }
+    const char *vhost;
+    struct slice *slice = xcalloc(1, sizeof *slice);
+    slice->section = import->section;
+    bool is_done =
+        gather(import, slice, list, &vhost, error) && run_slice(import, slice, vhost, error);
+    buffer_fini(&slice->tables);
+    free(slice);
+    return is_done;
+}
+
+/* Is everything on disk? */
+static bool is_stored(const struct server *server)
+{
+    bool is_everywhere = true;
+    for (struct server_vhost *vhost = server->vhosts; vhost != NULL; vhost = vhost->next)
+        gate_call(vhost->gate, ask_stored, &is_everywhere);
+    return is_everywhere;
+}
+
+static bool remember(struct import *import, struct directory_error *error)
+{
+    char text[HASH_TEXT_BYTES + 2];
+    if (!import->may_skip)
+        return true;
+    snprintf(text, sizeof text, "\"%s\"", import->hash);
+    return directory_set_global_parameter(import->server->directory, hash_name, text, error);
+}
+
+/* SHA-256 of the definitions, in hexadecimal. */
+static void find_hash(const json_t *definitions, char *hash)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned int size = 0;
+    char *text = json_print(definitions);
+    CHECK(EVP_Digest(text, strlen(text), digest, &size, EVP_sha256(), NULL) == 1);
+    free(text);
+    for (unsigned int i = 0; i < size && 2 * i + 2 < HASH_TEXT_BYTES; i++)
+        snprintf(hash + 2 * i, 3, "%02x", digest[i]);
+}
+
+struct remembered {
+    const char *hash;
+    bool is_equal;
+};
+
+static void compare_hash(void *context, const char *name, const char *value)
+{
+    struct remembered *remembered = context;
+    if (strcmp(name, hash_name) == 0 && strlen(value) == HASH_TEXT_BYTES + 1)
+        remembered->is_equal = memcmp(value + 1, remembered->hash, HASH_TEXT_BYTES - 1) == 0;
+}
+
+static bool is_unchanged(const struct import *import)
+{
+    struct remembered remembered = {.hash = import->hash};
+    directory_each_global_parameter(import->server->directory, compare_hash, &remembered);
+    return remembered.is_equal;
+}
+
+/* Everything but exchanges, queues and bindings. */
+static bool begin(struct import *import, struct directory_error *error)
+{
+    if (!json_is_object(import->definitions))
+        return refuse(error, CONTROL_DATA, "definitions are not a JSON object");
+    return directory_import(import->server->directory, import->definitions, error);
+}
+
+/* --- import on a running server */
+
+static void finish(struct import *import, const struct directory_error *error)
+{
+    if (error != NULL)
+        control_fail(import->call, (enum control_status)error->status, "%s", error->text);
+    else
+        control_reply(import->call, NULL);
+    json_decref(import->definitions);
+    free(import);
+}
+
+static void on_step(evutil_socket_t fd, short what, void *context);
+
+static void go_on(struct import *import, long delay_ms)
+{
+    struct timeval delay = {.tv_usec = delay_ms * 1000};
+    CHECK(event_base_once(import->server->base, -1, EV_TIMEOUT, on_step, import, &delay) == 0);
+}
+
+static void on_step(evutil_socket_t fd, short what, void *context)
+{
+    struct import *import = context;
+    struct directory_error error;
+    (void)fd, (void)what;
+    if (import->section < SECTIONS_END) {
+        if (step(import, &error))
+            go_on(import, 0);
+        else
+            finish(import, &error);
+    } else if (!is_stored(import->server)) {
+        go_on(import, RETRY_MS);
+    } else {
+        finish(import, remember(import, &error) ? NULL : &error);
+    }
+}
+
+static void handle_import(void *context, struct control_call *call)
+{
+    struct directory_error error;
+    const json_t *arguments = control_arguments(call);
+    json_t *definitions = json_object_get(arguments, "definitions");
+    if (definitions == NULL) {
+        control_fail(call, CONTROL_USAGE, "argument \"definitions\" is missing");
+        return;
+    }
+    const char *vhost = control_text(call, "vhost");
+    struct import *import = xcalloc(1, sizeof *import);
+    *import = (struct import){
+        .server = context,
+        .call = call,
+        .definitions = json_incref(definitions),
+        .vhost = vhost != NULL ? vhost : "/",
+    };
+    find_hash(definitions, import->hash);
+    import->may_skip = json_is_true(json_object_get(arguments, "skip-if-unchanged"));
+    if (import->may_skip && is_unchanged(import))
+        finish(import, NULL);
+    else if (begin(import, &error))
+        go_on(import, 0);
+    else
+        finish(import, &error);
+}
+
+/* --- import at the start */
+
+static bool import_at_once(struct server *server, json_t *definitions, bool may_skip,
+                           struct directory_error *error)
+{
+    struct import import = {
+        .server = server, .definitions = definitions, .vhost = "/", .may_skip = may_skip};
+    find_hash(definitions, import.hash);
+    if (may_skip && is_unchanged(&import)) {
+        log_info("definitions are unchanged since they were imported last");
+        return true;
+    }
+    bool is_done = begin(&import, error);
+    while (is_done && import.section < SECTIONS_END)
+        is_done = step(&import, error);
+    return is_done && remember(&import, error);
+}
+
+/* Appends the lists of more to those of definitions; other values replace. */
+static void merge(json_t *definitions, const json_t *more)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)more, name, value)
+    {
+        json_t *there = json_object_get(definitions, name);
+        if (json_is_array(there) && json_is_array(value))
+            json_array_extend(there, value);
+        else
+            json_object_set(definitions, name, value);
+    }
+}
+
+static json_t *load_file(const char *path, char *reason, size_t reason_size)
+{
+    json_error_t error;
+    json_t *definitions = json_load_file(path, 0, &error);
+    if (definitions == NULL)
+        snprintf(reason, reason_size, "definitions cannot be read: %s: line %d: %s", path,
+                 error.line, error.text);
+    return definitions;
+}
+
+static int is_definitions_file(const struct dirent *entry)
+{
+    size_t size = strlen(entry->d_name);
+    return size > 5 && strcmp(entry->d_name + size - 5, ".json") == 0;
+}
+
+/* All files *.json of a folder as one, in the order of their names. */
+static json_t *load_folder(const char *folder, char *reason, size_t reason_size)
+{
+    struct dirent **entries = NULL;
+    int count = scandir(folder, &entries, is_definitions_file, alphasort);
+    json_t *definitions = json_object();
+    for (int i = 0; i < count; i++) {
+        size_t size = strlen(folder) + strlen(entries[i]->d_name) + 2;
+        char *path = xmalloc(size);
+        snprintf(path, size, "%s/%s", folder, entries[i]->d_name);
+        json_t *more = definitions != NULL ? load_file(path, reason, reason_size) : NULL;
+        if (more != NULL)
+            merge(definitions, more);
+        else if (definitions != NULL)
+            json_decref(definitions), definitions = NULL;
+        json_decref(more);
+        free(path);
+        free(entries[i]);
+    }
+    free(entries);
+    return definitions;
+}
+
+bool server_load_definitions(struct server *server, char *reason, size_t reason_size)
+{
+    struct stat status;
+    struct directory_error error;
+    const struct config *config = server->config;
+    const char *path = config->definitions_local_path[0] != '\0' ? config->definitions_local_path
+                                                                 : config->load_definitions;
+    if (path[0] == '\0')
+        return true;
+    bool is_folder = stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+    json_t *definitions =
+        is_folder ? load_folder(path, reason, reason_size) : load_file(path, reason, reason_size);
+    if (definitions == NULL)
+        return false;
+    bool is_done =
+        import_at_once(server, definitions, config->definitions_skip_if_unchanged, &error);
+    json_decref(definitions);
+    if (is_done)
+        log_info("definitions of '%s' are in force", path);
+    else
+        snprintf(reason, reason_size, "definitions of '%s' cannot be imported: %s", path,
+                 error.text);
+    return is_done;
+}
+
+/* --- export */
+
+struct export
+{
+    json_t *list;
+    const char *vhost;
+};
+
+static void set_name(json_t *object, const char *key, struct bytes name)
+{
+    json_object_set_new(object, key, control_json_text(name));
+}
+
+static void export_exchange(void *context, const struct exchange_status *status)
+{
+    struct export *export = context;
+    if (status->is_predeclared || !status->is_durable)
+        return;
+    json_t *object =
+        json_pack("{s:s, s:b, s:b, s:b, s:o}", "vhost", export->vhost, "durable",
+                  status->is_durable, "auto_delete", status->is_auto_delete, "internal",
+                  status->is_internal, "arguments", json_of_table(status->arguments));
+    set_name(object, "name", status->name);
+    set_name(object, "type", status->type);
+    json_array_append_new(export->list, object);
+}
+
+static void export_queue(void *context, const struct queue_status *status)
+{
+    struct export *export = context;
+    if (status->is_exclusive || !status->is_durable)
+        return;
+    json_t *object = json_pack("{s:s, s:b, s:b, s:s, s:o}", "vhost", export->vhost, "durable",
+                               status->is_durable, "auto_delete", status->is_auto_delete, "type",
+                               status->type, "arguments", json_of_table(status->arguments));
+    set_name(object, "name", status->name);
+    json_array_append_new(export->list, object);
+}
+
+static void export_binding(void *context, const struct binding_status *status)
+{
+    struct export *export = context;
+    if (!status->is_stored)
+        return;
+    json_t *object = json_pack("{s:s, s:s, s:o}", "vhost", export->vhost, "destination_type",
+                               status->to_queue ? "queue" : "exchange", "arguments",
+                               json_of_table(status->arguments));
+    set_name(object, "source", status->source);
+    set_name(object, "destination", status->destination);
+    set_name(object, "routing_key", status->key);
+    json_array_append_new(export->list, object);
+}
+
+static void export_kind(struct server *server, json_t *definitions, const char *name,
+                        const struct vhost_visitor *kind)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < directory_vhost_count(server->directory); i++) {
+        struct export export = {list, directory_vhost(server->directory, i).name};
+        struct vhost_visitor visitor = *kind;
+        visitor.context = &export;
+        struct gate *gate = server_find_gate(server, bytes_of_text(export.vhost));
+        if (gate == NULL)
+            continue;
+        server_list(gate, &visitor);
+        server_release_gate(server, gate);
+    }
+    json_object_set_new(definitions, name, list);
+}
+
+/* What this server remembers is not part of what it is. */
+static void forget_hash(json_t *definitions)
+{
+    json_t *globals = json_object_get(definitions, "global_parameters");
+    for (size_t i = json_array_size(globals); i-- > 0;) {
+        const json_t *name = json_object_get(json_array_get(globals, i), "name");
+        if (json_is_string(name) && strcmp(json_string_value(name), hash_name) == 0)
+            json_array_remove(globals, i);
+    }
+}
+
+static void handle_export(void *context, struct control_call *call)
+{
+    struct server *server = context;
+    const struct config *config = server->config;
+    json_t *definitions =
+        json_pack("{s:s, s:s, s:s, s:s}", "rabbit_version", config->product_version,
+                  "rabbitmq_version", config->product_version, "product_name", config->product_name,
+                  "product_version", config->product_version);
+    directory_export(server->directory, NULL, definitions);
+    forget_hash(definitions);
+    export_kind(server, definitions, "exchanges",
+                &(struct vhost_visitor){.exchange = export_exchange});
+    export_kind(server, definitions, "queues", &(struct vhost_visitor){.queue = export_queue});
+    export_kind(server, definitions, "bindings",
+                &(struct vhost_visitor){.binding = export_binding});
+    control_reply(call, definitions);
+}
+
+void server_add_definitions_commands(struct server *server)
+{
+    static const struct control_command commands[] = {
+        {"import_definitions", handle_import},
+        {"export_definitions", handle_export},
+    };
+    control_add_commands(server->control, commands, sizeof commands / sizeof commands[0], server);
+}
