@@ -14,7 +14,7 @@ import (
 func allTests() []test {
 	var all []test
 	for _, some := range [][]test{
-		publishingTests, consumingTests, routingTests, messageTests, lifetimeTests,
+		publishingTests, consumingTests, routingTests, messageTests, featureTests, queueTypeTests, lifetimeTests,
 		errorTests, connectionTests, tlsTests, restartTests,
 	} {
 		all = append(all, some...)

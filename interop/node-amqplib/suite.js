@@ -11,6 +11,8 @@ require('./tests/publishing');
 require('./tests/consuming');
 require('./tests/routing');
 require('./tests/messages');
+require('./tests/features');
+require('./tests/queue-types');
 require('./tests/lifetimes');
 require('./tests/errors');
 require('./tests/connections');

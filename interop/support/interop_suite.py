@@ -13,6 +13,7 @@ a minute and not the run. What a test leaves to clean up it hands to `defer`.
 """
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -32,7 +33,7 @@ _deferred = []
 def _broker():
     names = (
         "AMQP_HOST AMQP_PORT AMQP_TLS_PORT AMQP_USER AMQP_PASSWORD AMQP_VHOST"
-        " AMQP_CA_FILE AMQP_CLIENT_CERT AMQP_CLIENT_KEY BROKER_RESTART"
+        " AMQP_CA_FILE AMQP_CLIENT_CERT AMQP_CLIENT_KEY BROKER_RESTART BROKER_CTL"
     ).split()
     missing = [name for name in names if name not in os.environ]
     if missing:
@@ -42,6 +43,8 @@ def _broker():
         **{name.lower().replace("amqp_", ""): v for name, v in zip(names, values)}
     )
     broker.port, broker.tls_port = int(broker.port), int(broker.tls_port)
+    control = shlex.split(broker.broker_ctl)
+    broker.ctl = lambda *words: subprocess.run([*control, *words], check=True, stdout=sys.stderr)
     return broker
 
 

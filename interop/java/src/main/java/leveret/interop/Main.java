@@ -16,7 +16,8 @@ public final class Main {
 
     private static List<Test> all() {
         return Stream
-            .of(Publishing.TESTS, Consuming.TESTS, Routing.TESTS, Messages.TESTS, Lifetimes.TESTS, Errors.TESTS,
+            .of(Publishing.TESTS, Consuming.TESTS, Routing.TESTS, Messages.TESTS, Features.TESTS,
+                QueueTypes.TESTS, Lifetimes.TESTS, Errors.TESTS,
                 Connections.TESTS, Tls.TESTS, Restart.TESTS)
             .flatMap(List::stream)
             .toList();
