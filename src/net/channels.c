@@ -10,6 +10,7 @@
  * exist goes to the core as a bare method, which answers that channel.open was expected; so a peer
  * cannot make us assemble contents on 65,535 channels that it never opened.
  */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,6 +39,7 @@ static struct net_channel *channel_new(struct connection *connection, uint16_t n
     channel->number = number;
     amqp_content_init(&channel->content);
     hash_table_insert(&connection->channels, &channel->by_number, hash_u64(number));
+    atomic_fetch_add_explicit(&connection->host->channel_count, 1, memory_order_relaxed);
     return channel;
 }
 
@@ -78,6 +80,7 @@ static void channel_free(struct connection *connection, struct net_channel *chan
     channels_drop_content(connection, channel);
     drop_consumers(channel);
     hash_table_remove(&connection->channels, &channel->by_number);
+    atomic_fetch_sub_explicit(&connection->host->channel_count, 1, memory_order_relaxed);
     free(channel);
 }
 

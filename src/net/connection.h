@@ -82,6 +82,8 @@ struct connection_host {
      * are added). NULL with error->code 0: connection_vhost_done will tell. */
     struct vhost_gate *(*open_vhost)(void *context, struct connection *connection, const char *user,
                                      struct bytes vhost, struct amqp_error *error);
+    /* May one more channel be opened? False with error set: refused (530). NULL: always. */
+    bool (*allow_channel)(void *context, struct amqp_error *error);
     /* The batch that this reactor gathers for the vhost (never NULL): connections append to it. It
      * must be submitted at the latest at the end of the turn, and stay where it is until then. */
     struct command_batch *(*gather)(void *context, struct vhost_gate *gate);
@@ -93,6 +95,9 @@ struct connection_host {
     /* For the log. */
     void (*note)(void *context, const struct connection *connection, enum connection_note note,
                  const char *text);
+
+    /* The channels of all connections; any thread may read it. */
+    _Atomic size_t channel_count;
 
     /* Private from here on. */
     uint8_t *input; /* owned: what is read from a socket is parsed here, in place */

@@ -12,6 +12,7 @@
  * Invariant: after every parse either nothing is left, or rest holds less than a frame, or input
  * waits for an answer (login, vhost) and nothing is read until then.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "amqp/table.h"
@@ -50,6 +51,20 @@ static void track_channel(struct connection *connection, uint16_t number,
         channel->is_discarding = false;
 }
 
+/* Is the method one that opens a channel, and one too many? */
+static bool may_open(const struct connection *connection, uint16_t number,
+                     const struct net_channel *channel, uint32_t method_id,
+                     struct amqp_error *error)
+{
+    const struct connection_host *host = connection->host;
+    if (method_id != AMQP_CHANNEL_OPEN || number == 0 || channel != NULL ||
+        host->allow_channel == NULL || host->allow_channel(host->context, error))
+        return true;
+    error->class_id = amqp_method_class(method_id);
+    error->method_id = amqp_method_number(method_id);
+    return false;
+}
+
 static void submit_method(struct connection *connection, uint16_t number,
                           struct net_channel *channel, struct bytes payload)
 {
@@ -57,6 +72,11 @@ static void submit_method(struct connection *connection, uint16_t number,
     struct command_method *method =
         command_method_decode(payload, connection->host->settings->table_depth_max, &error);
     if (method == NULL) {
+        fail(connection, &error);
+        return;
+    }
+    if (!may_open(connection, number, channel, method->method.id, &error)) {
+        free(method);
         fail(connection, &error);
         return;
     }

@@ -234,6 +234,11 @@ void reactor_adopt(struct reactor *reactor, int fd, struct tls_context *tls)
     mailbox_post_task(reactor->mailbox, &adoption->task);
 }
 
+size_t reactor_channel_count(const struct reactor *reactor)
+{
+    return atomic_load_explicit(&reactor->host.channel_count, memory_order_relaxed);
+}
+
 size_t reactor_connection_count(const struct reactor *reactor)
 {
     return atomic_load_explicit(&reactor->connection_count, memory_order_relaxed);
@@ -333,6 +338,19 @@ static void init_events(struct reactor *reactor)
     CHECK(event_add(reactor->tick_event, &tick) == 0);
 }
 
+/* channel_max_per_node; two that open at the same moment on two threads may both be the last. */
+static bool allow_channel(void *context, struct amqp_error *error)
+{
+    const struct reactor *reactor = context;
+    const struct config *config = server_config(reactor->server);
+    return config->channel_max_per_node == CONFIG_UNLIMITED ||
+           server_channel_count(reactor->server) < config->channel_max_per_node ||
+           amqp_error_set(error, AMQP_NOT_ALLOWED,
+                          "number of channels opened on node '%s' has reached the maximum allowed "
+                          "limit of (%llu)",
+                          config->node_name, (unsigned long long)config->channel_max_per_node);
+}
+
 struct reactor *reactor_new(struct server *server, size_t number, struct mailbox *mailbox,
                             const struct net_settings *settings)
 {
@@ -351,6 +369,7 @@ struct reactor *reactor_new(struct server *server, size_t number, struct mailbox
         .mechanisms = reactor_mechanisms,
         .login = reactor_login,
         .open_vhost = reactor_open_vhost,
+        .allow_channel = allow_channel,
         .gather = reactor_gather,
         .submit = submit,
         .closed = closed,

@@ -23,6 +23,7 @@ void reactor_adopt(struct reactor *reactor, int fd, struct tls_context *tls);
 
 /* Any thread: how many connections it has, those on their way included. */
 size_t reactor_connection_count(const struct reactor *reactor);
+size_t reactor_channel_count(const struct reactor *reactor);
 
 /* Ends the connections that have no vhost yet; those with a session are ended by their vhost. */
 void reactor_shut(struct reactor *reactor);

@@ -595,6 +595,14 @@ size_t server_connection_count(const struct server *server)
     return count;
 }
 
+size_t server_channel_count(const struct server *server)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < server->reactor_count; i++)
+        count += reactor_channel_count(server->reactors[i]);
+    return count;
+}
+
 /* Clients get some time to take their close. */
 static void say_farewell(struct server *server)
 {

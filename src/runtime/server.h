@@ -26,6 +26,7 @@ void server_free(struct server *server);
 const struct config *server_config(const struct server *server);
 /* Of all reactors; those that are only being accepted count. */
 size_t server_connection_count(const struct server *server);
+size_t server_channel_count(const struct server *server);
 /* The current users; the caller ends the reference. */
 struct users *server_users(struct server *server);
 /* The back ends that logins and permissions are asked of, and the threads for that. */
