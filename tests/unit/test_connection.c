@@ -371,7 +371,8 @@ static void end_session(void)
     if (!has_session)
         return;
     vhost_config_init(&config);
-    struct vhost *vhost = vhost_new(&config, NULL);
+    struct access *access = access_new_open();
+    struct vhost *vhost = vhost_new(&config, access);
     struct command_batch *ending = command_batch_new();
     *command_batch_add(ending) = (struct command){.kind = COMMAND_SESSION_OPEN, .session = session};
     *command_batch_add(ending) =
@@ -379,6 +380,7 @@ static void end_session(void)
     vhost_apply(vhost, ending, 0);
     command_batch_free(ending);
     vhost_free(vhost);
+    access_free(access);
     has_session = false;
 }
 
