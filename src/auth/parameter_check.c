@@ -204,7 +204,7 @@ static void check_object(struct buffer *complaints, const char *name, const json
 bool parameter_check_limits(const char *name, const json_t *value, const char *const *keys,
                             size_t key_count, struct buffer *complaints)
 {
-    struct key limits[4];
+    struct key limits[4] = {{NULL, NUMBER, false, NULL}};
     size_t before = complaints->size;
     for (size_t i = 0; i < key_count; i++)
         limits[i] = (struct key){.name = keys[i], .kind = NUMBER};
