@@ -27,6 +27,7 @@ class Channel:
         self.replies = []
         self.probes = 0
         self.hides_empty = False
+        self.settled = set()  # delivery tags of confirms
         self.half = None  # of a content: method, arguments, size, properties, body
 
 
@@ -145,16 +146,16 @@ class Connection:
         channel.replies.append((name, arguments))
 
     def on_confirm(self, number, channel, name, arguments):
-        """`confirmed` is the highest tag up to which all are known to be settled by `multiple`."""
-        line = method_text(self.names, name, arguments)
-        known = channel.__dict__.setdefault("settled", set())
+        """Whether several tags come in one confirm is the broker's choice."""
         tag = arguments["tag"]
-        tags = [t for t in range(1, tag + 1) if t not in known] if arguments["multiple"] else [tag]
-        known.update(tags)
+        tags = [tag]
+        if arguments["multiple"]:
+            tags = [lower for lower in range(1, tag + 1) if lower not in channel.settled]
+        channel.settled.update(tags)
         self.event_count += 1
         if not self.is_quiet:
-            word = name.replace("basic.", "confirms: ")
-            self.log.add_confirm((self.letter, number), tags, line, word)
+            word = name.replace("basic.", "confirm: ") + (" requeue" if arguments.get("requeue") else "")
+            self.log.add_confirm((self.letter, number), tags, word)
 
     def on_state(self, number, channel, name):
         if name == "channel.open-ok":

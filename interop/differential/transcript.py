@@ -13,7 +13,7 @@ import re
 import time
 import zlib
 
-from wire import to_text
+from wire import to_bytes, to_text
 
 NEAR_S = 86400
 SHOWN_BYTES = 80
@@ -83,6 +83,8 @@ def value_text(names, value):
         return str(content).lower()
     if kind == "V":
         return "void"
+    if kind == "x":
+        return "x(%s)" % to_bytes(content).hex()
     if kind == "A":
         return "[%s]" % ", ".join(value_text(names, inner) for inner in content)
     if kind == "F":
@@ -123,33 +125,39 @@ def content_text(names, properties, body):
 # --- the lines of a run --------------------------------------------------------------------------
 
 
+def confirm_text(word, tags):
+    return "%s %s" % (word, " ".join(map(str, sorted(tags))))
+
+
 class Section:
     """What came while one paragraph of the script ran."""
 
     def __init__(self, heading):
         self.heading = heading
         self.channels = {}
-        self.confirms = {}
 
     def add(self, place, line):
         self.channels.setdefault(place, []).append(line)
 
-    def add_confirm(self, place, tags, line, word):
-        lines = self.channels.setdefault(place, [])
-        settled = self.confirms.setdefault(place, {})
-        settled.setdefault(word, []).extend(tags)
-        lines.append((line,))
+    def add_confirm(self, place, tags, word):
+        """A confirm is a tuple among the lines."""
+        self.channels.setdefault(place, []).append((word, tags))
 
-    def count(self, place):
-        return len(self.channels.get(place, []))
+    def message_count(self, place):
+        lines = self.channels.get(place, [])
+        return sum(line[0:13] in ("basic.deliver", "basic.return ") for line in lines)
 
     def lines_of(self, place):
+        """A single confirm stands where it came; several are summed up in the end."""
         lines = self.channels[place]
-        settled = self.confirms.get(place, {})
-        if sum(map(len, settled.values())) <= 1:
-            return [line[0] if isinstance(line, tuple) else line for line in lines]
-        plain = [line for line in lines if not isinstance(line, tuple)]
-        return plain + ["%s %s" % (w, " ".join(map(str, sorted(t)))) for w, t in sorted(settled.items())]
+        confirms = [line for line in lines if isinstance(line, tuple)]
+        if len(confirms) == 1 and len(confirms[0][1]) == 1:
+            return [confirm_text(*line) if line in confirms else line for line in lines]
+        settled = {}
+        for word, tags in confirms:
+            settled.setdefault(word, []).extend(tags)
+        plain = [line for line in lines if line not in confirms]
+        return plain + [confirm_text(word, tags) for word, tags in sorted(settled.items())]
 
     def render(self):
         yield self.heading
