@@ -102,10 +102,12 @@ ACTIONS = {
     "restart": (0, 0),
     "ctl": (1, 99),
     "show": (1, 99),
+    "import": (1, 1),
+    "export": (0, 0),
     "raw": (1, 1),
     "method": (1, 1),
 }
-SHELL_WORDS = ("ctl", "show")
+SHELL_WORDS = ("ctl", "show", "import")
 PUBLISH_PROPERTIES = {key for key, _ in PROPERTIES}
 
 

@@ -45,6 +45,8 @@ class Connection:
         self.is_blocked = False
         self.is_quiet = False  # nothing more is recorded
         self.event_count = 0
+        self.tuned = None  # what the broker proposed
+        self.frame_max = wire.FRAME_MAX
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=ANSWER_LIMIT_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -142,6 +144,8 @@ class Connection:
         if number or name not in ("connection.start", "connection.tune", "connection.open-ok"):
             if name != "channel.open-ok":
                 self.say(number, method_text(self.names, name, arguments))
+        if name == "connection.tune":
+            self.tuned = arguments
         self.on_state(number, channel, name)
         channel.replies.append((name, arguments))
 
@@ -214,11 +218,9 @@ def log_in(connection, wait_for, options):
     connection.send_method(0, "connection.start-ok", start_ok)
     if not wait_for(connection, 0, "connection.tune"):
         return
-    tune_ok = {
-        "channel_max": int(options.get("channel_max", 2047)),
-        "frame_max": int(options.get("frame_max", wire.FRAME_MAX)),
-        "heartbeat": int(options.get("heartbeat", 0)),
-    }
+    tune = dict(connection.tuned, heartbeat=0)
+    tune_ok = {key: int(options.get(key, value)) for key, value in tune.items()}
+    connection.frame_max = min(tune_ok["frame_max"] or wire.FRAME_MAX, wire.FRAME_MAX)
     connection.send_method(0, "connection.tune-ok", tune_ok)
     connection.send_method(0, "connection.open", {"vhost": options["vhost"]})
     connection.is_open = wait_for(connection, 0, "connection.open-ok")

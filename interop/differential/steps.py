@@ -7,6 +7,8 @@ a while. Nothing tells when a message that a queue expired has reached the consu
 length of that while, the grace, counts, and a script that differs is run again with a long one.
 """
 
+import json
+import os
 import re
 import time
 
@@ -18,7 +20,18 @@ from transcript import Names, Transcript
 
 POLL_S = 0.02
 QUIET_ROUNDS_MAX = 100
+HASH = re.compile(r'(?<="password_hash": ")[^"]+')
 INTEGERS = {"tag", "count", "size", "code"}
+
+
+def with_objects(value, key=None):
+    """RabbitMQ 3.10 exports some objects as lists of pairs, and empty ones as empty lists."""
+    if isinstance(value, dict):
+        return {name: with_objects(inner, name) for name, inner in value.items()}
+    is_pairs = isinstance(value, list) and all(isinstance(v, list) and len(v) == 2 for v in value)
+    if is_pairs and key in ("value", "definition", "limits"):
+        return {name: with_objects(inner, name) for name, inner in value}
+    return value
 
 
 class Run:
@@ -197,7 +210,7 @@ class Run:
         data = wire.method_frame(number, method, self.arguments_of(step))
         if step.verb == "publish":
             body = body_of(self.names.actual(step.words[2]))
-            data += wire.content_frames(number, body, self.properties_of(step))
+            data += wire.content_frames(number, body, self.properties_of(step), connection.frame_max)
         connection.send(data)
         has_reply = method + "-ok" in wire.METHODS or method == "basic.get"
         if has_reply and not step.options.get("nowait") and not connection.is_blocked:
@@ -331,13 +344,11 @@ class Run:
         self.broker.restart()
 
     def do_ctl(self, step):
-        status, _, error = self.broker.ctl([self.names.actual(word) for word in step.words])
+        status = self.broker.ctl([self.names.actual(word) for word in step.words])[0]
         self.note(step, "%s exits with %d" % (step.words[0], status))
-        if status:
-            self.note_lines(step, error)
 
     def do_show(self, step):
-        """A ctl command with its output; the order of rows behind the head is the broker's own."""
+        """A ctl command with all it says; the order of rows behind the head is the broker's own."""
         status, output, error = self.broker.ctl([self.names.actual(word) for word in step.words])
         self.note(step, "%s exits with %d" % (step.words[0], status))
         lines = [line.rstrip() for line in output.splitlines() if line.strip()]
@@ -345,8 +356,32 @@ class Run:
         if status:
             self.note_lines(step, error)
 
+    def definitions_path(self):
+        return os.path.join(self.broker.folder, self.script.vhost + ".json")
+
+    def do_import(self, step):
+        path = self.definitions_path()
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(step.words[0])
+        self.do_ctl(step._replace(words=["import_definitions", path]))
+
+    def do_export(self, step):
+        """What the definitions say of the script's vhost and users."""
+        path = self.definitions_path()
+        status, output, error = self.broker.ctl(["export_definitions", path])
+        if status:
+            self.note(step, "export_definitions exits with %d: %s%s" % (status, output, error))
+            return
+        with open(path, encoding="utf-8") as file:
+            definitions = json.load(file)
+        for kind, entries in sorted(definitions.items()):
+            if isinstance(entries, list):
+                lines = [json.dumps(with_objects(entry), sort_keys=True) for entry in entries]
+                for line in sorted(line for line in lines if self.script.vhost in line):
+                    self.note(step, "%s %s" % (kind, HASH.sub("HASH", line)))
+
     def note_lines(self, step, text):
-        for line in text.splitlines():
+        for line in text.replace(self.broker.folder, "FOLDER").splitlines():
             if line.strip():
                 self.note(step, "| " + re.sub(r"\s+", " ", line.strip()))
 

@@ -28,6 +28,7 @@ LABEL = re.compile(r"(?:amq\.gen|amq\.ctag|reply-to)-#\d+")
 REPLACED = (
     (re.compile(r"\b(?:leveret-\d+|rabbit|leveret)@[\w.-]*\w"), "NODE"),
     (re.compile(r"127\.0\.0\.1:\d+"), "ADDRESS"),
+    (re.compile(r"(?<=peer_port: )l\(\d+\)"), "PORT"),
     (re.compile(r"<(?:NODE\.)?\d+\.\d+\.\d+(?:\.\d+)?>"), "PID"),
 )
 
@@ -93,13 +94,13 @@ def value_text(names, value):
 
 
 def table_text(names, pairs):
-    parts = sorted("%s: %s" % (key, value_text(names, value)) for key, value in pairs)
+    parts = sorted("%s: %s" % (names.hide(key), value_text(names, value)) for key, value in pairs)
     return "{%s}" % ", ".join(parts)
 
 
 def argument_text(names, key, value):
     if isinstance(value, list):
-        return "%s=%s" % (key, table_text(names, value))
+        return "%s=%s" % (key, names.hide(table_text(names, value)))
     if isinstance(value, str):
         return "%s=%s" % (key, quoted(names.hide(value)))
     return "%s=%s" % (key, value)

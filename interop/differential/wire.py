@@ -213,8 +213,8 @@ def method_frame(channel, name, arguments):
     return frame(METHOD, channel, encode_method(name, arguments))
 
 
-def content_frames(channel, body, properties):
-    piece = FRAME_MAX - 8
+def content_frames(channel, body, properties, frame_max):
+    piece = max(frame_max - 8, 1)
     pieces = [body[at : at + piece] for at in range(0, len(body), piece)]
     frames = [frame(HEADER, channel, encode_header(len(body), properties))]
     return b"".join(frames + [frame(BODY, channel, data) for data in pieces])
