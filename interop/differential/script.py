@@ -352,6 +352,19 @@ def add_line(script, text, line):
             steps_of(script.source[-1][1], line)
 
 
+def read_fragments(path):
+    """The differences that stand in many scripts: pieces of lines, on one side only."""
+    found = []
+    for line, text in logical_lines(path):
+        if not text:
+            continue
+        try:
+            found.append(read_difference(text))
+        except (ScriptError, ValueError) as error:
+            raise ScriptError("%s:%d: %s" % (os.path.relpath(path), line, error)) from error
+    return found
+
+
 def read_file(path):
     """The scripts of a file. Their numbers only tell vhosts apart; `--only` takes names."""
     area = os.path.splitext(os.path.basename(path))[0]

@@ -27,6 +27,8 @@ class Channel:
         self.replies = []
         self.probes = 0
         self.hides_empty = False
+        self.is_confirming = False
+        self.published = 0  # since then
         self.settled = set()  # delivery tags of confirms
         self.half = None  # of a content: method, arguments, size, properties, body
 

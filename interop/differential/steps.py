@@ -98,6 +98,7 @@ class Run:
         self.is_unsettled = False
         for _ in range(QUIET_ROUNDS_MAX):
             self.ask_all()
+            self.wait_for_confirms()
             before = self.event_counts()
             self.wait_until(lambda: False, self.pace.grace_s)
             if self.event_counts() == before:
@@ -119,6 +120,15 @@ class Run:
             for connection, channel in asked
         )
         self.wait_until(answered)
+
+    def wait_for_confirms(self):
+        """A commit to disk takes as long as it takes."""
+        waiting = [(c, channel) for c in self.live for channel in c.channels.values()]
+        is_done = lambda: all(
+            c.is_blocked or not channel.is_open or len(channel.settled) >= channel.published
+            for c, channel in waiting
+        )
+        self.wait_until(is_done, self.pace.poll_limit_s)
 
     # --- connections and channels
 
@@ -210,8 +220,10 @@ class Run:
         data = wire.method_frame(number, method, self.arguments_of(step))
         if step.verb == "publish":
             body = body_of(self.names.actual(step.words[2]))
+            channel.published += channel.is_confirming
             data += wire.content_frames(number, body, self.properties_of(step), connection.frame_max)
         connection.send(data)
+        channel.is_confirming |= method == "confirm.select"
         has_reply = method + "-ok" in wire.METHODS or method == "basic.get"
         if has_reply and not step.options.get("nowait") and not connection.is_blocked:
             self.wait_for_reply(connection, channel, number)

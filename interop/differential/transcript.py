@@ -203,9 +203,37 @@ def without(lines, globs):
     return kept, removed, [glob for glob in globs if glob not in used]
 
 
-def compare(rabbitmq, leveret, differences):
+class Fragments:
+    """Pieces of lines that one of the brokers says everywhere; `seen` are those that came."""
+
+    def __init__(self, differences):
+        self.seen = set()
+        self.patterns = {}
+        for broker in ("rabbitmq", "leveret"):
+            globs = [glob for one in differences for glob in getattr(one, broker)]
+            self.patterns[broker] = [
+                (glob, re.compile('[^"]*'.join(map(re.escape, glob.split("*"))))) for glob in globs
+            ]
+
+    def remove(self, broker, lines):
+        """The lines without the pieces of that broker."""
+        for glob, pattern in self.patterns[broker]:
+            changed = [pattern.sub("", line) for line in lines]
+            if changed != lines:
+                self.seen.add(glob)
+            lines = changed
+        return lines
+
+    def missing(self):
+        globs = [glob for patterns in self.patterns.values() for glob, _ in patterns]
+        return [glob for glob in globs if glob not in self.seen]
+
+
+def compare(rabbitmq, leveret, differences, fragments):
     """What is wrong, as lines; none where the transcripts agree but for the listed differences."""
     wrong = []
+    rabbitmq = fragments.remove("rabbitmq", rabbitmq)
+    leveret = fragments.remove("leveret", leveret)
     for broker, lines in (("rabbitmq", rabbitmq), ("leveret", leveret)):
         for difference in differences:
             for glob in without(lines, getattr(difference, broker))[2]:
