@@ -91,6 +91,7 @@ struct vhost {
     uint64_t window_bytes;        /* sum of the lanes' memory */
 
     struct store_batch *batch; /* owned: what is gathered for the store */
+    uint64_t insertions;       /* messages given to a batch, ever */
     uint64_t committed;        /* number of the last batch that is on disk */
     uint64_t in_flight_bytes;  /* of batches taken but not committed */
     struct {

@@ -136,7 +136,6 @@ static void deliver(struct vhost *vhost, struct lane *lane, struct consumer *con
         trace_delivered(channel, lane->queue, entry->message, redelivered);
     channel->delivery_tag++;
     channel->last_served = consumer->number;
-    channel->session->output_credit -= (int64_t)effect_deliver_cost(entry->message);
     vhost->counters.delivered++;
     vhost->counters.redelivered += redelivered;
     if (consumer->no_ack) {
@@ -151,6 +150,7 @@ static void deliver(struct vhost *vhost, struct lane *lane, struct consumer *con
     effect->flag = redelivered;
     effect->tag = channel->delivery_tag;
     effect->message = queue_show(lane->queue, entry, false);
+    channel->session->output_credit -= (int64_t)effect_deliver_cost(effect->message);
 }
 
 void queue_deliver_at_once(struct vhost *vhost, struct lane *lane, struct consumer *consumer,

@@ -189,7 +189,7 @@ bool publish_route(struct channel *channel, struct message *message, bool mandat
 {
     struct vhost *vhost = channel_vhost(channel);
     const struct route_result *route = &channel->route.result;
-    size_t live = vhost->batch->live;
+    uint64_t insertions = vhost->insertions;
     bool is_taken = true;
     vhost->counters.published++;
     find_route(channel, message);
@@ -201,7 +201,9 @@ bool publish_route(struct channel *channel, struct message *message, bool mandat
         message_unref(message);
     else
         drop_unroutable(channel, message, mandatory);
-    bool is_stored = vhost->batch->live > live;
+    /* What the queues drop for this message is safe before it is confirmed, too. */
+    internal_publish_all(vhost);
+    bool is_stored = vhost->insertions > insertions;
     if (tag != 0)
         confirm(channel, tag, is_taken, is_stored);
     if (is_stored &&

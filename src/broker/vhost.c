@@ -223,6 +223,7 @@ size_t vhost_store(struct vhost *vhost, struct store_operation operation)
 {
     if (vhost->batch->count == 0)
         vhost->batch->time_ms = vhost->now_ms;
+    vhost->insertions += operation.message != NULL;
     return store_batch_add(vhost->batch, operation);
 }
 

@@ -34,7 +34,7 @@ enum store_operation_kind {
                         of them that hold no message count as removed already */
     STORE_DELIVERED, /* lane, position: messages below this position may have been delivered */
     STORE_ATTEMPTS,  /* lane, position, count: the message there has now failed so many times; goes
-                        with the message */
+                        with the message, and means nothing where there is none any more */
     STORE_DELAY_INSERT, /* lane: an exchange's number; position: an id that only grows there;
                            expiry_ms: when it is due; message */
     STORE_DELAY_REMOVE, /* lane, position, expiry_ms of a delay that is there: it was routed */
