@@ -6,6 +6,7 @@
  */
 #include "client.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,13 +152,22 @@ static void publish(struct clients *clients, const struct sim_session *session,
                     const struct sim_channel *channel, const struct sim_message *message,
                     const char *exchange, const char *key)
 {
-    struct amqp_properties properties = {0};
+    struct amqp_properties properties = {.priority = message->priority};
     struct buffer raw = {0}, body = {0};
+    char expiration[16];
     if (message->is_persistent) {
-        properties.flags = AMQP_PROPERTY_DELIVERY_MODE;
+        properties.flags |= AMQP_PROPERTY_DELIVERY_MODE;
         properties.delivery_mode = AMQP_DELIVERY_MODE_PERSISTENT;
-        amqp_properties_encode(&raw, &properties);
     }
+    if (message->priority > 0)
+        properties.flags |= AMQP_PROPERTY_PRIORITY;
+    if (message->expiration_ms > 0) {
+        snprintf(expiration, sizeof expiration, "%u", message->expiration_ms);
+        properties.flags |= AMQP_PROPERTY_EXPIRATION;
+        properties.expiration = bytes_of_text(expiration);
+    }
+    if (properties.flags != 0)
+        amqp_properties_encode(&raw, &properties);
     buffer_append_format(&body, "%llu:", (unsigned long long)message->id);
     for (unsigned i = below(clients, clients->options->body_bytes_max + 1); i > 0; i--)
         buffer_append_u8(&body, 'x');
@@ -177,27 +187,45 @@ static void publish(struct clients *clients, const struct sim_session *session,
 static struct sim_message *new_message(struct clients *clients, struct sim_channel *channel)
 {
     bool persistent = chance(clients, 70), mandatory = chance(clients, 20);
-    return oracle_publishing(clients->oracle, channel, persistent, mandatory);
+    struct sim_message *message =
+        oracle_publishing(clients->oracle, channel, persistent, mandatory);
+    message->priority = chance(clients, 30) ? (uint8_t)below(clients, 5) : 0;
+    return message;
+}
+
+/* A queue to publish to: what is dead comes by itself, and a transaction that a queue rejects in
+ * part has an end of its own, which unit tests look at. */
+static struct sim_queue *any_target(struct clients *clients, const struct sim_channel *channel)
+{
+    struct sim_queue *queue = any_queue(clients);
+    while ((queue->flags & SIM_DEAD) != 0 ||
+           (channel->mode == MODE_TX && (queue->flags & SIM_REJECTS) != 0))
+        queue = any_queue(clients);
+    return queue;
+}
+
+static void publish_to(struct clients *clients, const struct sim_session *session,
+                       struct sim_channel *channel, struct sim_queue *queue)
+{
+    struct sim_message *message = new_message(clients, channel);
+    oracle_routes(clients->oracle, message, queue);
+    if ((queue->flags & SIM_DEAD_LETTERS) != 0 && chance(clients, 20))
+        message->expiration_ms = 1 + below(clients, 40);
+    publish(clients, session, channel, message, "", queue->name);
 }
 
 static void act_publish(struct clients *clients, struct sim_session *session,
                         struct sim_channel *channel)
 {
-    struct sim_queue *queue = any_queue(clients);
-    struct sim_message *message = new_message(clients, channel);
-    oracle_routes(clients->oracle, message, queue);
-    publish(clients, session, channel, message, "", queue->name);
+    publish_to(clients, session, channel, any_target(clients, channel));
 }
 
 static void act_publish_run(struct clients *clients, struct sim_session *session,
                             struct sim_channel *channel)
 {
-    struct sim_queue *queue = any_queue(clients);
-    for (unsigned i = below(clients, 20); i > 0; i--) {
-        struct sim_message *message = new_message(clients, channel);
-        oracle_routes(clients->oracle, message, queue);
-        publish(clients, session, channel, message, "", queue->name);
-    }
+    struct sim_queue *queue = any_target(clients, channel);
+    for (unsigned i = below(clients, 20); i > 0; i--)
+        publish_to(clients, session, channel, queue);
 }
 
 static void act_publish_fanout(struct clients *clients, struct sim_session *session,
@@ -243,7 +271,8 @@ static void consume(struct clients *clients, const struct sim_session *session,
     struct buffer arguments = {0};
     struct amqp_value priority = {.type = AMQP_TYPE_INT32, .integer = below(clients, 3)};
     char tag[32] = "";
-    if (consumer == NULL)
+    bool has_global = channel->global_prefetch_max != UINT_MAX || channel->global_pending > 0;
+    if (consumer == NULL || ((queue->flags & SIM_QUORUM) != 0 && has_global))
         return;
     if (chance(clients, 80))
         snprintf(tag, sizeof tag, "c%llu", (unsigned long long)++clients->tags);
@@ -408,12 +437,36 @@ static void act_tx(struct clients *clients, struct sim_session *session,
 
 /* --- topology */
 
+static void add_integer(struct buffer *table, const char *name, unsigned number)
+{
+    struct amqp_value value = {.type = AMQP_TYPE_INT32, .integer = number};
+    if (number > 0)
+        amqp_table_add_value(table, name, &value);
+}
+
+static void add_arguments(struct buffer *table, const struct sim_arguments *arguments)
+{
+    if (arguments->type != NULL)
+        amqp_table_add_text(table, "x-queue-type", arguments->type);
+    add_integer(table, "x-message-ttl", arguments->message_ttl_ms);
+    add_integer(table, "x-max-length", arguments->max_length);
+    add_integer(table, "x-max-priority", arguments->max_priority);
+    add_integer(table, "x-delivery-limit", arguments->delivery_limit);
+    if (arguments->is_rejecting)
+        amqp_table_add_text(table, "x-overflow", "reject-publish");
+    if (arguments->is_dead_lettering)
+        amqp_table_add_text(table, "x-dead-letter-exchange", "dlx");
+}
+
 static void declare(struct clients *clients, const struct sim_session *session,
                     struct sim_channel *channel, struct sim_queue *queue, bool passive)
 {
+    struct buffer arguments = {0};
+    add_arguments(&arguments, &queue->arguments);
     struct amqp_method method = {
         .id = AMQP_QUEUE_DECLARE,
         .queue_declare = {.queue = name_of(queue),
+                          .arguments = buffer_bytes(&arguments),
                           .passive = passive,
                           .durable = (queue->flags & SIM_DURABLE) != 0,
                           .exclusive = (queue->flags & SIM_EXCLUSIVE) != 0,
@@ -422,6 +475,7 @@ static void declare(struct clients *clients, const struct sim_session *session,
     bool may_fail = (queue->flags & SIM_EXCLUSIVE) != 0 || (passive && is_volatile(queue));
     oracle_asked(clients->oracle, channel, AMQP_QUEUE_DECLARE_OK, queue, may_fail);
     send(clients, session, channel->number, &method);
+    buffer_fini(&arguments);
 }
 
 static void act_declare(struct clients *clients, struct sim_session *session,
@@ -467,6 +521,8 @@ static void act_bind(struct clients *clients, struct sim_session *session,
 {
     struct sim_queue *queue = any_queue(clients);
     struct bytes key = bytes_of_text(chance(clients, 50) ? "b0" : "b1");
+    if ((queue->flags & (SIM_LOSSY | SIM_DEAD)) != 0)
+        return;
     struct bytes exchange = bytes_of_text(chance(clients, 80) ? "amq.direct" : "ve");
     bool may_fail = is_volatile(queue) || bytes_equal_text(exchange, "ve");
     struct amqp_method bind = {
@@ -718,6 +774,36 @@ void clients_leave(struct clients *clients)
 
 /* --- setting up and draining */
 
+static void set_up_exchange(struct clients *clients, const struct sim_session *session,
+                            struct sim_channel *channel, const char *name)
+{
+    struct amqp_method exchange = {
+        .id = AMQP_EXCHANGE_DECLARE,
+        .exchange_declare = {.exchange = bytes_of_text(name),
+                             .type = bytes_of_text("fanout"),
+                             .durable = true},
+    };
+    oracle_asked(clients->oracle, channel, AMQP_EXCHANGE_DECLARE_OK, NULL, false);
+    send(clients, session, 1, &exchange);
+}
+
+static void set_up_binding(struct clients *clients, const struct sim_session *session,
+                           struct sim_channel *channel, const struct sim_queue *queue,
+                           const char *exchange)
+{
+    struct amqp_method bind = {
+        .id = AMQP_QUEUE_BIND,
+        .queue_bind = {.queue = name_of(queue), .exchange = bytes_of_text(exchange)}};
+    oracle_asked(clients->oracle, channel, AMQP_QUEUE_BIND_OK, NULL, false);
+    send(clients, session, 1, &bind);
+}
+
+/* Queues that no client deletes. */
+static bool is_set_up(const struct sim_queue *queue)
+{
+    return (queue->flags & SIM_VOLATILE) == 0;
+}
+
 void clients_set_up(struct clients *clients)
 {
     struct oracle *oracle = clients->oracle;
@@ -725,23 +811,15 @@ void clients_set_up(struct clients *clients)
     connect_to(clients, session);
     struct sim_channel *channel = oracle_channel_opening(oracle, session, 1);
     send_empty(clients, session, 1, AMQP_CHANNEL_OPEN);
-    struct amqp_method exchange = {
-        .id = AMQP_EXCHANGE_DECLARE,
-        .exchange_declare = {.exchange = bytes_of_text("sf"),
-                             .type = bytes_of_text("fanout"),
-                             .durable = true},
-    };
-    oracle_asked(oracle, channel, AMQP_EXCHANGE_DECLARE_OK, NULL, false);
-    send(clients, session, 1, &exchange);
-    for (size_t i = 0; i < 3; i++)
-        declare(clients, session, channel, &oracle->queues[i], false);
-    for (size_t i = 0; i < 2; i++) {
-        struct amqp_method bind = {
-            .id = AMQP_QUEUE_BIND,
-            .queue_bind = {.queue = name_of(&oracle->queues[i]), .exchange = bytes_of_text("sf")}};
-        oracle_asked(oracle, channel, AMQP_QUEUE_BIND_OK, NULL, false);
-        send(clients, session, 1, &bind);
+    set_up_exchange(clients, session, channel, "sf");
+    set_up_exchange(clients, session, channel, "dlx");
+    for (size_t i = 0; i < SIM_QUEUES; i++) {
+        if (is_set_up(&oracle->queues[i]))
+            declare(clients, session, channel, &oracle->queues[i], false);
     }
+    set_up_binding(clients, session, channel, &oracle->queues[0], "sf");
+    set_up_binding(clients, session, channel, &oracle->queues[1], "sf");
+    set_up_binding(clients, session, channel, oracle_dead_queue(oracle), "dlx");
 }
 
 void clients_drain(struct clients *clients, struct bytes queue)

@@ -16,7 +16,8 @@ struct sim_options {
     unsigned commands_max; /* of a batch */
     unsigned steps;
     unsigned commit_percent, complete_percent, read_percent; /* of the steps */
-    unsigned crash_permille, stop_permille, alarm_percent;
+    unsigned crash_permille, stop_permille, alarm_percent, policy_percent;
+    unsigned pause_percent, pause_ms_max; /* between steps */
 };
 
 struct clients {

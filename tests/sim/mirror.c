@@ -118,6 +118,11 @@ void mirror_read_done(struct mirror *mirror, const struct store_read_result *res
     store_read_result_free(copy);
 }
 
+void mirror_set_policies(struct mirror *mirror, struct policies *policies)
+{
+    vhost_set_policies(mirror->vhost, policies);
+}
+
 void mirror_set_alarms(struct mirror *mirror, unsigned alarms, uint64_t now_ms)
 {
     vhost_set_alarms(mirror->vhost, alarms, now_ms);

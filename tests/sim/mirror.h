@@ -25,6 +25,8 @@ void mirror_apply(struct mirror *mirror, const struct command_batch *batch, uint
 void mirror_complete(struct mirror *mirror, uint64_t number, uint64_t now_ms);
 void mirror_read_done(struct mirror *mirror, const struct store_read_result *result,
                       uint64_t now_ms);
+/* The set passes. */
+void mirror_set_policies(struct mirror *mirror, struct policies *policies);
 void mirror_set_alarms(struct mirror *mirror, unsigned alarms, uint64_t now_ms);
 void mirror_stop(struct mirror *mirror, struct amqp_error *reason, uint64_t now_ms);
 

@@ -277,7 +277,9 @@ static void count_attempts(struct lane *lane, const struct store_operation *oper
     size_t i = 0;
     while (i < lane->count && lane->rows[i].position != operation->position)
         i++;
-    CHECK(i < lane->count && operation->count <= UINT16_MAX);
+    CHECK(operation->count <= UINT16_MAX);
+    if (i == lane->count) /* its insertion was cancelled since */
+        return;
     lane->rows[i].delivery_count = (uint16_t)operation->count;
 }
 
@@ -598,6 +600,7 @@ void model_store_each(const struct model_store *store, model_store_visit *visit,
         struct bytes queue = queue_name(store, lane->id);
         for (size_t j = 0; j < lane->count; j++)
             visit(context, queue, lane->rows[j].message,
-                  lane->rows[j].position < lane->delivered_below);
+                  lane->rows[j].position < lane->delivered_below ||
+                      lane->rows[j].delivery_count > 0);
     }
 }

@@ -13,6 +13,9 @@
  *   - a copy has one owner at a time, carries redelivered when it was delivered before, and is not
  *     delivered while an older one of the same publishing channel is certainly ready;
  *   - what is confirmed is on disk or excused; after a crash the disk is compared with that;
+ *   - a message in a queue that messages leave by themselves (they expire, limits drop them, they
+ *     fail too often) is there or among the dead letters, never in both, until somebody has it;
+ *   - what is nacked is delivered to nobody;
  *   - a tag is confirmed once, a reply answers the oldest question of its channel.
  */
 #include "oracle.h"
@@ -89,7 +92,8 @@ static void move(struct oracle *oracle, struct sim_copy *copy, enum sim_place pl
 
 static bool is_durable(const struct sim_copy *copy)
 {
-    return copy->message->is_persistent && (copy->queue->flags & SIM_DURABLE) != 0;
+    return (copy->message->is_persistent || (copy->queue->flags & SIM_QUORUM) != 0) &&
+           (copy->queue->flags & SIM_DURABLE) != 0;
 }
 
 /* Does the queue go only when it is told to? */
@@ -221,7 +225,69 @@ struct sim_message *oracle_publishing(struct oracle *oracle, struct sim_channel 
 void oracle_routes(struct oracle *oracle, struct sim_message *message, struct sim_queue *queue)
 {
     struct sim_copy *copy = copy_of(oracle, message, queue);
-    copy->is_certain = queue->exists && queue->hazards == 0;
+    bool is_certain = queue->exists && queue->hazards == 0;
+    if ((queue->flags & SIM_LOSSY) == 0) {
+        copy->is_certain = is_certain;
+        return;
+    }
+    message->lossy = copy;
+    /* A queue that rejects has it when it is confirmed. */
+    message->is_expected = is_certain && (queue->flags & SIM_REJECTS) == 0;
+}
+
+/* --- messages that leave queues by themselves */
+
+struct sim_queue *oracle_dead_queue(struct oracle *oracle)
+{
+    size_t i = 0;
+    while ((oracle->queues[i].flags & SIM_DEAD) == 0)
+        i++;
+    return &oracle->queues[i];
+}
+
+static struct sim_copy *dead_copy(struct oracle *oracle, const struct sim_message *message)
+{
+    return message->copies[oracle_dead_queue(oracle) - oracle->queues];
+}
+
+/* Does it outlive a crash? A transient message of a quorum queue does not as a dead letter. */
+static bool is_lasting(const struct sim_message *message)
+{
+    return message->is_persistent && (message->lossy->queue->flags & SIM_DURABLE) != 0;
+}
+
+/* Must somebody still get it? */
+static bool is_owed(const struct sim_message *message)
+{
+    return message->is_expected && message->publish == PUBLISH_DONE && !message->is_settled &&
+           !message->is_rejected;
+}
+
+/* A copy is settled for good, perhaps. */
+static void settle_lossy(struct sim_copy *copy, bool is_ack)
+{
+    unsigned flags = copy->queue->flags;
+    copy->was_acked = is_ack;
+    if ((flags & SIM_DEAD) != 0 ||
+        ((flags & SIM_LOSSY) != 0 && (is_ack || (flags & SIM_DEAD_LETTERS) == 0)))
+        copy->message->is_settled = true;
+}
+
+static void check_lossy(struct oracle *oracle, const struct sim_copy *copy)
+{
+    const struct sim_message *message = copy->message;
+    const struct sim_copy *source = message->lossy, *dead = dead_copy(oracle, message);
+    unsigned long long id = ID(copy);
+    REQUIRE(!message->is_rejected, "message %llu of %s was nacked", id, copy->queue->name);
+    if ((copy->queue->flags & SIM_DEAD) != 0) {
+        REQUIRE(source != NULL && (source->queue->flags & SIM_DEAD_LETTERS) != 0,
+                "message %llu cannot die", id);
+        REQUIRE(!(source->place == PLACE_GONE && source->was_acked),
+                "message %llu died after it was acked", id);
+    } else if (copy == source && dead != NULL) {
+        REQUIRE(dead->place == PLACE_SENT || dead->place == PLACE_LOST,
+                "message %llu of %s is dead", id, copy->queue->name);
+    }
 }
 
 /* --- settling */
@@ -245,6 +311,8 @@ static void settle_now(struct oracle *oracle, struct sim_channel *channel, size_
     move(oracle, copy, settle == SETTLE_REQUEUE ? PLACE_BACK : PLACE_DONE);
     copy->command = channel->commands;
     copy->is_excused = copy->is_excused || settle != SETTLE_REQUEUE;
+    if (settle != SETTLE_REQUEUE)
+        settle_lossy(copy, settle == SETTLE_ACK);
     remove_delivery(channel, index);
 }
 
@@ -422,13 +490,21 @@ static void check_owner(struct oracle *oracle, const struct sim_copy *copy)
     }
 }
 
+/* In a queue with priorities up to 3. */
+static unsigned lane_of(const struct sim_message *message)
+{
+    return message->priority < 3 ? message->priority : 3;
+}
+
 static void check_order(const struct sim_copy *copy)
 {
     const struct sim_queue *queue = copy->queue;
     for (size_t i = 0; i < queue->count; i++) {
         const struct sim_copy *older = queue->copies[i];
         if (older->message->id >= copy->message->id ||
-            older->message->channel != copy->message->channel)
+            older->message->channel != copy->message->channel ||
+            ((queue->flags & SIM_PRIORITIES) != 0 &&
+             lane_of(older->message) != lane_of(copy->message)))
             continue;
         bool is_sent = older->place == PLACE_SENT && older->is_certain && !older->is_excused &&
                        older->message->publish != PUBLISH_ROLLED_BACK;
@@ -445,6 +521,7 @@ static void hand_out(struct oracle *oracle, const struct sim_channel *channel,
             ID(copy));
     check_owner(oracle, copy);
     check_order(copy);
+    check_lossy(oracle, copy);
     REQUIRE(redelivered || !copy->was_delivered, "message %llu of %s comes again unmarked",
             ID(copy), copy->queue->name);
     REQUIRE(!redelivered || copy->was_delivered || copy->has_survived,
@@ -453,6 +530,9 @@ static void hand_out(struct oracle *oracle, const struct sim_channel *channel,
     copy->channel = channel->serial;
     copy->command = 0;
     copy->is_excused = copy->is_excused || no_ack;
+    copy->was_acked = false;
+    if (no_ack)
+        settle_lossy(copy, true);
     move(oracle, copy, no_ack ? PLACE_GONE : PLACE_OUT);
 }
 
@@ -504,8 +584,13 @@ static void on_deliver(struct oracle *oracle, struct sim_session *session,
 
 /* --- confirms and returns */
 
-static void check_safe(const struct sim_message *message, const char *what)
+static void check_safe(struct oracle *oracle, const struct sim_message *message, const char *what)
 {
+    const struct sim_copy *lossy = message->lossy, *dead = dead_copy(oracle, message);
+    if (lossy != NULL && message->is_expected && !message->is_settled && is_lasting(message))
+        REQUIRE(lossy->is_committed || (dead != NULL && dead->is_committed),
+                "message %llu of %s is %s before it is on disk", ID(lossy), lossy->queue->name,
+                what);
     for (size_t i = 0; i < SIM_QUEUES; i++) {
         const struct sim_copy *copy = message->copies[i];
         REQUIRE(copy == NULL || !copy->is_certain || copy->is_excused || copy->is_committed ||
@@ -514,17 +599,19 @@ static void check_safe(const struct sim_message *message, const char *what)
     }
 }
 
-static void confirm_one(struct sim_message *message)
+static void confirm_one(struct oracle *oracle, struct sim_message *message)
 {
     REQUIRE(!message->is_confirmed, "message %llu is confirmed twice", NUMBER(message->id));
     REQUIRE(!message->is_nowhere || !message->is_mandatory || message->is_returned,
             "message %llu is confirmed before it is returned", NUMBER(message->id));
-    check_safe(message, "confirmed");
+    check_safe(oracle, message, "confirmed");
     message->is_confirmed = true;
     message->publish = PUBLISH_DONE;
+    if (message->lossy != NULL && (message->lossy->queue->flags & SIM_REJECTS) != 0)
+        message->is_expected = true;
 }
 
-static void on_ack(struct sim_channel *channel, uint64_t tag, bool multiple)
+static void on_ack(struct oracle *oracle, struct sim_channel *channel, uint64_t tag, bool multiple)
 {
     size_t kept = 0;
     bool is_found = false;
@@ -532,12 +619,29 @@ static void on_ack(struct sim_channel *channel, uint64_t tag, bool multiple)
         struct sim_confirm *confirm = &channel->confirms[i];
         is_found = is_found || confirm->tag == tag;
         if (confirm->tag == tag || (multiple && confirm->tag < tag))
-            confirm_one(confirm->message);
+            confirm_one(oracle, confirm->message);
         else
             channel->confirms[kept++] = *confirm;
     }
     channel->confirm_count = kept;
     REQUIRE(is_found, "a confirm of tag %llu, which does not wait", NUMBER(tag));
+}
+
+static void on_nack(struct sim_channel *channel, uint64_t tag)
+{
+    size_t i = 0;
+    while (i < channel->confirm_count && channel->confirms[i].tag != tag)
+        i++;
+    REQUIRE(i < channel->confirm_count, "a nack of tag %llu, which does not wait", NUMBER(tag));
+    struct sim_message *message = channel->confirms[i].message;
+    REQUIRE(message->lossy != NULL && (message->lossy->queue->flags & SIM_REJECTS) != 0,
+            "message %llu is nacked", NUMBER(message->id));
+    REQUIRE(message->lossy->place == PLACE_SENT, "message %llu is nacked after it was delivered",
+            NUMBER(message->id));
+    message->is_rejected = true;
+    channel->confirm_count--;
+    memmove(&channel->confirms[i], &channel->confirms[i + 1],
+            (channel->confirm_count - i) * sizeof *channel->confirms);
 }
 
 static void on_return(struct oracle *oracle, const struct effect *effect)
@@ -592,7 +696,7 @@ static void on_committed(struct oracle *oracle, const struct sim_channel *channe
         struct sim_message *message = oracle->messages[i];
         if (message->channel != channel->serial || message->command != expected->command)
             continue;
-        check_safe(message, "in a committed transaction");
+        check_safe(oracle, message, "in a committed transaction");
         message->is_confirmed = true;
         message->publish = PUBLISH_DONE;
     }
@@ -711,7 +815,11 @@ static void on_channel_effect(struct oracle *oracle, struct sim_session *session
         on_deliver(oracle, session, channel, effect);
         break;
     case EFFECT_ACK:
-        on_ack(channel, effect->tag, effect->flag);
+        on_ack(oracle, channel, effect->tag, effect->flag);
+        break;
+    case EFFECT_NACK:
+        REQUIRE(!effect->flag, "a nack of several");
+        on_nack(channel, effect->tag);
         break;
     case EFFECT_METHOD:
         on_channel_method(oracle, session, channel, effect);
@@ -789,7 +897,7 @@ uint64_t oracle_digest(uint64_t digest, const struct effect *effect)
     digest = bytes_hash(bytes_of(numbers, sizeof numbers), digest);
     if (effect->message != NULL)
         digest = bytes_hash(message_body(effect->message), digest);
-    if (effect->kind == EFFECT_DELIVER || effect->kind == EFFECT_ACK)
+    if (effect->kind == EFFECT_DELIVER || effect->kind == EFFECT_ACK || effect->kind == EFFECT_NACK)
         digest = bytes_hash(bytes_of(&effect->tag, sizeof effect->tag), digest);
     else if (effect->method != NULL)
         digest = bytes_hash(bytes_of(effect->method->data, effect->method->size), digest);
@@ -823,7 +931,7 @@ static void trace(const struct effect *effect)
     if (has_method && method.id == AMQP_CONNECTION_CLOSE)
         printf(" %.*s", (int)method.connection_close.reply_text.size,
                (const char *)method.connection_close.reply_text.data);
-    if (effect->kind == EFFECT_DELIVER || effect->kind == EFFECT_ACK)
+    if (effect->kind == EFFECT_DELIVER || effect->kind == EFFECT_ACK || effect->kind == EFFECT_NACK)
         printf(" %llu%s", NUMBER(effect->tag), effect->flag ? " flag" : "");
     if (effect->kind == EFFECT_DELIVER || effect->kind == EFFECT_CONSUMER_ADD ||
         effect->kind == EFFECT_CONSUMER_REMOVE)
@@ -927,6 +1035,27 @@ static void on_found(void *context, struct bytes queue, const struct message *me
     copy->is_in_store = true;
 }
 
+/* The message is in the lossy queue, or among the dead letters, and not in both. */
+static void compare_lossy(struct oracle *oracle, struct sim_message *message, bool is_clean)
+{
+    const struct sim_copy *source = message->lossy, *dead = dead_copy(oracle, message);
+    bool is_dead = dead != NULL && dead->is_in_store;
+    if (source == NULL)
+        return;
+    REQUIRE(!source->is_in_store || !is_dead, "message %llu is in %s and among the dead",
+            ID(source), source->queue->name);
+    bool is_there = source->is_in_store || is_dead;
+    bool must_be_there = is_lasting(message) && message->is_expected && !message->is_settled &&
+                         !message->is_rejected &&
+                         (message->is_confirmed || (is_clean && message->publish == PUBLISH_DONE));
+    REQUIRE(is_there || !must_be_there, "message %llu of %s is lost", ID(source),
+            source->queue->name);
+    REQUIRE(!is_there || !message->is_rejected, "message %llu of %s was nacked and is stored",
+            ID(source), source->queue->name);
+    message->is_expected = is_there;
+    message->is_settled = false;
+}
+
 static void compare(struct oracle *oracle, struct sim_copy *copy, bool is_clean)
 {
     const struct sim_message *message = copy->message;
@@ -937,11 +1066,16 @@ static void compare(struct oracle *oracle, struct sim_copy *copy, bool is_clean)
             copy->queue->name);
     move(oracle, copy, copy->is_in_store ? PLACE_READY : PLACE_LOST);
     if (copy->is_in_store) {
-        copy->is_certain = stays(copy->queue);
+        copy->is_certain = stays(copy->queue) && (copy->queue->flags & (SIM_LOSSY | SIM_DEAD)) == 0;
         copy->is_committed = true;
         copy->is_excused = false;
         copy->has_survived = copy->has_survived || !is_clean;
         copy->message->publish = PUBLISH_DONE;
+    }
+    /* A dead letter that is lost is alive where it came from, and may die again. */
+    if (copy->place == PLACE_LOST && (copy->queue->flags & SIM_DEAD) != 0) {
+        move(oracle, copy, PLACE_SENT);
+        copy->was_delivered = copy->has_survived = false;
     }
     copy->is_in_store = false;
 }
@@ -968,6 +1102,8 @@ void oracle_died(struct oracle *oracle, bool is_clean)
         *session = (struct sim_session){.connection = session->connection};
     }
     model_store_each(oracle->store, on_found, &comparison);
+    for (size_t i = 0; i < oracle->message_count; i++)
+        compare_lossy(oracle, oracle->messages[i], is_clean);
     for (size_t i = 0; i < SIM_QUEUES; i++)
         compare_queue(oracle, &oracle->queues[i], is_clean);
 }
@@ -997,7 +1133,15 @@ void oracle_check_drained(struct oracle *oracle)
             continue;
         oracle_fail("message %llu of %s never comes", ID(copy), copy->queue->name);
     }
+    for (size_t i = 0; i < oracle->message_count; i++) {
+        const struct sim_message *message = oracle->messages[i];
+        if (message->lossy != NULL && is_owed(message))
+            oracle_fail("message %llu of %s comes neither there nor among the dead",
+                        NUMBER(message->id), message->lossy->queue->name);
+    }
 }
+
+#define LOSSY .flags = SIM_DURABLE | SIM_LOSSY | SIM_DEAD_LETTERS
 
 void oracle_init(struct oracle *oracle, struct model_store *store)
 {
@@ -1012,6 +1156,22 @@ void oracle_init(struct oracle *oracle, struct model_store *store)
         {.name = "ad0", .flags = SIM_DURABLE | SIM_VOLATILE | SIM_AUTO_DELETE},
         {.name = "xt0", .flags = SIM_VOLATILE | SIM_EXCLUSIVE},
         {.name = "xt1", .flags = SIM_VOLATILE | SIM_EXCLUSIVE | SIM_AUTO_DELETE},
+        {.name = "dead", .flags = SIM_DURABLE | SIM_DEAD},
+        {.name = "ttl", LOSSY, .arguments = {.message_ttl_ms = 15, .is_dead_lettering = true}},
+        {.name = "max", LOSSY, .arguments = {.max_length = 4, .is_dead_lettering = true}},
+        {.name = "policy", LOSSY, .arguments = {.is_dead_lettering = true}},
+        {.name = "rejects",
+         .flags = SIM_DURABLE | SIM_LOSSY | SIM_REJECTS,
+         .arguments = {.max_length = 4, .is_rejecting = true}},
+        {.name = "priorities",
+         .flags = SIM_DURABLE | SIM_PRIORITIES,
+         .arguments = {.max_priority = 3}},
+        {.name = "limited",
+         .flags = SIM_DURABLE | SIM_LOSSY | SIM_DEAD_LETTERS | SIM_QUORUM,
+         .arguments = {.type = "quorum", .delivery_limit = 2, .is_dead_lettering = true}},
+        {.name = "quorum",
+         .flags = SIM_DURABLE | SIM_LOSSY | SIM_DEAD_LETTERS | SIM_QUORUM,
+         .arguments = {.type = "quorum", .is_dead_lettering = true}},
     };
     *oracle = (struct oracle){.store = store};
     memcpy(oracle->queues, queues, sizeof queues);

@@ -14,7 +14,7 @@
 #include "broker/vhost.h"
 #include "model_store.h"
 
-enum { SIM_SESSIONS = 8, SIM_CHANNELS = 4, SIM_CONSUMERS = 8, SIM_QUEUES = 10 };
+enum { SIM_SESSIONS = 8, SIM_CHANNELS = 4, SIM_CONSUMERS = 8, SIM_QUEUES = 18 };
 
 /* --- queues */
 
@@ -23,6 +23,19 @@ enum sim_queue_flag {
     SIM_VOLATILE = 2, /* clients purge, delete and declare it */
     SIM_AUTO_DELETE = 4,
     SIM_EXCLUSIVE = 8,
+    SIM_LOSSY = 16,        /* messages may leave it by themselves; at most one such has a message */
+    SIM_DEAD_LETTERS = 32, /* what leaves it that way, or is rejected, goes to DEAD_QUEUE */
+    SIM_REJECTS = 64,      /* publishers get a nack where it is full */
+    SIM_PRIORITIES = 128,
+    SIM_QUORUM = 256, /* what comes back may come back elsewhere; transient messages are stored */
+    SIM_DEAD = 512,   /* the queue behind the dead letter exchange: in any order */
+};
+
+/* What a queue is declared with. */
+struct sim_arguments {
+    const char *type;
+    unsigned message_ttl_ms, max_length, max_priority, delivery_limit; /* 0: none */
+    bool is_rejecting, is_dead_lettering;
 };
 
 struct sim_copy;
@@ -30,6 +43,7 @@ struct sim_copy;
 struct sim_queue {
     const char *name;
     unsigned flags;
+    struct sim_arguments arguments;
     bool exists;              /* for certain */
     unsigned hazards;         /* purges and deletions that are sent and may not be done */
     uint64_t deletions;       /* sent, ever */
@@ -52,7 +66,13 @@ struct sim_message {
     enum sim_publish publish;
     bool is_persistent;
     bool is_mandatory;
-    bool is_nowhere; /* reaches no queue for certain */
+    uint8_t priority;
+    unsigned expiration_ms; /* 0: none */
+    struct sim_copy *lossy; /* the copy in a lossy queue, or NULL */
+    bool is_expected;       /* it was put there for certain */
+    bool is_settled;        /* acked, perhaps: nobody must get it any more */
+    bool is_rejected;       /* nacked: nobody gets it */
+    bool is_nowhere;        /* reaches no queue for certain */
     bool is_returned;
     bool is_confirmed;
     struct sim_copy *copies[SIM_QUEUES]; /* those that are known */
@@ -82,6 +102,7 @@ struct sim_copy {
     uint64_t channel;   /* serial of the channel that holds or settled it */
     uint64_t command;   /* index of the settling command there */
     uint64_t touched;   /* the event that changed its place last */
+    bool was_acked;     /* since it was last given back */
     bool is_in_store;   /* scratch */
 };
 
@@ -182,6 +203,9 @@ struct oracle {
     bool is_traced;
     uint64_t digest; /* of all effects */
 };
+
+/* The queue of dead letters. */
+struct sim_queue *oracle_dead_queue(struct oracle *oracle);
 
 void oracle_init(struct oracle *oracle, struct model_store *store);
 void oracle_fini(struct oracle *oracle);

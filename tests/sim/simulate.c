@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "amqp/table.h"
 #include "base/check.h"
 #include "base/xmalloc.h"
 #include "client.h"
@@ -42,6 +43,7 @@ struct sim {
     size_t result_count, result_capacity;
     uint64_t durable, completed;
     uint64_t now_ms;
+    unsigned policy_ttl_ms, policy_max_length; /* what the policy says; 0: nothing */
     unsigned lives;
 };
 
@@ -77,6 +79,9 @@ static void draw_options(struct sim *sim)
     options->crash_permille = chance(sim, 70) ? draw(sim, 0, 15) : 0;
     options->stop_permille = chance(sim, 50) ? draw(sim, 0, 8) : 0;
     options->alarm_percent = chance(sim, 20) ? draw(sim, 0, 3) : 0;
+    options->policy_percent = chance(sim, 50) ? draw(sim, 0, 5) : 0;
+    options->pause_percent = chance(sim, 50) ? draw(sim, 0, 20) : 0;
+    options->pause_ms_max = draw(sim, 1, 60);
     clients_draw(&sim->random, options);
 }
 
@@ -207,6 +212,44 @@ static void settle_store(struct sim *sim)
     }
 }
 
+/* --- policies */
+
+static struct policies *make_policies(const struct sim *sim)
+{
+    struct policies *policies = policies_new();
+    struct buffer definition = {0};
+    char reason[256];
+    if (sim->policy_ttl_ms > 0)
+        amqp_table_add_int(&definition, "message-ttl", sim->policy_ttl_ms);
+    if (sim->policy_max_length > 0)
+        amqp_table_add_int(&definition, "max-length", sim->policy_max_length);
+    struct policy_source source = {
+        .name = bytes_of_text("p"),
+        .pattern = bytes_of_text("^policy$"),
+        .apply_to = bytes_of_text("queues"),
+        .definition = buffer_bytes(&definition),
+    };
+    if (definition.size > 0)
+        CHECK(policies_add(policies, &source, reason, sizeof reason));
+    buffer_fini(&definition);
+    return policies;
+}
+
+static void set_policies(struct sim *sim)
+{
+    mirror_set_policies(sim->mirror, make_policies(sim));
+    vhost_set_policies(sim->vhost, make_policies(sim));
+}
+
+static void change_policies(struct sim *sim)
+{
+    sim->policy_ttl_ms = chance(sim, 50) ? draw(sim, 1, 40) : 0;
+    sim->policy_max_length = chance(sim, 50) ? draw(sim, 1, 6) : 0;
+    say(sim, "policies, ttl", sim->policy_ttl_ms);
+    set_policies(sim);
+    apply(sim);
+}
+
 /* --- lives */
 
 static void set_alarms(struct sim *sim, unsigned alarms)
@@ -226,6 +269,7 @@ static void open_vhost(struct sim *sim)
     store_opened_fini(&opened);
     sim->durable = sim->completed = STORE_BATCH_BEFORE;
     vhost_check(sim->vhost);
+    set_policies(sim);
     clients_set_up(&sim->clients);
     apply(sim);
     settle_store(sim);
@@ -285,6 +329,10 @@ static void step(struct sim *sim)
         carry_out_read(sim);
     if (chance(sim, options->read_percent))
         answer_read(sim);
+    if (chance(sim, options->pause_percent))
+        sim->now_ms += draw(sim, 1, options->pause_ms_max);
+    if (chance(sim, options->policy_percent))
+        change_policies(sim);
     if (chance(sim, options->alarm_percent)) {
         set_alarms(sim, draw(sim, 0, 3));
     }
