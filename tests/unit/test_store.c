@@ -440,6 +440,46 @@ static void read_of_delays_keeps_to_its_bounds(void **state)
     store_read_result_free(result);
 }
 
+/* As the broker goes through them: each request goes on where the last one ended, what was read is
+ * removed, and others come that are due later, in any order. */
+static void delays_are_read_on_while_others_come(void **state)
+{
+    struct fixture *f = *state;
+    struct store_read read = {
+        .kind = STORE_READ_DELAYS, .lane = 1, .count_max = 9, .bytes_max = 1 << 20};
+    uint64_t id = 1, read_count = 0;
+    commit_shelf(f, 1);
+    for (int round = 0; round < 400; round++) {
+        struct store_batch *batch = store_batch_new(2);
+        for (uint64_t i = model_below(&f->random, round < 200 ? 16 : 4); i > 0; i--) {
+            model_add_delay(batch, 1, id, read.due_ms + 1 + model_below(&f->random, 5000),
+                            model_message(&f->random, 10));
+            id += 1 + model_below(&f->random, 2) * 5000;
+        }
+        commit(f, batch);
+        const struct model_shelf *shelf = &f->model->shelves[0];
+        size_t wanted = shelf->count < read.count_max ? shelf->count : read.count_max;
+        struct store_read_result *result = store_read(f->store, &read);
+        assert_non_null(result);
+        assert_int_equal(result->count, wanted);
+        assert_int_equal(result->is_complete, wanted == shelf->count);
+        batch = store_batch_new(2);
+        for (size_t i = 0; i < result->count; i++) {
+            const struct store_row *row = &result->rows[i];
+            assert_int_equal(row->position, shelf->delays[i].position);
+            assert_int_equal(row->expiry_ms, shelf->delays[i].expiry_ms);
+            model_add_delay_remove(batch, 1, row->position, row->expiry_ms);
+            read.due_ms = row->expiry_ms;
+            read.first = row->position + 1;
+        }
+        read_count += result->count;
+        store_read_result_free(result);
+        commit(f, batch);
+    }
+    assert_true(read_count > 2000);
+    check_messages(f);
+}
+
 /* A deletion is a mark; the rows follow in slices that no commit notices. */
 static void what_an_exchange_leaves_goes_in_slices(void **state)
 {
@@ -1326,6 +1366,7 @@ int main(int count, char **arguments)
         fixture_test(attempts_are_counted_and_go_with_their_messages),
         fixture_test(delays_come_back_in_the_order_in_which_they_are_due),
         fixture_test(read_of_delays_keeps_to_its_bounds),
+        fixture_test(delays_are_read_on_while_others_come),
         fixture_test(what_an_exchange_leaves_goes_in_slices),
         fixture_test(keys_come_back_in_their_order),
         fixture_test(chunks_are_written_and_read_again),
