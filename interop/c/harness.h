@@ -16,6 +16,7 @@ extern const struct interop_test connection_tests[];
 extern const struct interop_test topology_tests[];
 extern const struct interop_test delivery_tests[];
 extern const struct interop_test publish_tests[];
+extern const struct interop_test feature_tests[];
 extern const struct interop_test recovery_tests[];
 
 /* Runs the tests of a table that the arguments name, or all; returns how many failed. Each runs in

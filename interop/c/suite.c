@@ -21,6 +21,7 @@ int main(int argc, char **argv)
     failed_count += harness_run(topology_tests, argc, argv);
     failed_count += harness_run(delivery_tests, argc, argv);
     failed_count += harness_run(publish_tests, argc, argv);
+    failed_count += harness_run(feature_tests, argc, argv);
     failed_count += harness_run(recovery_tests, argc, argv);
     return failed_count == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
