@@ -11,6 +11,7 @@ require __DIR__ . '/tests/connections.php';
 require __DIR__ . '/tests/publishing.php';
 require __DIR__ . '/tests/consuming.php';
 require __DIR__ . '/tests/routing.php';
+require __DIR__ . '/tests/features.php';
 require __DIR__ . '/tests/errors.php';
 require __DIR__ . '/tests/tls.php';
 require __DIR__ . '/tests/restart.php';

@@ -3,6 +3,7 @@
 
 import connections  # noqa: F401
 import delivery  # noqa: F401
+import features  # noqa: F401
 import publishing  # noqa: F401
 import topology  # noqa: F401
 import recovery  # noqa: F401
