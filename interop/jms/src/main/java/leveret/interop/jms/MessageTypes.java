@@ -151,7 +151,8 @@ final class MessageTypes {
         Check.equal("float", 1.25f, got.getFloatProperty("float"));
         Check.equal("double", 1e100, got.getDoubleProperty("double"));
         Check.equal("string", "\u20ac", got.getStringProperty("string"));
-        Check.equal("group", "group 3", got.getStringProperty("JMSXGroupID") + " " + got.getIntProperty("JMSXGroupSeq"));
+        Check.equal("group", "group", got.getStringProperty("JMSXGroupID"));
+        Check.equal("place in the group", 3, got.getIntProperty("JMSXGroupSeq"));
         Check.equal("int as text", "-70000", got.getStringProperty("int"));
         Check.fails(MessageFormatException.class, () -> got.getBooleanProperty("int"));
     }

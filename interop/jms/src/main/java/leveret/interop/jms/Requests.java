@@ -73,8 +73,8 @@ final class Requests {
         try (var amqp = Client.amqp()) {
             var error = Check.fails(java.io.IOException.class,
                 () -> amqp.createChannel().queueDeclarePassive(name));
-            Check.says("405, reply-text=RESOURCE_LOCKED - cannot obtain exclusive access to locked queue '" + name + "'",
-                error);
+            Check.says("405, reply-text=RESOURCE_LOCKED - cannot obtain exclusive access to locked queue '" + name
+                + "'", error);
             connection.close();
             Check.eventually("the queue is gone", () -> {
                 var gone = Check.fails(java.io.IOException.class,

@@ -46,7 +46,8 @@ final class Administration {
         FanoutExchange alternate = ExchangeBuilder.fanoutExchange(scope.name("alternate")).internal().build();
         DirectExchange direct =
             ExchangeBuilder.directExchange(scope.name("direct")).alternate(alternate.getName()).build();
-        Application application = new Application(scope).declaring(queue, topic, fanout, headers, lost, alternate, direct,
+        Application application = new Application(scope).declaring(
+            queue, topic, fanout, headers, lost, alternate, direct,
             BindingBuilder.bind(fanout).to(topic).with("a.#"), BindingBuilder.bind(queue).to(fanout),
             BindingBuilder.bind(queue).to(headers).whereAll(Map.of("x", 1, "y", "two")).match(),
             BindingBuilder.bind(queue).to(direct).withQueueName(), BindingBuilder.bind(lost).to(alternate)).start();
@@ -95,8 +96,8 @@ final class Administration {
         application.queue(QueueBuilder.durable(name).ttl(1000).build());
         AmqpIOException error = Check.fails(AmqpIOException.class,
             () -> application.admin().declareQueue(QueueBuilder.durable(name).ttl(2000).build()));
-        Check.says("reply-code=406, reply-text=PRECONDITION_FAILED - inequivalent arg 'x-message-ttl' for queue '" + name
-            + "' in vhost '" + Broker.vhost() + "': received '2000' but current is '1000'", error);
+        Check.says("reply-code=406, reply-text=PRECONDITION_FAILED - inequivalent arg 'x-message-ttl' for queue '"
+            + name + "' in vhost '" + Broker.vhost() + "': received '2000' but current is '1000'", error);
         // The channel is gone, the connection is not.
         Check.equal("messages", 0, application.count(name));
         error = Check.fails(AmqpIOException.class,

@@ -80,7 +80,8 @@ final class Retries {
     }
 
     private static Advice threeTries(MessageRecoverer recoverer) {
-        return RetryInterceptorBuilder.stateless().maxAttempts(3).backOffOptions(20, 2, 100).recoverer(recoverer).build();
+        return RetryInterceptorBuilder.stateless().maxAttempts(3).backOffOptions(20, 2, 100).recoverer(recoverer)
+            .build();
     }
 
     private void send(String text) {
