@@ -213,15 +213,24 @@ async function assertChannelError(channel, code, reply, operation) {
   assertReply(await channel.failed.next(), code, reply);
 }
 
-function test(name, body, { timeout = TEST_TIMEOUT_MS } = {}) {
-  tests.push({ name, body, timeout });
+function test(name, body, { timeout = TEST_TIMEOUT_MS, skip = null } = {}) {
+  tests.push({ name, body, timeout, skip });
 }
 
-function testWithRestart(name, body) {
-  test(name, body, { timeout: RESTART_TIMEOUT_MS + TEST_TIMEOUT_MS });
+function testWithRestart(name, body, options) {
+  test(name, body, { timeout: RESTART_TIMEOUT_MS + TEST_TIMEOUT_MS, ...options });
 }
 
-async function runOne({ name, body, timeout }) {
+// The option of a test that needs something which the RabbitMQ at hand has not: other brokers run it.
+function unlessRabbitMQ(reason) {
+  return { skip: process.env.BROKER_NAME === 'rabbitmq' ? reason : null };
+}
+
+async function runOne({ name, body, timeout, skip }) {
+  if (skip) {
+    console.log(`skip ${name}: ${skip}`);
+    return true;
+  }
   const context = new Context();
   let failure = null;
   try {
@@ -267,6 +276,7 @@ module.exports = {
   test,
   testWithRestart,
   text,
+  unlessRabbitMQ,
   watch,
   within,
 };

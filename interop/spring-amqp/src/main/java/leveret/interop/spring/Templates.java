@@ -179,7 +179,8 @@ final class Templates {
         RabbitTemplate template = application.template();
         Message message = MessageBuilder.withBody("text".getBytes(StandardCharsets.UTF_8))
             .setContentType("text/plain").setContentEncoding("UTF-8")
-            .setDeliveryMode(MessageDeliveryMode.NON_PERSISTENT).setPriority(3).setCorrelationId("c").setReplyTo("r").setExpiration("600000").setMessageId("m")
+            .setDeliveryMode(MessageDeliveryMode.NON_PERSISTENT).setPriority(3)
+            .setCorrelationId("c").setReplyTo("r").setExpiration("600000").setMessageId("m")
             .setTimestamp(new java.util.Date(1_700_000_000_000L)).setType("t").setUserId(Broker.user()).setAppId("a")
             .setHeader("text", "\u20ac").setHeader("long", 1L << 40).setHeader("flag", true)
             .setHeader("list", List.of("a", 1)).setHeader("map", Map.of("k", "v")).setHeader("bytes", new byte[] {1})
@@ -195,7 +196,8 @@ final class Templates {
         Check.equal("user", Broker.user(), got.getReceivedUserId());
         Check.equal("others", List.of(3, "c", "r", "600000", "m", sent.getTimestamp(), "t", "a", "text/plain", "UTF-8"),
             List.of(got.getPriority(), got.getCorrelationId(), got.getReplyTo(), got.getExpiration(),
-                got.getMessageId(), got.getTimestamp(), got.getType(), got.getAppId(), got.getContentType(), got.getContentEncoding()));
+                got.getMessageId(), got.getTimestamp(), got.getType(), got.getAppId(), got.getContentType(),
+                got.getContentEncoding()));
         template.convertAndSend("", queue.getName(), new java.math.BigDecimal("1.5").toString());
         Check.equal("text", "1.5", template.receiveAndConvert(queue.getName()));
         template.convertAndSend("", queue.getName(), new byte[] {1, 2});
