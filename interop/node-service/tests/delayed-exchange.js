@@ -220,12 +220,14 @@ test(
 test(
   'delayed_exchange_needs_the_type_behind_it',
   async (t) => {
-    const reply =
-      "PRECONDITION_FAILED - Invalid argument, 'x-delayed-type' must be an existing exchange type";
-    for (const args of [undefined, { 'x-delayed-type': 'no-such-type' }]) {
+    const replies = [
+      [undefined, "Invalid argument, 'x-delayed-type' must be an existing exchange type"],
+      [{ 'x-delayed-type': 'no-such-type' }, "unknown exchange type 'no-such-type'"],
+    ];
+    for (const [args, reply] of replies) {
       const channel = await t.channel();
       const options = { durable: true, arguments: args };
-      await assertChannelError(channel, 406, reply, () =>
+      await assertChannelError(channel, 406, `PRECONDITION_FAILED - ${reply}`, () =>
         channel.assertExchange(t.name('wrong'), 'x-delayed-message', options),
       );
     }
@@ -239,8 +241,9 @@ testWithRestart(
     const channel = await t.confirmChannel();
     const exchange = await delayed(t, channel);
     const queue = await boundQueue(t, channel, exchange);
-    for (let i = 0; i < 100; i++) await publishLater(channel, exchange, 'key', `${i}`, 1500);
-    await publishLater(channel, exchange, 'key', 'overdue', 1);
+    const all = [...Array(100).keys()].map((i) => publishLater(channel, exchange, 'key', `${i}`, 5000));
+    all.push(publishLater(channel, exchange, 'key', 'overdue', 1));
+    await Promise.all(all);
 
     await t.restartBroker();
 

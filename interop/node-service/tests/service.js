@@ -22,6 +22,8 @@ const exists = require('../exists');
 
 const NO_PLUGIN = "Debian's RabbitMQ has no rabbitmq_delayed_message_exchange";
 const WAYS = { queues: {}, exchange: unlessRabbitMQ(NO_PLUGIN) };
+const RESTART_DELAY_MS = 5000;
+const ALL_DONE_MS = 60000;
 const LATE_MS = 5000; // a loaded machine is late, but no job may be early
 
 class Service {
@@ -219,7 +221,8 @@ for (const [delays, options] of Object.entries(WAYS)) {
       const service = await Service.start(t, delays);
       const ids = [...Array(t.quick ? 20 : 200).keys()];
       const startedMs = Date.now();
-      for (const id of ids) await service.submitLater({ id }, 1500);
+      // Long enough that none is due before the restart, even on a loaded machine.
+      await Promise.all(ids.map((id) => service.submitLater({ id }, RESTART_DELAY_MS)));
       service.processes[0].ready.items = [];
 
       await t.restartBroker();
@@ -229,15 +232,15 @@ for (const [delays, options] of Object.entries(WAYS)) {
       const work = `${service.name}.work`;
       await eventually('the jobs are done', async () => {
         const { messageCount } = await channel.checkQueue(work);
-        return messageCount === 0 && Date.now() - startedMs > 1500 + 500;
-      });
+        return messageCount === 0 && Date.now() - startedMs > RESTART_DELAY_MS + 500;
+      }, ALL_DONE_MS);
       const requests = await t.confirmChannel();
       const replies = await consume(requests, 'amq.rabbitmq.reply-to', { noAck: true });
       await eventually('every job was done', async () => {
         const request = { replyTo: 'amq.rabbitmq.reply-to' };
         await publishConfirmed(requests, '', `${service.name}.requests`, '', request);
         return JSON.parse((await replies.next()).content).done === ids.length;
-      });
+      }, ALL_DONE_MS);
     },
     options,
   );
