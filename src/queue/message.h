@@ -54,6 +54,13 @@ static inline struct bytes message_properties(const struct message *message)
                     message->properties_size);
 }
 
+/* Exchange, routing key and properties, one behind the other. The body may stand elsewhere. */
+static inline struct bytes message_head(const struct message *message)
+{
+    return bytes_of(message->data, (size_t)message->exchange_size + message->routing_key_size +
+                                       message->properties_size);
+}
+
 static inline struct bytes message_body(const struct message *message)
 {
     if (message->body_owner != NULL)

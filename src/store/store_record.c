@@ -138,7 +138,8 @@ static bool place_message(struct store *store, const struct store_batch *batch, 
         store->places[i] = place;
         store->places[i].position = operation->position;
     }
-    buffer_append(&store->packed, message->data, content_bytes(message));
+    buffer_append_bytes(&store->packed, message_head(message));
+    buffer_append_bytes(&store->packed, message_body(message));
     seal_record(store, &place);
     return true;
 }

@@ -178,6 +178,25 @@ static void messages_come_back_as_they_were(void **state)
     check_equal(f);
 }
 
+/* A message that has the body of another one, as a dead letter has. */
+static void body_of_another_message_is_written_with_the_letter(void **state)
+{
+    struct fixture *f = *state;
+    commit_queues(f, 1, 1);
+    struct store_batch *batch = store_batch_new(2);
+    for (size_t i = 0; i < 3; i++) {
+        struct message *message = model_message(&f->random, 5 + i * 70000);
+        struct message *letter = message_readdress(message, bytes_of_text("dlx"),
+                                                   bytes_of_text("key"), bytes_of_text("p"));
+        message_unref(message);
+        model_add_insert(batch, 1, f->positions[1]++, letter);
+    }
+    commit(f, batch);
+    check_messages(f);
+    reopen(f);
+    check_equal(f);
+}
+
 static void read_keeps_to_its_bounds(void **state)
 {
     struct fixture *f = *state;
@@ -1357,6 +1376,7 @@ int main(int count, char **arguments)
     const struct CMUnitTest tests[] = {
         fixture_test(new_store_is_empty),
         fixture_test(messages_come_back_as_they_were),
+        fixture_test(body_of_another_message_is_written_with_the_letter),
         fixture_test(read_keeps_to_its_bounds),
         fixture_test(unknown_lane_has_nothing),
         fixture_test(lane_numbers_are_never_used_again),
