@@ -388,18 +388,24 @@ static void append_number(struct buffer *buffer, double number)
 
 static void append_term(struct buffer *buffer, const struct amqp_value *value);
 
+void amqp_field_append_term(struct buffer *buffer, const struct amqp_field *field)
+{
+    buffer_append_u8(buffer, '{');
+    erlang_append_binary(buffer, field->name);
+    buffer_append_format(buffer, ",%s,", amqp_value_type_name(field->value.type));
+    append_term(buffer, &field->value);
+    buffer_append_u8(buffer, '}');
+}
+
 static void append_fields(struct buffer *buffer, struct bytes table)
 {
     struct reader reader = reader_of(table);
     struct amqp_field field;
-    const char *separator = "{";
+    const char *separator = "";
     while (amqp_table_next(&reader, &field)) {
         buffer_append_bytes(buffer, bytes_of_text(separator));
-        erlang_append_binary(buffer, field.name);
-        buffer_append_format(buffer, ",%s,", amqp_value_type_name(field.value.type));
-        append_term(buffer, &field.value);
-        buffer_append_u8(buffer, '}');
-        separator = ",{";
+        amqp_field_append_term(buffer, &field);
+        separator = ",";
     }
 }
 

@@ -94,6 +94,9 @@ const char *amqp_value_type_name(uint8_t type);
  * and arrays (valid ones) as Erlang terms. */
 void amqp_value_append_text(struct buffer *buffer, const struct amqp_value *value);
 
+/* Appends the field as the term that it is in Erlang: {<<"x-max-length">>,signedint,5}. */
+void amqp_field_append_term(struct buffer *buffer, const struct amqp_field *field);
+
 /* --- writing: fields are appended to a buffer; names are at most AMQP_SHORTSTR_MAX bytes (checked)
  *
  * Nested ones stand between a begin and amqp_table_end with what begin returned. amqp_table_begin

@@ -4,6 +4,7 @@
  */
 #include "broker/broker_internal.h"
 #include "broker/direct_reply.h"
+#include "broker/event.h"
 #include "broker/queue_arguments.h"
 #include "broker/queue_methods.h"
 #include "broker/trace.h"
@@ -81,6 +82,8 @@ static void start_consumer(struct channel *channel, struct queue *queue, struct 
     announce(channel, consumer);
     if (!consume->no_wait)
         channel_reply(channel, &ok);
+    if (!queue->is_reply)
+        event_consumer_created(consumer, consume->arguments);
     consumer_wake(consumer);
 }
 
@@ -138,8 +141,10 @@ static void cancel(struct channel *channel, struct bytes tag, bool no_wait)
     struct consumer *consumer = consumer_find(channel, tag);
     struct amqp_method ok = {.id = AMQP_BASIC_CANCEL_OK, .basic_cancel_ok = {.consumer_tag = tag}};
     struct queue *queue = consumer != NULL ? consumer->subscriber.queue : NULL;
-    if (consumer != NULL)
+    if (consumer != NULL) {
+        event_consumer_deleted(consumer, channel->session->user);
         consumer_cancel(consumer);
+    }
     if (!no_wait)
         channel_reply(channel, &ok);
     if (queue != NULL)

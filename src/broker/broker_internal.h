@@ -44,6 +44,12 @@ struct internal_publishes {
     struct route_result route; /* scratch */
 };
 
+/* Events that leave for another vhost. */
+struct event_list {
+    struct message **messages; /* owned, with a reference each */
+    size_t count, capacity;
+};
+
 struct vhost {
     struct vhost_config config;
     char *name;                  /* owned */
@@ -64,7 +70,8 @@ struct vhost {
     struct hash_table lanes;          /* struct lane, by its number in the store */
     struct hash_table bindings;       /* struct binding, by identity */
     struct exchange *default_exchange;
-    uint64_t topology_generation; /* rises with every change of what may route where */
+    struct exchange *event_exchange; /* NULL: not in this vhost */
+    uint64_t topology_generation;    /* rises with every change of what may route where */
     uint64_t route_mark;
     struct route_matches matches; /* scratch of routing */
     uint64_t lane_next;
@@ -75,6 +82,8 @@ struct vhost {
 
     struct heap timers; /* struct timer */
     struct internal_publishes internal;
+    struct event_list events;
+    const char *acting_user; /* borrowed; whose command runs; NULL: nobody's */
 
     struct list sessions;
     struct list paused;           /* sessions that wait until the store has caught up */
@@ -127,6 +136,10 @@ static inline uint64_t vhost_last_batch(const struct vhost *vhost)
 {
     return vhost->batch->live > 0 ? vhost->batch->number : vhost_submitted(vhost);
 }
+
+/* An exchange that is there without being declared, and durable without being stored. */
+struct exchange *vhost_predeclare(struct vhost *vhost, struct bytes name,
+                                  const struct exchange_type *type, bool is_internal);
 
 /* Adds an operation to the batch that is being gathered and returns its index. */
 size_t vhost_store(struct vhost *vhost, struct store_operation operation);
@@ -299,6 +312,7 @@ struct session {
     struct list_node resume_node;
     enum session_state state;
     struct hash_table channels; /* struct channel, by number */
+    uint64_t channels_opened;
     struct channel *last_channel;
     int64_t output_credit; /* bytes */
     struct list starved;   /* consumers that wait for output credit */
@@ -383,6 +397,7 @@ struct ack_mark {
 struct channel {
     struct hash_node by_number;
     struct session *session; /* borrowed: it outlives its channels */
+    uint64_t serial;         /* the how manyth of its session */
     uint16_t number;
     bool is_closing; /* channel.close was sent; close-ok is waited for */
     uint8_t mode;    /* enum channel_mode */

@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "base/xmalloc.h"
 #include "broker/broker_internal.h"
+#include "broker/event.h"
 
 static bool is_number(const struct hash_node *node, const void *key)
 {
@@ -41,6 +42,7 @@ struct channel *channel_create(struct session *session, uint16_t number)
     struct channel *channel = xcalloc(1, sizeof *channel);
     channel->session = session;
     channel->number = number;
+    channel->serial = ++session->channels_opened;
     list_node_init(&channel->settling_node);
     list_node_init(&channel->confirm_node);
     list_node_init(&channel->wait_node);
@@ -51,6 +53,7 @@ struct channel *channel_create(struct session *session, uint16_t number)
     session->memory_bytes += sizeof *channel;
     session_emit(session, EFFECT_CHANNEL_OPENED, number);
     channel_reply_empty(channel, AMQP_CHANNEL_OPEN_OK);
+    event_channel_created(channel);
     return channel;
 }
 
@@ -200,6 +203,7 @@ static void cancel_consumers(struct channel *channel)
         if (consumer == NULL)
             continue;
         struct queue *queue = consumer->subscriber.queue;
+        event_consumer_deleted(consumer, NULL);
         consumer_cancel(consumer);
         queue_lost_subscriber(channel_vhost(channel), queue);
     }
@@ -207,6 +211,7 @@ static void cancel_consumers(struct channel *channel)
 
 void channel_shutdown(struct channel *channel)
 {
+    bool was_open = !channel->is_closing;
     channel->is_closing = true;
     timer_clear(channel_vhost(channel), &channel->ack_timer);
     stop_waiting(channel);
@@ -216,6 +221,8 @@ void channel_shutdown(struct channel *channel)
     cancel_consumers(channel);
     confirm_forget(channel);
     drop_deferred(channel);
+    if (was_open)
+        event_channel_closed(channel);
 }
 
 void channel_free(struct channel *channel)
@@ -375,7 +382,9 @@ static void apply_method(struct channel *channel, struct command *command)
         free(command->method);
         return;
     }
+    channel_vhost(channel)->acting_user = channel->session->user;
     enum outcome outcome = handler(channel, method, &error);
+    channel_vhost(channel)->acting_user = NULL;
     if (outcome == OUTCOME_ERROR && question_is_open(channel->session)) {
         channel_wait_for_access(channel, command);
         return;

@@ -9,6 +9,7 @@
 #include "amqp/table.h"
 #include "broker/binding_methods.h"
 #include "broker/broker_internal.h"
+#include "broker/event.h"
 #include "broker/queue_arguments.h"
 #include "broker/queue_methods.h"
 
@@ -56,11 +57,14 @@ bool vhost_define_queue(struct vhost *vhost, const struct queue_definition *queu
     };
     if (queue_find(vhost, queue->name) != NULL)
         return true;
-    bool is_made = limit_check_queue(vhost, queue->name, error) &&
-                   queue_define(vhost, queue->name, &flags,
-                                with_type(vhost, queue, &flags, &buffer), error) != NULL;
+    struct queue *made = NULL;
+    if (limit_check_queue(vhost, queue->name, error))
+        made = queue_define(vhost, queue->name, &flags, with_type(vhost, queue, &flags, &buffer),
+                            error);
+    if (made != NULL)
+        event_queue_created(vhost, made);
     buffer_fini(&buffer);
-    return is_made;
+    return made != NULL;
 }
 
 static bool not_found(const struct vhost *vhost, const char *kind, struct bytes name,

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/xmalloc.h"
 #include "broker/broker_internal.h"
+#include "broker/event.h"
 #include "broker/keeping.h"
 
 static bool is_named(const struct hash_node *node, const void *key)
@@ -60,6 +61,7 @@ void exchange_free(struct vhost *vhost, struct exchange *exchange)
 void exchange_delete(struct vhost *vhost, struct exchange *exchange)
 {
     struct list_node *node;
+    event_exchange_deleted(vhost, exchange);
     while ((node = list_front(&exchange->sources)) != NULL)
         binding_remove(vhost, list_entry(node, struct binding, source_node));
     hash_table_remove(&vhost->exchanges, &exchange->by_name);
@@ -165,6 +167,7 @@ struct binding *binding_create(struct vhost *vhost, const struct binding_identit
                    &binding->destination_node);
     vhost->topology_generation++;
     vhost->counters.bindings++;
+    event_note_bindings(vhost, binding->source);
     return binding;
 }
 
@@ -184,10 +187,12 @@ void binding_store(struct vhost *vhost, const struct binding *binding,
 
 void binding_remove(struct vhost *vhost, struct binding *binding)
 {
+    event_binding_deleted(vhost, binding);
     if (binding->is_stored)
         binding_store(vhost, binding, STORE_BINDING_DELETE);
     binding->source->type->remove(binding->source->state, &binding->route);
     binding->source->source_count--;
+    event_note_bindings(vhost, binding->source);
     hash_table_remove(&vhost->bindings, &binding->by_identity);
     list_remove(&binding->source_node);
     list_remove(&binding->destination_node);
@@ -199,7 +204,8 @@ void binding_remove(struct vhost *vhost, struct binding *binding)
 void binding_delete(struct vhost *vhost, struct binding *binding)
 {
     struct exchange *source = binding->source;
-    binding_remove(vhost, binding);
-    if (source->is_auto_delete && source->source_count == 0)
+    if (source->is_auto_delete && source->source_count == 1)
         exchange_delete(vhost, source);
+    else
+        binding_remove(vhost, binding);
 }

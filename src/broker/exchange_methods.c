@@ -7,6 +7,7 @@
 #include "broker/argument.h"
 #include "broker/binding_methods.h"
 #include "broker/broker_internal.h"
+#include "broker/event.h"
 #include "broker/keeping.h"
 
 static bool check_not_default(struct bytes name, struct amqp_error *error)
@@ -95,6 +96,7 @@ struct exchange *exchange_define(struct vhost *vhost, struct bytes name,
     exchange_keep(vhost, exchange);
     if (exchange->is_durable)
         store_exchange(vhost, exchange);
+    event_exchange_created(vhost, exchange);
     return exchange;
 }
 
@@ -256,6 +258,7 @@ struct binding *binding_define(struct vhost *vhost, const struct binding_identit
     binding->is_stored = is_durable(binding);
     if (binding->is_stored)
         binding_store(vhost, binding, STORE_BINDING_PUT);
+    event_binding_created(vhost, binding);
     exchange_bound(binding);
     return binding;
 }

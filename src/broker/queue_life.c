@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/xmalloc.h"
 #include "broker/broker_internal.h"
+#include "broker/event.h"
 #include "broker/queue_arguments.h"
 
 static bool is_named(const struct hash_node *node, const void *key)
@@ -234,13 +235,16 @@ static void leave_lanes(struct vhost *vhost, struct queue *queue)
 static void leave_vhost(struct vhost *vhost, struct queue *queue)
 {
     struct list_node *node;
+    const char *user = vhost->acting_user;
     queue->is_deleted = true;
     hash_table_remove(&vhost->queues, &queue->by_name);
     leave_lanes(vhost, queue);
     timer_clear(vhost, &queue->expiry_timer);
     timer_clear(vhost, &queue->unused_timer);
+    vhost->acting_user = NULL; /* so says RabbitMQ */
     while ((node = list_front(&queue->bindings)) != NULL)
         binding_delete(vhost, list_entry(node, struct binding, destination_node));
+    vhost->acting_user = user;
     list_remove(&queue->owner_node);
     list_remove(&queue->dispatch_node);
     list_remove(&queue->policy_node);
@@ -251,7 +255,9 @@ static void leave_vhost(struct vhost *vhost, struct queue *queue)
 
 uint64_t queue_delete(struct vhost *vhost, struct queue *queue)
 {
+    event_consumers_deleted(vhost, queue);
     leave_vhost(vhost, queue);
+    event_queue_deleted(vhost, queue);
     cancel_consumers(queue);
     uint64_t count = drop_ready(vhost, queue, ignore_range);
     if (queue_is_stored(queue)) {

@@ -13,6 +13,7 @@
 #include "broker/binding_methods.h"
 #include "broker/broker_internal.h"
 #include "broker/direct_reply.h"
+#include "broker/event.h"
 #include "broker/queue_arguments.h"
 
 static bool not_found(const struct vhost *vhost, struct bytes name, struct amqp_error *error)
@@ -168,6 +169,8 @@ static struct queue *declare_new(struct channel *channel, struct bytes name,
         queue->owner = channel->session;
         list_push_back(&channel->session->queues, &queue->owner_node);
     }
+    if (queue != NULL)
+        event_queue_created(vhost, queue);
     return queue;
 }
 

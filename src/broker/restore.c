@@ -32,10 +32,20 @@ static void restore_queue(struct vhost *vhost, const struct store_operation *ope
     queue->stored_batch = STORE_BATCH_BEFORE;
 }
 
+/* What the configuration no longer asks for, such as amq.rabbitmq.event, stays as long as something
+ * durable is bound to it, as in RabbitMQ. */
+static struct exchange *find_source(struct vhost *vhost, struct bytes name)
+{
+    struct exchange *exchange = exchange_find(vhost, name);
+    if (exchange == NULL && bytes_start_with(name, "amq.rabbitmq."))
+        exchange = vhost_predeclare(vhost, name, &exchange_topic, true);
+    return exchange;
+}
+
 static void restore_binding(struct vhost *vhost, const struct store_definition *definition)
 {
     struct binding_identity identity = {
-        .source = exchange_find(vhost, definition->name),
+        .source = find_source(vhost, definition->name),
         .key = definition->routing_key,
         .arguments = definition->arguments,
     };

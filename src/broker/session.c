@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/xmalloc.h"
 #include "broker/broker_internal.h"
+#include "broker/event.h"
 
 struct session *session_new(const struct session_config *config)
 {
@@ -118,6 +119,8 @@ void session_end(struct session *session)
     vhost->counters.connections_closed++;
     hash_table_fini(&session->channels);
     questions_fini(session);
+    if (session->config.opened != NULL)
+        message_unref(session->config.opened);
     free(session->deferred);
     free(session->user);
     free(session->name);
@@ -204,6 +207,8 @@ static void open_session(struct vhost *vhost, struct session *session)
         session_fail(session, &error);
         return;
     }
+    if (session->config.opened != NULL)
+        event_emit(vhost, message_ref(session->config.opened));
     send_empty(session, AMQP_CONNECTION_OPEN_OK);
     if (vhost->ending != NULL)
         session_fail(session, vhost->ending);

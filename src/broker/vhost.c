@@ -14,6 +14,8 @@
 #include "base/check.h"
 #include "base/xmalloc.h"
 #include "broker/broker_internal.h"
+#include "broker/event.h"
+#include "broker/event_message.h"
 #include "broker/keeping.h"
 
 enum {
@@ -40,6 +42,16 @@ void vhost_config_init(struct vhost_config *config)
     };
 }
 
+struct exchange *vhost_predeclare(struct vhost *vhost, struct bytes name,
+                                  const struct exchange_type *type, bool is_internal)
+{
+    struct exchange *exchange = exchange_create(vhost, type, name, bytes_of(NULL, 0));
+    exchange->is_durable = true;
+    exchange->is_internal = is_internal;
+    exchange->is_predeclared = true;
+    return exchange;
+}
+
 static void declare_predeclared(struct vhost *vhost)
 {
     static const struct {
@@ -55,13 +67,12 @@ static void declare_predeclared(struct vhost *vhost)
         {"amq.match", &exchange_headers, false},
         {"amq.rabbitmq.trace", &exchange_topic, true},
     };
-    for (size_t i = 0; i < sizeof predeclared / sizeof predeclared[0]; i++) {
-        struct exchange *exchange = exchange_create(
-            vhost, predeclared[i].type, bytes_of_text(predeclared[i].name), bytes_of(NULL, 0));
-        exchange->is_durable = true;
-        exchange->is_internal = predeclared[i].is_internal;
-        exchange->is_predeclared = true;
-    }
+    for (size_t i = 0; i < sizeof predeclared / sizeof predeclared[0]; i++)
+        vhost_predeclare(vhost, bytes_of_text(predeclared[i].name), predeclared[i].type,
+                         predeclared[i].is_internal);
+    if (vhost->config.has_event_exchange)
+        vhost->event_exchange =
+            vhost_predeclare(vhost, bytes_of_text(event_exchange_name), &exchange_topic, true);
     vhost->default_exchange = exchange_find(vhost, bytes_of_text(""));
 }
 
@@ -138,10 +149,12 @@ void vhost_free(struct vhost *vhost)
 {
     if (vhost == NULL)
         return;
+    vhost->config.event_interest = NULL; /* what goes now goes with all the rest */
     free_sessions(vhost);
     free_definitions(vhost);
     free_remains(vhost, SIZE_MAX);
     internal_publish_fini(vhost);
+    event_fini(vhost);
     heap_fini(&vhost->timers);
     for (size_t i = 0; i < vhost->config.reactor_count; i++)
         effect_chain_clear(&vhost->effects[i]);
@@ -420,6 +433,14 @@ void vhost_read_done(struct vhost *vhost, struct store_read_result *result, uint
         queue_arm_expiry(vhost, lane);
         queue_resume(vhost, lane->queue);
     }
+    finish_input(vhost);
+}
+
+void vhost_publish(struct vhost *vhost, struct message **messages, size_t count, uint64_t now_ms)
+{
+    vhost->now_ms = now_ms;
+    for (size_t i = 0; i < count; i++)
+        internal_publish(vhost, messages[i]);
     finish_input(vhost);
 }
 

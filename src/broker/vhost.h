@@ -30,6 +30,10 @@ struct session;
 struct vhost_config {
     const char *name;             /* copied */
     const char *node_name;        /* borrowed: what the firehose says of the server */
+    uint64_t started_s;           /* when the server was started */
+    _Atomic bool *event_interest; /* borrowed: somebody is bound to amq.rabbitmq.event, in whichever
+                                     vhost that is; NULL: there are no events */
+    bool has_event_exchange;      /* it is in this one */
     uint64_t hash_seed;           /* random in the server, fixed in tests */
     uint64_t name_seed;           /* for generated names; random in the server */
     size_t reactor_count;         /* effects go to reactors 0 .. reactor_count - 1 */
@@ -85,11 +89,14 @@ struct session_config {
     uint64_t connection;     /* its handle there */
     const char *user;        /* copied */
     const char *name;        /* of the connection, for people: copied; NULL: "" */
+    uint64_t number;         /* of the connection, over all of the server's */
     uint16_t channel_max;    /* negotiated */
     uint64_t output_bytes;   /* output credit: deliveries on their way to the socket, at most */
     bool has_cancel_notify;  /* the client announced consumer_cancel_notify */
     bool has_blocked_notify; /* the client announced connection.blocked */
     bool can_impersonate;    /* tag impersonator: may set any user_id */
+    struct message *opened;  /* the event that tells of it; the session takes the reference; NULL:
+                                nobody wants to know */
     bool asks_access;        /* permissions are asked for with EFFECT_ACCESS_QUESTION, and the
                                 snapshot counts for nothing */
 };
@@ -108,6 +115,10 @@ void vhost_complete(struct vhost *vhost, uint64_t batch_number, uint64_t now_ms)
 /* The answer to a read; rows that are wanted are taken out of it, the rest is the caller's. */
 void vhost_read_done(struct vhost *vhost, struct store_read_result *result, uint64_t now_ms);
 
+/* What others have for the exchanges of this vhost, such as events of other vhosts: published in
+ * this order by the broker itself. The references pass. */
+void vhost_publish(struct vhost *vhost, struct message **messages, size_t count, uint64_t now_ms);
+
 /* The alarms in effect (RabbitMQ's words: "low on memory", "low on disk"); changes block or
  * unblock connections that publish. */
 enum vhost_alarm { VHOST_ALARM_MEMORY = 1, VHOST_ALARM_DISK = 2 };
@@ -124,6 +135,10 @@ void vhost_stop(struct vhost *vhost, const struct amqp_error *reason, uint64_t n
 
 /* The effects for a reactor since the last call; empty (first == NULL) where there are none. */
 struct effect_chain vhost_take_effects(struct vhost *vhost, size_t reactor);
+
+/* The events since the last call, for the vhost that has amq.rabbitmq.event: the caller frees the
+ * array and owns the references. */
+size_t vhost_take_events(struct vhost *vhost, struct message ***events);
 
 /* The operations gathered so far as the next batch, or NULL when there are none. Numbers rise by
  * one for every batch that was taken. */

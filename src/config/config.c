@@ -106,6 +106,7 @@ static void init_texts(struct config *config)
     config->auth_http.resource_path = xstrdup("http://localhost:8000/auth/resource");
     config->auth_http.topic_path = xstrdup("http://localhost:8000/auth/topic");
     config->auth_ldap.user_dn_pattern = xstrdup("${username}");
+    config->event_exchange_vhost = xstrdup("");
     config->log_dir = xstrdup("");
     config->log_file = xstrdup("");
 }
@@ -168,6 +169,7 @@ void config_init(struct config *config)
 static void fini_texts(struct config *config)
 {
     char *texts[] = {config->node_name,
+                     config->event_exchange_vhost,
                      config->cluster_name,
                      config->product_name,
                      config->product_version,

@@ -333,6 +333,10 @@ struct config {
     enum config_queue_type default_queue_type;
     bool quorum_relaxed_redeclaration; /* a redeclaration may differ in what quorum queues ignore */
 
+    /* --- what the broker tells --- */
+    char *event_exchange_vhost; /* owned; where amq.rabbitmq.event is; config_validate:
+                                   default_vhost if not set */
+
     /* --- log --- */
     bool log_console;
     char *log_dir;  /* owned; "" if not set */

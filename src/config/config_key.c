@@ -410,6 +410,7 @@ static enum config_outcome accept_only(const struct config_key *key,
 
 /* --- the words of values --- */
 
+static const struct config_choice EVENT_PROTOCOLS[] = {{"amqp_0_9_1", 0}, {NULL, 0}};
 static const struct config_choice FALSE_WORDS[] = {{"false", 0}, {"off", 0}, {NULL, 0}};
 
 static const struct config_choice CLIENT_VERIFY[] = {
@@ -769,6 +770,11 @@ static const struct config_key KEYS[] = {
     {"cluster_tags.$tag", ignore, .note = NO_HTTP},
     {"node_tags.$tag", ignore, .note = NO_HTTP},
 
+    /* what the broker tells */
+    {"event_exchange.vhost", apply_name, FIELD(event_exchange_vhost)},
+    {"event_exchange.protocol", accept_only, .choices = EVENT_PROTOCOLS,
+     .note = "expected amqp_0_9_1"},
+
     /* log */
     {"log.console", apply_bool, FIELD(log_console)},
     {"log.console.level", apply_choice, FIELD(log_console_level), .choices = LOG_LEVELS},
@@ -843,7 +849,6 @@ static const struct config_key KEYS[] = {
     {"web_stomp.**", ignore, .note = NO_PLUGIN},
     {"web_dispatch.**", ignore, .note = NO_PLUGIN},
     {"trust_store.**", ignore, .note = NO_PLUGIN},
-    {"event_exchange.**", ignore, .note = NO_PLUGIN},
     {"shovel.**", ignore, .note = NO_PLUGIN},
     {"federation.**", ignore, .note = NO_PLUGIN},
     {"tracing.**", ignore, .note = NO_PLUGIN},

@@ -161,10 +161,19 @@ static void derive_limits(struct config *config)
 
 static void derive_names(struct config *config)
 {
-    if (config->cluster_name[0] != '\0')
-        return;
-    free(config->cluster_name);
-    config->cluster_name = xstrdup(config->node_name);
+    const struct {
+        char **name;
+        const char *other; /* where it was not set */
+    } derived[] = {
+        {&config->cluster_name, config->node_name},
+        {&config->event_exchange_vhost, config->default_vhost},
+    };
+    for (size_t i = 0; i < sizeof derived / sizeof derived[0]; i++) {
+        if ((*derived[i].name)[0] != '\0')
+            continue;
+        free(*derived[i].name);
+        *derived[i].name = xstrdup(derived[i].other);
+    }
 }
 
 bool config_validate(struct config *config, struct config_messages *messages)

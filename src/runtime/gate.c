@@ -25,6 +25,7 @@
 #include "base/check.h"
 #include "base/xmalloc.h"
 #include "runtime/clock.h"
+#include "runtime/event_bus.h"
 #include "runtime/store_pool.h"
 #include "runtime/wake.h"
 
@@ -37,6 +38,7 @@ enum note_kind {
     NOTE_CALL,
     NOTE_DISK,
     NOTE_ALARMS,
+    NOTE_EVENTS,
     NOTE_TICK
 };
 
@@ -126,6 +128,16 @@ static void set_alarms(struct gate *gate, uint64_t now_ms)
     vhost_set_alarms(gate->config.vhost, gate->alarms | full, now_ms);
 }
 
+/* What others have for an exchange of this vhost. */
+static void publish_events(struct gate *gate, uint64_t now_ms)
+{
+    struct message **messages;
+    size_t count = event_bus_take(gate->config.events, gate, &messages);
+    if (count > 0)
+        vhost_publish(gate->config.vhost, messages, count, now_ms);
+    free(messages);
+}
+
 static void run_note(struct gate *gate, struct note *note)
 {
     struct vhost *vhost = gate->config.vhost;
@@ -158,6 +170,9 @@ static void run_note(struct gate *gate, struct note *note)
         gate->alarms = note->alarms;
         set_alarms(gate, now_ms);
         break;
+    case NOTE_EVENTS:
+        publish_events(gate, now_ms);
+        break;
     case NOTE_TICK:
         break;
     }
@@ -178,6 +193,16 @@ static void post_effects(struct gate *gate)
 {
     for (size_t i = 0; i < gate->config.reactor_count; i++)
         mailbox_post_effects(&gate->config.mailboxes[i], vhost_take_effects(gate->config.vhost, i));
+}
+
+/* Before the effects leave: who has an answer can rely on the event being on its way. */
+static void post_events(struct gate *gate)
+{
+    struct message **messages;
+    size_t count = vhost_take_events(gate->config.vhost, &messages);
+    if (count > 0)
+        event_bus_post(gate->config.events, messages, count);
+    free(messages);
 }
 
 static void feed_store(struct gate *gate)
@@ -244,6 +269,7 @@ static void run_inbox(struct gate *gate, struct inbox *inbox)
         struct command_batch nothing = {0};
         vhost_apply(gate->config.vhost, &nothing, clock_wall_ms());
     }
+    post_events(gate);
     post_effects(gate);
     feed_store(gate);
     while (notes != NULL) {
@@ -278,17 +304,23 @@ static int next_holder_locked(const struct gate *gate, int reactor)
     return next != GATE_NO_REACTOR ? next : 0;
 }
 
+/* false where there are no reactors any more. */
+static bool hand_over_locked(struct gate *gate, int reactor)
+{
+    if (gate->has_no_reactors)
+        return false;
+    struct handed_over *handed = xmalloc(sizeof *handed);
+    int next = next_holder_locked(gate, reactor);
+    *handed = (struct handed_over){{.run = run_handed_over}, gate, next};
+    mailbox_post_task(&gate->config.mailboxes[next], &handed->task);
+    return true;
+}
+
 /* false where the holder must go on itself. */
 static bool hand_over(struct gate *gate, int reactor)
 {
     pthread_mutex_lock(&gate->mutex);
-    bool is_possible = !gate->has_no_reactors;
-    if (is_possible) {
-        struct handed_over *handed = xmalloc(sizeof *handed);
-        int next = next_holder_locked(gate, reactor);
-        *handed = (struct handed_over){{.run = run_handed_over}, gate, next};
-        mailbox_post_task(&gate->config.mailboxes[next], &handed->task);
-    }
+    bool is_possible = hand_over_locked(gate, reactor);
     pthread_mutex_unlock(&gate->mutex);
     return is_possible;
 }
@@ -346,7 +378,7 @@ size_t gate_backlog(struct gate *gate, size_t reactor)
     return backlog;
 }
 
-static void leave_note_locked(struct gate *gate, struct note note)
+static void add_note_locked(struct gate *gate, struct note note)
 {
     struct note *copy = xmemdup(&note, sizeof note);
     copy->next = NULL;
@@ -355,13 +387,13 @@ static void leave_note_locked(struct gate *gate, struct note note)
     else
         gate->first_note = copy;
     gate->last_note = copy;
-    unlock_and_run(gate, GATE_NO_REACTOR);
 }
 
 static void leave_note(struct gate *gate, struct note note)
 {
     pthread_mutex_lock(&gate->mutex);
-    leave_note_locked(gate, note);
+    add_note_locked(gate, note);
+    unlock_and_run(gate, GATE_NO_REACTOR);
 }
 
 void gate_call(struct gate *gate, gate_function *function, void *context)
@@ -428,6 +460,21 @@ bool gate_has_given_up(const struct gate *gate)
 void gate_set_alarms(struct gate *gate, unsigned alarms)
 {
     leave_note(gate, (struct note){.kind = NOTE_ALARMS, .alarms = alarms});
+}
+
+/* Where the reactors have ended nobody can receive events any more, and they are dropped. */
+void gate_announce_events(struct gate *gate)
+{
+    pthread_mutex_lock(&gate->mutex);
+    if (!gate->has_no_reactors) {
+        add_note_locked(gate, (struct note){.kind = NOTE_EVENTS});
+        if (!gate->is_held) {
+            gate->is_held = true;
+            gate->is_idle = false;
+            hand_over_locked(gate, GATE_NO_REACTOR);
+        }
+    }
+    pthread_mutex_unlock(&gate->mutex);
 }
 
 void gate_tick(struct gate *gate)

@@ -16,6 +16,7 @@
  * thread.
  */
 struct gate;
+struct event_bus;
 struct store_pool;
 struct wake;
 
@@ -25,6 +26,7 @@ struct gate_config {
     struct store_pool *pool;   /* borrowed: it outlives the gate */
     struct mailbox *mailboxes; /* borrowed: those of the reactors, by number */
     size_t reactor_count;
+    struct event_bus *events; /* borrowed: it outlives the gate; NULL: the vhost makes no events */
     struct wake *wake; /* borrowed; NULL: somebody ticks the gate whenever something may be due */
 };
 
@@ -66,6 +68,10 @@ void gate_give_up(struct gate *gate);
 bool gate_has_given_up(const struct gate *gate);
 /* The alarms of the whole server (enum vhost_alarm), beside a full disk. */
 void gate_set_alarms(struct gate *gate, unsigned alarms);
+
+/* From the event bus, whatever the caller holds: there is something for this vhost. It is not run
+ * here but by the holder, or by a reactor. */
+void gate_announce_events(struct gate *gate);
 
 /* Now and then (about twice a second): what is due by time, and idle maintenance of the store. */
 void gate_tick(struct gate *gate);

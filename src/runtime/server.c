@@ -32,6 +32,7 @@
 #include "net/settings.h"
 #include "net/tls.h"
 #include "runtime/clock.h"
+#include "runtime/event_bus.h"
 #include "runtime/log.h"
 #include "runtime/reactor.h"
 #include "runtime/server_internal.h"
@@ -66,6 +67,7 @@ struct gate *server_find_gate(struct server *server, struct bytes name)
 static void free_vhost(struct server *server, struct server_vhost *vhost)
 {
     char reason[reason_max];
+    event_bus_detach(server->events, vhost->gate);
     gate_drain(vhost->gate);
     gate_free(vhost->gate);
     if (vhost->is_deleted &&
@@ -129,6 +131,11 @@ static uint64_t random_seed(void)
     return seed;
 }
 
+static bool has_event_exchange(const struct server *server, const char *vhost)
+{
+    return strcmp(vhost, server->config->event_exchange_vhost) == 0;
+}
+
 static struct vhost *make_vhost(struct server *server, const char *name,
                                 const struct store_opened *opened)
 {
@@ -137,6 +144,9 @@ static struct vhost *make_vhost(struct server *server, const char *name,
     vhost_config_init(&vhost_config);
     vhost_config.name = name;
     vhost_config.node_name = config->node_name;
+    vhost_config.started_s = server->started_wall_ms / 1000;
+    vhost_config.event_interest = event_bus_interest(server->events);
+    vhost_config.has_event_exchange = has_event_exchange(server, name);
     vhost_config.hash_seed = random_seed();
     vhost_config.name_seed = random_seed();
     vhost_config.reactor_count = server->reactor_count;
@@ -177,6 +187,7 @@ static struct gate *make_gate(struct server *server, const char *name, uint64_t 
         .pool = server->pool,
         .mailboxes = server->mailboxes,
         .reactor_count = server->reactor_count,
+        .events = server->events,
         .wake = server->wake,
     };
     log_info("vhost '%s': %zu durable queues", name, count_queues(&opened));
@@ -196,6 +207,8 @@ static bool start_vhost(struct server *server, const char *name, uint64_t id, ch
     vhost->next = server->vhosts;
     server->vhosts = vhost;
     pthread_mutex_unlock(&server->mutex);
+    if (has_event_exchange(server, name))
+        event_bus_attach(server->events, gate);
     gate_set_alarms(gate, server->alarms);
     server_vhost_changed(server, name, DIRECTORY_POLICIES | DIRECTORY_SETTINGS);
     return true;
@@ -290,6 +303,7 @@ static void on_vhost_deleted(void *context, const char *name, uint64_t id)
     vhost->is_deleted = true;
     pthread_mutex_unlock(&server->mutex);
     gate_call(vhost->gate, end_sessions, &ending);
+    event_bus_detach(server->events, vhost->gate);
     server_release_gate(server, vhost->gate);
 }
 
@@ -547,6 +561,8 @@ struct server *server_start(const struct config *config, char *reason, size_t re
     struct server *server = xcalloc(1, sizeof *server);
     server->config = config;
     server->started_ms = clock_steady_ms();
+    server->started_wall_ms = clock_wall_ms();
+    server->events = event_bus_new();
     CHECK(pthread_mutex_init(&server->mutex, NULL) == 0);
     init_loop(server);
     if (start(server, reason, reason_size))
@@ -687,6 +703,7 @@ void server_free(struct server *server)
     if (server->folder != NULL)
         data_folder_close(server->folder);
     free_loop(server);
+    event_bus_free(server->events);
     pthread_mutex_destroy(&server->mutex);
     free(server);
 }

@@ -29,6 +29,7 @@ struct server_listener {
 struct server {
     const struct config *config; /* borrowed */
     uint64_t started_ms;
+    uint64_t started_wall_ms;
     uint64_t alarms_checked_ms;
     struct alarm_limits alarm_limits;
     unsigned alarms;         /* enum vhost_alarm: those in effect */
@@ -53,6 +54,7 @@ struct server {
     struct mailbox *mailboxes; /* of the reactors */
     struct reactor **reactors;
     struct store_pool *pool;
+    struct event_bus *events; /* owned */
 
     struct tls_context *tls;
     struct server_listener *listeners; /* owned */

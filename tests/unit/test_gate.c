@@ -19,10 +19,13 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "amqp/properties.h"
+#include "amqp/table.h"
 #include "base/buffer.h"
 #include "base/list.h"
 #include "base/xmalloc.h"
 #include "runtime/clock.h"
+#include "runtime/event_bus.h"
 #include "runtime/gate.h"
 #include "runtime/store_pool.h"
 
@@ -100,6 +103,7 @@ struct broker {
     struct mailbox mailboxes[REACTORS];
     struct store_pool *pool;
     struct store *store; /* the gate's */
+    struct event_bus *events;
     struct gate *gate;
     struct session *sessions[SESSIONS];
     atomic_uint finished; /* reactors that have all they wait for */
@@ -111,6 +115,8 @@ static struct gate *make_gate(struct broker *broker, struct store **store)
     struct vhost_config config;
     vhost_config_init(&config);
     config.reactor_count = REACTORS;
+    config.event_interest = event_bus_interest(broker->events);
+    config.has_event_exchange = broker->gate == NULL;
     *store = xcalloc(1, sizeof **store);
     struct gate_config gate_config = {
         .vhost = vhost_new(&config, broker->access),
@@ -118,6 +124,7 @@ static struct gate *make_gate(struct broker *broker, struct store **store)
         .pool = broker->pool,
         .mailboxes = broker->mailboxes,
         .reactor_count = REACTORS,
+        .events = broker->events,
     };
     return gate_new(&gate_config);
 }
@@ -129,7 +136,9 @@ static void start(struct broker *broker, size_t store_threads)
     for (size_t i = 0; i < REACTORS; i++)
         mailbox_init(&broker->mailboxes[i]);
     broker->pool = store_pool_new(store_threads, on_store_failure);
+    broker->events = event_bus_new();
     broker->gate = make_gate(broker, &broker->store);
+    event_bus_attach(broker->events, broker->gate);
 }
 
 /* --- commands */
@@ -236,7 +245,9 @@ static void stop(struct broker *broker)
     for (size_t i = 0; i < REACTORS; i++)
         take_mail(&broker->mailboxes[i], NULL, NULL);
     gate_drain(broker->gate);
+    event_bus_detach(broker->events, broker->gate);
     gate_free(broker->gate);
+    event_bus_free(broker->events);
     store_pool_free(broker->pool);
     for (size_t i = 0; i < REACTORS; i++)
         mailbox_fini(&broker->mailboxes[i]);
@@ -552,6 +563,160 @@ static void a_vhost_with_a_full_disk_can_be_closed(void **state)
     stop(&broker);
 }
 
+/* --- from vhost to vhost */
+
+enum { EVENTS_EACH = 2000, EVENTS_PER_BATCH = 8 };
+
+/* Reactor 0 has a consumer of events in one vhost; the others declare queues in another one. */
+struct teller {
+    struct broker *broker;
+    struct gate *other;
+    size_t number;
+    pthread_t thread;
+    unsigned next[REACTORS]; /* the consumer: which queue of whom is to be told next */
+    unsigned told;
+};
+
+static unsigned number_behind(struct bytes text, size_t at)
+{
+    unsigned number = 0;
+    for (; at < text.size; at++)
+        number = number * 10 + text.data[at] - '0';
+    return number;
+}
+
+static void see_event(void *context, const struct effect *effect)
+{
+    struct teller *teller = context;
+    struct bytes headers;
+    struct amqp_value name;
+    if (effect->kind != EFFECT_DELIVER)
+        return;
+    assert_true(amqp_properties_headers(message_properties(effect->message), &headers));
+    assert_true(amqp_table_find(headers, "name", &name));
+    unsigned who = name.bytes.data[1] - '0';
+    assert_in_range(who, 1, REACTORS - 1);
+    assert_int_equal(number_behind(name.bytes, 3), teller->next[who]++); /* q1.17 */
+    teller->told++;
+}
+
+static void *declare_queues(void *context)
+{
+    struct teller *teller = context;
+    struct broker *broker = teller->broker;
+    char name[32];
+    for (unsigned i = 0; i < EVENTS_EACH;) {
+        struct command_batch *batch = command_batch_new();
+        for (unsigned j = 0; j < EVENTS_PER_BATCH; j++) {
+            snprintf(name, sizeof name, "q%zu.%u", teller->number, i++);
+            add_queue(batch, broker->sessions[teller->number], name, false);
+        }
+        gate_submit(teller->other, batch, teller->number);
+        take_mail(&broker->mailboxes[teller->number], NULL, NULL);
+    }
+    broker->finished++;
+    while (!broker->is_over) {
+        take_mail(&broker->mailboxes[teller->number], NULL, NULL);
+        poll(NULL, 0, 1);
+    }
+    return NULL;
+}
+
+static void open_event_consumer(struct broker *broker)
+{
+    struct command_batch *batch = command_batch_new();
+    struct amqp_method bind = {.id = AMQP_QUEUE_BIND,
+                               .queue_bind = {.queue = bytes_of_text("events"),
+                                              .exchange = bytes_of_text("amq.rabbitmq.event"),
+                                              .routing_key = bytes_of_text("queue.created")}};
+    struct amqp_method consume = {.id = AMQP_BASIC_CONSUME,
+                                  .basic_consume = {.queue = bytes_of_text("events"),
+                                                    .consumer_tag = bytes_of_text("c"),
+                                                    .no_ack = true}};
+    add_session(broker, batch, 0);
+    add_queue(batch, broker->sessions[0], "events", false);
+    add_method(batch, broker->sessions[0], &bind);
+    add_method(batch, broker->sessions[0], &consume);
+    gate_submit(broker->gate, batch, 0);
+    assert_true(event_bus_is_wanted(broker->events));
+}
+
+static void start_teller(struct teller *teller, struct broker *broker, struct gate *other,
+                         size_t number)
+{
+    struct command_batch *batch = command_batch_new();
+    *teller = (struct teller){.broker = broker, .other = other, .number = number};
+    add_session(broker, batch, number);
+    gate_submit(other, batch, number);
+    assert_int_equal(pthread_create(&teller->thread, NULL, declare_queues, teller), 0);
+}
+
+static void events_of_another_vhost_come_in_their_order(void **state)
+{
+    struct broker broker;
+    struct store *other_store;
+    struct teller tellers[REACTORS] = {{.broker = &broker}};
+    uint64_t deadline_ms = clock_steady_ms() + DEADLINE_MS;
+    (void)state;
+    start(&broker, 1);
+    struct gate *other = make_gate(&broker, &other_store);
+    open_event_consumer(&broker);
+    for (size_t i = 1; i < REACTORS; i++)
+        start_teller(&tellers[i], &broker, other, i);
+    while (tellers[0].told < (REACTORS - 1) * EVENTS_EACH) {
+        assert_true(clock_steady_ms() < deadline_ms);
+        take_mail(&broker.mailboxes[0], see_event, &tellers[0]);
+        poll(NULL, 0, 1);
+    }
+    broker.is_over = true;
+    for (size_t i = 1; i < REACTORS; i++)
+        pthread_join(tellers[i].thread, NULL);
+    assert_int_equal(event_bus_dropped(broker.events), 0);
+    gate_stop_handing_over(other);
+    for (size_t i = 0; i < REACTORS; i++)
+        take_mail(&broker.mailboxes[i], NULL, NULL);
+    gate_drain(other);
+    gate_free(other);
+    stop(&broker);
+}
+
+/* Nobody serves the mailboxes, so that the vhost with the exchange does not run. */
+static void a_vhost_that_does_not_keep_up_loses_events(void **state)
+{
+    enum { POSTED = 70000, KEPT = 65536 };
+    struct broker broker;
+    struct message **messages;
+    (void)state;
+    start(&broker, 1);
+    for (size_t i = 0; i < POSTED; i++)
+        event_bus_post_one(broker.events, message_new(bytes_of_text("x"), bytes_of_text("k"),
+                                                      bytes_of(NULL, 0), bytes_of(NULL, 0)));
+    assert_int_equal(event_bus_dropped(broker.events), POSTED - KEPT);
+    assert_int_equal(event_bus_take(broker.events, NULL, &messages), 0);
+    size_t count = event_bus_take(broker.events, broker.gate, &messages);
+    assert_int_equal(count, KEPT);
+    for (size_t i = 0; i < count; i++)
+        message_unref(messages[i]);
+    free(messages);
+    stop(&broker);
+}
+
+static void what_is_posted_without_such_a_vhost_is_gone(void **state)
+{
+    struct broker broker;
+    struct message **messages;
+    (void)state;
+    start(&broker, 1);
+    atomic_store(event_bus_interest(broker.events), true);
+    event_bus_detach(broker.events, broker.gate);
+    assert_false(event_bus_is_wanted(broker.events));
+    event_bus_post_one(broker.events, message_new(bytes_of_text("x"), bytes_of_text("k"),
+                                                  bytes_of(NULL, 0), bytes_of(NULL, 0)));
+    assert_int_equal(event_bus_take(broker.events, broker.gate, &messages), 0);
+    assert_int_equal(event_bus_dropped(broker.events), 0);
+    stop(&broker);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -561,6 +726,9 @@ int main(void)
         cmocka_unit_test(nothing_is_handed_over_to_reactors_that_end),
         cmocka_unit_test(a_full_disk_is_in_no_other_vhosts_way),
         cmocka_unit_test(a_vhost_with_a_full_disk_can_be_closed),
+        cmocka_unit_test(events_of_another_vhost_come_in_their_order),
+        cmocka_unit_test(a_vhost_that_does_not_keep_up_loses_events),
+        cmocka_unit_test(what_is_posted_without_such_a_vhost_is_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
