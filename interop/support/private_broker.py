@@ -229,7 +229,7 @@ def wait_until_ready(environment, process, log_path):
     port = int(environment["AMQP_PORT"])
     tls_port = int(environment.get("AMQP_TLS_PORT", 0))
     # A broker behind a proxy wants to hear from it first (proxy_protocol = true).
-    first = b"PROXY UNKNOWN\r\n" if environment.get("BROKER_PROXIED") else b""
+    first = b"PROXY TCP4 127.0.0.1 127.0.0.1 9 9\r\n" if environment.get("BROKER_PROXIED") else b""
     while not (
         answers(port, first=first)
         and (not tls_port or answers(tls_port, environment["AMQP_CA_FILE"], first))

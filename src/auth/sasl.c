@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The SASL mechanisms are a table: a name, when it is offered, how its response is read. All three
- * need one response only, so connection.secure is never sent.
+ * The SASL mechanisms are a table: a name, when it is offered, how its response is read. All of
+ * them need one response only, so connection.secure is never sent.
  *
- * A mechanism that was not offered is not taken either: EXTERNAL on a connection without a verified
- * certificate is as unknown as a name nobody has heard of.
+ * A mechanism that was not offered is not taken either: EXTERNAL on a connection without TLS is as
+ * unknown as a name nobody has heard of. With TLS it is offered whether or not there is a
+ * certificate, as RabbitMQ does: who comes without one is told that the login was refused.
  */
 #include "auth/sasl.h"
 
@@ -13,7 +14,7 @@
 
 struct sasl_mechanism {
     const char *name;
-    bool needs_peer_name;
+    bool needs_tls;
     bool needs_anonymous_user;
     bool (*parse)(struct bytes response, struct sasl_credentials *credentials);
 };
@@ -85,34 +86,33 @@ static const struct sasl_mechanism *find(struct bytes name)
 }
 
 static bool is_offered(const struct sasl_mechanism *mechanism, const struct config *config,
-                       bool has_peer_name)
+                       bool is_tls)
 {
-    return mechanism != NULL && (has_peer_name || !mechanism->needs_peer_name) &&
+    return mechanism != NULL && (is_tls || !mechanism->needs_tls) &&
            (!mechanism->needs_anonymous_user || config_has_anonymous(config));
 }
 
-void sasl_append_names(struct buffer *names, const struct config *config, bool has_peer_name)
+void sasl_append_names(struct buffer *names, const struct config *config, bool is_tls)
 {
     const struct config_list *list = &config->auth_mechanisms;
     const char *space = "";
     for (size_t i = 0; i < list->count; i++) {
         struct bytes name = bytes_of_text(list->entries[i].value);
-        if (!is_offered(find(name), config, has_peer_name))
+        if (!is_offered(find(name), config, is_tls))
             continue;
         buffer_append_format(names, "%s%s", space, list->entries[i].value);
         space = " ";
     }
 }
 
-const struct sasl_mechanism *sasl_find(struct bytes name, const struct config *config,
-                                       bool has_peer_name)
+const struct sasl_mechanism *sasl_find(struct bytes name, const struct config *config, bool is_tls)
 {
     const struct config_list *list = &config->auth_mechanisms;
     for (size_t i = 0; i < list->count; i++) {
         if (!bytes_equal_text(name, list->entries[i].value))
             continue;
         const struct sasl_mechanism *mechanism = find(name);
-        return is_offered(mechanism, config, has_peer_name) ? mechanism : NULL;
+        return is_offered(mechanism, config, is_tls) ? mechanism : NULL;
     }
     return NULL;
 }

@@ -22,13 +22,11 @@ struct sasl_credentials {
 };
 
 /* Appends the names that connection.start offers, in the order of the configuration, with a space
- * between. has_peer_name: the connection is TLS, and its client's certificate was verified and
- * names a user. */
-void sasl_append_names(struct buffer *names, const struct config *config, bool has_peer_name);
+ * between. */
+void sasl_append_names(struct buffer *names, const struct config *config, bool is_tls);
 
 /* The mechanism of that name, NULL where it is not offered. */
-const struct sasl_mechanism *sasl_find(struct bytes name, const struct config *config,
-                                       bool has_peer_name);
+const struct sasl_mechanism *sasl_find(struct bytes name, const struct config *config, bool is_tls);
 const char *sasl_name(const struct sasl_mechanism *mechanism);
 
 /* Reads the response of start-ok. False where it is malformed. */

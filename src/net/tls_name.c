@@ -4,8 +4,9 @@
  * name, or one of the subject alternative names, after ssl_cert_login_from.
  *
  * RabbitMQ prints a distinguished name as RFC 4514 orders it, the most specific part first, with
- * the short names of the types and a comma between: CN=guest,O=client. That is what users are
- * called in existing installations, so it is what comes out here. Values are taken as UTF-8.
+ * short names of the types and a comma between: CN=guest,O=client. That is what users are called in
+ * existing installations, so it is what comes out here, to the octet. OpenSSL's printer is close to
+ * it, but knows other names for the types, and quotes other octets.
  */
 #include <arpa/inet.h>
 #include <openssl/err.h>
@@ -28,21 +29,89 @@ static bool append_string(struct buffer *name, const ASN1_STRING *string)
     return size > 0;
 }
 
+/* --- the distinguished name */
+
+static const struct {
+    int type;
+    const char *name;
+} short_names[] = {
+    {NID_commonName, "CN"},
+    {NID_surname, "SN"},
+    {NID_givenName, "GIVENNAME"},
+    {NID_initials, "INITIALS"},
+    {NID_generationQualifier, "GENERATIONQUALIFIER"},
+    {NID_localityName, "L"},
+    {NID_stateOrProvinceName, "ST"},
+    {NID_organizationName, "O"},
+    {NID_organizationalUnitName, "OU"},
+    {NID_title, "TITLE"},
+    {NID_countryName, "C"},
+    {NID_serialNumber, "SERIALNUMBER"},
+    {NID_pseudonym, "PSEUDONYM"},
+    {NID_domainComponent, "DC"},
+    {NID_pkcs9_emailAddress, "EMAILADDRESS"},
+    {NID_userId, "UID"},
+};
+
+/* Its short name, or its number with dots. */
+static void append_type(struct buffer *name, const ASN1_OBJECT *type)
+{
+    char number[128] = "";
+    int id = OBJ_obj2nid(type);
+    for (size_t i = 0; i < sizeof short_names / sizeof short_names[0]; i++) {
+        if (short_names[i].type == id) {
+            buffer_append_format(name, "%s=", short_names[i].name);
+            return;
+        }
+    }
+    OBJ_obj2txt(number, sizeof number, type, 1);
+    buffer_append_format(name, "%s=", number);
+}
+
+static void append_quoted(struct buffer *name, struct bytes value)
+{
+    for (size_t i = 0; i < value.size; i++) {
+        uint8_t c = value.data[i];
+        bool is_first = i == 0 && (c == ' ' || c == '#');
+        bool is_last = i + 1 == value.size && c == ' ';
+        if (c < ' ' || c >= '~')
+            buffer_append_format(name, "\\%02X", c);
+        else if (is_first || is_last || memchr("\"+,;<>\\", c, 7) != NULL)
+            buffer_append_format(name, "\\%c", c);
+        else
+            buffer_append_u8(name, c);
+    }
+}
+
+static void append_entry(struct buffer *name, const X509_NAME_ENTRY *entry)
+{
+    struct buffer value = {0};
+    append_type(name, X509_NAME_ENTRY_get_object(entry));
+    (void)append_string(&value, X509_NAME_ENTRY_get_data(entry));
+    append_quoted(name, buffer_bytes(&value));
+    buffer_fini(&value);
+}
+
+/* The parts from the last to the first; the entries of a part in their order, with + between. */
 static bool distinguished_name(X509 *certificate, struct buffer *name)
 {
-    BIO *memory = BIO_new(BIO_s_mem());
-    char *text = NULL;
-    /* As RFC 2253 prints, which RFC 4514 replaced, but with UTF-8 as it is. */
-    unsigned long flags = XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB;
-    if (memory == NULL)
-        return false;
-    X509_NAME_print_ex(memory, X509_get_subject_name(certificate), 0, flags);
-    long size = BIO_get_mem_data(memory, &text);
-    if (size > 0)
-        buffer_append(name, text, (size_t)size);
-    BIO_free(memory);
-    return size > 0;
+    const X509_NAME *subject = X509_get_subject_name(certificate);
+    int end = X509_NAME_entry_count(subject);
+    while (end > 0) {
+        int set = X509_NAME_ENTRY_set(X509_NAME_get_entry(subject, end - 1)), start = end - 1;
+        while (start > 0 && X509_NAME_ENTRY_set(X509_NAME_get_entry(subject, start - 1)) == set)
+            start--;
+        for (int i = start; i < end; i++) {
+            if (name->size > 0)
+                buffer_append_u8(name, i == start ? ',' : '+');
+            append_entry(name, X509_NAME_get_entry(subject, i));
+        }
+        end = start;
+    }
+    return name->size > 0;
 }
+
+/* --- other names */
 
 /* All common names, with commas between, as RabbitMQ does where there are several. */
 static bool common_name(X509 *certificate, struct buffer *name)
@@ -92,6 +161,9 @@ static bool append_other_name(struct buffer *name, const OTHERNAME *other)
     case V_ASN1_UTF8STRING:
     case V_ASN1_IA5STRING:
     case V_ASN1_PRINTABLESTRING:
+    case V_ASN1_T61STRING:
+    case V_ASN1_BMPSTRING:
+    case V_ASN1_UNIVERSALSTRING:
         return append_string(name, other->value->value.asn1_string);
     default:
         return false;

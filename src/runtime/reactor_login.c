@@ -88,11 +88,7 @@ static struct job *job_of(struct task *task)
 void reactor_mechanisms(void *context, struct connection *connection, struct buffer *names)
 {
     struct reactor *reactor = context;
-    struct buffer peer_name = {0};
-    const struct tls_stream *tls = connection_tls(connection);
-    bool has_name = tls != NULL && tls_peer_name(tls, &peer_name);
-    sasl_append_names(names, server_config(reactor->server), has_name);
-    buffer_fini(&peer_name);
+    sasl_append_names(names, server_config(reactor->server), connection_tls(connection) != NULL);
 }
 
 static void log_refusal(struct bytes user, const char *reason)
@@ -174,9 +170,13 @@ enum login_result reactor_login(void *context, const struct login_request *reque
     const struct config *config = server_config(reactor->server);
     struct sasl_credentials credentials;
     const struct sasl_mechanism *mechanism =
-        sasl_find(request->mechanism, config, request->peer_name.size > 0);
+        sasl_find(request->mechanism, config, connection_tls(request->connection) != NULL);
     if (mechanism == NULL || !sasl_parse(mechanism, request->response, &credentials))
         return LOGIN_MALFORMED;
+    if (credentials.is_external && request->peer_name.size == 0) {
+        log_warning("login refused: there is no verified certificate that names a user");
+        return LOGIN_REFUSED;
+    }
     struct auth_login login = {
         .user = credentials.is_external    ? request->peer_name
                 : credentials.is_anonymous ? bytes_of_text(config->anonymous_login_user)

@@ -4,6 +4,7 @@
 import os
 import re
 import shutil
+import ssl
 import struct
 import subprocess
 import tempfile
@@ -47,6 +48,7 @@ class Broker:
         lines = [line.partition("=") for line in done.stdout.splitlines()]
         self.environment = {key: value.strip("'\"") for key, _, value in lines}
         self.port = int(self.environment["AMQP_PORT"])
+        self.tls_port = int(self.environment.get("AMQP_TLS_PORT", 0))
 
     def log(self):
         path = os.path.join(self.folder, "log", "console.log")
@@ -64,21 +66,37 @@ class Broker:
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, (words, done.stdout, done.stderr)
 
-    def connect(self, user="guest", password="guest", vhost="/", credentials=None):
+    def connect(
+        self, user="guest", password="guest", vhost="/", credentials=None, certificate=None
+    ):
+        """certificate: the files of one and of its key; "" is TLS without."""
+        is_plain = certificate is None
         return pika.BlockingConnection(
             pika.ConnectionParameters(
                 "127.0.0.1",
-                self.port,
+                self.port if is_plain else self.tls_port,
                 vhost,
                 credentials or pika.PlainCredentials(user, password),
+                ssl_options=None if is_plain else self.tls_options(certificate),
                 blocked_connection_timeout=30,
                 socket_timeout=30,
             )
         )
 
-    def login(self, user="guest", password="guest", vhost="/", credentials=None):
+    def tls_context(self):
+        return ssl.create_default_context(cafile=self.environment["AMQP_CA_FILE"])
+
+    def tls_options(self, certificate):
+        context = self.tls_context()
+        if certificate:
+            context.load_cert_chain(*certificate)
+        return pika.SSLOptions(context, "localhost")
+
+    def login(
+        self, user="guest", password="guest", vhost="/", credentials=None, certificate=None
+    ):
         """What comes of a login: "ok", or the code and text of the refusal."""
-        return outcome(lambda: self.connect(user, password, vhost, credentials).close())
+        return outcome(lambda: self.connect(user, password, vhost, credentials, certificate).close())
 
     def end(self):
         """Stops it; what a sanitizer has said."""

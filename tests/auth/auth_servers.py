@@ -3,6 +3,7 @@
 tokens that its keys sign, and a real slapd. All of them listen on loopback, on free ports."""
 
 import base64
+import datetime
 import http.server
 import json
 import os
@@ -16,7 +17,8 @@ import time
 import urllib.parse
 
 import jwt
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -31,6 +33,48 @@ def free_port():
 def make_certificates(folder):
     subprocess.run([os.path.join(ROOT, "interop", "support", "certificates"), folder], check=True)
     return folder
+
+
+class Authority:
+    """Signs certificates of clients with the key of make_certificates."""
+
+    def __init__(self, folder):
+        self.folder, self.count = folder, 0
+        with open(os.path.join(folder, "ca.key"), "rb") as file:
+            self.key = serialization.load_pem_private_key(file.read(), None)
+        with open(os.path.join(folder, "ca.pem"), "rb") as file:
+            self.certificate = x509.load_pem_x509_certificate(file.read())
+
+    def sign(self, subject, alternative_names=()):
+        """The files of a certificate and its key. subject: an x509.Name."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        now = datetime.datetime.utcnow()
+        builder = x509.CertificateBuilder(
+            self.certificate.subject,
+            subject,
+            key.public_key(),
+            x509.random_serial_number(),
+            now - datetime.timedelta(hours=1),
+            now + datetime.timedelta(days=1),
+        )
+        if alternative_names:
+            names = x509.SubjectAlternativeName(alternative_names)
+            builder = builder.add_extension(names, critical=False)
+        self.count += 1
+        stem = os.path.join(self.folder, "signed-%d" % self.count)
+        private = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        signed = builder.sign(self.key, hashes.SHA256())
+        for name, text in (
+            (stem + ".key", private),
+            (stem + ".pem", signed.public_bytes(serialization.Encoding.PEM)),
+        ):
+            with open(name, "wb") as out:
+                out.write(text)
+        return stem + ".pem", stem + ".key"
 
 
 class WebServer:

@@ -48,18 +48,18 @@ static int config_end(void **state)
     return 0;
 }
 
-static void assert_offered(bool has_peer_name, const char *expected)
+static void assert_offered(bool is_tls, const char *expected)
 {
     struct buffer names = {0};
-    sasl_append_names(&names, &config, has_peer_name);
+    sasl_append_names(&names, &config, is_tls);
     buffer_append_u8(&names, 0);
     assert_string_equal((char *)names.data, expected);
     buffer_fini(&names);
 }
 
-static const struct sasl_mechanism *find(const char *name, bool has_peer_name)
+static const struct sasl_mechanism *find(const char *name, bool is_tls)
 {
-    return sasl_find(bytes_of_text(name), &config, has_peer_name);
+    return sasl_find(bytes_of_text(name), &config, is_tls);
 }
 
 static void the_default_is_plain_and_amqplain(void **state)
@@ -74,7 +74,7 @@ static void the_default_is_plain_and_amqplain(void **state)
     assert_null(find("", false));
 }
 
-static void external_needs_a_certificate(void **state)
+static void external_needs_tls(void **state)
 {
     (void)state;
     assert_offered(true, "EXTERNAL AMQPLAIN PLAIN");
@@ -179,7 +179,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_default_is_plain_and_amqplain, config_begin,
                                         config_end),
-        cmocka_unit_test_setup_teardown(external_needs_a_certificate, config_begin_all, config_end),
+        cmocka_unit_test_setup_teardown(external_needs_tls, config_begin_all, config_end),
         cmocka_unit_test_setup_teardown(plain_is_nul_user_nul_password, config_begin_all,
                                         config_end),
         cmocka_unit_test_setup_teardown(amqplain_is_a_table_without_its_length, config_begin_all,
