@@ -102,9 +102,11 @@ struct auth_backend_type {
     enum auth_verdict (*check)(struct auth_backend *backend, const struct auth_subject *subject,
                                struct bytes vhost, const struct access_subject *what,
                                char reason[AUTH_REASON_SIZE]);
-    /* A new secret in the place of the one that the state came from; NULL: states never expire. */
+    /* A new secret in the place of the one that the state came from, even if it has ended by now;
+     * NULL: states never end. */
     enum auth_verdict (*renew)(struct auth_backend *backend, const struct auth_subject *subject,
                                struct bytes secret, struct auth_result *result);
+    bool (*takes_secrets)(const struct auth_backend *backend); /* NULL: if it has renew */
     void (*free)(struct auth_backend *backend);
 };
 

@@ -272,8 +272,12 @@ static enum auth_verdict renew(struct auth_backend *backend, const struct auth_s
                                struct bytes secret, struct auth_result *result)
 {
     struct auth_backend *authz = ((struct cache *)backend)->authz;
-    return authz->type->renew != NULL ? authz->type->renew(authz, subject, secret, result)
-                                      : AUTH_FAILED;
+    return authz->type->renew(authz, subject, secret, result);
+}
+
+static bool takes_secrets(const struct auth_backend *backend)
+{
+    return ((const struct cache *)backend)->authz->type->renew != NULL;
 }
 
 /* --- making one */
@@ -300,6 +304,7 @@ static const struct auth_backend_type type = {
     .check_vhost = check_vhost,
     .check = check,
     .renew = renew,
+    .takes_secrets = takes_secrets,
     .free = free_backend,
 };
 

@@ -9,16 +9,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "amqp/erlang.h"
 #include "auth/backend.h"
 #include "auth/http_client.h"
 #include "base/xmalloc.h"
 #include "config/config.h"
+
+enum { body_shown_max = 100 };
 
 struct http {
     struct auth_backend backend;
     const struct config_auth_http *config; /* borrowed */
     struct http_client *client;            /* owned */
 };
+
+/* As RabbitMQ prints it: {503,"no"}. */
+static void describe_status(long status, struct bytes body, char reason[AUTH_REASON_SIZE])
+{
+    struct buffer text = {0};
+    buffer_append_format(&text, "{%ld,", status);
+    erlang_append_string(
+        &text, bytes_of(body.data, body.size < body_shown_max ? body.size : body_shown_max));
+    snprintf(reason, AUTH_REASON_SIZE, "%.*s}", (int)text.size, (const char *)text.data);
+    buffer_fini(&text);
+}
 
 /* What was answered, its case as it was, without blanks around, ended by NUL. */
 static bool ask(const struct http *http, const char *path, struct buffer *form, struct buffer *body,
@@ -34,8 +48,9 @@ static bool ask(const struct http *http, const char *path, struct buffer *form, 
                                       http->config->is_post ? (const char *)form->data : NULL, body,
                                       reason, AUTH_REASON_SIZE);
     buffer_fini(&url);
-    if (status != 0 && status != 200 && status != 201)
-        snprintf(reason, AUTH_REASON_SIZE, "%s answered with status %ld", path, status);
+    bool is_answer = status == 200 || status == 201;
+    if (status != 0 && !is_answer)
+        describe_status(status, buffer_bytes(body), reason);
     size_t blank = 0;
     while (blank < body->size && isspace(body->data[blank]))
         blank++;
@@ -43,7 +58,7 @@ static bool ask(const struct http *http, const char *path, struct buffer *form, 
         body->size--;
     buffer_append_u8(body, '\0');
     memmove(body->data, body->data + blank, body->size - blank);
-    return status == 200 || status == 201;
+    return is_answer;
 }
 
 static bool starts_with(const char *text, const char *word)

@@ -212,7 +212,7 @@ static bool is_for_us(const struct config_auth_oauth2 *config, const json_t *cla
     return config->skips_aud;
 }
 
-/* When it ends; false where it has ended, or tells no end and must. */
+/* When it ends, or has ended; false where it tells no end and must. */
 static bool read_expiry(const struct oauth2 *oauth2, const json_t *claims, uint64_t *expires_s,
                         char reason[AUTH_REASON_SIZE])
 {
@@ -226,9 +226,17 @@ static bool read_expiry(const struct oauth2 *oauth2, const json_t *claims, uint6
         return false;
     }
     *expires_s = (uint64_t)seconds;
-    if (*expires_s > (uint64_t)time(NULL))
+    return true;
+}
+
+static bool is_live(const struct token *token, char reason[AUTH_REASON_SIZE])
+{
+    uint64_t now_s = (uint64_t)time(NULL);
+    if (token->state.expires_s > now_s)
         return true;
-    snprintf(reason, AUTH_REASON_SIZE, "the token has expired");
+    snprintf(reason, AUTH_REASON_SIZE,
+             "\"Provided JWT token has expired at timestamp %llu (validated at %llu)\"",
+             (unsigned long long)token->state.expires_s, (unsigned long long)now_s);
     return false;
 }
 
@@ -322,6 +330,10 @@ static enum auth_verdict log_in(struct auth_backend *backend, const struct auth_
     struct token *token = read_token(oauth2, login->password, result->reason);
     if (token == NULL)
         return AUTH_NO;
+    if (!is_live(token, result->reason)) {
+        auth_state_unref(&token->state);
+        return AUTH_NO;
+    }
     result->user = xstrdup(user_of(oauth2, token->claims));
     oauth2_scope_tags(token->scopes, &result->tags);
     result->state = &token->state;
@@ -338,23 +350,13 @@ static enum auth_verdict authorize(struct auth_backend *backend, const struct au
     return verdict;
 }
 
-static const struct token *live_token(const struct auth_subject *subject,
-                                      char reason[AUTH_REASON_SIZE])
-{
-    const struct token *token = (const struct token *)subject->state;
-    if (token != NULL && token->state.expires_s > (uint64_t)time(NULL))
-        return token;
-    snprintf(reason, AUTH_REASON_SIZE, "Provided JWT token has expired");
-    return NULL;
-}
-
 static enum auth_verdict check_vhost(struct auth_backend *backend,
                                      const struct auth_subject *subject, struct bytes vhost,
                                      char reason[AUTH_REASON_SIZE])
 {
     const struct oauth2 *oauth2 = (const struct oauth2 *)backend;
-    const struct token *token = live_token(subject, reason);
-    if (token == NULL)
+    const struct token *token = (const struct token *)subject->state;
+    if (!is_live(token, reason))
         return AUTH_FAILED;
     bool may =
         oauth2_scopes_enter(token->scopes, token->claims, oauth2->config->has_regex_scopes, vhost);
@@ -366,14 +368,15 @@ static enum auth_verdict check(struct auth_backend *backend, const struct auth_s
                                char reason[AUTH_REASON_SIZE])
 {
     const struct oauth2 *oauth2 = (const struct oauth2 *)backend;
-    const struct token *token = live_token(subject, reason);
-    if (token == NULL)
+    const struct token *token = (const struct token *)subject->state;
+    if (!is_live(token, reason))
         return AUTH_FAILED;
     bool may = oauth2_scopes_allow(token->scopes, token->claims, oauth2->config->has_regex_scopes,
                                    vhost, what);
     return may ? AUTH_YES : AUTH_NO;
 }
 
+/* RabbitMQ takes a token that has ended, and then acts on its end. */
 static enum auth_verdict renew(struct auth_backend *backend, const struct auth_subject *subject,
                                struct bytes secret, struct auth_result *result)
 {

@@ -34,9 +34,10 @@ struct auth_chain {
 
 struct auth_identity {
     _Atomic size_t references;
-    char *user;         /* owned */
-    char *peer_address; /* owned */
-    struct auth_tags tags;
+    char *user;                   /* owned */
+    char *peer_address;           /* owned */
+    struct auth_tags tags;        /* of whoever tells who it is, then those of the back end */
+    size_t lasting_tags;          /* so many of them a new secret does not change */
     struct auth_backend *backend; /* borrowed: the chain outlives everybody */
     struct auth_state *state;     /* ref */
 };
@@ -113,10 +114,8 @@ static struct auth_backend *new_cache(const struct config *config, char reason[A
     const struct config_auth_cache *cache = &config->auth_cache;
     const char *authn = first_of(cache->authn, cache->backend, cache->authz);
     const char *authz = first_of(cache->authz, cache->backend, cache->authn);
-    if (authn == NULL) {
-        snprintf(reason, AUTH_REASON_SIZE, "auth_cache.cached_backend is not set");
-        return NULL;
-    }
+    if (authn == NULL)
+        authn = authz = "internal";
     struct auth_backend *first = new_simple(config, authn, reason);
     if (first == NULL || strcmp(authn, authz) == 0)
         return first != NULL ? backend_cache_new(config, first, first) : NULL;
@@ -262,6 +261,7 @@ static struct auth_identity *identify(const struct link *link, const struct auth
     free(user);
     auth_tags_add_all(&identity->tags, &result->tags);
     auth_tags_add_all(&identity->tags, &second->tags);
+    identity->lasting_tags = is_one ? 0 : result->tags.count;
     identity->state = auth_state_ref(is_one ? result->state : second->state);
     return identity;
 }
@@ -390,24 +390,38 @@ bool auth_identity_allows(const struct auth_identity *identity, const struct use
     return verdict == AUTH_YES;
 }
 
-/* A back end whose states do not expire takes every secret, and none. */
-struct auth_identity *auth_identity_renew(const struct auth_identity *identity,
-                                          const struct users *users, struct bytes secret,
-                                          char reason[AUTH_REASON_SIZE],
+static bool takes_secrets(const struct auth_backend *backend)
+{
+    return backend->type->renew != NULL &&
+           (backend->type->takes_secrets == NULL || backend->type->takes_secrets(backend));
+}
+
+static struct auth_identity *renewed_identity(const struct auth_identity *identity,
+                                              const struct auth_result *result)
+{
+    struct auth_identity *renewed =
+        new_identity(identity->user, identity->peer_address, identity->backend);
+    renewed->state = auth_state_ref(result->state);
+    renewed->lasting_tags = identity->lasting_tags;
+    for (size_t i = 0; i < identity->lasting_tags; i++)
+        auth_tags_add(&renewed->tags, bytes_of_text(identity->tags.names[i]));
+    auth_tags_add_all(&renewed->tags, &result->tags);
+    return renewed;
+}
+
+struct auth_identity *auth_identity_renew(struct auth_identity *identity, const struct users *users,
+                                          struct bytes secret, char reason[AUTH_REASON_SIZE],
                                           char log_reason[AUTH_REASON_SIZE])
 {
     struct auth_backend *backend = identity->backend;
     struct auth_subject subject = subject_of(identity, users);
     struct auth_result result = {0};
-    bool is_renewed =
-        backend->type->renew != NULL && auth_identity_expires_s(identity) < UINT64_MAX;
-    enum auth_verdict verdict =
-        is_renewed ? backend->type->renew(backend, &subject, secret, &result) : AUTH_YES;
     struct auth_identity *renewed = NULL;
+    if (!takes_secrets(backend))
+        return auth_identity_ref(identity);
+    enum auth_verdict verdict = backend->type->renew(backend, &subject, secret, &result);
     if (verdict == AUTH_YES) {
-        renewed = new_identity(identity->user, identity->peer_address, backend);
-        renewed->state = auth_state_ref(is_renewed ? result.state : identity->state);
-        auth_tags_add_all(&renewed->tags, is_renewed ? &result.tags : &identity->tags);
+        renewed = renewed_identity(identity, &result);
     } else {
         snprintf(reason, AUTH_REASON_SIZE, "%s",
                  verdict == AUTH_NO ? "New secret was refused by one of the backends"

@@ -41,11 +41,11 @@ bool auth_identity_allows(const struct auth_identity *identity, const struct use
                           struct bytes vhost, const struct access_subject *what,
                           char reason[AUTH_REASON_SIZE]);
 
-/* The identity with a new secret (blocks). NULL with the whole text of the refusal in reason, and
- * why in log_reason. */
-struct auth_identity *auth_identity_renew(const struct auth_identity *identity,
-                                          const struct users *users, struct bytes secret,
-                                          char reason[AUTH_REASON_SIZE],
+/* The identity with a new secret (blocks); the same one where its back end knows no secrets that
+ * end. It may have ended by now (auth_identity_expires_s). NULL with the whole text of the refusal
+ * in reason, and why in log_reason. */
+struct auth_identity *auth_identity_renew(struct auth_identity *identity, const struct users *users,
+                                          struct bytes secret, char reason[AUTH_REASON_SIZE],
                                           char log_reason[AUTH_REASON_SIZE]);
 
 #endif

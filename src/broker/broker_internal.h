@@ -296,6 +296,7 @@ struct open_question {
     uint64_t number;         /* 0: there is none */
     struct channel *channel; /* who waits: this, */
     struct session *session; /* or this, with a secret */
+    uint64_t secrets_taken;  /* by the session when it was asked */
     uint8_t *text;           /* owned */
     size_t size;
 };
@@ -327,6 +328,7 @@ struct session {
 
     struct buffer question; /* owned; what the command that runs has to ask, or empty */
     struct open_question secret;
+    uint64_t secrets_taken;
     struct hash_table answers;  /* struct kept_answer, by question; owned */
     struct list answers_by_age; /* the oldest first */
     uint64_t answers_until_ms;  /* what was checked since this was set last is good up to here */

@@ -239,6 +239,7 @@ void question_ask(struct channel *channel)
     struct session *session = channel->session;
     struct bytes text = buffer_bytes(&session->question);
     channel->question.channel = channel;
+    channel->question.secrets_taken = session->secrets_taken;
     channel->question.size = text.size;
     channel->question.text = xmemdup(text.data, text.size);
     uint64_t number = open_question(session->vhost, &channel->question);
@@ -281,6 +282,7 @@ static void take_secret_answer(struct session *session, const struct access_answ
     session->waiting_channels--;
     if (answer->is_allowed) {
         questions_forget(session);
+        session->secrets_taken++;
         session->config.can_impersonate = answer->can_impersonate;
         struct hash_node *node = NULL;
         while ((node = hash_table_next(&session->channels, node)) != NULL)
@@ -308,6 +310,8 @@ void questions_answer(struct vhost *vhost, const struct access_answer *answer)
         take_secret_answer(question->session, answer);
         return;
     }
-    keep_answer(channel->session, bytes_of(question->text, question->size), answer);
+    /* What was asked with the former secret is asked once more. */
+    if (question->secrets_taken == channel->session->secrets_taken)
+        keep_answer(channel->session, bytes_of(question->text, question->size), answer);
     channel_resume(channel);
 }

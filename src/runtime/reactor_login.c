@@ -302,6 +302,9 @@ static void finish_asking(struct task *task)
         answer->valid_ms = answer_valid_ms;
         answer_question(slot, job->reactor, answer);
     }
+    if (job->reason[0] != '\0')
+        log_warning("access of user '%s' was refused%s", auth_identity_user(job->identity),
+                    job->reason);
     free_job(job);
 }
 
@@ -331,7 +334,13 @@ static void finish_renewing(struct task *task)
     free_job(job);
 }
 
-/* RabbitMQ looks at the vhost again with the new secret before it takes it. */
+static bool has_ended(const struct auth_identity *identity)
+{
+    return auth_identity_expires_s(identity) <= clock_wall_ms() / 1000;
+}
+
+/* RabbitMQ looks at the vhost again with the new secret before it takes it. One that has ended ends
+ * the connection, but is none that was refused. */
 static void work_on_renewing(struct task *task)
 {
     struct job *job = job_of(task);
@@ -344,7 +353,7 @@ static void work_on_renewing(struct task *task)
                     log_reason);
     job->is_allowed = job->identity != NULL;
     auth_identity_unref(former);
-    if (job->is_allowed &&
+    if (job->is_allowed && !has_ended(job->identity) &&
         !auth_identity_may_enter(job->identity, job->users, buffer_bytes(&job->text), log_reason)) {
         job->is_allowed = false;
         snprintf(job->reason, sizeof job->reason,
@@ -368,12 +377,11 @@ void reactor_ask(struct reactor *reactor, struct slot *slot, struct effect *effe
 
 void reactor_end_expired(struct reactor *reactor)
 {
-    uint64_t now_s = clock_wall_ms() / 1000;
     struct amqp_error error = {0};
     amqp_error_set(&error, AMQP_CONNECTION_FORCED, "credential expired");
     for (size_t i = 0; i < reactor->slot_count; i++) {
         const struct slot *slot = &reactor->slots[i];
-        if (slot->identity != NULL && auth_identity_expires_s(slot->identity) <= now_s)
+        if (slot->identity != NULL && has_ended(slot->identity))
             connection_shut(slot->connection, &error);
     }
 }

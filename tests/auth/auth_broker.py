@@ -4,6 +4,7 @@
 import os
 import re
 import shutil
+import socket
 import ssl
 import struct
 import subprocess
@@ -65,6 +66,14 @@ class Broker:
             command = [self.support, "ctl", self.folder, *words]
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, (words, done.stdout, done.stderr)
+
+    def count_connections(self):
+        """Those that the broker has not closed."""
+        with open("/proc/net/tcp") as lines:
+            rows = [line.split() for line in lines.readlines()[1:]]
+        established, close_wait = "01", "08"
+        here = "0100007F:%04X" % self.port
+        return sum(1 for row in rows if row[1] == here and row[3] in (established, close_wait))
 
     def connect(
         self, user="guest", password="guest", vhost="/", credentials=None, certificate=None
@@ -137,8 +146,9 @@ class UpdateSecretOk(amqp_object.Method):
 spec.methods[UpdateSecretOk.INDEX] = UpdateSecretOk
 
 
-def update_secret(connection, secret, reason="because"):
-    answers = []
+def update_secret(connection, secret, reason="because", answers=None):
+    """Returns when it is answered; answers gets what it was answered with."""
+    answers = [] if answers is None else answers
     method = UpdateSecret(secret.encode(), reason)
     connection._impl._rpc(0, method, answers.append, [UpdateSecretOk])
     while not answers:
@@ -158,3 +168,34 @@ def outcome(step):
         return "%d %s" % (error.reply_code, error.reply_text)
     except exceptions.AMQPConnectionError as error:
         return "connection lost: %r" % (error,)
+
+
+# --- without a client ----------------------------------------------------------------------------
+
+
+def receive(client, size):
+    """So many octets; fewer at the end."""
+    got = b""
+    while len(got) < size:
+        more = client.recv(size - len(got))
+        if not more:
+            break
+        got += more
+    return got
+
+
+def raw_login(client, user, password, waits=True):
+    """Logs in over the socket; the class and method of the answer, None where there is none."""
+    client.sendall(b"AMQP\0\0\x09\x01")
+    head = receive(client, 7)
+    receive(client, struct.unpack(">I", head[3:])[0] + 1)
+    able = b"\x1cauthentication_failure_closet\1"
+    table = b"\x0ccapabilitiesF" + struct.pack(">I", len(able)) + able
+    response = b"\0%s\0%s" % (user.encode(), password.encode())
+    arguments = struct.pack(">HHI", 10, 11, len(table)) + table + b"\x05PLAIN"
+    arguments += struct.pack(">I", len(response)) + response + b"\x05en_US"
+    client.sendall(struct.pack(">BHI", 1, 0, len(arguments)) + arguments + b"\xce")
+    if not waits:
+        return None
+    head = receive(client, 7)
+    return struct.unpack(">HH", receive(client, 4)) if head else None

@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.x509.name import _ASN1Type as Asn1
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
-from auth_broker import outcome
+from auth_broker import outcome, raw_login
 from auth_servers import Authority, WebServer
 from auth_suite import Suite, equal, is_login_refused, refused
 
@@ -21,21 +21,44 @@ def proxy_v1(source):
     return b"PROXY TCP4 %s 192.0.2.1 40000 5672\r\n" % source.encode()
 
 
-def proxy_v2(source, local=False):
-    addresses = socket.inet_aton(source) + socket.inet_aton("192.0.2.1")
-    addresses += struct.pack(">HH", 40000, 5672) + b"\x04\x00\x01\x00"
-    head = b"\r\n\r\n\0\r\nQUIT\n" + (b"\x20\x00" if local else b"\x21\x11")
-    return head + struct.pack(">H", len(addresses)) + addresses
+V2 = b"\r\n\r\n\0\r\nQUIT\n"
+LOCAL, TCP4, TCP6, UNIX = b"\x20\x00", b"\x21\x11", b"\x21\x21", b"\x21\x31"
+
+
+def tlv(kind, value):
+    return struct.pack(">BH", kind, len(value)) + value
+
+
+NOOP, AUTHORITY, UNIQUE_ID, SSL, NETWORK = 4, 2, 5, 0x20, 0x30
+# What a load balancer adds: a name, an id, what it knows of the client's TLS.
+EXTRAS = tlv(AUTHORITY, b"broker.example.org") + tlv(UNIQUE_ID, 128 * b"u")
+EXTRAS += tlv(SSL, b"\x07\0\0\0\0" + tlv(0x21, b"TLSv1.3") + tlv(0x22, b"somebody else"))
+EXTRAS += tlv(NETWORK, b"net") + tlv(0xEA, b"\x01vpce-08d2bf15fac5001c9")
+
+
+def proxy_v2(source, extras=tlv(NOOP, b"\0"), kind=TCP4):
+    ports, addresses = struct.pack(">HH", 40000, 5672), b""
+    if kind == TCP4:
+        addresses = socket.inet_aton(source) + socket.inet_aton("192.0.2.1") + ports
+    elif kind == TCP6:
+        addresses = socket.inet_pton(socket.AF_INET6, source) * 2 + ports
+    elif kind == UNIX:
+        addresses = 216 * b"/"
+    return V2 + kind + struct.pack(">H", len(addresses + extras)) + addresses + extras
+
+
+def start_of_answer(client):
+    try:
+        return client.recv(8)
+    except ConnectionResetError:
+        return b""
 
 
 def talk(port, first):
     """The start of the answer to the bytes and a protocol header."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
         client.sendall(first + b"AMQP\0\0\x09\x01")
-        try:
-            return client.recv(8)
-        except ConnectionResetError:
-            return b""
+        return start_of_answer(client)
 
 
 def is_started(answer):
@@ -46,32 +69,53 @@ class Proxy(Suite):
     name = "entrance-proxy"
 
     def settings(self):
-        return ["proxy_protocol = true"]
+        return ["proxy_protocol = true", "handshake_timeout = 2000"]
 
     def log_in(self, header):
         """As guest, who may only come from this machine."""
         with socket.create_connection(("127.0.0.1", self.broker.port), timeout=20) as client:
-            client.sendall(header + b"AMQP\0\0\x09\x01")
-            head = client.recv(7, socket.MSG_WAITALL)
-            client.recv(struct.unpack(">I", head[3:])[0] + 1, socket.MSG_WAITALL)
-            able = b"\x1cauthentication_failure_closet\1"
-            table = b"\x0ccapabilitiesF" + struct.pack(">I", len(able)) + able
-            arguments = struct.pack(">HHI", 10, 11, len(table)) + table
-            arguments += b"\x05PLAIN" + struct.pack(">I", 12) + b"\0guest\0guest" + b"\x05en_US"
-            frame = struct.pack(">BHI", 1, 0, len(arguments)) + arguments + b"\xce"
-            client.sendall(frame)
-            head = client.recv(7, socket.MSG_WAITALL)
-            return struct.unpack(">HH", client.recv(4, socket.MSG_WAITALL)) if head else None
+            client.sendall(header)
+            return raw_login(client, "guest", "guest")
 
     def test_headers_of_both_versions(self):
         for header in (
             proxy_v1("127.0.0.1"),
             proxy_v2("127.0.0.1"),
-            proxy_v2("127.0.0.1", local=True),
+            proxy_v2("127.0.0.1", b"", LOCAL),
+            proxy_v2("127.0.0.1", EXTRAS, LOCAL),
+            proxy_v2("127.0.0.1", EXTRAS),
+            proxy_v2("127.0.0.1", tlv(NOOP, 3000 * b"x")),
+            proxy_v2("::1", kind=TCP6),
+            proxy_v2("127.0.0.1", kind=UNIX),
             b"PROXY UNKNOWN\r\n",
+            b"PROXY UNKNOWN ffff:f...f:ffff ffff:f...f:ffff 65535 65535\r\n",
             b"PROXY TCP6 ::1 ::1 1 2\r\n",
+            b"PROXY TCP6 %s %s 65535 65535\r\n" % (2 * (b":".join(8 * [b"ffff"]),)),
         ):
+            if self.kind != "leveret" and header[:13] == b"PROXY UNKNOWN":
+                continue  # RabbitMQ 3.10 closes it
             assert is_started(talk(self.broker.port, header)), header
+
+    def test_headers_come_in_pieces(self):
+        self.only_leveret("RabbitMQ 3.10 wants them whole")
+        for header in (proxy_v1("127.0.0.1"), proxy_v2("127.0.0.1", EXTRAS)):
+            with socket.create_connection(("127.0.0.1", self.broker.port), timeout=20) as client:
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                for i in range(len(header)):
+                    client.sendall(header[i : i + 1])
+                equal(raw_login(client, "guest", "guest"), (10, 30))
+
+    def test_a_header_that_does_not_end_is_not_waited_for(self):
+        for start in (b"PROXY TCP4 127.0", V2 + TCP4 + b"\x01\0"):
+            with socket.create_connection(("127.0.0.1", self.broker.port), timeout=20) as client:
+                client.sendall(start)
+                equal(start_of_answer(client), b"")
+
+    def test_headers_are_bounded(self):
+        self.only_leveret("RabbitMQ reads what the header announces, up to 64 KiB")
+        assert is_started(talk(self.broker.port, proxy_v2("1.2.3.4", (4096 - 28) * b"\0")))
+        found = talk(self.broker.port, V2 + TCP4 + struct.pack(">H", 4096 - 16 + 1))
+        equal(found, b"")
 
     def test_what_is_no_header_is_refused(self):
         for header in (
@@ -79,22 +123,79 @@ class Proxy(Suite):
             b"PROXY TCP4 1.2.3.4\r\n",
             b"PROXY TCP4 nobody 192.0.2.1 1 2\r\n",
             b"PROXY " + 120 * b"x",
-            b"\r\n\r\n\0\r\nQUIT\n\x11\x11\0\x0c" + 12 * b"\0",
-            b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x04" + 4 * b"\0",
+            b"PROXY TCP4 1.2.3.4 1.2.3.4 65536 1\r\n",
+            b"PROXY TCP4 1.2.3.4 1.2.3.4 1 2 3\r\n",
+            b"PROXY UDP4 1.2.3.4 1.2.3.4 1 2\r\n",
+            b"PROXY TCP4 ::1 ::1 1 2\r\n",
+            b"proxy TCP4 1.2.3.4 1.2.3.4 1 2\r\n",
+            V2 + b"\x11\x11\0\x0c" + 12 * b"\0",
+            V2 + b"\x22\x11\0\x0c" + 12 * b"\0",
+            V2 + TCP4 + b"\0\x04" + 4 * b"\0",
+            V2 + TCP6 + b"\0\x0c" + 12 * b"\0",
+            V2[:-1] + b"x" + TCP4 + b"\0\x0c" + 12 * b"\0",
         ):
             equal((header, talk(self.broker.port, header)), (header, b""))
 
     def test_the_clients_address_counts_for_loopback_users(self):
+        self.only_leveret("RabbitMQ looks at the proxy's")
         for make in (proxy_v1, proxy_v2):
             equal(self.log_in(make("127.0.0.1")), (10, 30))
             equal(self.log_in(make("203.0.113.7")), (10, 50))
 
     def test_the_clients_address_is_logged(self):
+        self.only_leveret("RabbitMQ logs logins alone")
         talk(self.broker.port, proxy_v1("203.0.113.9"))
         deadline = time.time() + 20
         while "203.0.113.9:40000" not in self.broker.log() and time.time() < deadline:
             time.sleep(0.1)
         assert "203.0.113.9:40000" in self.broker.log()
+
+
+class ProxyTls(Suite):
+    """In front of TLS."""
+
+    name = "entrance-proxy-tls"
+    has_tls = True
+
+    def settings(self):
+        return ["proxy_protocol = true"]
+
+    def log_in(self, header):
+        with socket.create_connection(("127.0.0.1", self.broker.tls_port), timeout=20) as client:
+            client.sendall(header)
+            context = self.broker.tls_context()
+            with context.wrap_socket(client, server_hostname="localhost") as secured:
+                return raw_login(secured, "guest", "guest")
+
+    def test_the_header_stands_in_front_of_tls(self):
+        for header in (
+            proxy_v1("127.0.0.1"),
+            proxy_v2("127.0.0.1"),
+            proxy_v2("127.0.0.1", EXTRAS),
+            proxy_v2("127.0.0.1", b"", LOCAL),
+        ):
+            equal(self.log_in(header), (10, 30))
+
+    def test_the_clients_address_counts_for_loopback_users(self):
+        self.only_leveret("RabbitMQ looks at the proxy's")
+        for make in (proxy_v1, proxy_v2):
+            equal(self.log_in(make("203.0.113.7")), (10, 50))
+
+    def test_without_a_header_there_is_no_tls(self):
+        for header in (b"", b"PROXY TCP4 1.2.3.4\r\n", V2 + b"\x11\x11\0\0"):
+            try:
+                found = self.log_in(header)
+            except OSError:
+                found = "closed"
+            equal(found, "closed")
+
+    def test_the_header_inside_of_tls_is_none(self):
+        with socket.create_connection(("127.0.0.1", self.broker.tls_port), timeout=20) as client:
+            client.sendall(proxy_v1("127.0.0.1"))
+            context = self.broker.tls_context()
+            with context.wrap_socket(client, server_hostname="localhost") as secured:
+                secured.sendall(proxy_v1("127.0.0.1"))
+                equal(secured.recv(8), b"AMQP\0\0\x09\x01")
 
 
 class Anonymous(pika.credentials.ExternalCredentials):
@@ -134,7 +235,10 @@ class WithoutAnonymous(Suite):
 
     def test_it_is_not_offered_unless_configured(self):
         found = self.broker.login(credentials=Anonymous())
-        assert found != "ok" and "offered" in found.lower() + "offered", found
+        assert "could not negotiate use of the ANONYMOUS" in found, found
+
+    def test_a_proxys_header_is_none_unless_configured(self):
+        equal(talk(self.broker.port, proxy_v1("127.0.0.1")), b"AMQP\0\0\x09\x01")
 
 
 # --- certificates --------------------------------------------------------------------------------
@@ -352,6 +456,7 @@ class ExternalByThirdOtherName(ExternalByAlternativeName):
 
 SUITES = [
     Proxy,
+    ProxyTls,
     WithAnonymous,
     WithoutAnonymous,
     ExternalByDistinguishedName,

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The HTTP back end, and the cache in front of it."""
 
+import socket
+import threading
 import time
 
-from auth_broker import update_secret
+from auth_broker import outcome, raw_login, update_secret
 from auth_servers import WebServer
 from auth_suite import Suite, equal, is_login_refused, publish, publish_as_somebody, refused
 
@@ -89,7 +91,8 @@ class Http(Web):
 
     def test_a_failure_is_a_refusal(self):
         found = self.step("web", "a b&c=ü", lambda c: c.queue_declare("fail"))
-        assert found.startswith(refused("configure", "queue 'fail' in vhost '/'", "web")), found
+        tail = ', backend rabbit_auth_backend_http returned an error: {503,"no"}'
+        equal(found, refused("configure", "queue 'fail' in vhost '/'", "web", tail))
 
     def test_topics_are_asked_for_with_their_keys(self):
         self.web.asked.clear()
@@ -216,4 +219,137 @@ class Cache(Web):
         assert is_login_refused(self.broker.login("web", "another"))
 
 
-SUITES = [Http, HttpPost, HttpReasons, Cache]
+class CacheRefusals(Cache):
+    """Refusals are kept as well; who it is by one back end, what it may by another."""
+
+    name = "cache-refusals"
+
+    def settings(self):
+        lines = [line for line in super().settings() if "cached_backend" not in line]
+        return lines + [
+            "auth_cache.cached_backend.authn = http",
+            "auth_cache.cached_backend.authz = internal",
+            "auth_cache.cache_refusals = true",
+        ]
+
+    def test_what_was_allowed_is_remembered_for_a_while(self):
+        self.broker.ctl("add_user", "web", "unused")
+        self.broker.ctl("set_permissions", "-p", "/", "web", ".*", ".*", ".*")
+        self.web.asked.clear()
+        for _ in range(3):
+            equal(self.broker.login("web", "a b&c=ü"), "ok")
+        equal([path for _, path, _ in self.web.asked], ["/user"])
+
+    def test_refusals_are_not_remembered(self):
+        self.web.asked.clear()
+        for _ in range(3):
+            assert is_login_refused(self.broker.login("web", "wrong"))
+        equal(len(self.asked("/user")), 1)
+
+    def test_failures_are_not_remembered(self):
+        self.web.asked.clear()
+        for _ in range(2):
+            assert is_login_refused(self.broker.login("broken", "x"))
+        equal(len(self.asked("/user")), 2)
+
+    def test_another_password_is_another_question(self):
+        assert is_login_refused(self.broker.login("web", "another"))
+        self.web.asked.clear()
+        assert is_login_refused(self.broker.login("web", "a third"))
+        equal(len(self.asked("/user")), 1)
+
+
+class CacheAlone(Suite):
+    """What it remembers by default is what the internal back end says."""
+
+    name = "cache-alone"
+
+    def settings(self):
+        return ["auth_backends.1 = cache"]
+
+    def test_the_internal_back_end_is_cached(self):
+        equal(self.broker.login(), "ok")
+        assert is_login_refused(self.broker.login("guest", "wrong"))
+        connection = self.broker.connect()
+        update_secret(connection, "anything")
+        connection.channel()
+        connection.close()
+
+
+class Slow(Web):
+    """A service that does not answer keeps nobody waiting but whom it should answer for."""
+
+    name = "http-slow"
+
+    def prepare(self):
+        self.let_go = threading.Event()
+        super().prepare()
+
+    def end(self):
+        self.let_go.set()
+        super().end()
+
+    def answer(self, path, fields):
+        is_slow = fields.get("username") == "sleepy" or fields.get("name", "").startswith("slow")
+        if is_slow and not self.let_go.is_set():
+            self.let_go.wait(60)
+        return 200, "allow"
+
+    def settings(self):
+        return super().settings() + ["auth_http.request_timeout = 3000"]
+
+    def test_logins_that_hang_delay_no_others(self):
+        started = time.time()
+        hung = [threading.Thread(target=self.broker.login, args=("sleepy", "x")) for _ in range(8)]
+        for thread in hung:
+            thread.start()
+        connection = self.broker.connect("web", "x")
+        channel = connection.channel()
+        channel.queue_declare("quick", exclusive=True)
+        for _ in range(20):
+            publish(channel, "", "quick")
+        equal(self.broker.login("guest", "guest"), "ok")
+        is_early = time.time() < started + 2.5
+        connection.close()
+        for thread in hung:
+            thread.join(60)
+        assert is_early, "it took %.1f s" % (time.time() - started)
+
+    def test_a_login_that_hangs_fails_in_time(self):
+        assert is_login_refused(self.broker.login("sleepy", "x"))
+
+    def test_a_question_that_hangs_delays_its_channel_alone(self):
+        connection = self.broker.connect("web", "x")
+        slow, quick = connection.channel(), connection.channel()
+        reasons = []
+        slow._impl.add_on_close_callback(lambda _, reason: reasons.append(reason))
+        slow._impl.queue_declare("slow-1", exclusive=True)  # waits for no answer
+        quick.queue_declare("quick-1", exclusive=True)
+        started = time.time()
+        for _ in range(20):
+            quick.basic_get("quick-1")
+        assert time.time() < started + 2.5
+        while not reasons and time.time() < started + 30:
+            connection.process_data_events(0.2)
+        found = reasons[0].reply_text
+        assert "queue 'slow-1' in vhost '/' refused for user 'web'" in found, found
+        quick.basic_get("quick-1")
+        connection.close()
+
+    def test_who_goes_meanwhile_is_forgotten(self):
+        before = self.broker.count_connections()
+        clients = []
+        for _ in range(5):
+            client = socket.create_connection(("127.0.0.1", self.broker.port), timeout=20)
+            raw_login(client, "sleepy", "x", waits=False)
+            clients.append(client)
+        for client in clients:
+            client.close()
+        deadline = time.time() + 30
+        while self.broker.count_connections() > before and time.time() < deadline:
+            time.sleep(0.1)
+        equal(self.broker.count_connections(), before)
+        equal(self.broker.login("web", "x"), "ok")
+
+
+SUITES = [Http, HttpPost, HttpReasons, Cache, CacheRefusals, CacheAlone, Slow]

@@ -9,7 +9,7 @@ import os
 import time
 
 from auth_broker import outcome, update_secret
-from auth_servers import KeySet, SigningKey, make_certificates
+from auth_servers import KeySet, SigningKey, WebServer, make_certificates
 from auth_suite import Suite, equal, is_login_refused, publish, publish_as_somebody, refused
 
 
@@ -161,6 +161,53 @@ class OAuth2(Tokens):
         found = outcome(lambda: update_secret(connection, "no token", "because"))
         equal(found, "530 NOT_ALLOWED - New secret was refused by one of the backends")
 
+    def test_secrets_that_are_refused(self):
+        stranger = SigningKey("rsa-1")
+        for secret in (
+            "",
+            stranger.sign(ALL),
+            self.rsa.sign(ALL, aud="other"),
+            self.rsa.sign(ALL) + "x",
+        ):
+            connection = self.broker.connect("", self.rsa.sign(ALL))
+            found = outcome(lambda: update_secret(connection, secret))
+            equal(found, "530 NOT_ALLOWED - New secret was refused by one of the backends")
+
+    def test_a_secret_that_has_ended_is_taken_and_ends_the_connection(self):
+        """RabbitMQ 3 takes it, and refuses operations from then on."""
+        connection = self.broker.connect("", self.rsa.sign(ALL))
+        channel = connection.channel()
+        ended = int(time.time()) - 5
+        secret, answers = self.rsa.sign(ALL, exp=ended), []
+        found = outcome(lambda: update_secret(connection, secret, answers=answers))
+        equal(len(answers), 1)
+        if self.kind == "leveret":
+            if found == "ok":
+                found = outcome(lambda: connection.sleep(20))
+            equal(found, "320 CONNECTION_FORCED - credential expired")
+            return
+        equal(found, "ok")
+        found = outcome(lambda: channel.queue_declare("late", exclusive=True))
+        text = 'rabbit_auth_backend_oauth2 returned an error: "Provided JWT token has expired'
+        assert text in found, found
+
+    def test_a_new_secret_must_let_into_the_vhost(self):
+        self.only_leveret("RabbitMQ looks at the vhost since 4.3")
+        connection = self.broker.connect("", self.rsa.sign(ALL))
+        secret = self.rsa.sign(["broker.read:elsewhere/*"])
+        found = outcome(lambda: update_secret(connection, secret))
+        equal(found, "530 NOT_ALLOWED - access to vhost '/' refused for user 'joe'")
+
+    def test_tags_change_with_the_secret(self):
+        connection = self.broker.connect("", self.rsa.sign(ALL))
+        found = outcome(lambda: publish_as_somebody(connection.channel()))
+        assert "user_id property set to 'somebody'" in found, found
+        update_secret(connection, self.rsa.sign(ALL + ["broker.tag:impersonator"]))
+        found = outcome(lambda: publish_as_somebody(connection.channel()))
+        # RabbitMQ keeps the tags of the login.
+        assert self.kind != "leveret" or found == "ok", found
+        connection.close()
+
     def test_another_user_is_no_refresh(self):
         self.only_leveret("RabbitMQ 3.10 does not look at the name")
         connection = self.broker.connect("", self.rsa.sign(ALL))
@@ -204,6 +251,7 @@ class OAuth2Later(Tokens):
             "auth_oauth2.preferred_username_claims.1 = email",
             "auth_oauth2.preferred_username_claims.2 = nick",
             "auth_oauth2.verify_aud = false",
+            "auth_oauth2.require_exp = false",
             "auth_oauth2.algorithms.1 = RS256",
         ]
 
@@ -245,10 +293,54 @@ class OAuth2Later(Tokens):
         self.only_leveret("see above")
         assert is_login_refused(self.broker.login("", self.ec.sign(["api/configure:*/*"])))
 
+    def test_eternal_tokens_can_be_replaced(self):
+        self.only_leveret("see above")
+        eternal = self.rsa.sign(["api/configure:*/a"], exp=None)
+        connection = self.broker.connect("", eternal)
+        found = outcome(lambda: update_secret(connection, "no token"))
+        equal(found, "530 NOT_ALLOWED - New secret was refused by one of the backends")
+        connection = self.broker.connect("", eternal)
+        update_secret(connection, self.rsa.sign(["api/configure:*/b"], exp=None))
+        connection.channel().queue_declare("b", exclusive=True)
+        connection.close()
+
     def test_tags_are_scopes(self):
         self.only_leveret("see above")
         token = self.rsa.sign(["admin", "api/write:*/*"])
         equal(self.step("", token, publish_as_somebody), "ok")
 
 
-SUITES = [OAuth2, OAuth2Later]
+class OAuth2Split(Tokens):
+    """Permissions by a token; the web service names the user and gives a tag."""
+
+    name = "oauth2-split"
+
+    def prepare(self):
+        super().prepare()
+        self.web = WebServer(lambda *_: (200, "allow impersonator"))
+        self.servers.append(self.web)
+
+    def settings(self):
+        lines = [line for line in super().settings() if not line.startswith("auth_backends.")]
+        module = "oauth2" if self.kind == "leveret" else OAUTH2_MODULE
+        return lines + [
+            "auth_backends.1.authn = http",
+            "auth_backends.1.authz = " + module,
+            "auth_http.user_path = %s/user" % self.web.url,
+        ]
+
+    def test_both_must_let_in(self):
+        self.web.asked.clear()
+        equal(self.broker.login("anna", self.rsa.sign(ALL)), "ok")
+        equal([(path, f["username"]) for _, path, f in self.web.asked], [("/user", "anna")])
+        assert is_login_refused(self.broker.login("anna", "no token"))
+
+    def test_the_tags_of_the_first_stay_with_a_new_secret(self):
+        connection = self.broker.connect("anna", self.rsa.sign(ALL))
+        publish_as_somebody(connection.channel())
+        update_secret(connection, self.rsa.sign(ALL))
+        publish_as_somebody(connection.channel())
+        connection.close()
+
+
+SUITES = [OAuth2, OAuth2Later, OAuth2Split]

@@ -261,6 +261,17 @@ static void a_new_secret_is_asked_about(void **state)
     assert_queue(core, "q", "1 0 0");
 }
 
+static void an_answer_to_the_former_secret_counts_for_nothing(void **state)
+{
+    struct core *core = *state;
+    open_asking(core, 1, 1);
+    run(core, "1.0 connection.update-secret token\n1.1 queue.declare q",
+        "1.0 ask 1 secret token\n1.1 ask 2 configure queue q\n");
+    run(core, "0.0 answer 1 allow 0", "1.0 connection.update-secret-ok\n");
+    run(core, "0.0 answer 2 allow 60000", "1.1 ask 3 configure queue q\n");
+    run(core, "0.0 answer 3 allow 60000", "1.1 queue.declare-ok q 0 0\n");
+}
+
 static void a_secret_that_is_refused_ends_the_connection(void **state)
 {
     struct core *core = *state;
@@ -292,6 +303,7 @@ int main(void)
         core_test(who_has_gone_needs_no_answer),
         core_test(what_was_sent_before_the_end_is_done_before),
         core_test(a_new_secret_is_asked_about),
+        core_test(an_answer_to_the_former_secret_counts_for_nothing),
         core_test(a_secret_that_is_refused_ends_the_connection),
     };
     return cmocka_run_group_tests_name("permissions", tests, NULL, NULL);
