@@ -203,9 +203,11 @@ bool directory_each_topic_permission(
 /* --- definitions.json: an object of RabbitMQ's form (struct json_t) */
 
 /* Takes users, vhosts, permissions, policies and parameters over, in one transaction; everything is
- * published and told once. What is there already is replaced, nothing is removed. */
+ * published and told once. What is there already is replaced, nothing is removed. vhost is that of
+ * objects that name none. */
 bool directory_import(struct directory *directory, const struct json_t *definitions,
-                      struct directory_error *error) __attribute__((warn_unused_result));
+                      const char *vhost, struct directory_error *error)
+    __attribute__((warn_unused_result));
 /* Adds the same to an object. vhost NULL: everything; else what belongs to it alone. */
 void directory_export(const struct directory *directory, const char *vhost,
                       struct json_t *definitions);

@@ -21,6 +21,7 @@
 struct importing {
     struct directory *directory;
     const json_t *definitions;
+    const char *vhost; /* of what names none, as in an export of one vhost */
     struct directory_error *error;
 };
 
@@ -34,6 +35,8 @@ static bool need_texts(const struct importing *importing, const char *what, cons
 {
     for (size_t i = 0; i < count; i++) {
         texts[i] = text_of(object, names[i]);
+        if (texts[i] == NULL && strcmp(names[i], "vhost") == 0)
+            texts[i] = importing->vhost;
         if (texts[i] == NULL)
             return directory_refuse(importing->error, CONTROL_UNAVAILABLE,
                                     "%s without a text \"%s\"", what, names[i]);
@@ -315,11 +318,7 @@ static bool import_section(const struct importing *importing, const struct secti
 {
     const json_t *list = json_object_get(importing->definitions, section->name);
     for (size_t i = 0; i < json_array_size(list); i++) {
-        const json_t *object = json_array_get(list, i);
-        if (!json_is_object(object))
-            return directory_refuse(importing->error, CONTROL_DATA,
-                                    "\"%s\" is not a list of objects", section->name);
-        if (!section->import(importing, object))
+        if (!section->import(importing, json_array_get(list, i)))
             return false;
     }
     return true;
@@ -381,10 +380,10 @@ static void tell_all(struct directory *directory)
                        DIRECTORY_POLICIES | DIRECTORY_SETTINGS);
 }
 
-bool directory_import(struct directory *directory, const json_t *definitions,
+bool directory_import(struct directory *directory, const json_t *definitions, const char *vhost,
                       struct directory_error *error)
 {
-    struct importing importing = {directory, definitions, error};
+    struct importing importing = {directory, definitions, vhost, error};
     struct known known = know_vhosts(directory);
     bool is_done = definitions_begin(directory->store) || directory_refuse_write(directory, error);
     if (is_done) {

@@ -147,6 +147,7 @@ struct slice {
     struct buffer tables; /* owned; the arguments of all */
     struct amqp_error error;
     size_t failed; /* the entry that is wrong */
+    size_t skipped_count;
 };
 
 static struct bytes bytes_at(const json_t *object, const char *name)
@@ -214,13 +215,23 @@ static bool define(struct vhost *vhost, struct slice *slice, const struct entry 
     }
 }
 
+/* RabbitMQ's exports leave internal exchanges out, but not their bindings; its import passes over
+ * a binding one end of which is not there. */
+static bool is_loose(const struct slice *slice)
+{
+    return slice->section == BINDINGS && slice->error.code == AMQP_NOT_FOUND;
+}
+
 static void define_slice(struct vhost *vhost, uint64_t now_ms, void *context)
 {
     struct slice *slice = context;
     (void)now_ms;
     for (size_t i = 0; i < slice->count && slice->error.code == 0; i++) {
         slice->failed = i;
-        (void)!define(vhost, slice, &slice->entries[i]);
+        if (define(vhost, slice, &slice->entries[i]) || !is_loose(slice))
+            continue;
+        slice->error.code = 0;
+        slice->skipped_count++;
     }
 }
 
@@ -288,6 +299,10 @@ static bool run_slice(struct import *import, struct slice *slice, const char *na
     }
     gate_call(gate, define_slice, slice);
     server_release_gate(import->server, gate);
+    if (slice->skipped_count > 0)
+        log_warning("definitions: %zu bindings in virtual host '%s' are left out: "
+                    "an end of them is not there",
+                    slice->skipped_count, name);
     if (slice->error.code == 0)
         return true;
     const char *text = strstr(slice->error.text, " - ");
@@ -366,12 +381,42 @@ static bool is_unchanged(const struct import *import)
     return remembered.is_equal;
 }
 
+static bool are_lists(const json_t *definitions, struct directory_error *error)
+{
+    static const char *const names[] = {
+        "users",
+        "vhosts",
+        "permissions",
+        "topic_permissions",
+        "global_parameters",
+        "policies",
+        "parameters",
+        "exchanges",
+        "queues",
+        "bindings",
+    };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const json_t *list = json_object_get(definitions, names[i]);
+        bool is_list = list == NULL || json_is_null(list) || json_is_array(list);
+        for (size_t j = 0; is_list && j < json_array_size(list); j++)
+            is_list = json_is_object(json_array_get(list, j));
+        if (is_list)
+            continue;
+        error->status = CONTROL_DATA;
+        snprintf(error->text, sizeof error->text, "\"%s\" is not a list of objects", names[i]);
+        return false;
+    }
+    return true;
+}
+
 /* Everything but exchanges, queues and bindings. */
 static bool begin(struct import *import, struct directory_error *error)
 {
     if (!json_is_object(import->definitions))
         return refuse(error, CONTROL_DATA, "definitions are not a JSON object");
-    return directory_import(import->server->directory, import->definitions, error);
+    if (!are_lists(import->definitions, error))
+        return false;
+    return directory_import(import->server->directory, import->definitions, import->vhost, error);
 }
 
 /* --- import on a running server */
@@ -478,36 +523,55 @@ static json_t *load_file(const char *path, char *reason, size_t reason_size)
     if (definitions == NULL)
         snprintf(reason, reason_size, "definitions cannot be read: %s: line %d: %s", path,
                  error.line, error.text);
-    return definitions;
+    if (definitions == NULL || json_is_object(definitions))
+        return definitions;
+    snprintf(reason, reason_size, "definitions cannot be read: %s: not a JSON object", path);
+    json_decref(definitions);
+    return NULL;
 }
 
-static int is_definitions_file(const struct dirent *entry)
+static bool is_named_json(const char *path)
 {
-    size_t size = strlen(entry->d_name);
-    return size > 5 && strcmp(entry->d_name + size - 5, ".json") == 0;
+    size_t size = strlen(path);
+    return size > 5 && strcmp(path + size - 5, ".json") == 0;
 }
 
-/* All files *.json of a folder as one, in the order of their names. */
+/* Merges the file into definitions. Only what is called *.json has to be JSON: RabbitMQ passes over
+ * what it does not understand. */
+static bool merge_file(json_t *definitions, const char *path, char *reason, size_t reason_size)
+{
+    struct stat status;
+    if (stat(path, &status) != 0 || !S_ISREG(status.st_mode))
+        return true;
+    json_t *more = load_file(path, reason, reason_size);
+    if (more != NULL)
+        merge(definitions, more);
+    else if (!is_named_json(path))
+        log_warning("%s", reason);
+    bool is_done = more != NULL || !is_named_json(path);
+    json_decref(more);
+    return is_done;
+}
+
+/* All files of a folder as one, in the order of their names. */
 static json_t *load_folder(const char *folder, char *reason, size_t reason_size)
 {
     struct dirent **entries = NULL;
-    int count = scandir(folder, &entries, is_definitions_file, alphasort);
+    int count = scandir(folder, &entries, NULL, alphasort);
     json_t *definitions = json_object();
+    bool is_done = true;
     for (int i = 0; i < count; i++) {
         size_t size = strlen(folder) + strlen(entries[i]->d_name) + 2;
         char *path = xmalloc(size);
         snprintf(path, size, "%s/%s", folder, entries[i]->d_name);
-        json_t *more = definitions != NULL ? load_file(path, reason, reason_size) : NULL;
-        if (more != NULL)
-            merge(definitions, more);
-        else if (definitions != NULL)
-            json_decref(definitions), definitions = NULL;
-        json_decref(more);
+        is_done = is_done && merge_file(definitions, path, reason, reason_size);
         free(path);
         free(entries[i]);
     }
     free(entries);
-    return definitions;
+    if (!is_done)
+        json_decref(definitions);
+    return is_done ? definitions : NULL;
 }
 
 bool server_load_definitions(struct server *server, char *reason, size_t reason_size)
