@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -131,6 +132,20 @@ static bool set_ciphers(SSL_CTX *context, const struct config_tls *tls, char *re
     return is_set;
 }
 
+/* The group of ephemeral Diffie-Hellman: that of the file, or one as strong as the key. */
+static bool set_diffie_hellman(SSL_CTX *context, const struct config_tls *tls, char *reason)
+{
+    if (tls->dhfile == NULL)
+        return SSL_CTX_set_dh_auto(context, 1) == 1;
+    BIO *file = BIO_new_file(tls->dhfile, "r");
+    EVP_PKEY *parameters = file != NULL ? PEM_read_bio_Parameters(file, NULL) : NULL;
+    BIO_free(file);
+    if (parameters != NULL && SSL_CTX_set0_tmp_dh_pkey(context, parameters) == 1)
+        return true;
+    EVP_PKEY_free(parameters);
+    return failed(reason, "ssl_options.dhfile", tls->dhfile);
+}
+
 static void set_modes(SSL_CTX *context, const struct config_tls *tls)
 {
     static const unsigned char id[] = "leveret";
@@ -138,9 +153,9 @@ static void set_modes(SSL_CTX *context, const struct config_tls *tls)
                                   SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                      SSL_OP_IGNORE_UNEXPECTED_EOF);
-    if (tls->honor_cipher_order)
+    /* One option for both: OpenSSL has no other for curves. */
+    if (tls->honor_cipher_order || tls->honor_ecc_order)
         SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE);
-    SSL_CTX_set_dh_auto(context, 1);
     /* Resumed sessions of clients with certificates are refused without one. */
     SSL_CTX_set_session_id_context(context, id, sizeof id - 1);
 }
@@ -157,7 +172,8 @@ static SSL_CTX *make_context(const struct config *config, char *reason)
     set_verify(context, tls);
     set_modes(context, tls);
     if (load_key(context, tls, reason) && load_authorities(context, tls, reason) &&
-        set_versions(context, tls, reason) && set_ciphers(context, tls, reason))
+        set_versions(context, tls, reason) && set_ciphers(context, tls, reason) &&
+        set_diffie_hellman(context, tls, reason))
         return context;
     SSL_CTX_free(context);
     return NULL;

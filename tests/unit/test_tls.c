@@ -7,6 +7,7 @@
 #include "amqp_test.h"
 
 #include <fcntl.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "config/config.h"
+#include "config/config_list.h"
 #include "net/stream.h"
 #include "net/tls.h"
 
@@ -58,12 +60,13 @@ static void add_extension(X509 *certificate, int id, const char *value)
     X509_EXTENSION_free(extension);
 }
 
-/* issuer NULL: signed by itself. */
-static struct identity make_identity(const char *organisation, const char *common_name,
-                                     const char *alternative, const struct identity *issuer)
+/* issuer NULL: signed by itself. Takes the key over. */
+static struct identity certify(EVP_PKEY *key, const char *organisation, const char *common_name,
+                               const char *alternative, const struct identity *issuer,
+                               bool is_authority)
 {
     static long serial = 1;
-    struct identity made = {.key = EVP_EC_gen("P-256"), .certificate = X509_new()};
+    struct identity made = {.key = key, .certificate = X509_new()};
     X509 *certificate = made.certificate;
     X509_set_version(certificate, 2);
     ASN1_INTEGER_set(X509_get_serialNumber(certificate), serial++);
@@ -75,12 +78,19 @@ static struct identity make_identity(const char *organisation, const char *commo
     add_name(name, "CN", common_name);
     X509_set_issuer_name(certificate,
                          issuer != NULL ? X509_get_subject_name(issuer->certificate) : name);
-    if (issuer == NULL)
+    if (is_authority)
         add_extension(certificate, NID_basic_constraints, "critical,CA:TRUE");
     if (alternative != NULL)
         add_extension(certificate, NID_subject_alt_name, alternative);
     assert_true(X509_sign(certificate, issuer != NULL ? issuer->key : made.key, EVP_sha256()) > 0);
     return made;
+}
+
+static struct identity make_identity(const char *organisation, const char *common_name,
+                                     const char *alternative, const struct identity *issuer)
+{
+    return certify(EVP_EC_gen("P-256"), organisation, common_name, alternative, issuer,
+                   issuer == NULL);
 }
 
 static void free_identity(struct identity *identity)
@@ -419,6 +429,142 @@ static void missing_file_is_named(void **state)
     assert_non_null(strstr(reason, "missing.pem"));
 }
 
+static void the_depth_of_a_chain_is_limited(void **state)
+{
+    (void)state;
+    struct identity between =
+        certify(EVP_EC_gen("P-256"), "tests", "between", NULL, &authority, true);
+    struct identity deep = make_identity("client", "deep", NULL, &between);
+    config.tls.verify_peer = true;
+    SSL_CTX_use_certificate(client_context, deep.certificate);
+    SSL_CTX_use_PrivateKey(client_context, deep.key);
+    SSL_CTX_add1_chain_cert(client_context, between.certificate);
+    for (uint8_t depth = 0; depth < 2; depth++) {
+        config.tls.depth = depth;
+        make_context();
+        connect_tls();
+        assert_int_equal(shake_hands(), depth == 1);
+        drop_connection();
+        tls_context_free(context);
+    }
+    context = NULL;
+    free_identity(&deep);
+    free_identity(&between);
+}
+
+/* --- ciphers */
+
+static const char aes128[] = "ECDHE-ECDSA-AES128-GCM-SHA256";
+static const char aes256[] = "ECDHE-ECDSA-AES256-GCM-SHA384";
+
+/* The cipher on which both agree: "" where they do not. */
+static const char *agreed_cipher(void)
+{
+    make_context();
+    connect_tls();
+    const char *name = shake_hands() ? SSL_get_cipher_name(client_ssl) : "";
+    drop_connection();
+    tls_context_free(context);
+    context = NULL;
+    return name;
+}
+
+static void ciphers_are_limited(void **state)
+{
+    (void)state;
+    config_list_put(&config.tls.ciphers, "1", "TLS_AES_128_GCM_SHA256");
+    config_list_put(&config.tls.ciphers, "2", aes256);
+    assert_string_equal(agreed_cipher(), "TLS_AES_128_GCM_SHA256");
+    config.tls.version_mask = CONFIG_TLS_1_2;
+    assert_string_equal(agreed_cipher(), aes256);
+    SSL_CTX_set_cipher_list(client_context, aes128);
+    assert_string_equal(agreed_cipher(), "");
+    config_list_put(&config.tls.ciphers, "2", "NO-SUCH-CIPHER");
+    assert_null(tls_context_new(&config, reason));
+    assert_non_null(strstr(reason, "NO-SUCH-CIPHER"));
+}
+
+static void the_order_of_ciphers_is_the_clients_or_ours(void **state)
+{
+    (void)state;
+    config.tls.version_mask = CONFIG_TLS_1_2;
+    config_list_put(&config.tls.ciphers, "1", aes128);
+    config_list_put(&config.tls.ciphers, "2", aes256);
+    SSL_CTX_set_cipher_list(client_context,
+                            "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256");
+    assert_string_equal(agreed_cipher(), aes256);
+    config.tls.honor_cipher_order = true;
+    assert_string_equal(agreed_cipher(), aes128);
+}
+
+static size_t bits_of_the_key_exchange(void)
+{
+    EVP_PKEY *key = NULL;
+    make_context();
+    connect_tls();
+    assert_true(shake_hands());
+    assert_int_equal(SSL_get_peer_tmp_key(client_ssl, &key), 1);
+    size_t bits = (size_t)EVP_PKEY_get_bits(key);
+    EVP_PKEY_free(key);
+    drop_connection();
+    tls_context_free(context);
+    context = NULL;
+    return bits;
+}
+
+/* Both sides take either curve, in opposite orders. In TLS 1.3 the client has chosen already. */
+static void the_order_of_curves_is_the_clients_or_ours(void **state)
+{
+    (void)state;
+    config.tls.version_mask = CONFIG_TLS_1_2;
+    SSL_CTX_set1_groups_list(client_context, "P-521:P-256");
+    assert_int_equal(bits_of_the_key_exchange(), 521);
+    config.tls.honor_ecc_order = true;
+    assert_int_equal(bits_of_the_key_exchange(), 256);
+}
+
+static EVP_PKEY *diffie_hellman_group(const char *group)
+{
+    EVP_PKEY *parameters = NULL;
+    OSSL_PARAM options[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, (char *)(uintptr_t)group, 0),
+        OSSL_PARAM_construct_end()};
+    EVP_PKEY_CTX *making = EVP_PKEY_CTX_new_from_name(NULL, "DH", NULL);
+    assert_int_equal(EVP_PKEY_paramgen_init(making), 1);
+    assert_int_equal(EVP_PKEY_CTX_set_params(making, options), 1);
+    assert_int_equal(EVP_PKEY_paramgen(making, &parameters), 1);
+    EVP_PKEY_CTX_free(making);
+    return parameters;
+}
+
+static void diffie_hellman_takes_its_parameters_from_a_file(void **state)
+{
+    (void)state;
+    struct identity rsa =
+        certify(EVP_RSA_gen(2048), "tests", "server", "DNS:localhost", &authority, false);
+    EVP_PKEY *parameters = diffie_hellman_group("ffdhe3072");
+    write_certificate("rsa.pem", &rsa);
+    write_key("rsa.key", &rsa, NULL);
+    BIO *out = BIO_new_file(file("dh.pem"), "w");
+    assert_int_equal(PEM_write_bio_Parameters(out, parameters), 1);
+    BIO_free(out);
+    set_file(&config.tls.certfile, "rsa.pem");
+    set_file(&config.tls.keyfile, "rsa.key");
+    config.tls.version_mask = CONFIG_TLS_1_2;
+    SSL_CTX_set_cipher_list(client_context, "DHE-RSA-AES128-GCM-SHA256");
+    assert_int_equal(bits_of_the_key_exchange(), 2048);
+    set_file(&config.tls.dhfile, "dh.pem");
+    assert_int_equal(bits_of_the_key_exchange(), 3072);
+    set_file(&config.tls.dhfile, "rsa.key");
+    assert_null(tls_context_new(&config, reason));
+    assert_non_null(strstr(reason, "ssl_options.dhfile"));
+    unlink(file("rsa.pem"));
+    unlink(file("rsa.key"));
+    unlink(file("dh.pem"));
+    EVP_PKEY_free(parameters);
+    free_identity(&rsa);
+}
+
 /* --- names */
 
 static void assert_peer_name(const char *expected)
@@ -566,6 +712,11 @@ int main(void)
         TEST(foreign_client_certificate_is_refused),
         TEST(locked_key_needs_its_password),
         TEST(missing_file_is_named),
+        TEST(the_depth_of_a_chain_is_limited),
+        TEST(ciphers_are_limited),
+        TEST(the_order_of_ciphers_is_the_clients_or_ours),
+        TEST(the_order_of_curves_is_the_clients_or_ours),
+        TEST(diffie_hellman_takes_its_parameters_from_a_file),
         TEST(distinguished_name),
         TEST(common_name),
         TEST(second_dns_name),
