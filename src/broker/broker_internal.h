@@ -161,6 +161,7 @@ bool vhost_check_topic_access(struct session *session, enum permission permissio
 
 /* May there be one more? false with error set where not: limit.c. */
 bool limit_check_queue(const struct vhost *vhost, struct bytes name, struct amqp_error *error);
+bool limit_check_exchange(const struct vhost *vhost, struct bytes name, struct amqp_error *error);
 bool limit_check_session(const struct session *session, struct amqp_error *error);
 bool limit_check_channel(const struct session *session, struct amqp_error *error);
 

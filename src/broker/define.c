@@ -28,7 +28,8 @@ bool vhost_define_exchange(struct vhost *vhost, const struct exchange_status *ex
     if (definition.type == NULL)
         return amqp_error_set(error, AMQP_PRECONDITION_FAILED, "unknown exchange type '%.*s'",
                               (int)exchange->type.size, (const char *)exchange->type.data);
-    return exchange_define(vhost, exchange->name, &definition, error) != NULL;
+    return limit_check_exchange(vhost, exchange->name, error) &&
+           exchange_define(vhost, exchange->name, &definition, error) != NULL;
 }
 
 /* Arguments that say which type: those given, or with the type that stands beside them. */

@@ -112,7 +112,8 @@ static struct exchange *declare_new(struct channel *channel, struct bytes name,
         .is_internal = declare->internal,
     };
     if (!check_not_reserved(name, error) ||
-        !check_alternate(channel->session, name, declare->arguments, error))
+        !check_alternate(channel->session, name, declare->arguments, error) ||
+        !limit_check_exchange(channel_vhost(channel), name, error))
         return NULL;
     return exchange_define(channel_vhost(channel), name, &definition, error);
 }

@@ -28,6 +28,18 @@ bool limit_check_queue(const struct vhost *vhost, struct bytes name, struct amqp
     return count < limits->queues_max || too_many_queues(error, name, where, limits->queues_max);
 }
 
+bool limit_check_exchange(const struct vhost *vhost, struct bytes name, struct amqp_error *error)
+{
+    char text[RESOURCE_TEXT_SIZE];
+    const struct vhost_limits *limits = &vhost->limits;
+    return vhost->counters.exchanges + limits->exchanges_elsewhere <
+               limits->cluster_exchanges_max ||
+           amqp_error_set(error, AMQP_PRECONDITION_FAILED,
+                          "cannot declare %s: exchange limit of %llu is reached",
+                          resource_text(vhost, "exchange", name, text),
+                          (unsigned long long)limits->cluster_exchanges_max);
+}
+
 /* What the session's user has in the vhost, the session itself included. */
 static void count_of_user(const struct session *session, uint64_t *sessions, uint64_t *channels)
 {

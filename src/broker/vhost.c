@@ -85,7 +85,12 @@ struct vhost *vhost_new(const struct vhost_config *config, const struct access *
     vhost->access = access;
     vhost->access_generation = 1;
     vhost->topology_generation = 1;
-    vhost->limits = (struct vhost_limits){UINT64_MAX, UINT64_MAX, UINT64_MAX, 0};
+    vhost->limits = (struct vhost_limits){
+        .queues_max = UINT64_MAX,
+        .connections_max = UINT64_MAX,
+        .cluster_queues_max = UINT64_MAX,
+        .cluster_exchanges_max = UINT64_MAX,
+    };
     vhost->lane_next = 1;
     vhost->committed = STORE_BATCH_BEFORE;
     vhost->batch = store_batch_new(STORE_BATCH_BEFORE + 1);

@@ -69,10 +69,12 @@ void vhost_set_access(struct vhost *vhost, const struct access *access);
 void vhost_set_default_queue_type(struct vhost *vhost, enum queue_type type);
 /* What a vhost may hold, for what comes from now on; UINT64_MAX: no limit. */
 struct vhost_limits {
-    uint64_t queues_max;         /* max-queues of the vhost */
-    uint64_t connections_max;    /* max-connections of the vhost */
-    uint64_t cluster_queues_max; /* cluster_queue_limit, over all vhosts */
-    uint64_t queues_elsewhere;   /* how many there are in the other vhosts */
+    uint64_t queues_max;            /* max-queues of the vhost */
+    uint64_t connections_max;       /* max-connections of the vhost */
+    uint64_t cluster_queues_max;    /* cluster_queue_limit, over all vhosts */
+    uint64_t queues_elsewhere;      /* how many there are in the other vhosts */
+    uint64_t cluster_exchanges_max; /* cluster_exchange_limit; those always there count, too */
+    uint64_t exchanges_elsewhere;
 };
 void vhost_set_limits(struct vhost *vhost, const struct vhost_limits *limits);
 

@@ -72,26 +72,32 @@ static enum queue_type queue_type_of(const struct server *server, const char *na
                                          : QUEUE_CLASSIC;
 }
 
-static void count_queues(struct vhost *vhost, uint64_t now_ms, void *context)
+static void add_count(struct vhost *vhost, uint64_t now_ms, void *context)
 {
+    struct vhost_limits *limits = context;
     struct vhost_counters counters;
     (void)now_ms;
     vhost_count(vhost, &counters);
-    *(uint64_t *)context = counters.queues;
+    limits->queues_elsewhere += counters.queues;
+    limits->exchanges_elsewhere += counters.exchanges;
 }
 
-static uint64_t queues_elsewhere(const struct server *server, const struct gate *gate)
+/* Where there is a limit over all vhosts. */
+static bool is_counted(const struct server *server)
 {
-    uint64_t sum = 0, count;
-    if (server->config->cluster_queue_limit == CONFIG_UNLIMITED)
-        return 0;
+    return server->config->cluster_queue_limit != CONFIG_UNLIMITED ||
+           server->config->cluster_exchange_limit != CONFIG_UNLIMITED;
+}
+
+static void count_elsewhere(const struct server *server, const struct gate *gate,
+                            struct vhost_limits *limits)
+{
+    if (!is_counted(server))
+        return;
     for (struct server_vhost *vhost = server->vhosts; vhost != NULL; vhost = vhost->next) {
-        if (vhost->gate == gate)
-            continue;
-        gate_call(vhost->gate, count_queues, &count);
-        sum += count;
+        if (vhost->gate != gate)
+            gate_call(vhost->gate, add_count, limits);
     }
-    return sum;
 }
 
 void server_vhost_changed(void *context, const char *name, unsigned changes)
@@ -107,20 +113,20 @@ void server_vhost_changed(void *context, const char *name, unsigned changes)
         .limits = {.queues_max = settings.queues_max,
                    .connections_max = settings.connections_max,
                    .cluster_queues_max = server->config->cluster_queue_limit,
-                   .queues_elsewhere = queues_elsewhere(server, gate)},
+                   .cluster_exchanges_max = server->config->cluster_exchange_limit},
         .default_queue_type = queue_type_of(server, settings.default_queue_type),
         .is_tracing = settings.is_tracing,
     };
+    count_elsewhere(server, gate, &news.limits);
     if ((changes & DIRECTORY_POLICIES) != 0)
         news.policies = directory_policies(server->directory, name);
     gate_call(gate, hear, &news);
     server_release_gate(server, gate);
 }
 
-void server_count_queues(struct server *server)
+void server_count_definitions(struct server *server)
 {
-    if (server->config->cluster_queue_limit == CONFIG_UNLIMITED || server->vhosts == NULL ||
-        server->vhosts->next == NULL)
+    if (!is_counted(server) || server->vhosts == NULL || server->vhosts->next == NULL)
         return;
     for (struct server_vhost *vhost = server->vhosts; vhost != NULL; vhost = vhost->next)
         server_vhost_changed(server, vhost->name, DIRECTORY_SETTINGS);

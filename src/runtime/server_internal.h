@@ -70,8 +70,8 @@ void server_check_alarms(struct server *server);
 /* What the directory has to say of a vhost (enum directory_change) goes to its core. context is the
  * server. */
 void server_vhost_changed(void *context, const char *vhost, unsigned changes);
-/* Where the queues of all vhosts together are limited: how many there are elsewhere. */
-void server_count_queues(struct server *server);
+/* Where the queues or exchanges of all vhosts together are limited: how many are elsewhere. */
+void server_count_definitions(struct server *server);
 /* What load_definitions names. False with a reason where it cannot be read or imported. */
 bool server_load_definitions(struct server *server, char *reason, size_t reason_size)
     __attribute__((warn_unused_result));

@@ -322,6 +322,23 @@ static void priorities_outlive_a_restart(void **state)
     commit(core, "1.1 basic.get-ok 1 left=1 high\n1.1 basic.get-ok 2 left=0 low\n");
 }
 
+/* What nobody can be given goes in its time, whatever stands before it. */
+static void a_low_priority_expires_behind_a_high_one(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 1);
+    run(core,
+        "1.1 queue.declare q no-wait x-max-priority=5\n1.1 basic.publish - q high priority=5\n"
+        "1.1 basic.publish - q short expiration=50\n1.1 basic.publish - q long",
+        "");
+    pass(core, 49, "");
+    assert_queue(core, "q", "3 0 0");
+    pass(core, 1, "");
+    assert_queue(core, "q", "2 0 0");
+    run(core, "1.1 basic.get q\n1.1 basic.get q",
+        "1.1 basic.get-ok 1 left=1 high\n1.1 basic.get-ok 2 left=0 long\n");
+}
+
 static void limits_take_from_the_lowest_priority(void **state)
 {
     struct core *core = *state;
@@ -475,6 +492,7 @@ int main(void)
         core_test(without_the_exchange_the_dead_are_gone),
         core_test(higher_priorities_come_first),
         core_test(priorities_outlive_a_restart),
+        core_test(a_low_priority_expires_behind_a_high_one),
         core_test(limits_take_from_the_lowest_priority),
         core_test(a_quorum_queue_counts_failures_up_to_its_limit),
         core_test(what_failed_too_often_is_dead),

@@ -49,6 +49,22 @@ static void topics_are_asked_for(void **state)
     access_free(topics);
 }
 
+/* CC is no way around a permission. */
+static void every_key_of_a_message_is_asked_for(void **state)
+{
+    struct core *core = *state;
+    struct access *topics = new_topics("amq.topic", "^w", "");
+    core_open(core, 1, 2);
+    vhost_set_access(core->vhost, topics);
+    run(core, "1.1 basic.publish amq.topic w.1 a CC=w.2", "");
+    run(core, "1.1 basic.publish amq.topic w.1 b CC=r.1",
+        "1.1 channel.close 403 ACCESS_REFUSED - write access to topic 'r.1' in exchange "
+        "'amq.topic' in vhost '/' refused for user 'guest' (60.40)\n");
+    run(core, "1.2 basic.publish amq.direct w.1 c CC=r.1", "");
+    vhost_set_access(core->vhost, core->access);
+    access_free(topics);
+}
+
 /* A queue that dead-letters publishes in the name of who declared it. */
 static void a_dead_letter_exchange_is_asked_for(void **state)
 {
@@ -291,6 +307,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         core_test(a_dead_letter_exchange_is_asked_for),
         core_test(topics_are_asked_for),
+        core_test(every_key_of_a_message_is_asked_for),
         core_test(a_remembered_route_is_no_permission),
         core_test(a_command_waits_for_its_answer),
         core_test(a_command_with_several_questions_asks_one_after_the_other),

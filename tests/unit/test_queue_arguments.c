@@ -189,8 +189,10 @@ static void a_policy_gives_what_the_arguments_do_not(void **state)
     amqp_table_add_text(&fields.user, "overflow", "reject-publish-dlx");
     amqp_table_add_text(&fields.user, "dead-letter-exchange", "");
     amqp_table_add_text(&fields.user, "dead-letter-routing-key", "k");
+    amqp_table_add_int(&fields.user, "consumer-timeout", 8);
     amqp_table_add_int(&fields.operator, "expires", 60);
     struct policies *policies = apply(&fields, &settings);
+    assert_int_equal(settings.consumer_timeout_ms, 8);
     assert_int_equal(settings.message_ttl_ms, 5);
     assert_int_equal(settings.expires_ms, 6);
     assert_int_equal(settings.max_length, 7);

@@ -309,6 +309,26 @@ static void a_quorum_queue_can_be_redeclared_loosely(void **state)
         "in vhost '/': received '6' but current is '5' (50.10)\n");
 }
 
+/* Those of the other vhosts count too, those that are there already are no new ones. */
+static void queues_of_all_vhosts_are_limited(void **state)
+{
+    struct core *core = *state;
+    const struct vhost_limits limits = {
+        .queues_max = UINT64_MAX,
+        .connections_max = UINT64_MAX,
+        .cluster_queues_max = 3,
+        .queues_elsewhere = 1,
+        .cluster_exchanges_max = UINT64_MAX,
+    };
+    core_open(core, 1, 1);
+    vhost_set_limits(core->vhost, &limits);
+    run(core, "1.1 queue.declare a\n1.1 queue.declare b\n1.1 queue.declare a",
+        "1.1 queue.declare-ok a 0 0\n1.1 queue.declare-ok b 0 0\n1.1 queue.declare-ok a 0 0\n");
+    run(core, "1.1 queue.declare c",
+        "1.1 channel.close 406 PRECONDITION_FAILED - cannot declare queue 'c': queue limit in "
+        "cluster (3) is reached (50.10)\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -332,6 +352,7 @@ int main(void)
         core_test(delete_looks_at_its_conditions),
         core_test(delete_of_a_durable_queue_waits_for_the_disk),
         core_test(a_redeclared_queue_is_another_one),
+        core_test(queues_of_all_vhosts_are_limited),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
