@@ -644,6 +644,16 @@ bool model_would_equal(const struct model *model, const struct store_opened *ope
 
 /* --- batches */
 
+/* The same as a dead letter would be: its body is another message's. */
+static struct message *with_shared_body(struct message *message)
+{
+    struct message *copy =
+        message_readdress(message, message_exchange(message), message_routing_key(message),
+                          message_properties(message));
+    message_unref(message);
+    return copy;
+}
+
 struct message *model_message(uint64_t *random, size_t body_bytes)
 {
     uint8_t names[64];
@@ -658,7 +668,7 @@ struct message *model_message(uint64_t *random, size_t body_bytes)
         bytes_of(names + 20, model_below(random, 40)), bytes_of(body, body_bytes));
     message->is_persistent = model_below(random, 2) == 1;
     free(body);
-    return message;
+    return word % 4 == 0 ? with_shared_body(message) : message;
 }
 
 static void add_definition_of(struct store_batch *batch, struct store_operation operation,
