@@ -18,7 +18,7 @@ SILENCE_S = 60
 
 METHOD, HEADER, BODY, HEARTBEAT = 1, 2, 3, 8
 
-Delivery = collections.namedtuple("Delivery", "consumer tag is_redelivered body")
+Delivery = collections.namedtuple("Delivery", "consumer tag is_redelivered body properties")
 Confirm = collections.namedtuple("Confirm", "tag is_multiple is_ack")
 Blocked = collections.namedtuple("Blocked", "reason")  # None: unblocked
 Method = collections.namedtuple("Method", "id arguments")
@@ -59,10 +59,73 @@ def method(class_id, method_id, arguments=b"", channel=1):
     return frame(METHOD, struct.pack(">HH", class_id, method_id) + arguments, channel)
 
 
-def publish(exchange, routing_key, body, is_persistent=True):
+def encode_table(fields):
+    """A field table of truth values, integers and texts."""
+    table = b""
+    for name, value in (fields or {}).items():
+        table += short_string(name)
+        if isinstance(value, bool):
+            table += b"t" + bytes([value])
+        elif isinstance(value, int):
+            table += b"l" + struct.pack(">q", value)
+        else:
+            table += b"S" + long_string(value.encode())
+    return long_string(table)
+
+
+NUMBERS = {"t": "?", "b": "b", "B": "B", "s": "h", "u": "H", "I": "i", "i": "I", "l": "q", "T": "Q"}
+
+
+def decode_value(kind, data, at):
+    """(value, where it ends)"""
+    if kind in NUMBERS:
+        format = ">" + NUMBERS[kind]
+        return struct.unpack_from(format, data, at)[0], at + struct.calcsize(format)
+    (size,) = struct.unpack_from(">I", data, at)
+    inner = data[at + 4 : at + 4 + size]
+    decode = {"S": lambda text: text.decode(), "F": decode_table, "A": decode_array}[kind]
+    return decode(inner), at + 4 + size
+
+
+def decode_table(data):
+    fields, at = {}, 0
+    while at < len(data):
+        name, at = read_short_string(data, at)
+        fields[name], at = decode_value(chr(data[at]), data, at + 1)
+    return fields
+
+
+def decode_array(data):
+    values, at = [], 0
+    while at < len(data):
+        value, at = decode_value(chr(data[at]), data, at + 1)
+        values.append(value)
+    return values
+
+
+def headers_of(delivery):
+    """Of a message that has no content type and no content encoding."""
+    (flags,) = struct.unpack_from(">H", delivery.properties)
+    return decode_value("F", delivery.properties, 2)[0] if flags & 0x2000 else {}
+
+
+def encode_properties(is_persistent, headers, priority):
+    flags, values = 0x1000, b""
+    if headers is not None:
+        flags |= 0x2000
+        values += encode_table(headers)
+    values += b"\2" if is_persistent else b"\1"
+    if priority is not None:
+        flags |= 0x0800
+        values += bytes([priority])
+    return struct.pack(">H", flags) + values
+
+
+def publish(exchange, routing_key, body, is_persistent=True, headers=None, priority=None):
     """The frames of one message."""
     arguments = b"\0\0" + short_string(exchange) + short_string(routing_key) + b"\0"
-    header = struct.pack(">HHQHB", 60, 0, len(body), 0x1000, 2 if is_persistent else 1)
+    properties = encode_properties(is_persistent, headers, priority)
+    header = struct.pack(">HHQ", 60, 0, len(body)) + properties
     piece = FRAME_MAX - 8
     pieces = [frame(BODY, body[at : at + piece]) for at in range(0, len(body), piece)]
     return method(60, 40, arguments) + frame(HEADER, header) + b"".join(pieces)
@@ -124,6 +187,7 @@ class Client:
             self.on_method(struct.unpack_from(">HH", payload), payload[4:])
         elif kind == HEADER:
             (self.half[1],) = struct.unpack_from(">Q", payload, 4)
+            self.half[0] = self.half[0]._replace(properties=payload[12:])
             self.on_body(b"")
         elif kind == BODY:
             self.on_body(payload)
@@ -138,7 +202,9 @@ class Client:
         if number == (60, 60):
             consumer, at = read_short_string(arguments, 0)
             tag, is_redelivered = struct.unpack_from(">QB", arguments, at)
-            self.half = [Delivery(consumer, tag, is_redelivered != 0, None), None, bytearray()]
+            self.half = [
+                Delivery(consumer, tag, is_redelivered != 0, None, None), None, bytearray()
+            ]  # fmt: skip
         elif number in ((60, 80), (60, 120)):
             tag, bits = struct.unpack(">QB", arguments)
             self.events.append(Confirm(tag, bits & 1 != 0, number[1] == 80))
@@ -196,15 +262,15 @@ class Client:
         self.send(method(*number, arguments))
         return self.expect(reply)
 
-    def declare_exchange(self, name, kind):
+    def declare_exchange(self, name, kind, arguments=None):
         names = b"\0\0" + short_string(name) + short_string(kind)
-        self.call((40, 10), names + b"\2" + long_string(b""), (40, 11))
+        self.call((40, 10), names + b"\2" + encode_table(arguments), (40, 11))
 
-    def declare_queue(self, name, is_passive=False):
+    def declare_queue(self, name, is_passive=False, arguments=None):
         """Durable; the number of its ready messages."""
         bits = bytes([1 if is_passive else 2])
-        arguments = b"\0\0" + short_string(name) + bits + long_string(b"")
-        reply = self.call((50, 10), arguments, (50, 11))
+        fields = b"\0\0" + short_string(name) + bits + encode_table(arguments)
+        reply = self.call((50, 10), fields, (50, 11))
         return struct.unpack_from(">I", reply, read_short_string(reply, 0)[1])[0]
 
     def bind(self, queue, exchange, key=""):
@@ -224,8 +290,14 @@ class Client:
         names = b"\0\0" + short_string(queue) + short_string(tag)
         self.call((60, 20), names + b"\0" + long_string(b""), (60, 21))
 
+    def cancel(self, tag):
+        self.call((60, 30), short_string(tag) + b"\0", (60, 31))
+
     def ack(self, tag, is_multiple=False):
         self.send(method(60, 80, struct.pack(">QB", tag, is_multiple)))
+
+    def reject(self, tag, is_requeue):
+        self.send(method(60, 90, struct.pack(">QB", tag, is_requeue)))
 
     def close(self):
         self.call_connection_close()
