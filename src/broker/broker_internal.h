@@ -33,6 +33,7 @@ struct route_result {
     size_t capacity;
     bool is_cacheable; /* depends on nothing but exchange, key and topology */
     bool is_kept;      /* an exchange keeps the message, to route it later */
+    bool is_repeated;  /* an exchange has dropped the message: it has seen its value before */
 };
 
 /* --- the vhost */
@@ -100,7 +101,7 @@ struct vhost {
     uint64_t window_bytes;        /* sum of the lanes' memory */
 
     struct store_batch *batch; /* owned: what is gathered for the store */
-    uint64_t insertions;       /* messages given to a batch, ever */
+    uint64_t insertions;       /* messages and keys given to a batch, ever */
     uint64_t committed;        /* number of the last batch that is on disk */
     uint64_t in_flight_bytes;  /* of batches taken but not committed */
     struct {

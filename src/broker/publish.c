@@ -125,7 +125,7 @@ static void find_route(struct channel *channel, struct message *message)
         return;
     struct exchange *exchange = exchange_find(vhost, message_exchange(message));
     channel->route.result.count = 0;
-    channel->route.result.is_kept = false;
+    channel->route.result.is_kept = channel->route.result.is_repeated = false;
     channel->route.topology = 0;
     if (exchange == NULL) /* deleted since a transaction took the message */
         return;
@@ -175,12 +175,22 @@ static bool enqueue_all(struct vhost *vhost, const struct route_result *route,
     return is_taken;
 }
 
+/* The batch after which all that has happened is on disk; 0 where it is already. */
+static uint64_t latest_batch(const struct vhost *vhost)
+{
+    if (vhost->batch->count > 0)
+        return vhost->batch->number;
+    return vhost->in_flight_count > 0 ? vhost->in_flight[vhost->in_flight_count - 1].number : 0;
+}
+
+/* Who sends a message again wants to know that the first one is safe, whoever sent it. */
 static void confirm(struct channel *channel, uint64_t tag, bool is_taken, bool is_stored)
 {
+    uint64_t latest = latest_batch(channel_vhost(channel));
     if (!is_taken)
         confirm_rejected(channel, tag);
-    else if (is_stored)
-        confirm_waits(channel, tag, channel_vhost(channel)->batch->number);
+    else if (is_stored || (channel->route.result.is_repeated && latest != 0))
+        confirm_waits(channel, tag, latest);
     else
         confirm_settled(channel, tag);
 }

@@ -97,6 +97,7 @@ static bool match(struct vhost *vhost, struct exchange *exchange, struct message
     if (passage == PASSAGE_ROUTE)
         exchange->type->match(exchange->state, subject, &vhost->matches);
     result->is_kept |= passage == PASSAGE_WAIT;
+    result->is_repeated |= passage == PASSAGE_DROP;
     return passage != PASSAGE_WAIT;
 }
 
@@ -107,7 +108,7 @@ void routing_find(struct vhost *vhost, struct exchange *exchange,
     struct route_subject subject = {.keys = request->keys, .key_count = request->key_count};
     vhost->route_mark++;
     result->count = 0;
-    result->is_kept = false;
+    result->is_kept = result->is_repeated = false;
     result->is_cacheable = request->key_count == 1;
     reach_exchange(vhost, exchange, &frontier);
     for (size_t i = 0; i < frontier.count; i++) {

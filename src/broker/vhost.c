@@ -241,7 +241,7 @@ size_t vhost_store(struct vhost *vhost, struct store_operation operation)
 {
     if (vhost->batch->count == 0)
         vhost->batch->time_ms = vhost->now_ms;
-    vhost->insertions += operation.message != NULL;
+    vhost->insertions += operation.message != NULL || operation.kind == STORE_DEDUP_PUT;
     return store_batch_add(vhost->batch, operation);
 }
 

@@ -496,6 +496,22 @@ static void a_repetition_has_no_route(void **state)
     assert_queue(core, "q", "1 0 0");
 }
 
+/* Whoever gets a confirm need not send the message once more: the first one is safe by then. */
+static void a_repetition_is_confirmed_when_the_first_is_stored(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 1);
+    declare_deduplication(core, "x-cache-size=100 x-cache-persistence=disk");
+    run(core,
+        "1.1 basic.publish x k a persistent x-deduplication-header=1\n1.1 confirm.select\n"
+        "1.1 basic.publish x k b persistent x-deduplication-header=1",
+        "1.1 confirm.select-ok\n");
+    assert_true(core_submit(core));
+    run(core, "1.1 basic.publish x k c persistent x-deduplication-header=1", "");
+    commit(core, "1.1 ack 2 multiple\n");
+    run(core, "1.1 basic.publish x k d persistent x-deduplication-header=1", "1.1 ack 3\n");
+}
+
 static void a_value_is_forgotten_in_time(void **state)
 {
     struct core *core = *state;
@@ -656,6 +672,7 @@ int main(void)
         core_test(a_cache_has_a_size),
         core_test(a_value_passes_once),
         core_test(a_repetition_has_no_route),
+        core_test(a_repetition_is_confirmed_when_the_first_is_stored),
         core_test(a_value_is_forgotten_in_time),
         core_test(the_oldest_value_makes_room),
         core_test(values_on_disk_outlive_a_crash),
