@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TEST_TIMEOUT_S 60
+#define TEST_TIMEOUT_S 180
 
 static const char *running_test;
 

@@ -20,7 +20,7 @@ use PhpAmqpLib\Message\AMQPMessage;
 use PhpAmqpLib\Wire\AMQPTable;
 
 const WAIT_S = 20;
-const TEST_TIMEOUT_S = 60;
+const TEST_TIMEOUT_S = 180;
 
 define('QUICK', getenv('INTEROP_QUICK') === '1');
 define('RUN', bin2hex(random_bytes(4)));

@@ -13,7 +13,7 @@ require 'securerandom'
 require 'timeout'
 
 QUICK = ENV['INTEROP_QUICK'] == '1'
-TEST_TIMEOUT_S = 60
+TEST_TIMEOUT_S = 180
 WAIT_S = 20
 RUN = SecureRandom.hex(4)
 

@@ -23,6 +23,7 @@ import uuid
 from types import SimpleNamespace
 
 TEST_TIMEOUT_S = 60
+RESTART_TIMEOUT_S = 180
 SLOW_S = 3
 QUICK = os.environ.get("INTEROP_QUICK") == "1"
 
@@ -33,7 +34,7 @@ _deferred = []
 def _broker():
     names = (
         "AMQP_HOST AMQP_PORT AMQP_TLS_PORT AMQP_USER AMQP_PASSWORD AMQP_VHOST"
-        " AMQP_CA_FILE AMQP_CLIENT_CERT AMQP_CLIENT_KEY BROKER_RESTART BROKER_CTL"
+        " AMQP_CA_FILE AMQP_CLIENT_CERT AMQP_CLIENT_KEY BROKER_RESTART BROKER_CRASH BROKER_CTL"
     ).split()
     missing = [name for name in names if name not in os.environ]
     if missing:
@@ -53,6 +54,10 @@ BROKER = _broker()
 
 class Mismatch(Exception):
     pass
+
+
+class Skip(Exception):
+    """The test cannot run on this broker; the text says why."""
 
 
 class Timeout(BaseException):
@@ -91,7 +96,25 @@ def defer(function, *arguments, **named):
 
 
 def restart_broker():
-    subprocess.run(["sh", "-c", BROKER.broker_restart], check=True, stdout=subprocess.DEVNULL)
+    _run_outside_of_the_limit(BROKER.broker_restart)
+
+
+def crash_broker():
+    """SIGKILL, and started again."""
+    _run_outside_of_the_limit(BROKER.broker_crash)
+
+
+def _run_outside_of_the_limit(command):
+    signal.alarm(RESTART_TIMEOUT_S)
+    subprocess.run(["sh", "-c", command], check=True, stdout=subprocess.DEVNULL)
+    signal.alarm(TEST_TIMEOUT_S)
+
+
+def skip_without_plugin(error):
+    """An exchange's type was refused: a plug-in that this RabbitMQ has not, or a failure."""
+    if os.environ.get("BROKER_NAME") != "rabbitmq":
+        raise error
+    raise Skip("a plug-in that Debian's RabbitMQ has not")
 
 
 def test(function):
@@ -123,14 +146,17 @@ def _print_where(error):
 
 
 def _run(function):
-    """The reason why the test failed, or None."""
+    """The test's line of the contract, without its name: `ok`, or `skip` or `not ok` with a reason."""
     signal.alarm(TEST_TIMEOUT_S)
     try:
         function()
-        return None
+        return "ok", ""
+    except Skip as reason:
+        return "skip", ": %s" % reason
     except (Exception, Timeout) as error:
         _print_where(error)
-        return " ".join(("%s: %s" % (type(error).__name__, error)).split())[:500]
+        text = " ".join(("%s: %s" % (type(error).__name__, error)).split())
+        return "not ok", ": " + text[:500]
     finally:
         signal.alarm(TEST_TIMEOUT_S)
         try:
@@ -147,15 +173,10 @@ def main():
     failed = 0
     for function in selected:
         started_s = time.monotonic()
-        reason = _run(function)
+        status, reason = _run(function)
         took_s = time.monotonic() - started_s
-        failed += reason is not None
-        print(
-            "ok %s" % function.__name__
-            if reason is None
-            else "not ok %s: %s" % (function.__name__, reason),
-            flush=True,
-        )
+        failed += status == "not ok"
+        print("%s %s%s" % (status, function.__name__, reason), flush=True)
         if took_s > SLOW_S:
             print("# that took %.1f s" % took_s, flush=True)
     sys.exit(1 if failed or not selected else 0)

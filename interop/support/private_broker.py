@@ -248,7 +248,7 @@ def parse_options(description, arguments):
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("command", choices=["start", "stop", "restart", "kill", "status", "ctl"])
+    parser.add_argument("command", choices=["start", "stop", "restart", "kill", "crash", "status", "ctl"])
     parser.add_argument("dir")
     parser.add_argument("--port", type=int, help="AMQP port (default: a free one)")
     parser.add_argument("--tls-port", type=int, help="AMQPS port (default: a free one)")
@@ -297,8 +297,8 @@ def run(broker, description):
             stop(broker, folder, signal.SIGTERM)
         elif options.command == "kill":
             stop(broker, folder, signal.SIGKILL)
-        elif options.command == "restart":
-            stop(broker, folder, signal.SIGTERM)
+        elif options.command in ("restart", "crash"):
+            stop(broker, folder, signal.SIGTERM if options.command == "restart" else signal.SIGKILL)
             start(broker, folder, options)
         elif options.command == "status":
             running = broker.is_running(folder.environment())

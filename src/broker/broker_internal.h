@@ -95,6 +95,7 @@ struct vhost {
     struct list settling;         /* channels with confirms to send at the end of this input */
     struct list confirm_waits;    /* channels with confirms that wait, by their first batch */
     struct list commit_waits;     /* channels that wait for a batch, by its number */
+    struct list alarm_waits;      /* channels that have a publish, until no alarm is on */
     struct list mark_waits;       /* queues whose next delivery waits for a mark to be stored */
     struct list resuming;         /* sessions whose deferred commands can go on */
     struct lane_remains *remains; /* memory to free in slices */
@@ -350,9 +351,9 @@ void session_unpause(struct session *session, enum pause_reason reason);
 /* The account of what waits behind channels that wait: above its bound the socket is not read. */
 void session_count_deferred(struct session *session, const struct command *command);
 void session_discount_deferred(struct session *session, const struct command *command);
-/* Blocks a session that publishes while an alarm is in effect; lifts it when none is. */
-void session_check_alarms(struct session *session);
-void session_lift_alarms(struct session *session);
+/* For a session that publishes while an alarm is on, and for when none is any more. */
+void session_block(struct session *session);
+void session_unblock(struct session *session);
 /* --- permissions that are asked for outside: question.c */
 
 /* Has the last check found no answer? */
@@ -375,7 +376,7 @@ struct effect *session_emit(struct session *session, enum effect_kind kind, uint
 enum channel_mode { CHANNEL_PLAIN, CHANNEL_CONFIRM, CHANNEL_TX };
 
 /* Why a channel does not go on. */
-enum channel_wait { WAIT_NOTHING, WAIT_COMMIT, WAIT_READ, WAIT_ACCESS };
+enum channel_wait { WAIT_NOTHING, WAIT_COMMIT, WAIT_READ, WAIT_ACCESS, WAIT_ALARM };
 
 /* Publishes that wait for a batch: tags first .. last, all of them. */
 struct confirm_run {
@@ -490,6 +491,8 @@ void channel_wait_for_commit(struct channel *channel, uint64_t batch);
 /* The channel waits for the answer to the question that is open; the command, which passes, is then
  * run again. */
 void channel_wait_for_access(struct channel *channel, struct command *command);
+/* The channel waits until no alarm is on; the publish, which passes, is then run. */
+void channel_wait_for_alarm(struct channel *channel, struct command *command);
 void channel_wait_for_read(struct channel *channel, struct queue *queue);
 void channel_resume(struct channel *channel);
 

@@ -187,6 +187,16 @@ void channel_wait_for_access(struct channel *channel, struct command *command)
     defer_first(channel, command);
 }
 
+/* As RabbitMQ, which stops reading right behind the method: nothing is taken in while an alarm is
+ * on, neither this message nor what the client had sent behind it. */
+void channel_wait_for_alarm(struct channel *channel, struct command *command)
+{
+    session_block(channel->session);
+    start_waiting(channel, WAIT_ALARM);
+    list_push_back(&channel_vhost(channel)->alarm_waits, &channel->wait_node);
+    defer_first(channel, command);
+}
+
 /* --- ending */
 
 static void drop_deferred(struct channel *channel)

@@ -246,6 +246,10 @@ static bool check_publish(struct channel *channel, const struct command *command
 void channel_publish(struct channel *channel, struct command *command)
 {
     struct amqp_error error = {0};
+    if (channel_vhost(channel)->alarms != 0) {
+        channel_wait_for_alarm(channel, command);
+        return;
+    }
     channel->session->answers_until_ms = UINT64_MAX;
     if (!check_publish(channel, command, &error)) {
         if (question_is_open(channel->session)) {
@@ -256,7 +260,6 @@ void channel_publish(struct channel *channel, struct command *command)
         channel_fail(channel, AMQP_BASIC_PUBLISH, &error);
         return;
     }
-    session_check_alarms(channel->session);
     command->message = direct_reply_address(channel, command->message);
     if (channel->mode == CHANNEL_TX) {
         keep_for_commit(channel, command);

@@ -163,11 +163,11 @@ void session_discount_deferred(struct session *session, const struct command *co
         session_unpause(session, PAUSE_DEFERRED);
 }
 
-void session_check_alarms(struct session *session)
+void session_block(struct session *session)
 {
     static const char *const reasons[] = {"", "low on memory", "low on disk",
                                           "low on disk & memory"};
-    if (session->vhost->alarms == 0 || session->is_blocked)
+    if (session->is_blocked)
         return;
     session->is_blocked = true;
     struct amqp_method blocked = {
@@ -179,7 +179,7 @@ void session_check_alarms(struct session *session)
     session_pause(session, PAUSE_ALARM);
 }
 
-void session_lift_alarms(struct session *session)
+void session_unblock(struct session *session)
 {
     if (!session->is_blocked || session->state != SESSION_OPEN)
         return;

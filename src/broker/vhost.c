@@ -98,7 +98,7 @@ struct vhost *vhost_new(const struct vhost_config *config, const struct access *
     struct list *lists[] = {&vhost->sessions,      &vhost->paused,       &vhost->dispatch,
                             &vhost->touched,       &vhost->cold,         &vhost->settling,
                             &vhost->confirm_waits, &vhost->commit_waits, &vhost->resuming,
-                            &vhost->mark_waits,    &vhost->disobedient};
+                            &vhost->alarm_waits,   &vhost->mark_waits,   &vhost->disobedient};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         list_init(lists[i]);
     declare_predeclared(vhost);
@@ -455,7 +455,10 @@ void vhost_set_alarms(struct vhost *vhost, unsigned alarms, uint64_t now_ms)
     vhost->alarms = alarms;
     if (alarms == 0) {
         list_for_each(&vhost->sessions, node)
-            session_lift_alarms(list_entry(node, struct session, vhost_node));
+            session_unblock(list_entry(node, struct session, vhost_node));
+        struct list_node *waiting;
+        while ((waiting = list_front(&vhost->alarm_waits)) != NULL)
+            channel_resume(list_entry(waiting, struct channel, wait_node));
     }
     finish_input(vhost);
 }

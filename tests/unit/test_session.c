@@ -163,17 +163,40 @@ static void an_alarm_blocks_who_publishes(void **state)
     run(core, "1.1 basic.get q", "1.1 basic.get-empty\n");
     run(core, "1.1 basic.publish - q a\n2.1 basic.publish - q b\n1.1 basic.publish - q c",
         "1.0 connection.blocked low on disk & memory\n1.0 pause\n2.0 pause\n");
-    assert_queue(core, "q", "3 0 0");
+    assert_queue(core, "q", "0 0 0");
     vhost_set_alarms(core->vhost, VHOST_ALARM_DISK, 2);
     run(core, "", "");
     vhost_set_alarms(core->vhost, 0, 3);
     run(core, "", "1.0 connection.unblocked\n1.0 resume\n2.0 resume\n");
+    assert_queue(core, "q", "3 0 0");
     vhost_set_alarms(core->vhost, VHOST_ALARM_DISK, 4);
     run(core, "1.1 basic.publish - q d", "1.0 connection.blocked low on disk\n1.0 pause\n");
-    run(core, "1.0 gone", "1.0 resume\n1.0 gone\n");
-    vhost_set_alarms(core->vhost, VHOST_ALARM_MEMORY, 5);
+    run(core, "1.0 gone", "");
+    vhost_set_alarms(core->vhost, 0, 5);
+    run(core, "", "1.0 connection.unblocked\n1.0 resume\n1.0 gone\n");
+    assert_queue(core, "q", "4 0 0");
+    vhost_set_alarms(core->vhost, VHOST_ALARM_MEMORY, 6);
     core_open(core, 3, 1);
     run(core, "2.1 basic.publish - q e", "2.0 pause\n");
+}
+
+/* What came behind the publish in the same breath waits as well, and each channel in its order. */
+static void nothing_is_taken_in_while_an_alarm_is_on(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 2);
+    run(core, "1.1 queue.declare q\n1.1 confirm.select\n1.1 basic.consume q x",
+        "1.1 queue.declare-ok q 0 0\n1.1 confirm.select-ok\n1.1 basic.consume-ok x\n");
+    vhost_set_alarms(core->vhost, VHOST_ALARM_MEMORY, 1);
+    run(core,
+        "1.1 basic.publish - q a\n1.1 basic.publish - q b\n1.1 basic.cancel x\n"
+        "1.2 basic.publish - q c\n1.0 connection.close bye",
+        "1.0 connection.blocked low on memory\n1.0 pause\n");
+    vhost_set_alarms(core->vhost, 0, 2);
+    run(core, "",
+        "1.0 connection.unblocked\n1.0 resume\n1.1 deliver x 1 a\n1.1 deliver x 2 b\n"
+        "1.1 basic.cancel-ok x\n1.0 connection.close-ok\n");
+    assert_queue(core, "q", "3 0 0");
 }
 
 static void permissions_are_asked_for(void **state)
@@ -243,6 +266,7 @@ int main(void)
         core_test(what_waits_on_channel_0_is_bounded_too),
         core_test(a_session_that_comes_late_ends_as_the_others),
         core_test(an_alarm_blocks_who_publishes),
+        core_test(nothing_is_taken_in_while_an_alarm_is_on),
         core_test(permissions_are_asked_for),
         core_test(memory_of_sessions_is_accounted),
     };

@@ -19,11 +19,23 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 pub const WAIT: Duration = Duration::from_secs(20);
-const TEST_TIMEOUT: Duration = Duration::from_secs(60);
+const TEST_TIMEOUT: Duration = Duration::from_secs(180);
 
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub type Outcome = Result<(), Failure>;
 type Body = Box<dyn Fn(Context) -> Pin<Box<dyn Future<Output = Outcome> + Send>>>;
+
+/// A test that cannot run on this broker, and why.
+#[derive(Debug)]
+pub struct Skip(pub &'static str);
+
+impl std::fmt::Display for Skip {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Skip {}
 
 pub fn setting(name: &str) -> String {
     std::env::var(name)
@@ -266,15 +278,17 @@ impl Context {
     }
 
     pub async fn restart_broker(&self) -> Outcome {
-        let command = setting("BROKER_RESTART");
-        let output = tokio::process::Command::new("sh")
-            .args(["-c", &command])
-            .output()
-            .await?;
-        expect_true(
-            output.status.success(),
-            format!("the broker did not restart: {}", body_of(&output.stderr)),
-        )
+        shell(&setting("BROKER_RESTART"), &[]).await
+    }
+
+    /// SIGKILL, and started again.
+    pub async fn crash_broker(&self) -> Outcome {
+        shell(&setting("BROKER_CRASH"), &[]).await
+    }
+
+    /// rabbitmqctl or leveretctl.
+    pub async fn control(&self, words: &[&str]) -> Outcome {
+        shell(&format!("{} \"$@\"", setting("BROKER_CTL")), words).await
     }
 
     async fn clean_up(&self) -> Outcome {
@@ -297,6 +311,18 @@ impl Context {
         }
         Ok(connection.close(200, "done".into()).await?)
     }
+}
+
+async fn shell(command: &str, words: &[&str]) -> Outcome {
+    let output = tokio::process::Command::new("sh")
+        .args(["-c", command, "sh"])
+        .args(words)
+        .output()
+        .await?;
+    expect_true(
+        output.status.success(),
+        format!("{command} {words:?}: {}", body_of(&output.stderr)),
+    )
 }
 
 // --- what tests do with a channel --------------------------------------------------------------
@@ -462,6 +488,7 @@ impl Suite {
             let started = Instant::now();
             match run_one(body, context) {
                 Ok(()) => println!("ok {name}"),
+                Err(error) if error.is::<Skip>() => println!("skip {name}: {error}"),
                 Err(error) => {
                     let words: Vec<String> = error
                         .to_string()

@@ -6,7 +6,9 @@
 mod connections;
 mod consuming;
 mod errors;
+mod features;
 mod harness;
+mod operating;
 mod publishing;
 mod restart;
 mod routing;
@@ -18,6 +20,8 @@ fn main() {
     publishing::register(&mut suite);
     consuming::register(&mut suite);
     routing::register(&mut suite);
+    features::register(&mut suite);
+    operating::register(&mut suite);
     errors::register(&mut suite);
     tls::register(&mut suite);
     restart::register(&mut suite);

@@ -7,11 +7,18 @@ use crate::harness::*;
 use futures_util::StreamExt;
 use lapin::options::*;
 use lapin::types::FieldTable;
-use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
+use lapin::{
+    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ExchangeKind,
+};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
 
 pub fn register(suite: &mut Suite) {
     suite.test("automatic_recovery", recovery);
     suite.test("durable_things_survive", durable);
+    suite.test("what_was_confirmed_survives_a_crash", crash);
 }
 
 /// Publishes and waits for the recovery as often as it takes.
@@ -147,4 +154,82 @@ async fn durable(t: Context) -> Outcome {
         "redelivered, of the one that was held",
     )?;
     expect(t.is_there(&transient).await?, false, "the transient queue")
+}
+
+/// Publishes numbers as fast as confirms come, in bursts, and keeps those that were confirmed; what was
+/// not it publishes again once the client has recovered.
+async fn publish_numbers(
+    channel: Channel,
+    queue: String,
+    count: usize,
+    confirmed: Arc<AtomicUsize>,
+) -> Result<(), lapin::Error> {
+    let mut left: Vec<usize> = (0..count).collect();
+    while !left.is_empty() {
+        let mut confirms = Vec::new();
+        let mut lost = None;
+        for number in left.iter().take(100) {
+            let body = number.to_string();
+            let (to, options) = (queue.as_str().into(), BasicPublishOptions::default());
+            let published = channel
+                .basic_publish("".into(), to, options, body.as_bytes(), persistent())
+                .await;
+            match published {
+                Ok(confirm) => confirms.push((*number, confirm)),
+                Err(error) => {
+                    lost = Some(error);
+                    break;
+                }
+            }
+        }
+        for (number, confirm) in confirms {
+            match confirm.await {
+                Ok(Confirmation::Ack(_)) => {
+                    left.retain(|other| *other != number);
+                    confirmed.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok(_) => {}
+                Err(error) => lost = Some(error),
+            }
+        }
+        if let Some(error) = lost {
+            channel.wait_for_recovery(error).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn crash(t: Context) -> Outcome {
+    let count = if quick() { 2_000 } else { 5_000 };
+    let properties = ConnectionProperties::default().enable_auto_recover();
+    let connection = Connection::connect(&address(), properties).await?;
+    let channel = connection.create_channel().await?;
+    channel
+        .confirm_select(ConfirmSelectOptions::default())
+        .await?;
+    let queue = t.queue_with(&channel, DURABLE, &[]).await?;
+    let confirmed = Arc::new(AtomicUsize::new(0));
+    let publishing = tokio::spawn(publish_numbers(
+        channel,
+        queue.clone(),
+        count,
+        confirmed.clone(),
+    ));
+    poll("the burst is on its way", || async {
+        Ok(confirmed.load(Ordering::Relaxed) >= 500)
+    })
+    .await?;
+
+    t.crash_broker().await?;
+
+    tokio::time::timeout(Duration::from_secs(100), publishing).await???;
+    let reader = t.channel().await?;
+    let held = t.counts(&queue).await?.0;
+    let got = take(&mut consume(&reader, &queue, true).await?, held as usize).await?;
+    let distinct: HashSet<String> = bodies(&got).into_iter().collect();
+    expect(
+        (distinct.len(), confirmed.load(Ordering::Relaxed)),
+        (count, count),
+        "messages, confirms",
+    )
 }
