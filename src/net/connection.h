@@ -31,6 +31,7 @@
  */
 struct connection;
 struct event_base;
+struct session_config;
 struct tls_stream;
 struct vhost_gate; /* the host's: how a reactor reaches a vhost */
 
@@ -82,6 +83,9 @@ struct connection_host {
      * are added). NULL with error->code 0: connection_vhost_done will tell. */
     struct vhost_gate *(*open_vhost)(void *context, struct connection *connection, const char *user,
                                      struct bytes vhost, struct amqp_error *error);
+    /* A session is about to be made: the host fills in number and opened. NULL: it has none. */
+    void (*opening)(void *context, const struct connection *connection,
+                    struct session_config *config);
     /* May one more channel be opened? False with error set: refused (530). NULL: always. */
     bool (*allow_channel)(void *context, struct amqp_error *error);
     /* The batch that this reactor gathers for the vhost (never NULL): connections append to it. It

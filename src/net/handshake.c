@@ -261,6 +261,8 @@ static void open_session(struct connection *connection, struct vhost_gate *gate)
         .asks_access = connection->asks_access,
     };
     connection->gate = gate;
+    if (connection->host->opening != NULL)
+        connection->host->opening(connection->host->context, connection, &config);
     connection->session = session_new(&config);
     connection->state = STATE_RUNNING;
     connection->deadline_ms = UINT64_MAX;

@@ -6,7 +6,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-struct buffer;
+#include "base/buffer.h"
+
 struct config;
 
 /*
@@ -47,6 +48,19 @@ const char *tls_failure(const struct tls_stream *stream);
 /* "TLSv1.3" and OpenSSL's name of the cipher. */
 const char *tls_version(const struct tls_stream *stream);
 const char *tls_cipher(const struct tls_stream *stream);
+
+/* What was agreed on, and the peer's certificate, after the handshake. */
+struct tls_status {
+    char protocol[16];        /* "tlsv1.3" */
+    const char *key_exchange; /* "ecdhe_rsa"; "any" in TLS 1.3 */
+    const char *cipher;       /* "aes_256_gcm" */
+    const char *hash;         /* "sha256", "aead" */
+    struct buffer subject;    /* owned, as the next two; empty where there is no certificate */
+    struct buffer issuer;
+    struct buffer validity; /* "2026-01-01T00:00:00Z - 2027-01-01T00:00:00Z" */
+};
+void tls_describe(const struct tls_stream *stream, struct tls_status *status);
+void tls_status_fini(struct tls_status *status);
 
 /* Appends the user that the client's verified certificate names, after ssl_cert_login_from. False
  * where there is no verified certificate or no such name in it. */

@@ -148,6 +148,7 @@ static void closed(void *context, struct connection *connection)
 {
     struct reactor *reactor = context;
     struct vhost_gate *gate = connection_gate(connection);
+    reactor_tell_closed(reactor, connection);
     if (gate != NULL)
         gate->connection_count--;
     free_slot(reactor, connection_handle(connection));
@@ -220,8 +221,10 @@ static void run_adoption(struct task *task)
         atomic_fetch_sub_explicit(&reactor->connection_count, 1, memory_order_relaxed);
     } else {
         uint64_t handle = take_slot(reactor);
-        reactor->slots[(uint32_t)handle].connection =
-            connection_new(&reactor->host, adoption->fd, tls, handle);
+        struct slot *slot = &reactor->slots[(uint32_t)handle];
+        slot->number = server_number_connection(reactor->server);
+        slot->connected_ms = clock_wall_ms();
+        slot->connection = connection_new(&reactor->host, adoption->fd, tls, handle);
     }
     free(adoption);
 }
@@ -369,6 +372,7 @@ struct reactor *reactor_new(struct server *server, size_t number, struct mailbox
         .mechanisms = reactor_mechanisms,
         .login = reactor_login,
         .open_vhost = reactor_open_vhost,
+        .opening = reactor_opening,
         .allow_channel = allow_channel,
         .gather = reactor_gather,
         .submit = submit,

@@ -2,7 +2,7 @@
 #ifndef LEVERET_RUNTIME_REACTOR_INTERNAL_H
 #define LEVERET_RUNTIME_REACTOR_INTERNAL_H
 
-/* What reactor.c and reactor_login.c share. */
+/* What the files reactor*.c share. */
 
 #include <event2/event.h>
 #include <pthread.h>
@@ -28,6 +28,8 @@ struct vhost_gate {
 struct slot {
     struct connection *connection;  /* NULL: free */
     struct auth_identity *identity; /* ref; NULL: not logged in, or the snapshot of users tells */
+    uint64_t number;                /* of the connection, over all of the server's */
+    uint64_t connected_ms;          /* when it was accepted (wall-clock) */
     uint32_t generation;
     uint32_t next_free;
 };
@@ -60,6 +62,14 @@ enum login_result reactor_login(void *context, const struct login_request *reque
 struct vhost_gate *reactor_open_vhost(void *context, struct connection *connection,
                                       const char *user, struct bytes vhost,
                                       struct amqp_error *error);
+
+/* What is told of connections: reactor_events.c. */
+void reactor_opening(void *context, const struct connection *connection,
+                     struct session_config *config);
+void reactor_tell_closed(struct reactor *reactor, const struct connection *connection);
+/* user: no data where the response names none; reason NULL: it has logged in. */
+void reactor_tell_login(struct reactor *reactor, const struct connection *connection,
+                        struct bytes user, const char *reason);
 
 /* Finds out what a session asks; the effect passes. */
 void reactor_ask(struct reactor *reactor, struct slot *slot, struct effect *effect);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "amqp/erlang.h"
 #include "auth/identity.h"
 #include "auth/sasl.h"
 #include "auth/users.h"
@@ -97,8 +98,8 @@ static void log_refusal(struct bytes user, const char *reason)
                 user.size > 0 ? (const char *)user.data : "", reason);
 }
 
-static enum login_result check_user(struct reactor *reactor, const struct auth_login *login,
-                                    struct login_answer *answer)
+static enum login_result check_user(struct reactor *reactor, const struct connection *connection,
+                                    const struct auth_login *login, struct login_answer *answer)
 {
     char reason[AUTH_REASON_SIZE];
     struct users *users = server_users(reactor->server);
@@ -110,8 +111,10 @@ static enum login_result check_user(struct reactor *reactor, const struct auth_l
     if (is_right) {
         buffer_append_bytes(&answer->user, login->user);
         answer->can_impersonate = users_has_tag(users, login->user, "impersonator");
+        reactor_tell_login(reactor, connection, login->user, NULL);
     } else {
         log_refusal(login->user, reason);
+        reactor_tell_login(reactor, connection, login->user, reason);
     }
     users_unref(users);
     return is_right ? LOGIN_OK : LOGIN_REFUSED;
@@ -131,8 +134,10 @@ static void finish_login(struct task *task)
         answer.asks_access = !auth_identity_is_internal(job->identity);
         if (answer.asks_access)
             slot->identity = auth_identity_ref(job->identity);
+        reactor_tell_login(job->reactor, slot->connection, bytes_of_text(user), NULL);
         connection_login_done(slot->connection, LOGIN_OK, &answer);
     } else if (slot != NULL) {
+        reactor_tell_login(job->reactor, slot->connection, job->login.user, job->reason);
         connection_login_done(slot->connection, LOGIN_REFUSED, &answer);
     }
     free_job(job);
@@ -163,6 +168,16 @@ static enum login_result ask_chain(struct reactor *reactor, const struct login_r
     return LOGIN_PENDING;
 }
 
+static void tell_malformed(struct reactor *reactor, const struct login_request *request)
+{
+    struct buffer reason = {0};
+    buffer_append_bytes(&reason, bytes_of_text("response "));
+    erlang_append_binary(&reason, request->response);
+    buffer_append(&reason, " invalid", sizeof " invalid");
+    reactor_tell_login(reactor, request->connection, bytes_of(NULL, 0), (const char *)reason.data);
+    buffer_fini(&reason);
+}
+
 enum login_result reactor_login(void *context, const struct login_request *request,
                                 struct login_answer *answer)
 {
@@ -171,10 +186,16 @@ enum login_result reactor_login(void *context, const struct login_request *reque
     struct sasl_credentials credentials;
     const struct sasl_mechanism *mechanism =
         sasl_find(request->mechanism, config, connection_tls(request->connection) != NULL);
-    if (mechanism == NULL || !sasl_parse(mechanism, request->response, &credentials))
+    if (mechanism == NULL)
         return LOGIN_MALFORMED;
+    if (!sasl_parse(mechanism, request->response, &credentials)) {
+        tell_malformed(reactor, request);
+        return LOGIN_MALFORMED;
+    }
     if (credentials.is_external && request->peer_name.size == 0) {
         log_warning("login refused: there is no verified certificate that names a user");
+        reactor_tell_login(reactor, request->connection, bytes_of(NULL, 0),
+                           "no peer certificate");
         return LOGIN_REFUSED;
     }
     struct auth_login login = {
@@ -187,7 +208,7 @@ enum login_result reactor_login(void *context, const struct login_request *reque
         .is_loopback = request->is_loopback,
     };
     if (auth_chain_is_internal(server_auth_chain(reactor->server)))
-        return check_user(reactor, &login, answer);
+        return check_user(reactor, request->connection, &login, answer);
     return ask_chain(reactor, request, &login);
 }
 

@@ -13,6 +13,7 @@
 #include <event2/event.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -584,6 +585,21 @@ const struct config *server_config(const struct server *server)
 struct auth_chain *server_auth_chain(struct server *server)
 {
     return server->auth_chain;
+}
+
+struct event_bus *server_events(struct server *server)
+{
+    return server->events;
+}
+
+uint64_t server_number_connection(struct server *server)
+{
+    return atomic_fetch_add_explicit(&server->connections_accepted, 1, memory_order_relaxed) + 1;
+}
+
+uint64_t server_started_s(const struct server *server)
+{
+    return server->started_wall_ms / 1000;
 }
 
 struct worker_pool *server_workers(struct server *server)

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "auth/users.h"
 #include "config/config.h"
@@ -32,6 +33,11 @@ struct users *server_users(struct server *server);
 /* The back ends that logins and permissions are asked of, and the threads for that. */
 struct auth_chain *server_auth_chain(struct server *server);
 struct worker_pool *server_workers(struct server *server);
+/* Where events go. */
+struct event_bus *server_events(struct server *server);
+/* A number for one more connection, from 1. */
+uint64_t server_number_connection(struct server *server);
+uint64_t server_started_s(const struct server *server);
 /* The gate of a vhost with a reference, NULL where there is no such vhost. */
 struct gate *server_find_gate(struct server *server, struct bytes vhost);
 void server_release_gate(struct server *server, struct gate *gate);

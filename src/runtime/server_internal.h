@@ -55,6 +55,7 @@ struct server {
     struct reactor **reactors;
     struct store_pool *pool;
     struct event_bus *events; /* owned */
+    _Atomic uint64_t connections_accepted;
 
     struct tls_context *tls;
     struct server_listener *listeners; /* owned */
