@@ -415,6 +415,7 @@ struct directory *directory_open(const char *data_dir, const struct config *conf
 void directory_close(struct directory *directory)
 {
     users_unref(directory->users);
+    directory_release_events(directory, false);
     directory_rows_fini(&directory->rows);
     definitions_store_close(directory->store);
     free(directory);
@@ -448,15 +449,21 @@ bool directory_add_user(struct directory *directory, const char *name, const cha
         return directory_refuse(error, CONTROL_DATA, "user cannot be an empty string");
     if (directory_rows_user(&directory->rows, name) != NULL)
         return directory_refuse(error, CONTROL_SOFTWARE, "User \"%s\" already exists", name);
-    return set_password(directory, (struct user_row){.name = name}, password, error);
+    if (!set_password(directory, (struct user_row){.name = name}, password, error))
+        return false;
+    directory_event_user(directory, "user.created", name);
+    return true;
 }
 
 bool directory_change_password(struct directory *directory, const char *name, const char *password,
                                struct directory_error *error)
 {
     const struct user_row *user;
-    return directory_need_user(directory, name, &user, error) &&
-           set_password(directory, *user, password, error);
+    if (!directory_need_user(directory, name, &user, error) ||
+        !set_password(directory, *user, password, error))
+        return false;
+    directory_event_user(directory, "user.password.changed", name);
+    return true;
 }
 
 static bool change_user(struct directory *directory, const struct user_row *user,
@@ -476,7 +483,10 @@ bool directory_clear_password(struct directory *directory, const char *name,
         return false;
     struct user_row changed = *user;
     changed.hash = "";
-    return change_user(directory, &changed, error);
+    if (!change_user(directory, &changed, error))
+        return false;
+    directory_event_user(directory, "user.password.cleared", name);
+    return true;
 }
 
 bool directory_set_user_tags(struct directory *directory, const char *name, const char *const *tags,
@@ -488,7 +498,10 @@ bool directory_set_user_tags(struct directory *directory, const char *name, cons
     struct user_row changed = *user;
     changed.tags = tags;
     changed.tag_count = tag_count;
-    return change_user(directory, &changed, error);
+    if (!change_user(directory, &changed, error))
+        return false;
+    directory_event_tags(directory, name, tags, tag_count);
+    return true;
 }
 
 bool directory_authenticate_user(struct directory *directory, const char *name,
@@ -513,6 +526,7 @@ bool directory_delete_user(struct directory *directory, const char *name,
     directory_publish(directory);
     if (directory->events.on_user_deleted != NULL)
         directory->events.on_user_deleted(directory->events.context, name);
+    directory_event_user(directory, "user.deleted", name);
     return true;
 }
 
@@ -572,10 +586,12 @@ bool directory_delete_vhost(struct directory *directory, const char *name,
     uint64_t id = directory_rows_vhost(&directory->rows, name)->id;
     if (!definitions_delete_vhost(directory->store, name))
         return directory_refuse_write(directory, error);
+    directory_event_vhost_emptied(directory, name);
     directory_rows_remove_vhost(&directory->rows, name);
     directory_publish(directory);
     if (directory->events.on_vhost_deleted != NULL)
         directory->events.on_vhost_deleted(directory->events.context, name, id);
+    directory_event_vhost_deleted(directory, name);
     return true;
 }
 
@@ -608,6 +624,7 @@ bool directory_set_permissions(struct directory *directory, const char *user, co
     if (!directory_write_permission(directory, &permission))
         return directory_refuse_write(directory, error);
     directory_publish(directory);
+    directory_event_permission(directory, &permission);
     return true;
 }
 
@@ -622,6 +639,7 @@ bool directory_clear_permissions(struct directory *directory, const char *user, 
         return directory_refuse_write(directory, error);
     directory_rows_remove_permission(&directory->rows, user, vhost);
     directory_publish(directory);
+    directory_event_permissions_gone(directory, "permission.deleted", user, vhost);
     return true;
 }
 

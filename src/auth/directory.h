@@ -8,6 +8,7 @@
 
 #include "auth/users.h"
 
+struct buffer;
 struct config;
 struct json_t;
 struct policies;
@@ -35,6 +36,9 @@ struct directory_events {
     /* Something of the vhost changed: what is told by the sum of enum directory_change. Not called
      * for a vhost that was just added or deleted. */
     void (*on_vhost_changed)(void *context, const char *vhost, unsigned changes);
+    /* For amq.rabbitmq.event: the routing key (a literal) and the headers, which stay the
+     * directory's. */
+    void (*on_event)(void *context, const char *key, struct buffer *headers);
     void *context;
 };
 

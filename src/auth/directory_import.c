@@ -142,6 +142,15 @@ static bool write_user(const struct importing *importing, struct user_row row, c
     return is_written;
 }
 
+/* A user that is there gets another password; either has its tags set. */
+static void tell_user(const struct importing *importing, const char *name, bool is_new)
+{
+    struct directory *directory = importing->directory;
+    const struct user_row *row = directory_rows_user(&directory->rows, name);
+    directory_event_user(directory, is_new ? "user.created" : "user.password.changed", name);
+    directory_event_tags(directory, name, row->tags, row->tag_count);
+}
+
 static bool import_user(const struct importing *importing, const json_t *user)
 {
     struct user_row row = {.name = text_of(user, "name")};
@@ -155,7 +164,10 @@ static bool import_user(const struct importing *importing, const json_t *user)
                      ? find_hash(importing, user, row.hashing)
                      : NULL;
     row.hash = hash;
+    bool is_new = directory_rows_user(&importing->directory->rows, row.name) == NULL;
     bool is_done = hash != NULL && write_user(importing, row, tags);
+    if (is_done)
+        tell_user(importing, row.name, is_new);
     const json_t *limits = json_object_get(user, "limits");
     if (is_done && json_is_object(limits) && json_object_size(limits) > 0)
         is_done = directory_set_user_limits_json(importing->directory, row.name, limits,
@@ -203,6 +215,7 @@ static bool import_vhost(const struct importing *importing, const json_t *vhost)
         return directory_refuse(importing->error, CONTROL_SOFTWARE,
                                 "cannot create vhost '%s': vhost limit of %llu is reached", name,
                                 (unsigned long long)directory->config->vhost_max);
+    bool is_new = directory_rows_vhost(&directory->rows, name) == NULL;
     if (!directory_write_vhost(directory, name))
         return directory_refuse_write(directory, importing->error);
     json_t *metadata = directory_vhost_metadata(directory, name);
@@ -210,8 +223,10 @@ static bool import_vhost(const struct importing *importing, const json_t *vhost)
     take_metadata(metadata, vhost, "tags");
     take_metadata(metadata, vhost, "default_queue_type");
     take_metadata(metadata, vhost, "tracing");
-    bool is_done = directory_set_vhost_metadata(directory, name, metadata, importing->error) &&
-                   import_vhost_limits(importing, name, vhost);
+    bool is_done = directory_set_vhost_metadata(directory, name, metadata, importing->error);
+    if (is_done && is_new)
+        directory_event_vhost_created(directory, name, metadata);
+    is_done = is_done && import_vhost_limits(importing, name, vhost);
     json_decref(metadata);
     return is_done;
 }
@@ -399,6 +414,7 @@ bool directory_import(struct directory *directory, const json_t *definitions, co
         is_done = start_new_vhosts(directory, &known, error);
         tell_all(directory);
     }
+    directory_release_events(directory, is_done);
     free(known.ids);
     return is_done;
 }

@@ -12,6 +12,16 @@
 #include "net/control.h"
 #include "store/definitions_store.h"
 
+struct held_event {
+    const char *key;
+    struct buffer headers; /* owned */
+};
+
+struct held_events {
+    struct held_event *events; /* owned */
+    size_t count, capacity;
+};
+
 struct directory {
     const struct config *config; /* borrowed */
     struct directory_events events;
@@ -20,6 +30,7 @@ struct directory {
     struct users *users; /* ref; of the rows as they are */
     /* While an import runs, nothing is published or told; afterwards everything is. */
     bool is_importing;
+    struct held_events held_events; /* those of the import */
 };
 
 /* Sets the error and returns false. */
@@ -65,6 +76,28 @@ json_t *directory_parse(const char *text, struct directory_error *error);
 bool directory_write_json(struct directory *directory, enum definitions_kind kind,
                           const char *const *key, const json_t *value,
                           struct directory_error *error);
+
+/* Tells, or forgets, what an import has to tell. */
+void directory_release_events(struct directory *directory, bool are_told);
+/* Events, after what they tell of: directory_events.c. */
+void directory_event_user(struct directory *directory, const char *key, const char *user);
+void directory_event_tags(struct directory *directory, const char *user, const char *const *tags,
+                          size_t tag_count);
+/* limits NULL: cleared; likewise the values below. */
+void directory_event_user_limits(struct directory *directory, const char *user,
+                                 const json_t *limits);
+void directory_event_permission(struct directory *directory, const struct permission_row *row);
+void directory_event_topic_permission(struct directory *directory, const char *const *texts);
+void directory_event_permissions_gone(struct directory *directory, const char *key,
+                                      const char *user, const char *vhost);
+void directory_event_parameter(struct directory *directory, const char *vhost,
+                               const char *component, const char *name, const json_t *value);
+void directory_event_global(struct directory *directory, const char *name, const json_t *value);
+void directory_event_vhost_created(struct directory *directory, const char *vhost,
+                                   const json_t *metadata);
+/* Before its rows go, and after. */
+void directory_event_vhost_emptied(struct directory *directory, const char *vhost);
+void directory_event_vhost_deleted(struct directory *directory, const char *vhost);
 
 /* Checks of a parameter's value, which append complaints, each ended by a line feed. */
 bool parameter_check(const char *component, const char *name, const json_t *value,

@@ -58,6 +58,17 @@ static void tell(struct directory *directory, const char *vhost, const char *com
         directory_tell(directory, vhost, change);
 }
 
+/* What changes nothing is not told. */
+static bool has_value(const struct directory *directory, const char *const *key,
+                      const json_t *value)
+{
+    const struct text_row *row = directory_rows_text(&directory->rows, DEFINITIONS_PARAMETER, key);
+    json_t *former = row != NULL ? json_parse(row->texts[3]) : NULL;
+    bool is_same = former != NULL && json_equal(former, value);
+    json_decref(former);
+    return is_same;
+}
+
 bool directory_set_parameter_json(struct directory *directory, const char *vhost,
                                   const char *component, const char *name, const json_t *value,
                                   struct directory_error *error)
@@ -65,12 +76,15 @@ bool directory_set_parameter_json(struct directory *directory, const char *vhost
     const char *const key[] = {vhost, component, name};
     struct buffer complaints = {0};
     bool is_right = directory_need_vhost(directory, vhost, CONTROL_DATA, error);
+    bool is_new = !has_value(directory, key, value);
     if (is_right && !parameter_check(component, name, value, &complaints))
         is_right = directory_refuse_invalid(error, &complaints);
     buffer_fini(&complaints);
     if (!is_right || !directory_write_json(directory, DEFINITIONS_PARAMETER, key, value, error))
         return false;
     tell(directory, vhost, component);
+    if (is_new)
+        directory_event_parameter(directory, vhost, component, name, value);
     return true;
 }
 
@@ -99,6 +113,7 @@ bool directory_clear_parameter(struct directory *directory, const char *vhost,
     if (!directory_remove_text(directory, DEFINITIONS_PARAMETER, key))
         return directory_refuse_write(directory, error);
     tell(directory, vhost, component);
+    directory_event_parameter(directory, vhost, component, name, NULL);
     return true;
 }
 
@@ -272,7 +287,10 @@ bool directory_set_global_json(struct directory *directory, const char *name, co
                                struct directory_error *error)
 {
     const char *const key[] = {name};
-    return directory_write_json(directory, DEFINITIONS_GLOBAL, key, value, error);
+    if (!directory_write_json(directory, DEFINITIONS_GLOBAL, key, value, error))
+        return false;
+    directory_event_global(directory, name, value);
+    return true;
 }
 
 bool directory_set_global_parameter(struct directory *directory, const char *name, const char *text,
@@ -290,8 +308,10 @@ bool directory_clear_global_parameter(struct directory *directory, const char *n
     const char *const key[] = {name};
     if (directory_rows_text(&directory->rows, DEFINITIONS_GLOBAL, key) == NULL)
         return directory_refuse(error, CONTROL_UNAVAILABLE, "Parameter does not exist");
-    return directory_remove_text(directory, DEFINITIONS_GLOBAL, key) ||
-           directory_refuse_write(directory, error);
+    if (!directory_remove_text(directory, DEFINITIONS_GLOBAL, key))
+        return directory_refuse_write(directory, error);
+    directory_event_global(directory, name, NULL);
+    return true;
 }
 
 void directory_each_global_parameter(const struct directory *directory,

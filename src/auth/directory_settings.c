@@ -63,6 +63,8 @@ bool directory_set_user_limits_json(struct directory *directory, const char *use
     json_t *merged = json_parse(directory_user_limits(directory, user));
     json_object_update(merged, (json_t *)(uintptr_t)limits);
     bool is_written = write_user_limits(directory, user, merged, error);
+    if (is_written)
+        directory_event_user_limits(directory, user, limits);
     json_decref(merged);
     return is_written;
 }
@@ -87,6 +89,8 @@ bool directory_clear_user_limits(struct directory *directory, const char *user, 
     else
         json_object_del(limits, limit);
     bool is_written = write_user_limits(directory, user, limits, error);
+    if (is_written)
+        directory_event_user_limits(directory, user, NULL);
     json_decref(limits);
     return is_written;
 }
@@ -135,6 +139,7 @@ bool directory_set_topic_permissions(struct directory *directory, const char *us
     if (!directory_write_text(directory, DEFINITIONS_TOPIC_PERMISSION, texts))
         return directory_refuse_write(directory, error);
     directory_publish(directory);
+    directory_event_topic_permission(directory, texts);
     return true;
 }
 
@@ -161,6 +166,10 @@ bool directory_clear_topic_permissions(struct directory *directory, const char *
         directory_rows_remove_text(&directory->rows, DEFINITIONS_TOPIC_PERMISSION, row.texts);
     }
     directory_publish(directory);
+    /* Of one exchange RabbitMQ says permission.deleted, too. */
+    directory_event_permissions_gone(
+        directory, exchange != NULL ? "permission.deleted" : "topic.permission.deleted", user,
+        vhost);
     return true;
 }
 
@@ -250,9 +259,12 @@ bool directory_add_vhost_with(struct directory *directory, const char *vhost,
         json_object_set_new(metadata, "tags", split_tags(tags != NULL ? tags : ""));
     if (default_queue_type != NULL)
         json_object_set_new(metadata, "default_queue_type", json_string(default_queue_type));
+    bool is_new = directory_rows_vhost(&directory->rows, vhost) == NULL;
     bool is_done = is_fine_metadata(metadata, error) &&
                    directory_add_vhost(directory, vhost, error) &&
                    directory_set_vhost_metadata(directory, vhost, metadata, error);
+    if (is_done && is_new)
+        directory_event_vhost_created(directory, vhost, metadata);
     json_decref(metadata);
     return is_done;
 }

@@ -206,6 +206,43 @@ void event_binding_deleted(struct vhost *vhost, const struct binding *binding)
         tell_binding(vhost, "binding.deleted", binding);
 }
 
+/* --- the whole vhost */
+
+static void tell_queue_going(struct vhost *vhost, const struct queue *queue)
+{
+    if (queue->is_reply)
+        return;
+    event_consumers_deleted(vhost, queue);
+    vhost->acting_user = NULL;
+    list_for_each(&queue->bindings, node)
+        tell_binding(vhost, "binding.deleted", list_entry(node, struct binding, destination_node));
+    vhost->acting_user = EVENT_USER_CLI;
+    event_queue_deleted(vhost, queue);
+}
+
+static void tell_all_going(struct vhost *vhost)
+{
+    struct hash_node *node = NULL;
+    while ((node = hash_table_next(&vhost->queues, node)) != NULL)
+        tell_queue_going(vhost, container_of(node, struct queue, by_name));
+    while ((node = hash_table_next(&vhost->exchanges, node)) != NULL)
+        event_exchange_deleted(vhost, container_of(node, struct exchange, by_name));
+}
+
+void vhost_announce(struct vhost *vhost, bool is_created, uint64_t now_ms)
+{
+    struct hash_node *node = NULL;
+    vhost->now_ms = now_ms;
+    if (!is_wanted(vhost))
+        return;
+    vhost->acting_user = EVENT_USER_CLI;
+    if (!is_created)
+        tell_all_going(vhost);
+    while (is_created && (node = hash_table_next(&vhost->exchanges, node)) != NULL)
+        event_exchange_created(vhost, container_of(node, struct exchange, by_name));
+    vhost->acting_user = NULL;
+}
+
 /* --- channels and consumers */
 
 void event_channel_created(const struct channel *channel)

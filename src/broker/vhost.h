@@ -138,6 +138,10 @@ void vhost_stop(struct vhost *vhost, const struct amqp_error *reason, uint64_t n
 /* The effects for a reactor since the last call; empty (first == NULL) where there are none. */
 struct effect_chain vhost_take_effects(struct vhost *vhost, size_t reactor);
 
+/* Tells of the whole vhost that it comes (its exchanges), or is about to go (with all that is in
+ * it), as events by the command line. */
+void vhost_announce(struct vhost *vhost, bool is_created, uint64_t now_ms);
+
 /* The events since the last call, for the vhost that has amq.rabbitmq.event: the caller frees the
  * array and owns the references. */
 size_t vhost_take_events(struct vhost *vhost, struct message ***events);

@@ -194,8 +194,7 @@ enum login_result reactor_login(void *context, const struct login_request *reque
     }
     if (credentials.is_external && request->peer_name.size == 0) {
         log_warning("login refused: there is no verified certificate that names a user");
-        reactor_tell_login(reactor, request->connection, bytes_of(NULL, 0),
-                           "no peer certificate");
+        reactor_tell_login(reactor, request->connection, bytes_of(NULL, 0), "no peer certificate");
         return LOGIN_REFUSED;
     }
     struct auth_login login = {

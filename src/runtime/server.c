@@ -22,12 +22,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "amqp/table.h"
 #include "auth/directory.h"
 #include "auth/directory_commands.h"
 #include "auth/identity.h"
 #include "auth/parameter_commands.h"
 #include "base/check.h"
 #include "base/xmalloc.h"
+#include "broker/event_message.h"
 #include "net/control.h"
 #include "net/listener.h"
 #include "net/settings.h"
@@ -281,16 +283,35 @@ static void on_user_deleted(void *context, const char *user)
         gate_call(vhost->gate, end_sessions, &ending);
 }
 
+static void announce(struct vhost *vhost, uint64_t now_ms, void *context)
+{
+    const bool *is_created = context;
+    vhost_announce(vhost, *is_created, now_ms);
+}
+
+static void on_event(void *context, const char *key, struct buffer *headers)
+{
+    struct server *server = context;
+    if (event_bus_is_wanted(server->events))
+        event_bus_post_one(server->events, event_message_new(key, headers, clock_wall_ms()));
+}
+
 static bool on_vhost_added(void *context, const char *vhost, uint64_t id, char *reason,
                            size_t reason_size)
 {
-    return start_vhost(context, vhost, id, reason, reason_size);
+    struct server *server = context;
+    bool is_created = true;
+    if (!start_vhost(server, vhost, id, reason, reason_size))
+        return false;
+    gate_call(server->vhosts->gate, announce, &is_created);
+    return true;
 }
 
 static void on_vhost_deleted(void *context, const char *name, uint64_t id)
 {
     struct server *server = context;
     struct ending ending = {.user = NULL};
+    bool is_created = false;
     amqp_error_set(&ending.error, AMQP_CONNECTION_FORCED, "vhost '%s' is deleted", name);
     pthread_mutex_lock(&server->mutex);
     struct server_vhost **place = &server->vhosts;
@@ -304,6 +325,7 @@ static void on_vhost_deleted(void *context, const char *name, uint64_t id)
     vhost->is_deleted = true;
     pthread_mutex_unlock(&server->mutex);
     gate_call(vhost->gate, end_sessions, &ending);
+    gate_call(vhost->gate, announce, &is_created);
     event_bus_detach(server->events, vhost->gate);
     server_release_gate(server, vhost->gate);
 }
@@ -402,18 +424,33 @@ static void on_mail(evutil_socket_t fd, short what, void *context)
     } while (!mailbox_fall_asleep(&server->mailbox));
 }
 
+static void tell_alarm(struct server *server, unsigned former, unsigned alarm, const char *source)
+{
+    struct buffer headers = {0};
+    bool is_set = (server->alarms & alarm) != 0;
+    if (is_set == ((former & alarm) != 0))
+        return;
+    amqp_table_add_text(&headers, "node", server->config->node_name);
+    amqp_table_add_text(&headers, "source", source);
+    on_event(server, is_set ? "alarm.set" : "alarm.cleared", &headers);
+    buffer_fini(&headers);
+}
+
 void server_check_alarms(struct server *server)
 {
     static const char *const texts[] = {"none", "low on memory", "low on disk",
                                         "low on disk & memory"};
     unsigned alarms = alarm_check(&server->alarm_limits);
+    unsigned former = server->alarms;
     server->alarms_checked_ms = clock_steady_ms();
-    if (alarms == server->alarms)
+    if (alarms == former)
         return;
     server->alarms = alarms;
     log_warning("alarms in effect: %s", texts[alarms & 3]);
     for (struct server_vhost *vhost = server->vhosts; vhost != NULL; vhost = vhost->next)
         gate_set_alarms(vhost->gate, alarms);
+    tell_alarm(server, former, VHOST_ALARM_MEMORY, "memory");
+    tell_alarm(server, former, VHOST_ALARM_DISK, "disk");
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *context)
@@ -499,6 +536,7 @@ static bool open_data(struct server *server, char *reason, size_t reason_size)
         .on_vhost_added = on_vhost_added,
         .on_vhost_deleted = on_vhost_deleted,
         .on_vhost_changed = server_vhost_changed,
+        .on_event = on_event,
         .context = server,
     };
     const char *path = server->config->data_dir;
