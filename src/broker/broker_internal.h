@@ -39,8 +39,12 @@ struct route_result {
 /* --- the vhost */
 
 /* Messages that the broker itself publishes, first come first served. */
+struct internal_item {
+    struct message *message; /* a reference */
+    struct queue *origin;    /* borrowed: where it is parked if it finds no place, or NULL */
+};
 struct internal_publishes {
-    struct message **messages; /* owned, with a reference each */
+    struct internal_item *items; /* owned */
     size_t first, count, capacity;
     struct route_result route; /* scratch */
 };
@@ -270,6 +274,8 @@ struct queue *queue_create(struct vhost *vhost, struct bytes name, struct bytes 
                            uint64_t lane_id);
 /* The lane of a priority, which is not there yet. */
 struct lane *queue_make_lane(struct vhost *vhost, struct queue *queue, unsigned priority);
+/* A lane with a number in the store can be found by it. */
+void lane_register(struct vhost *vhost, struct lane *lane);
 /* The queue with this lane, and the lane; NULL where there is none. */
 struct lane *lane_find(const struct vhost *vhost, uint64_t lane_id);
 /* The queue is in use: it does not expire before x-expires has passed from now on. */
@@ -615,6 +621,18 @@ void confirm_flush(struct channel *channel);
 void confirm_committed(struct vhost *vhost);
 void confirm_forget(struct channel *channel);
 
+/* --- dead letters without a place: parked_letters.c */
+
+/* Does the queue keep dead letters that find no place? */
+bool queue_parks_letters(const struct queue *queue);
+struct parked_letters *parked_letters_use(struct vhost *vhost, struct queue *queue);
+/* The reference passes. */
+void parked_letters_add(struct vhost *vhost, struct queue *queue, struct message *letter);
+/* Tries the first of them again. */
+void parked_letters_retry(struct vhost *vhost, struct queue *queue);
+/* The queue's settings have changed: its letters may find another place, or need none. */
+void parked_letters_follow_settings(struct vhost *vhost, struct queue *queue);
+
 /* --- what the broker itself publishes: internal_publish.c */
 
 /* Publishes to the exchange and with the key that the message names, after what is being done now
@@ -623,6 +641,11 @@ void internal_publish(struct vhost *vhost, struct message *message);
 /* Publishes from an exchange, whichever the message names, and at once: not while anything is being
  * routed or enqueued. The reference passes. */
 void internal_publish_from(struct vhost *vhost, struct exchange *exchange, struct message *message);
+/* The same for a dead letter that must not be lost: without a place it is parked at its origin. */
+void internal_publish_or_park(struct vhost *vhost, struct message *letter, struct queue *origin);
+/* At once, to all of a dead letter's queues; false where one has no room or there is none, and the
+ * letter is in no queue. The reference stays. */
+bool internal_publish_surely(struct vhost *vhost, struct message *letter);
 void internal_publish_all(struct vhost *vhost);
 void internal_publish_fini(struct vhost *vhost);
 

@@ -62,7 +62,10 @@ void queue_dead_letter(struct vhost *vhost, struct queue *queue, struct message 
                        enum death_reason reason)
 {
     vhost->counters.dead_lettered[reason]++;
-    if (has_dead_letter_exchange(vhost, queue))
+    if (queue_parks_letters(queue))
+        internal_publish_or_park(vhost, dead_letter_new(message, queue, reason, vhost->now_ms),
+                                 queue);
+    else if (has_dead_letter_exchange(vhost, queue))
         internal_publish(vhost, dead_letter_new(message, queue, reason, vhost->now_ms));
 }
 
@@ -70,7 +73,8 @@ void queue_bury(struct vhost *vhost, struct lane *lane, struct entry *entry,
                 enum death_reason reason)
 {
     struct queue *queue = lane->queue;
-    if (!queue->is_deleted && has_dead_letter_exchange(vhost, queue)) {
+    if (!queue->is_deleted &&
+        (queue_parks_letters(queue) || has_dead_letter_exchange(vhost, queue))) {
         if (entry->message == NULL) {
             lane_fetch(lane, *entry, (uint8_t)reason);
             queue_read(vhost, queue);
@@ -208,6 +212,16 @@ void queue_expiry_due(struct vhost *vhost, struct timer *timer)
 
 /* --- limits */
 
+static uint64_t limited_count(const struct queue *queue)
+{
+    return queue_ready_count(queue) + (queue->parked != NULL ? queue->parked->lane.ready_count : 0);
+}
+
+static uint64_t limited_bytes(const struct queue *queue)
+{
+    return queue_ready_bytes(queue) + (queue->parked != NULL ? queue->parked->lane.ready_bytes : 0);
+}
+
 static bool is_over_limit(const struct queue *queue)
 {
     const struct queue_settings *settings = &queue->settings;
@@ -240,7 +254,7 @@ bool queue_takes(const struct queue *queue, const struct message *message)
     const struct queue_settings *settings = &queue->settings;
     if (settings->overflow == OVERFLOW_DROP_HEAD)
         return true;
-    return queue_ready_count(queue) + 1 <= settings->max_length &&
+    return limited_count(queue) + 1 <= settings->max_length &&
            (settings->max_length_bytes == QUEUE_SETTING_ABSENT ||
-            queue_ready_bytes(queue) + message->body_size <= settings->max_length_bytes);
+            limited_bytes(queue) + message->body_size <= settings->max_length_bytes);
 }

@@ -158,17 +158,23 @@ void vhost_list(const struct vhost *vhost, struct vhost_listing *listing,
 /* --- the recount */
 
 /* Returns the memory of the queue's messages. */
+static uint64_t check_lane(const struct queue *queue, const struct lane *lane)
+{
+    lane_check(lane);
+    CHECK(lane->queue == queue);
+    CHECK(lane->counted_bytes == lane->memory_bytes);
+    return lane->counted_bytes;
+}
+
 static uint64_t check_lanes(const struct queue *queue)
 {
-    uint64_t memory = 0;
+    uint64_t memory = queue->parked != NULL ? check_lane(queue, &queue->parked->lane) : 0;
     for (unsigned priority = 0; priority <= queue->top_priority; priority++) {
         const struct lane *lane = queue_lane(queue, priority);
         if (lane == NULL)
             continue;
-        lane_check(lane);
-        CHECK(lane->queue == queue && lane->priority == priority);
-        CHECK(lane->counted_bytes == lane->memory_bytes);
-        memory += lane->counted_bytes;
+        CHECK(lane->priority == priority);
+        memory += check_lane(queue, lane);
     }
     return memory;
 }

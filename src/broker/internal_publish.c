@@ -11,21 +11,35 @@
  */
 #include <stdlib.h>
 
+#include "base/check.h"
 #include "base/xmalloc.h"
 #include "broker/broker_internal.h"
 #include "broker/copies.h"
 
-void internal_publish(struct vhost *vhost, struct message *message)
+static void add(struct vhost *vhost, struct message *message, struct queue *origin)
 {
     struct internal_publishes *list = &vhost->internal;
     if (list->first > 0 && list->first == list->count)
         list->first = list->count = 0;
-    list->messages =
-        xgrow(list->messages, &list->capacity, list->count + 1, sizeof list->messages[0]);
-    list->messages[list->count++] = message;
+    list->items = xgrow(list->items, &list->capacity, list->count + 1, sizeof list->items[0]);
+    list->items[list->count++] = (struct internal_item){message, origin};
 }
 
-void internal_publish_from(struct vhost *vhost, struct exchange *exchange, struct message *message)
+void internal_publish(struct vhost *vhost, struct message *message)
+{
+    add(vhost, message, NULL);
+}
+
+void internal_publish_or_park(struct vhost *vhost, struct message *letter, struct queue *origin)
+{
+    origin->unacked_count++; /* it stays until then */
+    add(vhost, letter, origin);
+}
+
+/* --- routing */
+
+static struct route_result *find_route(struct vhost *vhost, struct exchange *exchange,
+                                       struct message *message)
 {
     struct bytes key = message_routing_key(message);
     struct route_request request = {.keys = &key, .key_count = 1, .message = message};
@@ -35,6 +49,12 @@ void internal_publish_from(struct vhost *vhost, struct exchange *exchange, struc
         request.keys = copies = copies_keys(message, &request.key_count);
     routing_find(vhost, exchange, &request, result);
     free(copies);
+    return result;
+}
+
+void internal_publish_from(struct vhost *vhost, struct exchange *exchange, struct message *message)
+{
+    struct route_result *result = find_route(vhost, exchange, message);
     message = copies_hide_bcc(message);
     bool is_dead_letter = dead_letter_has_history(message);
     for (size_t i = 0; i < result->count; i++) {
@@ -44,27 +64,69 @@ void internal_publish_from(struct vhost *vhost, struct exchange *exchange, struc
     message_unref(message);
 }
 
-static void publish_one(struct vhost *vhost, struct message *message)
+/* Leaves the queues to which the letter may go; false where there is none or one has no room. */
+static bool have_room(const struct message *letter, struct route_result *result)
 {
-    struct exchange *exchange = exchange_find(vhost, message_exchange(message));
-    if (exchange != NULL)
-        internal_publish_from(vhost, exchange, message);
+    size_t count = 0;
+    bool has_room = true;
+    for (size_t i = 0; i < result->count; i++) {
+        if (dead_letter_returns_to(letter, result->queues[i]->name))
+            continue;
+        result->queues[count++] = result->queues[i];
+        has_room &= queue_takes(result->queues[i], letter);
+    }
+    result->count = count;
+    return has_room && (count > 0 || result->is_kept);
+}
+
+bool internal_publish_surely(struct vhost *vhost, struct message *letter)
+{
+    struct exchange *exchange = exchange_find(vhost, message_exchange(letter));
+    if (exchange == NULL)
+        return false;
+    struct route_result *result = find_route(vhost, exchange, letter);
+    if (!have_room(letter, result))
+        return false;
+    letter = copies_hide_bcc(message_ref(letter));
+    for (size_t i = 0; i < result->count; i++)
+        CHECK(queue_enqueue(vhost, result->queues[i], message_ref(letter)));
+    message_unref(letter);
+    return true;
+}
+
+static void publish_or_park(struct vhost *vhost, struct message *letter, struct queue *origin)
+{
+    origin->unacked_count--;
+    if (origin->is_deleted || internal_publish_surely(vhost, letter))
+        message_unref(letter);
     else
-        message_unref(message);
+        parked_letters_add(vhost, origin, letter);
+    queue_release(origin);
+}
+
+static void publish_one(struct vhost *vhost, struct internal_item item)
+{
+    struct exchange *exchange;
+    if (item.origin != NULL)
+        publish_or_park(vhost, item.message, item.origin);
+    else if ((exchange = exchange_find(vhost, message_exchange(item.message))) != NULL)
+        internal_publish_from(vhost, exchange, item.message);
+    else
+        message_unref(item.message);
 }
 
 void internal_publish_all(struct vhost *vhost)
 {
     struct internal_publishes *list = &vhost->internal;
     while (list->first < list->count)
-        publish_one(vhost, list->messages[list->first++]);
+        publish_one(vhost, list->items[list->first++]);
 }
 
 void internal_publish_fini(struct vhost *vhost)
 {
     struct internal_publishes *list = &vhost->internal;
     while (list->first < list->count)
-        message_unref(list->messages[list->first++]);
-    free(list->messages);
+        message_unref(list->items[list->first++].message);
+    free(list->items);
     free(list->route.queues);
 }

@@ -43,7 +43,7 @@ struct lane *lane_find(const struct vhost *vhost, uint64_t lane_id)
     return node != NULL ? container_of(node, struct lane, by_id) : NULL;
 }
 
-static void register_lane(struct vhost *vhost, struct lane *lane)
+void lane_register(struct vhost *vhost, struct lane *lane)
 {
     if (lane->id != 0)
         hash_table_insert(&vhost->lanes, &lane->by_id, hash_u64(lane->id));
@@ -52,7 +52,7 @@ static void register_lane(struct vhost *vhost, struct lane *lane)
 struct lane *queue_make_lane(struct vhost *vhost, struct queue *queue, unsigned priority)
 {
     struct lane *lane = queue_use_lane(queue, priority);
-    register_lane(vhost, lane);
+    lane_register(vhost, lane);
     return lane;
 }
 
@@ -111,6 +111,7 @@ void queue_apply_settings(struct vhost *vhost, struct queue *queue)
     set_unused_timer(vhost, queue);
     if (queue->has_limits)
         queue_keep_limits(vhost, queue);
+    parked_letters_follow_settings(vhost, queue);
 }
 
 struct queue *queue_create(struct vhost *vhost, struct bytes name, struct bytes arguments,
@@ -119,12 +120,13 @@ struct queue *queue_create(struct vhost *vhost, struct bytes name, struct bytes 
     struct queue_settings settings;
     queue_settings_of_arguments(&settings, arguments);
     struct queue *queue = queue_new(name, arguments, settings.max_priority, lane_id);
+    queue->lane_count = (uint16_t)(settings.max_priority + 1 + (settings.type == QUEUE_QUORUM));
     queue->serial = ++vhost->serial_next;
     queue->expiry_timer.fire = queue_expiry_due;
     queue->unused_timer.fire = unused_due;
     queue_use(vhost, queue);
     hash_table_insert(&vhost->queues, &queue->by_name, bytes_hash(name, vhost->config.hash_seed));
-    register_lane(vhost, &queue->lane);
+    lane_register(vhost, &queue->lane);
     queue_apply_settings(vhost, queue);
     vhost->topology_generation++;
     vhost->counters.queues++;
@@ -225,6 +227,10 @@ void queue_resume(struct vhost *vhost, struct queue *queue)
 
 static void leave_lanes(struct vhost *vhost, struct queue *queue)
 {
+    if (queue->parked != NULL) {
+        hash_table_remove(&vhost->lanes, &queue->parked->lane.by_id);
+        timer_clear(vhost, &queue->parked->timer);
+    }
     for (unsigned priority = 0; priority <= queue->top_priority; priority++) {
         struct lane *lane = queue_lane(queue, priority);
         if (lane != NULL && lane->id != 0)
@@ -260,12 +266,14 @@ uint64_t queue_delete(struct vhost *vhost, struct queue *queue)
     event_queue_deleted(vhost, queue);
     cancel_consumers(queue);
     uint64_t count = drop_ready(vhost, queue, ignore_range);
+    if (queue->parked != NULL)
+        drop_lane(vhost, &queue->parked->lane, ignore_range);
     if (queue_is_stored(queue)) {
         struct store_definition definition = {.name = queue->name};
         vhost_store(vhost,
                     (struct store_operation){.kind = STORE_QUEUE_DELETE,
                                              .lane = queue->lane.id,
-                                             .count = queue_lane_count(queue),
+                                             .count = queue->lane_count,
                                              .definition = store_definition_copy(&definition)});
     }
     queue_resume(vhost, queue);

@@ -103,7 +103,7 @@ static void store_queue(struct vhost *vhost, struct queue *queue)
     };
     vhost_store(vhost, (struct store_operation){.kind = STORE_QUEUE_PUT,
                                                 .lane = queue->lane.id,
-                                                .count = queue_lane_count(queue),
+                                                .count = queue->lane_count,
                                                 .definition = store_definition_copy(&definition)});
     queue->stored_batch = vhost->batch->number;
 }
@@ -150,7 +150,7 @@ struct queue *queue_define(struct vhost *vhost, struct bytes name, const struct 
     queue->is_durable = flags->is_durable;
     queue->is_auto_delete = flags->is_auto_delete;
     if (flags->is_durable) {
-        vhost->lane_next += queue_lane_count(queue);
+        vhost->lane_next += queue->lane_count;
         store_queue(vhost, queue);
     }
     return queue;

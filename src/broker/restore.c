@@ -28,6 +28,7 @@ static void restore_queue(struct vhost *vhost, const struct store_operation *ope
     struct queue *queue =
         queue_create(vhost, definition->name, definition->arguments, operation->lane);
     queue->is_durable = true;
+    queue->lane_count = (uint16_t)operation->count;
     queue->is_auto_delete = definition->auto_delete;
     queue->stored_batch = STORE_BATCH_BEFORE;
 }
@@ -74,14 +75,20 @@ static void restore_definition(struct vhost *vhost, const struct store_operation
     }
 }
 
-/* The lane of a number, made where it is one of several of its queue. */
+/* One of several lanes of a queue: above the first of them. */
+static struct lane *make_lane(struct vhost *vhost, struct queue *queue, unsigned above)
+{
+    return above <= queue->max_priority ? queue_make_lane(vhost, queue, above)
+                                        : &parked_letters_use(vhost, queue)->lane;
+}
+
 static struct lane *use_lane(struct vhost *vhost, uint64_t number)
 {
     struct lane *lane = lane_find(vhost, number);
-    for (unsigned priority = 1; lane == NULL && priority < STORE_LANES_MAX; priority++) {
-        struct lane *first = priority < number ? lane_find(vhost, number - priority) : NULL;
-        if (first != NULL && first->priority == 0 && first->queue->max_priority >= priority)
-            lane = queue_make_lane(vhost, first->queue, priority);
+    for (unsigned above = 1; lane == NULL && above < STORE_LANES_MAX; above++) {
+        struct lane *first = above < number ? lane_find(vhost, number - above) : NULL;
+        if (first != NULL && first == &first->queue->lane && first->queue->lane_count > above)
+            lane = make_lane(vhost, first->queue, above);
     }
     CHECK(lane != NULL);
     return lane;
@@ -107,7 +114,11 @@ void vhost_restore(struct vhost *vhost, const struct store_opened *opened)
     for (size_t i = 0; i < opened->lane_count; i++) {
         struct lane *lane = use_lane(vhost, opened->lanes[i].lane);
         lane_restore(lane, &opened->lanes[i]);
-        if (opened->lanes[i].count > 0)
+        if (opened->lanes[i].count == 0)
+            continue;
+        if (lane_is_parked(lane))
+            parked_letters_follow_settings(vhost, lane->queue);
+        else
             expect_expiry(vhost, lane->queue);
     }
     exchange_restore_kept(vhost, opened);

@@ -425,6 +425,13 @@ void vhost_complete(struct vhost *vhost, uint64_t batch_number, uint64_t now_ms)
     finish_input(vhost);
 }
 
+static void queue_has_read(struct vhost *vhost, struct lane *lane)
+{
+    queue_fetched(vhost, lane);
+    queue_arm_expiry(vhost, lane);
+    queue_resume(vhost, lane->queue);
+}
+
 void vhost_read_done(struct vhost *vhost, struct store_read_result *result, uint64_t now_ms)
 {
     vhost->now_ms = now_ms;
@@ -434,9 +441,10 @@ void vhost_read_done(struct vhost *vhost, struct store_read_result *result, uint
     } else if (lane != NULL) {
         CHECK(lane_read_done(lane, result));
         lane_touch(vhost, lane);
-        queue_fetched(vhost, lane);
-        queue_arm_expiry(vhost, lane);
-        queue_resume(vhost, lane->queue);
+        if (lane_is_parked(lane))
+            parked_letters_retry(vhost, lane->queue);
+        else
+            queue_has_read(vhost, lane);
     }
     finish_input(vhost);
 }

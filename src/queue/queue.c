@@ -55,6 +55,9 @@ void queue_free(struct queue *queue)
         free(queue->upper[i]);
     }
     lane_fini(&queue->lane);
+    if (queue->parked != NULL)
+        lane_fini(&queue->parked->lane);
+    free(queue->parked);
     free(queue->upper);
     free(queue);
 }

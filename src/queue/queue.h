@@ -13,6 +13,12 @@
 #include "queue/queue_settings.h"
 #include "queue/timer.h"
 
+/* Dead letters that found no place yet, in a lane behind those of the ready messages. */
+struct parked_letters {
+    struct lane lane;
+    struct timer timer; /* of the next attempt */
+};
+
 /*
  * A queue: its identity, its messages, and who wants them. It knows neither channels nor the wire:
  * the broker embeds a subscriber in each consumer and asks the queue whose turn it is.
@@ -36,10 +42,12 @@ struct queue {
     struct lane **upper;  /* owned; lanes of priority 1 .. max_priority, NULL until they are used */
     uint8_t max_priority; /* 0: one lane */
     uint8_t top_priority; /* no lane above is used */
-    bool has_limits;      /* of its length */
-    bool may_expire;      /* a message with an expiry was put into it */
-    struct timer expiry_timer; /* the first message of a lane expires */
-    struct timer unused_timer; /* the queue itself does */
+    uint16_t lane_count;  /* lanes that are the queue's in the store */
+    struct parked_letters *parked; /* owned; NULL until there is one */
+    bool has_limits;               /* of its length */
+    bool may_expire;               /* a message with an expiry was put into it */
+    struct timer expiry_timer;     /* the first message of a lane expires */
+    struct timer unused_timer;     /* the queue itself does */
     uint64_t used_ms; /* when it was last declared, read from, or lost its last subscriber */
     uint64_t unacked_count;
     uint64_t remove_batch;   /* the batch that has this queue's last STORE_REMOVE, */
@@ -80,9 +88,10 @@ static inline bool queue_is_stored(const struct queue *queue)
     return queue->lane.id != 0;
 }
 
-static inline size_t queue_lane_count(const struct queue *queue)
+/* Is it the lane of dead letters that found no place? */
+static inline bool lane_is_parked(const struct lane *lane)
 {
-    return (size_t)queue->max_priority + 1;
+    return lane->queue->parked != NULL && lane == &lane->queue->parked->lane;
 }
 
 /* The lane of a priority, NULL where it was never used. */

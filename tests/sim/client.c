@@ -456,6 +456,8 @@ static void add_arguments(struct buffer *table, const struct sim_arguments *argu
         amqp_table_add_text(table, "x-overflow", "reject-publish");
     if (arguments->is_dead_lettering)
         amqp_table_add_text(table, "x-dead-letter-exchange", "dlx");
+    if (arguments->is_at_least_once)
+        amqp_table_add_text(table, "x-dead-letter-strategy", "at-least-once");
 }
 
 static void declare(struct clients *clients, const struct sim_session *session,

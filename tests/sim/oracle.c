@@ -1171,7 +1171,10 @@ void oracle_init(struct oracle *oracle, struct model_store *store)
          .arguments = {.type = "quorum", .delivery_limit = 2, .is_dead_lettering = true}},
         {.name = "quorum",
          .flags = SIM_DURABLE | SIM_LOSSY | SIM_DEAD_LETTERS | SIM_QUORUM,
-         .arguments = {.type = "quorum", .is_dead_lettering = true}},
+         .arguments = {.type = "quorum",
+                       .is_rejecting = true,
+                       .is_dead_lettering = true,
+                       .is_at_least_once = true}},
     };
     *oracle = (struct oracle){.store = store};
     memcpy(oracle->queues, queues, sizeof queues);

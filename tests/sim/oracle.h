@@ -35,7 +35,7 @@ enum sim_queue_flag {
 struct sim_arguments {
     const char *type;
     unsigned message_ttl_ms, max_length, max_priority, delivery_limit; /* 0: none */
-    bool is_rejecting, is_dead_lettering;
+    bool is_rejecting, is_dead_lettering, is_at_least_once;
 };
 
 struct sim_copy;

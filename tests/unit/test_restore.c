@@ -104,7 +104,7 @@ static void after_a_clean_stop_exactly_what_was_delivered_is_marked(void **state
     assert_queue(core, "q", "3 0 0");
     core_open(core, 1, 1);
     run(core, "1.1 basic.consume q x", "1.1 basic.consume-ok x\n");
-    answer(core, 10, "1.1 deliver x 1 redelivered a\n1.1 deliver x 2 redelivered b\n");
+    answer_all(core, "1.1 deliver x 1 redelivered a\n1.1 deliver x 2 redelivered b\n");
     commit(core, "1.1 deliver x 3 c\n");
 }
 
@@ -124,7 +124,7 @@ static void after_a_crash_the_mark_runs_ahead(void **state)
     core_crash(core);
     core_open(core, 1, 1);
     run(core, "1.1 basic.consume q x no-ack", "1.1 basic.consume-ok x\n");
-    answer(core, 10, "1.1 deliver x 1 redelivered a\n1.1 deliver x 2 redelivered b\n");
+    answer_all(core, "1.1 deliver x 1 redelivered a\n1.1 deliver x 2 redelivered b\n");
     /* Each next stride is on disk before what it covers is delivered. */
     commit(core, "1.1 deliver x 3 c\n1.1 deliver x 4 d\n");
 }
