@@ -26,6 +26,7 @@ PLUGINS = ",".join(
         "auth_backend_oauth2",
         "consistent_hash_exchange",
         "event_exchange",
+        "federation",
         "jms_topic_exchange",
         "random_exchange",
         "recent_history_exchange",

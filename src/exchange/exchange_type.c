@@ -12,10 +12,19 @@
 #include "exchange/exchange_internal.h"
 
 static const struct exchange_type *const types[] = {
-    &exchange_direct,         &exchange_fanout,          &exchange_topic,
-    &exchange_headers,        &exchange_consistent_hash, &exchange_random,
-    &exchange_local_random,   &exchange_modulus_hash,    &exchange_jms_topic,
-    &exchange_recent_history, &exchange_deduplication,   &exchange_delayed,
+    &exchange_direct,
+    &exchange_fanout,
+    &exchange_topic,
+    &exchange_headers,
+    &exchange_consistent_hash,
+    &exchange_random,
+    &exchange_local_random,
+    &exchange_modulus_hash,
+    &exchange_jms_topic,
+    &exchange_recent_history,
+    &exchange_deduplication,
+    &exchange_delayed,
+    &exchange_federation_upstream,
 };
 
 const struct exchange_type *exchange_type_find(struct bytes name)

@@ -77,6 +77,7 @@ extern const struct exchange_type exchange_jms_topic;
 extern const struct exchange_type exchange_recent_history;
 extern const struct exchange_type exchange_deduplication;
 extern const struct exchange_type exchange_delayed;
+extern const struct exchange_type exchange_federation_upstream;
 
 /* The type as which an exchange of exchange_delayed routes; NULL where its arguments name none. */
 const struct exchange_type *exchange_delayed_type(struct bytes arguments);

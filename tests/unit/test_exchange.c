@@ -288,6 +288,56 @@ static void fanout_ignores_the_key(void **state)
     CHECK_KEY_CASES(exchange_fanout, cases);
 }
 
+/* --- x-federation-upstream --- */
+
+/* Does a message pass that came over these clusters, "a b", to a link of at most hops to "end"? */
+static bool passes_upstream(int64_t hops, const char *clusters)
+{
+    struct bytes keys[] = {bytes_of_text("key")};
+    struct buffer arguments = {0}, headers = {0};
+    struct route route = {.key = keys[0]};
+    struct route_matches matches = {0};
+    struct amqp_error error;
+    char *copy = xstrdup(clusters), *rest = NULL;
+    amqp_table_add_int(&arguments, "x-max-hops", hops);
+    amqp_table_add_text(&arguments, "x-downstream-name", "end");
+    amqp_table_add_text(&arguments, "x-downstream-vhost", "/");
+    size_t array = amqp_table_add_array_begin(&headers, "x-received-from");
+    for (char *name = strtok_r(copy, " ", &rest); name; name = strtok_r(NULL, " ", &rest)) {
+        size_t hop = amqp_array_add_table_begin(&headers);
+        amqp_table_add_text(&headers, "cluster-name", name);
+        amqp_table_add_text(&headers, "vhost", "/");
+        amqp_table_end(&headers, hop);
+    }
+    amqp_table_end(&headers, array);
+    const struct exchange_type *type = &exchange_federation_upstream;
+    assert_true(type->check_arguments(buffer_bytes(&arguments), &error));
+    void *state = type->new (42, buffer_bytes(&arguments));
+    struct route_subject subject = {keys, 1, buffer_bytes(&headers), bytes_of(NULL, 0)};
+    type->add(state, &route);
+    type->match(state, &subject, &matches);
+    size_t count = matches.count;
+    type->remove(state, &route);
+    type->free(state);
+    route_matches_fini(&matches);
+    buffer_fini(&arguments);
+    buffer_fini(&headers);
+    free(copy);
+    return count == 1;
+}
+
+static void federation_keeps_back_what_came_too_far(void **state)
+{
+    (void)state;
+    assert_true(passes_upstream(1, ""));
+    assert_false(passes_upstream(1, "a"));
+    assert_true(passes_upstream(2, "a"));
+    assert_false(passes_upstream(2, "a b"));
+    assert_false(passes_upstream(9, "end"));
+    assert_false(passes_upstream(9, "a end b"));
+    assert_true(passes_upstream(9, "a b"));
+}
+
 /* --- topic --- */
 
 static void topic_star_is_exactly_one_word(void **state)
@@ -616,6 +666,7 @@ int main(void)
         cmocka_unit_test(direct_compares_whole_keys),
         cmocka_unit_test(direct_finds_one_key_of_many),
         cmocka_unit_test(fanout_ignores_the_key),
+        cmocka_unit_test(federation_keeps_back_what_came_too_far),
         cmocka_unit_test(topic_star_is_exactly_one_word),
         cmocka_unit_test(topic_hash_is_any_number_of_words),
         cmocka_unit_test(topic_empty_key_has_no_words),
