@@ -7,6 +7,7 @@
 #include "broker/argument.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "amqp/table.h"
 
@@ -28,18 +29,29 @@ static bool quoted_differ(const char *resource, const char *name, struct bytes r
                           (int)current.size, (const char *)current.data);
 }
 
-bool argument_check_text(const char *resource, const char *name, struct bytes received,
-                         struct bytes current, struct amqp_error *error)
+bool argument_check_type(const char *resource, const char *received, const char *current,
+                         struct amqp_error *error)
 {
-    return bytes_equal(received, current) ||
-           quoted_differ(resource, name, received, current, error);
+    struct buffer quoted[2] = {{0}, {0}};
+    const char *const names[] = {received, current};
+    if (strcmp(received, current) == 0)
+        return true;
+    for (int i = 0; i < 2; i++) {
+        const char *quote = strchr(names[i], '-') != NULL ? "'" : "";
+        buffer_append_format(&quoted[i], "%s%s%s", quote, names[i], quote);
+    }
+    quoted_differ(resource, "type", buffer_bytes(&quoted[0]), buffer_bytes(&quoted[1]), error);
+    buffer_fini(&quoted[0]);
+    buffer_fini(&quoted[1]);
+    return false;
 }
 
 bool argument_check_flag(const char *resource, const char *name, bool received, bool current,
                          struct amqp_error *error)
 {
-    return argument_check_text(resource, name, bytes_of_text(received ? "true" : "false"),
-                               bytes_of_text(current ? "true" : "false"), error);
+    return received == current ||
+           quoted_differ(resource, name, bytes_of_text(received ? "true" : "false"),
+                         bytes_of_text(current ? "true" : "false"), error);
 }
 
 /* none, 'value', or the value 'value' of type 'type'. Beside another value, void is none too. */

@@ -12,8 +12,9 @@
  * '/'". Each sets error (406) and returns false where received and current are not the same. */
 bool argument_check_flag(const char *resource, const char *name, bool received, bool current,
                          struct amqp_error *error);
-bool argument_check_text(const char *resource, const char *name, struct bytes received,
-                         struct bytes current, struct amqp_error *error);
+/* The types of an exchange, which RabbitMQ quotes once more where they have a dash in them. */
+bool argument_check_type(const char *resource, const char *received, const char *current,
+                         struct amqp_error *error);
 /* One argument of two tables; widths of integers and of floats do not matter. */
 bool argument_check_equal(const char *resource, const char *name, struct bytes received,
                           struct bytes current, struct amqp_error *error);

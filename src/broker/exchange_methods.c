@@ -39,8 +39,7 @@ static bool check_equivalent(const struct vhost *vhost, const struct exchange *e
 {
     char text[RESOURCE_TEXT_SIZE];
     const char *resource = resource_text(vhost, "exchange", exchange->name, text);
-    return argument_check_text(resource, "type", bytes_of_text(type->name),
-                               bytes_of_text(exchange->type->name), error) &&
+    return argument_check_type(resource, type->name, exchange->type->name, error) &&
            argument_check_flag(resource, "durable", declare->durable, exchange->is_durable,
                                error) &&
            argument_check_flag(resource, "auto_delete", declare->auto_delete,

@@ -24,6 +24,9 @@ static void declare_is_idempotent_and_compares(void **state)
         "exchange 'e' in vhost '/': received the value 'x' of type 'longstr' but current is none "
         "(40.10)\n");
     run(core, "1.5 exchange.declare e nonsense passive", "1.5 exchange.declare-ok\n");
+    run(core, "1.5 exchange.declare e x-random",
+        "1.5 channel.close 406 PRECONDITION_FAILED - inequivalent arg 'type' for exchange 'e' in "
+        "vhost '/': received ''x-random'' but current is 'topic' (40.10)\n");
 }
 
 static void what_may_not_be_declared(void **state)
