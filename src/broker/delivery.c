@@ -134,7 +134,9 @@ static void deliver(struct vhost *vhost, struct lane *lane, struct consumer *con
     struct channel *channel = consumer->channel;
     if (vhost->is_tracing)
         trace_delivered(channel, lane->queue, entry->message, redelivered);
-    channel->delivery_tag++;
+    uint64_t tag = channel->delivery_tag + 1;
+    if (!lane->queue->is_reply) /* a reply has the next tag, but does not use it up */
+        channel->delivery_tag = tag;
     channel->last_served = consumer->number;
     vhost->counters.delivered++;
     vhost->counters.redelivered += redelivered;
@@ -148,7 +150,7 @@ static void deliver(struct vhost *vhost, struct lane *lane, struct consumer *con
     struct effect *effect = session_emit(channel->session, EFFECT_DELIVER, channel->number);
     effect->consumer = consumer->number;
     effect->flag = redelivered;
-    effect->tag = channel->delivery_tag;
+    effect->tag = tag;
     effect->message = queue_show(lane->queue, entry, false);
     channel->session->output_credit -= (int64_t)effect_deliver_cost(effect->message);
 }

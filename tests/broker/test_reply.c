@@ -41,6 +41,9 @@ static void reply_comes_back(const void *row)
     assert_string_equal(raw_last_message(requester)->routing_key, reply_to);
     assert_string_equal(raw_last_message(requester)->exchange, "");
     assert_false(raw_last_message(requester)->redelivered);
+    step_publish(responder, 1, "", reply_to, "another");
+    step_deliver(requester, 1, "replies", "another");
+    assert_int_equal(raw_last_message(requester)->delivery_tag, 1); /* none is used up */
 }
 
 static void declaring_asks_whether_the_requester_is_there(const void *row)
