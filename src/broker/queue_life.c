@@ -102,12 +102,15 @@ static const struct policy *policy_of(const struct vhost *vhost, const struct qu
 void queue_apply_settings(struct vhost *vhost, struct queue *queue)
 {
     struct queue_settings *settings = &queue->settings;
+    uint64_t expires_ms = settings->expires_ms;
     queue_settings_of_arguments(settings, queue->arguments);
     if (vhost->policies != NULL && !queue->is_reply)
         queue_settings_apply_policy(settings, policy_of(vhost, queue, false),
                                     policy_of(vhost, queue, true));
     queue->has_limits = settings->max_length != QUEUE_SETTING_ABSENT ||
                         settings->max_length_bytes != QUEUE_SETTING_ABSENT;
+    if (settings->expires_ms != expires_ms) /* its time begins with the policy */
+        queue_use(vhost, queue);
     set_unused_timer(vhost, queue);
     if (queue->has_limits)
         queue_keep_limits(vhost, queue);

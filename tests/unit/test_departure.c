@@ -6,6 +6,7 @@
 #include "core_fixture.h"
 
 #include "amqp/properties.h"
+#include "broker/policy.h"
 
 /* Session 1, and a queue "dead" behind the exchange "dlx". */
 static void open_with_dead_letters(struct core *core)
@@ -439,6 +440,42 @@ static void an_unused_queue_goes(void **state)
     assert_queue(core, "q", "none");
 }
 
+static void set_expires(struct core *core, int64_t expires_ms)
+{
+    struct policies *policies = policies_new();
+    struct buffer definition = {0};
+    char reason[100];
+    amqp_table_add_int(&definition, "expires", expires_ms);
+    struct policy_source source = {
+        .name = bytes_of_text("p"),
+        .pattern = bytes_of_text("^q$"),
+        .apply_to = bytes_of_text("queues"),
+        .definition = buffer_bytes(&definition),
+    };
+    assert_true(policies_add(policies, &source, reason, sizeof reason));
+    vhost_set_policies(core->vhost, policies);
+    buffer_fini(&definition);
+    pass(core, 0, "");
+}
+
+/* However long nobody has used it before. */
+static void the_time_of_an_unused_queue_begins_with_the_policy(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 1);
+    run(core, "1.1 queue.declare q no-wait", "");
+    pass(core, 500, "");
+    set_expires(core, 100);
+    pass(core, 99, "");
+    assert_queue(core, "q", "0 0 0");
+    set_expires(core, 200);
+    pass(core, 199, "");
+    assert_queue(core, "q", "0 0 0");
+    set_expires(core, 200);
+    pass(core, 1, "");
+    assert_queue(core, "q", "none");
+}
+
 static void a_delivery_that_waits_too_long_ends_its_channel(void **state)
 {
     struct core *core = *state;
@@ -498,6 +535,7 @@ int main(void)
         core_test(what_failed_too_often_is_dead),
         core_test(without_a_limit_what_failed_comes_last),
         core_test(an_unused_queue_goes),
+        core_test(the_time_of_an_unused_queue_begins_with_the_policy),
         core_test(a_delivery_that_waits_too_long_ends_its_channel),
         core_test(one_consumer_is_active),
     };
