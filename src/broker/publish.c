@@ -142,6 +142,7 @@ static void find_route(struct channel *channel, struct message *message)
 
 static void return_unroutable(struct channel *channel, struct message *message)
 {
+    message = copies_hide_bcc(message);
     struct amqp_method method = {
         .id = AMQP_BASIC_RETURN,
         .basic_return = {.reply_code = AMQP_NO_ROUTE,
@@ -238,9 +239,9 @@ static bool check_publish(struct channel *channel, const struct command *command
         return amqp_error_set(error, AMQP_NOT_IMPLEMENTED, "immediate=true");
     return check_size(channel_vhost(channel), message, error) &&
            (is_access_known(channel, message) || check_exchange(channel, message, error)) &&
-           expiration_check(message_properties(message), error) && copies_check(message, error) &&
            direct_reply_check(channel, message, error) &&
-           check_user_id(channel, message_properties(message), error);
+           check_user_id(channel, message_properties(message), error) &&
+           expiration_check(message_properties(message), error) && copies_check(message, error);
 }
 
 void channel_publish(struct channel *channel, struct command *command)

@@ -323,9 +323,7 @@ static void open_channel(struct session *session, uint16_t number)
         channel_create(session, number);
         return;
     }
-    error.class_id = amqp_method_class(AMQP_CHANNEL_OPEN);
-    error.method_id = amqp_method_number(AMQP_CHANNEL_OPEN);
-    session_fail(session, &error);
+    session_fail(session, &error); /* RabbitMQ names no method here */
 }
 
 /* A channel that does not exist: only channel.open is right. */

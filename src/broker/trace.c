@@ -9,9 +9,11 @@
 #include "broker/trace.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "amqp/properties.h"
 #include "amqp/table.h"
+#include "broker/copies.h"
 
 static const char trace_exchange[] = "amq.rabbitmq.trace";
 
@@ -65,28 +67,24 @@ static void add_properties(struct buffer *headers, struct bytes raw)
 
 static void add_routing_keys(struct buffer *headers, const struct message *message)
 {
-    struct bytes copied;
-    struct amqp_value copies, key;
+    size_t count;
+    struct bytes *keys = copies_keys(message, &count);
     size_t begin = amqp_table_add_array_begin(headers, "routing_keys");
-    amqp_array_add_longstr(headers, message_routing_key(message));
-    if (amqp_properties_headers(message_properties(message), &copied) &&
-        amqp_table_find(copied, "CC", &copies) && copies.type == AMQP_TYPE_ARRAY) {
-        struct reader reader = reader_of(copies.bytes);
-        while (amqp_array_next(&reader, &key)) {
-            if (key.type == AMQP_TYPE_LONGSTR)
-                amqp_array_add_longstr(headers, key.bytes);
-        }
-    }
+    for (size_t i = 0; i < count; i++)
+        amqp_array_add_longstr(headers, keys[i]);
     amqp_table_end(headers, begin);
+    free(keys);
 }
 
-static void add_message(struct buffer *headers, const struct vhost *vhost,
-                        const struct message *message)
+/* With every key that the message was routed by, but without the header BCC, which nobody sees. */
+static void add_message(struct buffer *headers, const struct vhost *vhost, struct message *message)
 {
+    struct message *shown = copies_hide_bcc(message_ref(message));
     amqp_table_add_longstr(headers, "exchange_name", message_exchange(message));
     add_routing_keys(headers, message);
-    add_properties(headers, message_properties(message));
+    add_properties(headers, message_properties(shown));
     amqp_table_add_text(headers, "node", vhost->config.node_name);
+    message_unref(shown);
 }
 
 static void add_client(struct buffer *headers, const struct channel *channel)
