@@ -73,6 +73,15 @@ bool directory_need_vhost(const struct directory *directory, const char *name,
            directory_refuse(error, status, "Virtual host '%s' does not exist", name);
 }
 
+bool directory_need_both(const struct directory *directory, const char *user, const char *vhost,
+                         struct directory_error *error)
+{
+    if (directory_rows_user(&directory->rows, user) == NULL)
+        return directory_refuse(error, CONTROL_NO_USER, "User %s does not exist", user);
+    return directory_rows_vhost(&directory->rows, vhost) != NULL ||
+           directory_refuse(error, CONTROL_UNAVAILABLE, "Virtual host %s does not exist", vhost);
+}
+
 /* --- snapshots */
 
 static struct users *make_users(const struct directory *directory, char *reason, size_t reason_size)
@@ -613,11 +622,9 @@ bool directory_set_permissions(struct directory *directory, const char *user, co
                                struct directory_error *error)
 {
     char reason[512];
-    const struct user_row *row;
     const struct permission_row permission = {
         .user = user, .vhost = vhost, .configure = configure, .write = write, .read = read};
-    if (!directory_need_user(directory, user, &row, error) ||
-        !directory_need_vhost(directory, vhost, CONTROL_UNAVAILABLE, error))
+    if (!directory_need_both(directory, user, vhost, error))
         return false;
     if (!directory_patterns_compile(&permission, reason, sizeof reason))
         return directory_refuse(error, CONTROL_UNAVAILABLE, "%s", reason);
@@ -631,9 +638,7 @@ bool directory_set_permissions(struct directory *directory, const char *user, co
 bool directory_clear_permissions(struct directory *directory, const char *user, const char *vhost,
                                  struct directory_error *error)
 {
-    const struct user_row *row;
-    if (!directory_need_user(directory, user, &row, error) ||
-        !directory_need_vhost(directory, vhost, CONTROL_UNAVAILABLE, error))
+    if (!directory_need_both(directory, user, vhost, error))
         return false;
     if (!definitions_delete_permission(directory->store, user, vhost))
         return directory_refuse_write(directory, error);

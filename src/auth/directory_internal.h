@@ -45,6 +45,9 @@ bool directory_need_user(const struct directory *directory, const char *name,
                          const struct user_row **user, struct directory_error *error);
 bool directory_need_vhost(const struct directory *directory, const char *name,
                           enum control_status status, struct directory_error *error);
+/* Are user and vhost there? In the words of the commands about permissions. */
+bool directory_need_both(const struct directory *directory, const char *user, const char *vhost,
+                         struct directory_error *error);
 
 /* Puts the limits of all users into a snapshot that is being made. */
 void directory_add_user_limits(const struct directory *directory, struct users *users);

@@ -116,15 +116,6 @@ void directory_add_user_limits(const struct directory *directory, struct users *
 
 /* --- topic permissions */
 
-static bool need_topic_user(const struct directory *directory, const char *user, const char *vhost,
-                            struct directory_error *error)
-{
-    if (directory_rows_user(&directory->rows, user) == NULL)
-        return directory_refuse(error, CONTROL_NO_USER, "User %s does not exist", user);
-    return directory_rows_vhost(&directory->rows, vhost) != NULL ||
-           directory_refuse(error, CONTROL_UNAVAILABLE, "Virtual host %s does not exist", vhost);
-}
-
 bool directory_set_topic_permissions(struct directory *directory, const char *user,
                                      const char *vhost, const char *exchange, const char *write,
                                      const char *read, struct directory_error *error)
@@ -132,7 +123,7 @@ bool directory_set_topic_permissions(struct directory *directory, const char *us
     char reason[512];
     const char *const texts[] = {user, vhost, exchange, write, read};
     const struct permission_row patterns = {user, vhost, "", write, read};
-    if (!need_topic_user(directory, user, vhost, error))
+    if (!directory_need_both(directory, user, vhost, error))
         return false;
     if (!directory_patterns_compile(&patterns, reason, sizeof reason))
         return directory_refuse(error, CONTROL_UNAVAILABLE, "%s", reason);
@@ -153,7 +144,7 @@ bool directory_clear_topic_permissions(struct directory *directory, const char *
                                        struct directory_error *error)
 {
     const struct text_rows *rows = &directory->rows.others[DEFINITIONS_TOPIC_PERMISSION];
-    if (!need_topic_user(directory, user, vhost, error))
+    if (!directory_need_both(directory, user, vhost, error))
         return false;
     for (size_t i = rows->count; i-- > 0;) {
         const char *const *texts = rows->rows[i].texts;

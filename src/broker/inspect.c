@@ -131,7 +131,7 @@ static void visit_binding(void *context, struct hash_node *node)
         .key = binding->route.key,
         .arguments = binding->route.arguments,
         .to_queue = binding->queue != NULL,
-        .is_stored = binding->is_stored,
+        .to_exclusive = binding->queue != NULL && binding->queue->owner != NULL,
     };
     slice->visitor->binding(slice->visitor->context, &status);
     slice->visited++;

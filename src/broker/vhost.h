@@ -201,7 +201,7 @@ struct exchange_status {
 struct binding_status {
     struct bytes source, destination, key, arguments;
     bool to_queue;
-    bool is_stored;
+    bool to_exclusive; /* a queue that belongs to a connection */
 };
 
 struct vhost_visitor {

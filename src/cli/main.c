@@ -119,17 +119,24 @@ static int print_result(const struct command *command, const struct options *opt
     return status;
 }
 
+/* As rabbitmqctl has it, which says of a missing virtual host only that. */
+static void print_error(int status, const char *error)
+{
+    bool is_vhost = status == CONTROL_DATA && strncmp(error, "Virtual host ", 13) == 0;
+    fprintf(stderr, "%s%s\n", is_vhost ? "" : "Error:\n", error);
+}
+
 /* The exit status that the reply says. */
 static int answer(const struct command *command, const struct options *options, const char *columns,
                   const json_t *request, const json_t *reply)
 {
-    const json_t *status = json_object_get(reply, "status");
+    const json_t *number = json_object_get(reply, "status");
     const char *error = json_string_value(json_object_get(reply, "error"));
-    if (json_is_integer(status) && json_integer_value(status) == CONTROL_OK) {
+    int status = json_is_integer(number) ? (int)json_integer_value(number) : CONTROL_SOFTWARE;
+    if (status == CONTROL_OK)
         return print_result(command, options, columns, request, json_object_get(reply, "result"));
-    }
-    fprintf(stderr, "Error:\n%s\n", error != NULL ? error : "the server's answer is not one");
-    return json_is_integer(status) ? (int)json_integer_value(status) : CONTROL_SOFTWARE;
+    print_error(status, error != NULL ? error : "the server's answer is not one");
+    return status;
 }
 
 static int ask(const struct command *command, const struct options *options, const char *columns,

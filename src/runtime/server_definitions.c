@@ -298,7 +298,7 @@ static bool run_slice(struct import *import, struct slice *slice, const char *na
                       struct directory_error *error)
 {
     struct gate *gate = server_find_gate(import->server, bytes_of_text(name));
-    error->status = CONTROL_UNAVAILABLE;
+    error->status = gate != NULL ? CONTROL_UNAVAILABLE : CONTROL_DATA;
     if (gate == NULL) {
         snprintf(error->text, sizeof error->text, "Virtual host '%s' does not exist", name);
         return false;
@@ -621,7 +621,7 @@ static void set_name(json_t *object, const char *key, struct bytes name)
 static void export_exchange(void *context, const struct exchange_status *status)
 {
     struct export *export = context;
-    if (status->is_predeclared || !status->is_durable)
+    if (status->is_predeclared)
         return;
     json_t *object =
         json_pack("{s:s, s:b, s:b, s:b, s:o}", "vhost", export->vhost, "durable",
@@ -635,7 +635,7 @@ static void export_exchange(void *context, const struct exchange_status *status)
 static void export_queue(void *context, const struct queue_status *status)
 {
     struct export *export = context;
-    if (status->is_exclusive || !status->is_durable)
+    if (status->is_exclusive)
         return;
     json_t *object = json_pack("{s:s, s:b, s:b, s:s, s:o}", "vhost", export->vhost, "durable",
                                status->is_durable, "auto_delete", status->is_auto_delete, "type",
@@ -647,7 +647,7 @@ static void export_queue(void *context, const struct queue_status *status)
 static void export_binding(void *context, const struct binding_status *status)
 {
     struct export *export = context;
-    if (!status->is_stored)
+    if (status->to_exclusive)
         return;
     json_t *object = json_pack("{s:s, s:s, s:o}", "vhost", export->vhost, "destination_type",
                                status->to_queue ? "queue" : "exchange", "arguments",

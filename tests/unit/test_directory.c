@@ -384,8 +384,10 @@ static void nobody_is_not_a_user(void **state)
     must_not(f, directory_change_password(d, "nobody", "x", &error), &error, 67, text);
     must_not(f, directory_clear_password(d, "nobody", &error), &error, 67, text);
     must_not(f, directory_set_user_tags(d, "nobody", NULL, 0, &error), &error, 67, text);
-    must_not(f, directory_set_permissions(d, "nobody", "/", "", "", "", &error), &error, 67, text);
-    must_not(f, directory_clear_permissions(d, "nobody", "/", &error), &error, 67, text);
+    must_not(f, directory_set_permissions(d, "nobody", "/", "", "", "", &error), &error, 67,
+             "User nobody does not exist");
+    must_not(f, directory_clear_permissions(d, "nobody", "/", &error), &error, 67,
+             "User nobody does not exist");
     must_not(f, directory_each_permission(d, "nobody", NULL, append_permission, NULL, &error),
              &error, 67, text);
 }
@@ -509,9 +511,9 @@ static void bad_permissions_are_refused(void **state)
              "regular expression '[' is invalid: missing terminating ] for character class at "
              "offset 1");
     must_not(f, directory_set_permissions(d, "guest", "v", "", "", "", &error), &error, 69,
-             "Virtual host 'v' does not exist");
+             "Virtual host v does not exist");
     must_not(f, directory_clear_permissions(d, "guest", "v", &error), &error, 69,
-             "Virtual host 'v' does not exist");
+             "Virtual host v does not exist");
     must_not(f, directory_each_permission(d, NULL, "v", append_permission, NULL, &error), &error,
              65, "Virtual host 'v' does not exist");
     assert_permissions(f, "guest", "/", "guest@/(.*,.*,.*) ");
