@@ -100,33 +100,44 @@ static void handle_status(void *context, struct control_call *call)
 
 /* --- alarms: as in rabbitmqctl, until the next start */
 
+/* LIMIT, or the word and a SIZE; NULL where it is neither. */
+static const char *limit_text(const struct control_call *call, const char *word)
+{
+    const char *limit = control_text(call, "limit"), *size = control_text(call, "size");
+    if (size == NULL)
+        return limit;
+    return limit != NULL && strcmp(limit, word) == 0 ? size : NULL;
+}
+
 /* Reads one key as the configuration file would. */
-static bool read_limit(struct control_call *call, const char *key, struct config *config)
+static bool read_limit(struct control_call *call, const char *key, const char *value,
+                       struct config *config)
 {
     struct config_messages messages;
-    const char *value = control_text(call, "limit");
     config_init(config);
     config_messages_init(&messages);
     bool is_right = value != NULL && config_set(config, key, value, "leveretctl", 0, &messages);
     if (!is_right)
-        control_fail(call, CONTROL_USAGE, "%s",
+        control_fail(call, CONTROL_DATA, "%s",
                      messages.count > 0 ? messages.messages[0].text : "a limit is needed");
     config_messages_fini(&messages);
     return is_right;
 }
 
-static bool is_relative(const struct control_call *call)
+static bool has_point(const char *value)
 {
-    const char *value = control_text(call, "limit");
     return value != NULL && strchr(value, '.') != NULL;
 }
 
+/* 50MB, or "mem_relative 1.5" of the machine's memory. */
 static void handle_set_disk_free_limit(void *context, struct control_call *call)
 {
     struct server *server = context;
     struct config config;
-    const char *key = is_relative(call) ? "disk_free_limit.relative" : "disk_free_limit.absolute";
-    if (read_limit(call, key, &config)) {
+    const char *value = limit_text(call, "mem_relative");
+    bool is_relative = control_text(call, "size") != NULL || has_point(value);
+    const char *key = is_relative ? "disk_free_limit.relative" : "disk_free_limit.absolute";
+    if (read_limit(call, key, value, &config)) {
         alarm_limits_set_disk(&server->alarm_limits, &config);
         server_check_alarms(server);
         control_reply(call, NULL);
@@ -134,13 +145,16 @@ static void handle_set_disk_free_limit(void *context, struct control_call *call)
     config_fini(&config);
 }
 
+/* 0.6 of the machine's memory, or "absolute 4GB". */
 static void handle_set_memory_watermark(void *context, struct control_call *call)
 {
     struct server *server = context;
     struct config config;
-    const char *key = is_relative(call) ? "vm_memory_high_watermark.relative"
-                                        : "vm_memory_high_watermark.absolute";
-    if (read_limit(call, key, &config)) {
+    const char *value = limit_text(call, "absolute");
+    bool is_relative = control_text(call, "size") == NULL && has_point(value);
+    const char *key =
+        is_relative ? "vm_memory_high_watermark.relative" : "vm_memory_high_watermark.absolute";
+    if (read_limit(call, key, value, &config)) {
         alarm_limits_set_memory(&server->alarm_limits, &config);
         server_check_alarms(server);
         control_reply(call, NULL);
