@@ -103,12 +103,13 @@ static LDAP *connect_server(const struct ldap_backend *backend, char reason[AUTH
 {
     const struct config_auth_ldap *config = backend->config;
     struct timeval timeout = timeout_of(config);
-    int version = LDAP_VERSION3;
+    int version = LDAP_VERSION3, deref = LDAP_DEREF_ALWAYS; /* as Erlang's client does */
     LDAP *ldap = NULL;
     int code = ldap_initialize(&ldap, backend->addresses);
     if (code == LDAP_SUCCESS) {
         ldap_set_option(ldap, LDAP_OPT_PROTOCOL_VERSION, &version);
         ldap_set_option(ldap, LDAP_OPT_REFERRALS, LDAP_OPT_OFF);
+        ldap_set_option(ldap, LDAP_OPT_DEREF, &deref);
         ldap_set_option(ldap, LDAP_OPT_NETWORK_TIMEOUT, &timeout);
         ldap_set_option(ldap, LDAP_OPT_TIMEOUT, &timeout);
         if (config->use_ssl || config->use_starttls)
@@ -185,7 +186,10 @@ static enum auth_verdict connect_other(const struct ldap_backend *backend,
                          : AUTH_FAILED;
 }
 
-/* --- what queries ask */
+/* --- what queries ask
+ *
+ * Erlang's client, and with it RabbitMQ, has the entries of an answer the other way round: the last
+ * one counts as the first. */
 
 struct search {
     LDAPMessage *result; /* owned */
@@ -231,15 +235,19 @@ static enum auth_verdict exists(void *context, const char *dn, const char *attri
     return verdict;
 }
 
-static void add_values(LDAP *ldap, LDAPMessage *entry, const char *name, struct ldap_values *values)
+/* What is in values stays where the entry has none. */
+static void read_values(LDAP *ldap, LDAPMessage *entry, const char *name,
+                        struct ldap_values *values)
 {
     struct berval **found = ldap_get_values_len(ldap, entry, name);
+    if (found != NULL && found[0] != NULL)
+        ldap_values_fini(values);
     for (size_t i = 0; found != NULL && found[i] != NULL; i++)
         ldap_values_add(values, bytes_of(found[i]->bv_val, found[i]->bv_len));
     ldap_value_free_len(found);
 }
 
-/* Of the first object that has any. */
+/* Of the last object that has any. */
 static enum auth_verdict attribute(void *context, const char *dn, const char *name,
                                    struct ldap_values *values)
 {
@@ -248,9 +256,8 @@ static enum auth_verdict attribute(void *context, const char *dn, const char *na
     enum auth_verdict verdict =
         run_search(ldap, dn, LDAP_SCOPE_SUBTREE, "(objectClass=*)", name, &search);
     for (LDAPMessage *entry = ldap_first_entry(ldap, search.result);
-         verdict == AUTH_YES && entry != NULL && values->count == 0;
-         entry = ldap_next_entry(ldap, entry))
-        add_values(ldap, entry, name, values);
+         verdict == AUTH_YES && entry != NULL; entry = ldap_next_entry(ldap, entry))
+        read_values(ldap, entry, name, values);
     ldap_msgfree(search.result);
     return verdict;
 }
@@ -270,6 +277,7 @@ static enum auth_verdict search_dns(void *context, const char *base, bool is_one
         ldap_values_add(dns, bytes_of_text(dn));
         ldap_memfree(dn);
     }
+    ldap_values_reverse(dns);
     ldap_msgfree(search.result);
     free(filter);
     return verdict;

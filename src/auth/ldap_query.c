@@ -115,6 +115,15 @@ void ldap_values_add(struct ldap_values *values, struct bytes text)
     values->texts[values->count++] = bytes_to_text(text);
 }
 
+void ldap_values_reverse(struct ldap_values *values)
+{
+    for (size_t i = 0; i < values->count / 2; i++) {
+        char *text = values->texts[i];
+        values->texts[i] = values->texts[values->count - 1 - i];
+        values->texts[values->count - 1 - i] = text;
+    }
+}
+
 /* --- evaluating */
 
 struct evaluation {

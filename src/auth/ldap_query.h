@@ -48,6 +48,7 @@ struct ldap_values {
 };
 void ldap_values_fini(struct ldap_values *values);
 void ldap_values_add(struct ldap_values *values, struct bytes text);
+void ldap_values_reverse(struct ldap_values *values);
 
 /* The server, as queries need it. */
 struct ldap_directory {

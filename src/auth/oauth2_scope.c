@@ -219,23 +219,22 @@ static struct bytes take_part(struct bytes *pattern, bool *is_last)
     return part;
 }
 
-/* The part at place of the text: its end, or SIZE_MAX. The first stands at the start, the last at
- * the end, the others at the first place where they fit. */
+/* The part at place of the text: its end, or SIZE_MAX. The first stands at the start, every other
+ * one at the first place where it fits, and what the last one ends with must be the end: so *q
+ * matches aq, but not aqq. That is RabbitMQ's rule, and what a scope grants must not be more here.
+ */
 static size_t match_part(struct bytes text, size_t place, struct bytes part, bool is_first,
                          bool is_last)
 {
     size_t at = place;
-    if (is_last && !is_first)
-        at = text.size >= part.size && text.size - part.size >= place ? text.size - part.size
-                                                                      : SIZE_MAX;
-    else if (!is_first)
-        at = find_run(text, place, part);
+    if (!is_first && is_last && part.size == 0)
+        return text.size;
+    if (!is_first)
+        at = place < text.size ? find_run(text, place, part) : SIZE_MAX;
     if (at == SIZE_MAX || text.size - at < part.size ||
         (part.size > 0 && memcmp(text.data + at, part.data, part.size) != 0))
         return SIZE_MAX;
-    if (is_last && at + part.size != text.size)
-        return SIZE_MAX;
-    return at + part.size;
+    return !is_last || at + part.size == text.size ? at + part.size : SIZE_MAX;
 }
 
 static bool matches_wildcard(struct bytes text, struct bytes pattern)

@@ -359,8 +359,8 @@ static bool has_ended(const struct auth_identity *identity)
     return auth_identity_expires_s(identity) <= clock_wall_ms() / 1000;
 }
 
-/* RabbitMQ looks at the vhost again with the new secret before it takes it. One that has ended ends
- * the connection, but is none that was refused. */
+/* RabbitMQ looks at the vhost again with the new secret before it takes it, if somebody takes it at
+ * all. One that has ended ends the connection, but is none that was refused. */
 static void work_on_renewing(struct task *task)
 {
     struct job *job = job_of(task);
@@ -372,8 +372,9 @@ static void work_on_renewing(struct task *task)
         log_warning("a new secret was refused for user '%s': %s", auth_identity_user(former),
                     log_reason);
     job->is_allowed = job->identity != NULL;
+    bool is_new = job->identity != former;
     auth_identity_unref(former);
-    if (job->is_allowed && !has_ended(job->identity) &&
+    if (job->is_allowed && is_new && !has_ended(job->identity) &&
         !auth_identity_may_enter(job->identity, job->users, buffer_bytes(&job->text), log_reason)) {
         job->is_allowed = false;
         snprintf(job->reason, sizeof job->reason,

@@ -10,8 +10,31 @@ from auth_servers import WebServer
 from auth_suite import Suite, equal, is_login_refused, publish, publish_as_somebody, refused
 
 
+def web_answer(path, fields, denial):
+    """What the web service of these tests says: the status and the text."""
+    user = fields.get("username")
+    if path == "/user":
+        passwords = {"web": "a b&c=ü", "boss": "x", "sullen": "x"}
+        if user == "broken":
+            return 500, "allow"
+        if user == "odd":
+            return 200, "perhaps"
+        if fields.get("password") != passwords.get(user, object()):
+            return 200, "deny"
+        return 200, " allow administrator impersonator " if user == "boss" else "Allow"
+    if path == "/vhost":
+        return 200, "deny" if user == "sullen" else "allow"
+    if path == "/resource" and fields["name"].startswith("bad"):
+        return 200, denial
+    if path == "/topic" and fields["routing_key"].startswith("bad"):
+        return 200, "deny"
+    if path == "/resource" and fields["name"].startswith("fail"):
+        return 503, "no"
+    return 200, "allow"
+
+
 class Web(Suite):
-    """A web service that knows three users; `rules` may be changed by a test."""
+    """A web service that knows three users."""
 
     method = "get"
 
@@ -20,26 +43,8 @@ class Web(Suite):
         self.servers.append(self.web)
 
     def answer(self, path, fields):
-        user = fields.get("username")
-        if path == "/user":
-            passwords = {"web": "a b&c=ü", "boss": "x", "sullen": "x"}
-            if user == "broken":
-                return 500, "allow"
-            if user == "odd":
-                return 200, "perhaps"
-            if fields.get("password") != passwords.get(user, object()):
-                return 200, "deny"
-            return 200, " allow administrator impersonator " if user == "boss" else "Allow"
-        if path == "/vhost":
-            return 200, "deny" if user == "sullen" else "allow"
-        if path == "/resource" and fields["name"].startswith("bad"):
-            # RabbitMQ 3.10 cannot read a reason.
-            return 200, "deny it is bad" if self.kind == "leveret" else "deny"
-        if path == "/topic" and fields["routing_key"].startswith("bad"):
-            return 200, "deny"
-        if path == "/resource" and fields["name"].startswith("fail"):
-            return 503, "no"
-        return 200, "allow"
+        # RabbitMQ 3.10 cannot read a reason.
+        return web_answer(path, fields, "deny it is bad" if self.kind == "leveret" else "deny")
 
     def settings(self):
         paths = ["user", "vhost", "resource", "topic"]

@@ -7,6 +7,7 @@ import datetime
 import http.server
 import json
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -208,7 +209,7 @@ access to * by users read by anonymous {anonymous}
 class Slapd:
     """Debian's slapd in a folder of its own, with the entries of an LDIF."""
 
-    def __init__(self, ldif, certificates, anonymous="none"):
+    def __init__(self, ldif, certificates, anonymous="none", log_level=0):
         self.folder = tempfile.mkdtemp()
         os.mkdir(os.path.join(self.folder, "data"))
         self.port, self.tls_port = free_port(), free_port()
@@ -223,9 +224,10 @@ class Slapd:
             ["/usr/sbin/slapadd", "-f", configuration], input=ldif, text=True, check=True
         )
         self.log = open(os.path.join(self.folder, "log"), "w")
+        self.log_read = 0
         addresses = "ldap://127.0.0.1:%d/ ldaps://127.0.0.1:%d/" % (self.port, self.tls_port)
         self.process = subprocess.Popen(
-            ["/usr/sbin/slapd", "-f", configuration, "-h", addresses, "-d", "0"],
+            ["/usr/sbin/slapd", "-f", configuration, "-h", addresses, "-d", str(log_level)],
             stdout=self.log,
             stderr=self.log,
         )
@@ -240,6 +242,14 @@ class Slapd:
             except OSError:
                 time.sleep(0.05)
         raise AssertionError("slapd does not start: see %s/log" % self.folder)
+
+    def searches(self):
+        """Those that were logged since the last time: base, scope and filter."""
+        with open(self.log.name) as log:
+            log.seek(self.log_read)
+            text = log.read()
+        self.log_read += len(text)
+        return re.findall(r"SRCH (base=.* filter=.*)", text)
 
     def end(self):
         self.process.terminate()
