@@ -94,6 +94,7 @@ struct vhost {
     struct list paused;           /* sessions that wait until the store has caught up */
     struct list dispatch;         /* queues with something to hand out */
     size_t dispatch_left;         /* deliveries from queues that this input may still make */
+    size_t leave_left;            /* messages that may still leave queues and exchanges by it */
     struct list touched;          /* lanes whose memory may have changed */
     struct list cold;             /* lanes that hold memory, the longest untouched first */
     struct list settling;         /* channels with confirms to send at the end of this input */
@@ -149,6 +150,8 @@ struct exchange *vhost_predeclare(struct vhost *vhost, struct bytes name,
 
 /* Adds an operation to the batch that is being gathered and returns its index. */
 size_t vhost_store(struct vhost *vhost, struct store_operation operation);
+/* Is more on its way to the disk than there should be? */
+bool vhost_is_store_behind(const struct vhost *vhost);
 
 /* A server-generated name: prefix and 22 characters, as RabbitMQ's. Size of name: at least
  * prefix + 23. */
@@ -585,10 +588,11 @@ void lane_note_failures(struct vhost *vhost, struct lane *lane, const struct ent
 void queue_fetched(struct vhost *vhost, struct lane *lane);
 /* Buries what has expired at the heads of the queue's lanes, some of it where it is very much. */
 void queue_expire(struct vhost *vhost, struct queue *queue);
-/* The timer of that, and its setting by the first message of a lane. */
+/* The timer of that, and its setting by the first message of a lane. It also goes on with what was
+ * too much for one input. */
 void queue_expiry_due(struct vhost *vhost, struct timer *timer);
 void queue_arm_expiry(struct vhost *vhost, struct lane *lane);
-/* Buries what is above the limits of a queue that drops its head. */
+/* Buries what is above the limits of a queue that drops its head, some of it likewise. */
 void queue_keep_limits(struct vhost *vhost, struct queue *queue);
 /* May this message come in? Always where the queue makes room for it. */
 bool queue_takes(const struct queue *queue, const struct message *message);

@@ -206,9 +206,11 @@ static void read_on(struct delays *delays)
  * the read does it. */
 static void arm(struct delays *delays)
 {
+    uint64_t now_ms = delays->vhost->now_ms;
     read_on(delays);
-    if (delays->window_count > 0)
-        timer_set(delays->vhost, &delays->timer, delays->window[0].due_ms);
+    if (delays->window_count > 0) /* what is overdue stands behind others that are due */
+        timer_set(delays->vhost, &delays->timer,
+                  delays->window[0].due_ms > now_ms ? delays->window[0].due_ms : now_ms);
     else
         timer_clear(delays->vhost, &delays->timer);
 }
@@ -275,21 +277,19 @@ static void forget(struct delays *delays, const struct delay *delay)
                                                 .expiry_ms = delay->due_ms});
 }
 
-static bool is_store_behind(const struct vhost *vhost)
-{
-    return vhost->in_flight_bytes + vhost->batch->bytes > vhost->config.unstored_bytes_max;
-}
-
 static void delays_due(struct vhost *vhost, struct timer *timer)
 {
     struct delays *delays = container_of(timer, struct delays, timer);
     for (int i = 0; i < due_slice; i++) {
         if (delays->window_count == 0 || delays->window[0].due_ms > vhost->now_ms)
             break;
-        if (is_store_behind(vhost)) {
+        if (vhost_is_store_behind(vhost)) {
             timer_set(vhost, timer, vhost->now_ms + retry_ms);
             return;
         }
+        if (vhost->leave_left == 0)
+            break;
+        vhost->leave_left--;
         struct delay delay = window_pop(delays);
         forget(delays, &delay);
         internal_publish_from(vhost, delays->exchange, delay.message);

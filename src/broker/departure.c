@@ -7,12 +7,19 @@
  * An expired message is looked for at the head only, as in RabbitMQ: behind a message that lives
  * longer it waits. One timer per queue stands at the earliest expiry among the heads of its lanes.
  * A message that is in the store alone is read before its fate is carried out (lane_fetch).
+ *
+ * Where very many leave at once they go in slices, a bounded number within each input of the vhost,
+ * and no faster than the store takes their dead letters; the queue's timer goes on with them.
  */
 #include "base/check.h"
 #include "broker/broker_internal.h"
 #include "broker/dead_letter.h"
 
-enum { leave_slice = 4096 }; /* messages that leave one queue within one input */
+enum {
+    leave_always = 16, /* leave a queue whatever else happens: no limit is seen exceeded */
+    leave_burst = 64,  /* and no more before their dead letters are counted */
+    retry_ms = 5,      /* until the store is asked again whether it keeps up */
+};
 enum { probe_interval_ms = 20, probes_per_interval = 64 };
 
 /* What a message is fetched for: one of enum death_reason, or */
@@ -139,13 +146,30 @@ void queue_fetched(struct vhost *vhost, struct lane *lane)
         lane_read(vhost, lane);
 }
 
-/* --- expiry */
+/* --- slices */
 
 static void arm(struct vhost *vhost, struct queue *queue, uint64_t due_ms)
 {
     if (due_ms < timer_due_ms(&queue->expiry_timer))
         timer_set(vhost, &queue->expiry_timer, due_ms);
 }
+
+/* May one more message leave a queue that so many have left just now? If not, the rest is left to
+ * the timer. */
+static bool may_leave(struct vhost *vhost, struct queue *queue, size_t left)
+{
+    if (left < leave_always)
+        return true;
+    bool is_behind = vhost_is_store_behind(vhost);
+    if (vhost->leave_left > 0 && !is_behind && left < leave_burst) {
+        vhost->leave_left--;
+        return true;
+    }
+    arm(vhost, queue, vhost->now_ms + (is_behind ? retry_ms : 0));
+    return false;
+}
+
+/* --- expiry */
 
 void queue_arm_expiry(struct vhost *vhost, struct lane *lane)
 {
@@ -154,36 +178,33 @@ void queue_arm_expiry(struct vhost *vhost, struct lane *lane)
         arm(vhost, lane->queue, entry->expiry_ms);
 }
 
-/* false where there is more to do at once. */
-static bool expire_lane(struct vhost *vhost, struct lane *lane)
+static void expire_lane(struct vhost *vhost, struct lane *lane)
 {
     struct entry *front;
-    enum lane_head head = LANE_EMPTY;
-    bool has_expired = false;
-    for (int i = 0; i < leave_slice; i++) {
-        head = lane_peek(lane, &front);
-        if (head != LANE_READY || front->expiry_ms == 0 || front->expiry_ms > vhost->now_ms)
-            break;
+    enum lane_head head;
+    size_t expired = 0;
+    while ((head = lane_peek(lane, &front)) == LANE_READY && front->expiry_ms != 0 &&
+           front->expiry_ms <= vhost->now_ms) {
+        if (!may_leave(vhost, lane->queue, expired++))
+            return;
         struct entry entry = lane_pop(lane);
         queue_bury(vhost, lane, &entry, DEATH_EXPIRED);
         lane_touch(vhost, lane);
-        has_expired = true;
     }
     if (head == LANE_READY && front->expiry_ms != 0)
         arm(vhost, lane->queue, front->expiry_ms);
-    else if (head == LANE_IN_STORE && has_expired)
+    else if (head == LANE_IN_STORE && expired > 0)
         lane_read(vhost, lane);
     else if (head == LANE_IN_STORE)
         lane_probe(vhost, lane);
-    return head != LANE_READY || front->expiry_ms == 0 || front->expiry_ms > vhost->now_ms;
 }
 
 void queue_expire(struct vhost *vhost, struct queue *queue)
 {
     for (unsigned priority = 0; priority <= queue->top_priority; priority++) {
         struct lane *lane = queue_lane(queue, priority);
-        if (lane != NULL && !expire_lane(vhost, lane))
-            arm(vhost, queue, vhost->now_ms);
+        if (lane != NULL)
+            expire_lane(vhost, lane);
     }
 }
 
@@ -206,7 +227,10 @@ void queue_expiry_due(struct vhost *vhost, struct timer *timer)
         timer_set(vhost, timer, vhost->probe_due_ms);
         return;
     }
-    queue_expire(vhost, queue);
+    if (queue->may_expire)
+        queue_expire(vhost, queue);
+    if (queue->has_limits)
+        queue_keep_limits(vhost, queue);
     queue_resume(vhost, queue);
 }
 
@@ -234,19 +258,19 @@ void queue_keep_limits(struct vhost *vhost, struct queue *queue)
     struct entry *front;
     if (queue->settings.overflow != OVERFLOW_DROP_HEAD)
         return;
-    for (int i = 0; i < leave_slice && is_over_limit(queue); i++) {
+    for (size_t left = 0; is_over_limit(queue); left++) {
         struct lane *lane = queue_last_lane(queue);
         if (lane_peek(lane, &front) != LANE_READY) {
             lane_read(vhost, lane);
             return;
         }
+        if (!may_leave(vhost, queue, left))
+            return;
         struct entry entry = lane_pop(lane);
         queue_bury(vhost, lane, &entry, DEATH_MAXLEN);
         queue_arm_expiry(vhost, lane);
         lane_touch(vhost, lane);
     }
-    if (is_over_limit(queue))
-        queue_schedule(vhost, queue);
 }
 
 bool queue_takes(const struct queue *queue, const struct message *message)

@@ -217,8 +217,7 @@ bool publish_route(struct channel *channel, struct message *message, bool mandat
     bool is_stored = vhost->insertions > insertions;
     if (tag != 0)
         confirm(channel, tag, is_taken, is_stored);
-    if (is_stored &&
-        vhost->in_flight_bytes + vhost->batch->bytes > vhost->config.unstored_bytes_max)
+    if (is_stored && vhost_is_store_behind(vhost))
         session_pause(channel->session, PAUSE_STORE);
     return is_taken;
 }

@@ -22,6 +22,7 @@ enum {
     free_slice = 4096,
     evict_slice = 64,
     dispatch_slice = 16384,
+    leave_slice = 1024,
     timer_slice = 1024,
     policy_slice = 1024
 };
@@ -92,6 +93,7 @@ struct vhost *vhost_new(const struct vhost_config *config, const struct access *
         .cluster_exchanges_max = UINT64_MAX,
     };
     vhost->lane_next = 1;
+    vhost->leave_left = leave_slice;
     vhost->committed = STORE_BATCH_BEFORE;
     vhost->batch = store_batch_new(STORE_BATCH_BEFORE + 1);
     vhost->effects = xcalloc(config->reactor_count, sizeof *vhost->effects);
@@ -245,6 +247,11 @@ size_t vhost_store(struct vhost *vhost, struct store_operation operation)
     return store_batch_add(vhost->batch, operation);
 }
 
+bool vhost_is_store_behind(const struct vhost *vhost)
+{
+    return vhost->in_flight_bytes + vhost->batch->bytes > vhost->config.unstored_bytes_max;
+}
+
 /* --- timers */
 
 void timer_set(struct vhost *vhost, struct timer *timer, uint64_t due_ms)
@@ -260,7 +267,7 @@ void timer_clear(struct vhost *vhost, struct timer *timer)
 /* In slices, where very much is due at once; vhost_deadline says that there is more. */
 static void fire_timers(struct vhost *vhost)
 {
-    for (int i = 0; i < timer_slice; i++) {
+    for (int i = 0; i < timer_slice && vhost->leave_left > 0; i++) {
         struct heap_node *first = heap_first(&vhost->timers);
         if (first == NULL || first->key > vhost->now_ms)
             return;
@@ -393,6 +400,7 @@ static void finish_input(struct vhost *vhost)
         flush_confirms(vhost);
     } while (settle_empty_batch(vhost) || !list_is_empty(&vhost->resuming) ||
              (vhost->dispatch_left > 0 && !list_is_empty(&vhost->dispatch)));
+    vhost->leave_left = leave_slice;
     give_memory_back(vhost);
     free_remains(vhost, free_slice);
 }

@@ -6,6 +6,7 @@
 #include "core_fixture.h"
 
 #include "amqp/properties.h"
+#include "base/xmalloc.h"
 #include "broker/policy.h"
 
 /* Session 1, and a queue "dead" behind the exchange "dlx". */
@@ -507,6 +508,106 @@ static void one_consumer_is_active(void **state)
         "1.2 basic.cancel-ok first\n1.3 deliver second 1 c\n");
 }
 
+/* --- very many at once */
+
+static void publish_many(struct core *core, unsigned count, const char *properties)
+{
+    char line[96];
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(line, sizeof line, "1.1 basic.publish - q m%u%s", i, properties);
+        run(core, line, "");
+    }
+}
+
+static uint64_t ready_in(const struct core *core, const char *queue)
+{
+    struct queue_status status;
+    assert_true(vhost_queue_status(core->vhost, bytes_of_text(queue), &status));
+    return status.ready;
+}
+
+/* Inputs until nothing is left to do at once, none of which moves more than it should. */
+static unsigned count_inputs(struct core *core, const char *queue)
+{
+    unsigned inputs = 0;
+    while (vhost_deadline(core->vhost) <= core->now_ms) {
+        uint64_t before = ready_in(core, queue);
+        pass(core, 0, "");
+        assert_true(before - ready_in(core, queue) <= 1500);
+        inputs++;
+    }
+    return inputs;
+}
+
+static void what_expires_at_once_goes_in_slices(void **state)
+{
+    struct core *core = *state;
+    open_with_dead_letters(core);
+    run(core, "1.1 queue.declare q no-wait x-message-ttl=100000 x-dead-letter-exchange=dlx", "");
+    publish_many(core, 5000, "");
+    core->now_ms += 100000;
+    assert_in_range(count_inputs(core, "q"), 4, 6);
+    assert_queue(core, "q", "0 0 0");
+    assert_queue(core, "dead", "5000 0 0");
+}
+
+static void what_is_above_a_limit_goes_in_slices(void **state)
+{
+    struct core *core = *state;
+    open_with_dead_letters(core);
+    run(core,
+        "1.1 queue.declare q no-wait x-max-length=10 x-dead-letter-exchange=dlx\n"
+        "1.2 basic.consume q c no-wait",
+        "");
+    for (unsigned i = 0; i < 5000; i++)
+        run(core, "1.1 basic.publish - q a", NULL);
+    core->transcript.size = 0;
+    assert_queue(core, "q", "0 5000 1");
+    run(core, "1.2 channel.close", "1.2 channel.close-ok\n");
+    assert_true(ready_in(core, "q") > 3000);
+    assert_in_range(count_inputs(core, "q"), 3, 6);
+    assert_queue(core, "q", "10 0 0");
+    assert_queue(core, "dead", "4990 0 0");
+    run(core, "1.1 basic.publish - q a", "");
+    assert_queue(core, "q", "10 0 0");
+}
+
+static int setup_slow_store(void **state)
+{
+    struct vhost_config config;
+    struct core *core = xmalloc(sizeof *core);
+    vhost_config_init(&config);
+    config.unstored_bytes_max = 20000;
+    core_init_with(core, &config);
+    *state = core;
+    return 0;
+}
+
+/* Dead letters wait in their queue until the store has taken those before them. */
+static void dead_letters_come_no_faster_than_they_are_stored(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 1);
+    run(core,
+        "1.1 queue.declare dead durable no-wait\n1.1 queue.declare q durable no-wait "
+        "x-message-ttl=100000 x-dead-letter-exchange= x-dead-letter-routing-key=dead",
+        "");
+    for (unsigned i = 0; i < 3000; i += 10) {
+        publish_many(core, 10, " persistent");
+        commit(core, "");
+    }
+    pass(core, 100000, "");
+    for (unsigned i = 0; i < 10; i++)
+        pass(core, 1, "");
+    assert_in_range(ready_in(core, "dead"), 16, 300);
+    for (unsigned i = 0; i < 1000; i++) {
+        commit(core, "");
+        pass(core, 5, "");
+    }
+    assert_queue(core, "q", "0 0 0");
+    assert_queue(core, "dead", "3000 0 0");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -538,6 +639,10 @@ int main(void)
         core_test(the_time_of_an_unused_queue_begins_with_the_policy),
         core_test(a_delivery_that_waits_too_long_ends_its_channel),
         core_test(one_consumer_is_active),
+        core_test(what_expires_at_once_goes_in_slices),
+        core_test(what_is_above_a_limit_goes_in_slices),
+        cmocka_unit_test_setup_teardown(dead_letters_come_no_faster_than_they_are_stored,
+                                        setup_slow_store, core_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
