@@ -75,7 +75,8 @@ struct vhost {
     struct hash_table lanes;          /* struct lane, by its number in the store */
     struct hash_table bindings;       /* struct binding, by identity */
     struct exchange *default_exchange;
-    struct exchange *event_exchange; /* NULL: not in this vhost */
+    struct exchange *event_exchange; /* NULL: not in this vhost; likewise the next */
+    struct exchange *log_exchange;
     uint64_t topology_generation;    /* rises with every change of what may route where */
     uint64_t route_mark;
     struct route_matches matches; /* scratch of routing */

@@ -31,9 +31,11 @@ static bool is_wanted(const struct vhost *vhost)
 
 void event_note_bindings(struct vhost *vhost, const struct exchange *exchange)
 {
-    if (exchange == vhost->event_exchange && vhost->config.event_interest != NULL)
-        atomic_store_explicit(vhost->config.event_interest, exchange->source_count > 0,
-                              memory_order_release);
+    _Atomic bool *interest = exchange == vhost->event_exchange ? vhost->config.event_interest
+                             : exchange == vhost->log_exchange ? vhost->config.log_interest
+                                                               : NULL;
+    if (interest != NULL)
+        atomic_store_explicit(interest, exchange->source_count > 0, memory_order_release);
 }
 
 /* --- letting them out */

@@ -31,7 +31,8 @@ void event_emit(struct vhost *vhost, struct message *message);
 
 void event_fini(struct vhost *vhost);
 
-/* A binding comes to, or has gone from, an exchange: is anybody bound to the events still? */
+/* A binding comes to, or has gone from, an exchange: is anybody bound to the events, or to the log,
+ * still? */
 void event_note_bindings(struct vhost *vhost, const struct exchange *exchange);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an event of the broker looks like as a message: all that is known of it stands in the
- * headers, with the names and types of RabbitMQ's plug-in rabbitmq_event_exchange, and the body is
- * empty. Types follow from what RabbitMQ has at hand, which is why a table of arguments is an array
- * of texts there: each is a term that is no list.
+ * What an event of the broker, or a line of its log, looks like as a message. Of an event all that
+ * is known of it stands in the headers, with the names and types of RabbitMQ's plug-in
+ * rabbitmq_event_exchange, and the body is empty. Types follow from what RabbitMQ has at hand,
+ * which is why a table of arguments is an array of texts there: each is a term that is no list.
  */
 #include "broker/event_message.h"
 
@@ -14,6 +14,7 @@
 #include "amqp/table.h"
 
 const char event_exchange_name[] = "amq.rabbitmq.event";
+const char log_exchange_name[] = "amq.rabbitmq.log";
 
 struct message *event_message_new(const char *routing_key, struct buffer *headers, uint64_t now_ms)
 {
@@ -30,6 +31,25 @@ struct message *event_message_new(const char *routing_key, struct buffer *header
         message_new(bytes_of_text(event_exchange_name), bytes_of_text(routing_key),
                     buffer_bytes(&raw), bytes_of(NULL, 0));
     message->is_persistent = true;
+    buffer_fini(&raw);
+    return message;
+}
+
+struct message *log_message_new(const char *level, struct bytes line, bool is_json,
+                                const char *node_name, uint64_t now_ms)
+{
+    struct buffer headers = {0}, raw = {0};
+    amqp_table_add_text(&headers, "node", node_name);
+    const struct amqp_properties properties = {
+        .flags = AMQP_PROPERTY_CONTENT_TYPE | AMQP_PROPERTY_HEADERS | AMQP_PROPERTY_TIMESTAMP,
+        .content_type = bytes_of_text(is_json ? "application/json" : "text/plain"),
+        .headers = buffer_bytes(&headers),
+        .timestamp_s = now_ms / 1000,
+    };
+    amqp_properties_encode(&raw, &properties);
+    struct message *message = message_new(bytes_of_text(log_exchange_name), bytes_of_text(level),
+                                          buffer_bytes(&raw), line);
+    buffer_fini(&headers);
     buffer_fini(&raw);
     return message;
 }

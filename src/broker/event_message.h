@@ -12,8 +12,9 @@
 /* Events as messages, for whoever has something to tell: the core, the directory of users, the
  * reactors. */
 
-/* The exchange that they are published to. */
+/* The exchange that they are published to, and that of the log. */
 extern const char event_exchange_name[];
+extern const char log_exchange_name[];
 
 /* Who did it where nobody is named. */
 #define EVENT_USER_INTERNAL "rmq-internal"
@@ -22,6 +23,10 @@ extern const char event_exchange_name[];
 /* The message that tells of an event: an empty body, the headers (a table), to which the time
  * (wall-clock ms) is added. The caller has the only reference. */
 struct message *event_message_new(const char *routing_key, struct buffer *headers, uint64_t now_ms);
+
+/* The message with a line of the log, from this node. */
+struct message *log_message_new(const char *level, struct bytes line, bool is_json,
+                                const char *node_name, uint64_t now_ms);
 
 /* A table as RabbitMQ's events give arguments: an array with a text for each field, which is the
  * field as an Erlang term. */

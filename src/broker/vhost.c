@@ -74,6 +74,9 @@ static void declare_predeclared(struct vhost *vhost)
     if (vhost->config.has_event_exchange)
         vhost->event_exchange =
             vhost_predeclare(vhost, bytes_of_text(event_exchange_name), &exchange_topic, true);
+    if (vhost->config.has_log_exchange)
+        vhost->log_exchange =
+            vhost_predeclare(vhost, bytes_of_text(log_exchange_name), &exchange_topic, true);
     vhost->default_exchange = exchange_find(vhost, bytes_of_text(""));
 }
 
@@ -157,6 +160,7 @@ void vhost_free(struct vhost *vhost)
     if (vhost == NULL)
         return;
     vhost->config.event_interest = NULL; /* what goes now goes with all the rest */
+    vhost->config.log_interest = NULL;
     free_sessions(vhost);
     free_definitions(vhost);
     free_remains(vhost, SIZE_MAX);

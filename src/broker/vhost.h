@@ -34,6 +34,8 @@ struct vhost_config {
     _Atomic bool *event_interest; /* borrowed: somebody is bound to amq.rabbitmq.event, in whichever
                                      vhost that is; NULL: there are no events */
     bool has_event_exchange;      /* it is in this one */
+    _Atomic bool *log_interest;   /* borrowed; likewise for amq.rabbitmq.log */
+    bool has_log_exchange;
     uint64_t hash_seed;           /* random in the server, fixed in tests */
     uint64_t name_seed;           /* for generated names; random in the server */
     size_t reactor_count;         /* effects go to reactors 0 .. reactor_count - 1 */

@@ -152,6 +152,7 @@ void config_init(struct config *config)
         .disk_free_limit_bytes = 50000000,
         .log_console = true,
         .log_console_level = CONFIG_LOG_INFO,
+        .log_exchange_level = CONFIG_LOG_INFO,
         .log_file_level = CONFIG_LOG_INFO,
         .log_default_level = CONFIG_LOG_INFO,
         .log_connection_level = CONFIG_LOG_INFO,

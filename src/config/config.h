@@ -339,8 +339,11 @@ struct config {
 
     /* --- log --- */
     bool log_console;
-    char *log_dir;  /* owned; "" if not set */
-    char *log_file; /* owned; "" : no file. Relative to log_dir */
+    char *log_dir;     /* owned; "" if not set */
+    char *log_file;    /* owned; "" : no file. Relative to log_dir */
+    bool log_exchange; /* lines go to amq.rabbitmq.log in default_vhost, too */
+    enum config_log_level log_exchange_level;
+    enum config_log_format log_exchange_format;
     enum config_log_level log_console_level;
     enum config_log_level log_file_level;
     enum config_log_format log_console_format;

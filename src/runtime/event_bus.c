@@ -105,7 +105,7 @@ void event_bus_post(struct event_bus *bus, struct message **messages, size_t cou
         add_locked(bus, messages[i]);
     if (bus->count > 0 && !bus->is_announced) {
         bus->is_announced = true;
-        gate_announce_events(bus->gate);
+        gate_announce_events(bus->gate, bus);
     }
     pthread_mutex_unlock(&bus->mutex);
 }

@@ -51,6 +51,7 @@ struct note {
     unsigned alarms;                  /* alarms */
     uint64_t batch_number;            /* committed */
     struct store_read_result *result; /* read done; owned */
+    struct event_bus *bus;            /* events; borrowed: it outlives the gate */
     gate_function *function;          /* call */
     void *context;
     bool *is_done; /* call: set under the gate's mutex */
@@ -129,10 +130,10 @@ static void set_alarms(struct gate *gate, uint64_t now_ms)
 }
 
 /* What others have for an exchange of this vhost. */
-static void publish_events(struct gate *gate, uint64_t now_ms)
+static void publish_events(struct gate *gate, struct event_bus *bus, uint64_t now_ms)
 {
     struct message **messages;
-    size_t count = event_bus_take(gate->config.events, gate, &messages);
+    size_t count = event_bus_take(bus, gate, &messages);
     if (count > 0)
         vhost_publish(gate->config.vhost, messages, count, now_ms);
     free(messages);
@@ -171,7 +172,7 @@ static void run_note(struct gate *gate, struct note *note)
         set_alarms(gate, now_ms);
         break;
     case NOTE_EVENTS:
-        publish_events(gate, now_ms);
+        publish_events(gate, note->bus, now_ms);
         break;
     case NOTE_TICK:
         break;
@@ -463,11 +464,11 @@ void gate_set_alarms(struct gate *gate, unsigned alarms)
 }
 
 /* Where the reactors have ended nobody can receive events any more, and they are dropped. */
-void gate_announce_events(struct gate *gate)
+void gate_announce_events(struct gate *gate, struct event_bus *bus)
 {
     pthread_mutex_lock(&gate->mutex);
     if (!gate->has_no_reactors) {
-        add_note_locked(gate, (struct note){.kind = NOTE_EVENTS});
+        add_note_locked(gate, (struct note){.kind = NOTE_EVENTS, .bus = bus});
         if (!gate->is_held) {
             gate->is_held = true;
             gate->is_idle = false;

@@ -71,7 +71,7 @@ void gate_set_alarms(struct gate *gate, unsigned alarms);
 
 /* From the event bus, whatever the caller holds: there is something for this vhost. It is not run
  * here but by the holder, or by a reactor. */
-void gate_announce_events(struct gate *gate);
+void gate_announce_events(struct gate *gate, struct event_bus *bus);
 
 /* Now and then (about twice a second): what is due by time, and idle maintenance of the store. */
 void gate_tick(struct gate *gate);

@@ -23,12 +23,21 @@ enum { line_size = 2048 };
 struct sink {
     _Atomic int fd; /* -1: none */
     enum config_log_level level;
+    bool is_json;
 };
 
-static struct sink console = {-1, CONFIG_LOG_INFO};
-static struct sink file = {-1, CONFIG_LOG_INFO};
+static struct sink console = {-1, CONFIG_LOG_INFO, false};
+static struct sink file = {-1, CONFIG_LOG_INFO, false};
 static char *file_path;
-static bool is_json;
+
+/* Whoever gets the lines as messages; set while the function is there. */
+static struct {
+    _Atomic(log_publisher *) function;
+    void *context;
+    enum config_log_level level;
+    bool is_json;
+} exchange;
+static _Thread_local bool is_publishing;
 
 static char *make_path(const struct config *config)
 {
@@ -47,12 +56,13 @@ static int open_file(void)
 
 bool log_open(const struct config *config, char *reason, size_t reason_size)
 {
-    console = (struct sink){config->log_console ? STDERR_FILENO : -1, config->log_console_level};
-    is_json = config->log_console_format == CONFIG_LOG_JSON;
+    console = (struct sink){config->log_console ? STDERR_FILENO : -1, config->log_console_level,
+                            config->log_console_format == CONFIG_LOG_JSON};
     if (config->log_file[0] == '\0')
         return true;
     file_path = make_path(config);
-    file = (struct sink){open_file(), config->log_file_level};
+    file = (struct sink){open_file(), config->log_file_level,
+                         config->log_file_format == CONFIG_LOG_JSON};
     if (file.fd >= 0)
         return true;
     snprintf(reason, reason_size, "cannot open log file %s: %s", file_path, strerror(errno));
@@ -85,16 +95,20 @@ static const char *level_name(enum config_log_level level)
     return level < sizeof names / sizeof names[0] ? names[level] : "none";
 }
 
-static size_t append_time(char *line, size_t size)
+struct entry {
+    struct timespec time;
+    enum config_log_level level;
+    const char *text;
+};
+
+static size_t append_time(char *line, size_t size, const struct timespec *now)
 {
-    struct timespec now;
     struct tm parts;
     char date[32], zone[8];
-    clock_gettime(CLOCK_REALTIME, &now);
-    localtime_r(&now.tv_sec, &parts);
+    localtime_r(&now->tv_sec, &parts);
     strftime(date, sizeof date, "%Y-%m-%d %H:%M:%S", &parts);
     strftime(zone, sizeof zone, "%z", &parts);
-    return (size_t)snprintf(line, size, "%s.%06ld%.3s:%s", date, now.tv_nsec / 1000, zone,
+    return (size_t)snprintf(line, size, "%s.%06ld%.3s:%s", date, now->tv_nsec / 1000, zone,
                             zone + 3);
 }
 
@@ -114,12 +128,13 @@ static size_t append_json_text(char *line, size_t size, const char *text)
     return at;
 }
 
-static size_t make_json(char *line, size_t size, const char *level, const char *text)
+static size_t make_json(char *line, size_t size, const struct entry *entry)
 {
     size_t at = (size_t)snprintf(line, size, "{\"time\":\"");
-    at += append_time(line + at, size - at);
-    at += (size_t)snprintf(line + at, size - at, "\",\"level\":\"%s\",\"msg\":\"", level);
-    at += append_json_text(line + at, size - at - 3, text);
+    at += append_time(line + at, size - at, &entry->time);
+    at += (size_t)snprintf(line + at, size - at, "\",\"level\":\"%s\",\"msg\":\"",
+                           level_name(entry->level));
+    at += append_json_text(line + at, size - at - 3, entry->text);
     return at + (size_t)snprintf(line + at, size - at, "\"}\n");
 }
 
@@ -132,33 +147,61 @@ static void hide_controls(char *text)
     }
 }
 
-static size_t make_plain(char *line, size_t size, const char *level, const char *text)
+static size_t make_plain(char *line, size_t size, const struct entry *entry)
 {
-    size_t at = append_time(line, size);
-    int added = snprintf(line + at, size - at, " [%s] %s\n", level, text);
+    size_t at = append_time(line, size, &entry->time);
+    int added = snprintf(line + at, size - at, " [%s] %s\n", level_name(entry->level), entry->text);
     at += (size_t)added < size - at ? (size_t)added : size - at - 1;
     line[at - 1] = '\n';
     return at;
 }
 
-static void put(const struct sink *sink, enum config_log_level level, const char *line, size_t size)
+static struct bytes make_line(char *line, size_t size, const struct entry *entry, bool is_json)
 {
-    if (sink->fd < 0 || level < sink->level)
+    return bytes_of(line, is_json ? make_json(line, size, entry) : make_plain(line, size, entry));
+}
+
+static void put(const struct sink *sink, const struct entry *entry)
+{
+    char line[line_size + 128];
+    if (sink->fd < 0 || entry->level < sink->level)
         return;
-    ssize_t written = write(sink->fd, line, size);
+    struct bytes bytes = make_line(line, sizeof line, entry, sink->is_json);
+    ssize_t written = write(sink->fd, bytes.data, bytes.size);
     (void)written; /* a log that cannot be written must not stop the broker */
+}
+
+void log_publish_to(log_publisher *publisher, void *context, const struct config *config)
+{
+    exchange.context = context;
+    exchange.level = config->log_exchange_level;
+    exchange.is_json = config->log_exchange_format == CONFIG_LOG_JSON;
+    atomic_store_explicit(&exchange.function, publisher, memory_order_release);
+}
+
+static void publish(const struct entry *entry)
+{
+    char line[line_size + 128];
+    log_publisher *function = atomic_load_explicit(&exchange.function, memory_order_acquire);
+    if (function == NULL || entry->level < exchange.level || is_publishing)
+        return;
+    is_publishing = true;
+    function(exchange.context, level_name(entry->level),
+             make_line(line, sizeof line, entry, exchange.is_json), exchange.is_json);
+    is_publishing = false;
 }
 
 void log_write(enum config_log_level level, const char *format, ...)
 {
-    char text[line_size], line[line_size + 128];
+    char text[line_size];
+    struct entry entry = {.level = level, .text = text};
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     hide_controls(text);
-    size_t size = is_json ? make_json(line, sizeof line, level_name(level), text)
-                          : make_plain(line, sizeof line, level_name(level), text);
-    put(&console, level, line, size);
-    put(&file, level, line, size);
+    clock_gettime(CLOCK_REALTIME, &entry.time);
+    put(&console, &entry);
+    put(&file, &entry);
+    publish(&entry);
 }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/bytes.h"
 #include "config/config.h"
 
 /* The server's log: lines on standard error, and in a file where one is configured. Any thread. */
@@ -15,6 +16,11 @@ void log_close(void);
 
 /* Opens the file again, after somebody has moved it away. */
 void log_reopen(void);
+
+/* Lines of at least this level go to this function as well, on the thread that writes them. What it
+ * logs itself does not come back to it. NULL: to none any more; nobody may be logging then. */
+typedef void log_publisher(void *context, const char *level, struct bytes line, bool is_json);
+void log_publish_to(log_publisher *publisher, void *context, const struct config *config);
 
 void log_write(enum config_log_level level, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -67,10 +67,16 @@ struct gate *server_find_gate(struct server *server, struct bytes name)
     return vhost != NULL ? vhost->gate : NULL;
 }
 
+static void detach_buses(struct server *server, const struct gate *gate)
+{
+    event_bus_detach(server->events, gate);
+    event_bus_detach(server->log_lines, gate);
+}
+
 static void free_vhost(struct server *server, struct server_vhost *vhost)
 {
     char reason[reason_max];
-    event_bus_detach(server->events, vhost->gate);
+    detach_buses(server, vhost->gate);
     gate_drain(vhost->gate);
     gate_free(vhost->gate);
     if (vhost->is_deleted &&
@@ -139,6 +145,11 @@ static bool has_event_exchange(const struct server *server, const char *vhost)
     return strcmp(vhost, server->config->event_exchange_vhost) == 0;
 }
 
+static bool has_log_exchange(const struct server *server, const char *vhost)
+{
+    return server->config->log_exchange && strcmp(vhost, server->config->default_vhost) == 0;
+}
+
 static struct vhost *make_vhost(struct server *server, const char *name,
                                 const struct store_opened *opened)
 {
@@ -150,6 +161,8 @@ static struct vhost *make_vhost(struct server *server, const char *name,
     vhost_config.started_s = server->started_wall_ms / 1000;
     vhost_config.event_interest = event_bus_interest(server->events);
     vhost_config.has_event_exchange = has_event_exchange(server, name);
+    vhost_config.log_interest = event_bus_interest(server->log_lines);
+    vhost_config.has_log_exchange = has_log_exchange(server, name);
     vhost_config.hash_seed = random_seed();
     vhost_config.name_seed = random_seed();
     vhost_config.reactor_count = server->reactor_count;
@@ -212,6 +225,8 @@ static bool start_vhost(struct server *server, const char *name, uint64_t id, ch
     pthread_mutex_unlock(&server->mutex);
     if (has_event_exchange(server, name))
         event_bus_attach(server->events, gate);
+    if (has_log_exchange(server, name))
+        event_bus_attach(server->log_lines, gate);
     gate_set_alarms(gate, server->alarms);
     server_vhost_changed(server, name, DIRECTORY_POLICIES | DIRECTORY_SETTINGS);
     return true;
@@ -326,7 +341,7 @@ static void on_vhost_deleted(void *context, const char *name, uint64_t id)
     pthread_mutex_unlock(&server->mutex);
     gate_call(vhost->gate, end_sessions, &ending);
     gate_call(vhost->gate, announce, &is_created);
-    event_bus_detach(server->events, vhost->gate);
+    detach_buses(server, vhost->gate);
     server_release_gate(server, vhost->gate);
 }
 
@@ -595,6 +610,15 @@ static bool start(struct server *server, char *reason, size_t reason_size)
     return true;
 }
 
+static void publish_log_line(void *context, const char *level, struct bytes line, bool is_json)
+{
+    struct server *server = context;
+    if (event_bus_is_wanted(server->log_lines))
+        event_bus_post_one(
+            server->log_lines,
+            log_message_new(level, line, is_json, server->config->node_name, clock_wall_ms()));
+}
+
 struct server *server_start(const struct config *config, char *reason, size_t reason_size)
 {
     struct server *server = xcalloc(1, sizeof *server);
@@ -602,6 +626,9 @@ struct server *server_start(const struct config *config, char *reason, size_t re
     server->started_ms = clock_steady_ms();
     server->started_wall_ms = clock_wall_ms();
     server->events = event_bus_new();
+    server->log_lines = event_bus_new();
+    if (config->log_exchange)
+        log_publish_to(publish_log_line, server, config);
     CHECK(pthread_mutex_init(&server->mutex, NULL) == 0);
     init_loop(server);
     if (start(server, reason, reason_size))
@@ -757,7 +784,9 @@ void server_free(struct server *server)
     if (server->folder != NULL)
         data_folder_close(server->folder);
     free_loop(server);
+    log_publish_to(NULL, NULL, server->config);
     event_bus_free(server->events);
+    event_bus_free(server->log_lines);
     pthread_mutex_destroy(&server->mutex);
     free(server);
 }
