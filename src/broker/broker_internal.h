@@ -77,7 +77,7 @@ struct vhost {
     struct exchange *default_exchange;
     struct exchange *event_exchange; /* NULL: not in this vhost; likewise the next */
     struct exchange *log_exchange;
-    uint64_t topology_generation;    /* rises with every change of what may route where */
+    uint64_t topology_generation; /* rises with every change of what may route where */
     uint64_t route_mark;
     struct route_matches matches; /* scratch of routing */
     uint64_t lane_next;
