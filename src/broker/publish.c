@@ -15,6 +15,7 @@
 #include "broker/copies.h"
 #include "broker/direct_reply.h"
 #include "broker/expiration.h"
+#include "broker/interceptor.h"
 #include "broker/trace.h"
 
 static bool check_size(const struct vhost *vhost, const struct message *message,
@@ -245,8 +246,9 @@ static bool check_publish(struct channel *channel, const struct command *command
 
 void channel_publish(struct channel *channel, struct command *command)
 {
+    struct vhost *vhost = channel_vhost(channel);
     struct amqp_error error = {0};
-    if (channel_vhost(channel)->alarms != 0) {
+    if (vhost->alarms != 0) {
         channel_wait_for_alarm(channel, command);
         return;
     }
@@ -261,6 +263,8 @@ void channel_publish(struct channel *channel, struct command *command)
         return;
     }
     command->message = direct_reply_address(channel, command->message);
+    if (interceptor_is_wanted(&vhost->config))
+        command->message = interceptor_stamp(&vhost->config, command->message, vhost->now_ms);
     if (channel->mode == CHANNEL_TX) {
         keep_for_commit(channel, command);
         return;

@@ -27,6 +27,9 @@ struct vhost;
 struct session;
 
 /* All limits have RabbitMQ's name and default where it has one. */
+/* When a message interceptor writes its header. */
+enum stamp { STAMP_NEVER, STAMP_WHERE_MISSING, STAMP_ALWAYS };
+
 struct vhost_config {
     const char *name;             /* copied */
     const char *node_name;        /* borrowed: what the firehose says of the server */
@@ -49,6 +52,8 @@ struct vhost_config {
     uint32_t consumers_max;       /* consumer_max_per_channel; 0 = no limit */
     enum queue_type default_queue_type; /* of declarations that name none */
     bool quorum_relaxed_redeclaration;  /* a quorum queue may be redeclared as a classic one */
+    enum stamp stamps_time;             /* message interceptors: when a message came, */
+    enum stamp stamps_node;             /* and that node_name took it */
     uint32_t mark_stride; /* after a crash, at most so many messages of a queue are redelivered
                              that never were delivered; > 1 */
 };

@@ -104,6 +104,9 @@ enum config_credential_validator {
 
 enum config_import_backend { CONFIG_IMPORT_NONE, CONFIG_IMPORT_LOCAL };
 
+/* Whether an interceptor writes its header, and whether over one that is there. */
+enum config_stamp { CONFIG_STAMP_NEVER, CONFIG_STAMP_WHERE_MISSING, CONFIG_STAMP_ALWAYS };
+
 enum config_queue_type {
     CONFIG_QUEUE_CLASSIC,
     CONFIG_QUEUE_QUORUM,
@@ -332,6 +335,9 @@ struct config {
     /* --- queues --- */
     enum config_queue_type default_queue_type;
     bool quorum_relaxed_redeclaration; /* a redeclaration may differ in what quorum queues ignore */
+
+    /* --- message interceptors: when a header is written into what is published --- */
+    enum config_stamp stamps_time, stamps_node;
 
     /* --- what the broker tells --- */
     char *event_exchange_vhost; /* owned; where amq.rabbitmq.event is; config_validate:

@@ -480,6 +480,13 @@ static const struct config_choice QUEUE_TYPES[] = {{"classic", CONFIG_QUEUE_CLAS
                                                    {"rabbit_stream_queue", CONFIG_QUEUE_STREAM},
                                                    {NULL, 0}};
 
+/* Of an interceptor's key overwrite: that the key is there at all wants the interceptor. */
+static const struct config_choice STAMPS[] = {{"false", CONFIG_STAMP_WHERE_MISSING},
+                                              {"off", CONFIG_STAMP_WHERE_MISSING},
+                                              {"true", CONFIG_STAMP_ALWAYS},
+                                              {"on", CONFIG_STAMP_ALWAYS},
+                                              {NULL, 0}};
+
 static const struct config_choice LOG_LEVELS[] = {
     {"debug", CONFIG_LOG_DEBUG},   {"info", CONFIG_LOG_INFO},
     {"notice", CONFIG_LOG_NOTICE}, {"warning", CONFIG_LOG_WARNING},
@@ -760,6 +767,10 @@ static const struct config_key KEYS[] = {
     {"quorum_commands_soft_limit", ignore, .note = NO_CLUSTER},
     {"quorum_cluster_size", ignore, .note = NO_CLUSTER},
     {"stream.**", ignore, .note = NO_PLUGIN},
+    {"message_interceptors.incoming.set_header_timestamp.overwrite", apply_choice,
+     FIELD(stamps_time), .choices = STAMPS},
+    {"message_interceptors.incoming.set_header_routing_node.overwrite", apply_choice,
+     FIELD(stamps_node), .choices = STAMPS},
     {"message_interceptors.**", not_yet, .note = "messages are passed on as they came"},
 
     /* identity */

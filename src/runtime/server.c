@@ -173,6 +173,8 @@ static struct vhost *make_vhost(struct server *server, const char *name,
                                      ? 0
                                      : (uint32_t)config->consumer_max_per_channel;
     vhost_config.quorum_relaxed_redeclaration = config->quorum_relaxed_redeclaration;
+    vhost_config.stamps_time = (enum stamp)config->stamps_time;
+    vhost_config.stamps_node = (enum stamp)config->stamps_node;
     struct vhost *vhost = vhost_new(&vhost_config, users_access(server->users));
     vhost_restore(vhost, opened);
     return vhost;
