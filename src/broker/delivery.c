@@ -282,6 +282,7 @@ enum lane_head queue_get(struct vhost *vhost, struct queue *queue, struct lane *
     enum lane_head head = take_first(vhost, first, entry, redelivered);
     if (head == LANE_READY)
         lane_touch(vhost, first);
+    next_lane(vhost, queue); /* the count in the reply is without what has expired behind it */
     *lane = first;
     queue_read(vhost, queue);
     return head;

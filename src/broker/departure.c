@@ -253,13 +253,14 @@ static bool is_over_limit(const struct queue *queue)
            queue_ready_bytes(queue) > settings->max_length_bytes;
 }
 
+/* The head goes, whatever its priority: the one that would be delivered next. */
 void queue_keep_limits(struct vhost *vhost, struct queue *queue)
 {
     struct entry *front;
     if (queue->settings.overflow != OVERFLOW_DROP_HEAD)
         return;
     for (size_t left = 0; is_over_limit(queue); left++) {
-        struct lane *lane = queue_last_lane(queue);
+        struct lane *lane = queue_first_lane(queue);
         if (lane_peek(lane, &front) != LANE_READY) {
             lane_read(vhost, lane);
             return;

@@ -295,11 +295,12 @@ static enum outcome end_binding(struct channel *channel, const struct binding_re
     if (!check_binding_access(channel->session, request, error))
         return OUTCOME_ERROR;
     find_ends(vhost, request, &identity);
-    if (identity.queue != NULL && !queue_check_owner(channel, identity.queue, error))
-        return OUTCOME_ERROR;
     bool has_ends =
         identity.source != NULL && (identity.queue != NULL || identity.exchange != NULL);
     struct binding *binding = has_ends ? binding_find(vhost, &identity) : NULL;
+    if (binding != NULL && identity.queue != NULL &&
+        !queue_check_owner(channel, identity.queue, error))
+        return OUTCOME_ERROR;
     bool is_transient = binding != NULL && !binding->is_stored;
     if (binding != NULL)
         binding_delete(vhost, binding);

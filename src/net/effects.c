@@ -63,9 +63,11 @@ static void on_ack(struct connection *connection, struct effect *effect)
     write_ack(connection, effect, AMQP_BASIC_ACK, effect->flag);
 }
 
+/* To a publisher requeue means nothing; RabbitMQ sends its default, which is true. */
 static void on_nack(struct connection *connection, struct effect *effect)
 {
-    write_ack(connection, effect, AMQP_BASIC_NACK, effect->flag);
+    enum { multiple_bit = 1, requeue_bit = 2 };
+    write_ack(connection, effect, AMQP_BASIC_NACK, (effect->flag ? multiple_bit : 0) | requeue_bit);
 }
 
 /* --- methods */

@@ -89,16 +89,6 @@ struct lane *queue_first_lane_of_several(const struct queue *queue)
     return queue_lane(queue, 0);
 }
 
-struct lane *queue_last_lane(const struct queue *queue)
-{
-    for (unsigned priority = 0; priority <= queue->top_priority; priority++) {
-        struct lane *lane = queue_lane(queue, priority);
-        if (lane != NULL && lane->ready_count > 0)
-            return lane;
-    }
-    return queue_lane(queue, 0);
-}
-
 uint64_t queue_ready_count(const struct queue *queue)
 {
     uint64_t count = queue->lane.ready_count;

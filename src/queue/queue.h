@@ -112,9 +112,6 @@ static inline struct lane *queue_first_lane(const struct queue *queue)
                                     : queue_first_lane_of_several(queue);
 }
 
-/* The lowest priority with something ready: what a limit takes from. */
-struct lane *queue_last_lane(const struct queue *queue);
-
 /* Ready messages, and the sum of their body sizes. */
 uint64_t queue_ready_count(const struct queue *queue);
 uint64_t queue_ready_bytes(const struct queue *queue);

@@ -65,7 +65,7 @@ static void an_expired_message_waits_behind_one_that_lives(void **state)
     pass(core, 20, "");
     assert_queue(core, "q", "3 0 0");
     run(core, "1.1 basic.get q\n1.1 basic.get q",
-        "1.1 basic.get-ok 1 left=2 long\n1.1 basic.get-ok 2 left=0 last\n");
+        "1.1 basic.get-ok 1 left=1 long\n1.1 basic.get-ok 2 left=0 last\n");
 }
 
 static void what_comes_to_the_head_expires_in_its_time(void **state)
@@ -277,6 +277,19 @@ static void the_dead_come_round_once_unless_rejected(void **state)
         "1.2 basic.get-ok 3 left=0 b rejected:r:2\n");
 }
 
+static void a_get_counts_nothing_that_has_expired(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 1);
+    run(core,
+        "1.1 queue.declare q no-wait\n1.1 basic.publish - q a\n"
+        "1.1 basic.publish - q b expiration=10",
+        "");
+    pass(core, 20, "");
+    assert_queue(core, "q", "2 0 0");
+    run(core, "1.1 basic.get q", "1.1 basic.get-ok 1 left=0 a\n");
+}
+
 static void without_the_exchange_the_dead_are_gone(void **state)
 {
     struct core *core = *state;
@@ -341,7 +354,7 @@ static void a_low_priority_expires_behind_a_high_one(void **state)
         "1.1 basic.get-ok 1 left=1 high\n1.1 basic.get-ok 2 left=0 long\n");
 }
 
-static void limits_take_from_the_lowest_priority(void **state)
+static void limits_take_from_the_highest_priority(void **state)
 {
     struct core *core = *state;
     core_open(core, 1, 1);
@@ -351,7 +364,7 @@ static void limits_take_from_the_lowest_priority(void **state)
         "1.1 basic.publish - q middle priority=2",
         "");
     run(core, "1.1 basic.get q\n1.1 basic.get q",
-        "1.1 basic.get-ok 1 left=1 high\n1.1 basic.get-ok 2 left=0 middle\n");
+        "1.1 basic.get-ok 1 left=1 middle\n1.1 basic.get-ok 2 left=0 low\n");
 }
 
 /* --- quorum queues */
@@ -627,11 +640,12 @@ int main(void)
         core_test(a_stored_message_is_read_before_it_is_dead_lettered),
         core_test(stored_messages_are_dead_lettered_one_by_one),
         core_test(the_dead_come_round_once_unless_rejected),
+        core_test(a_get_counts_nothing_that_has_expired),
         core_test(without_the_exchange_the_dead_are_gone),
         core_test(higher_priorities_come_first),
         core_test(priorities_outlive_a_restart),
         core_test(a_low_priority_expires_behind_a_high_one),
-        core_test(limits_take_from_the_lowest_priority),
+        core_test(limits_take_from_the_highest_priority),
         core_test(a_quorum_queue_counts_failures_up_to_its_limit),
         core_test(what_failed_too_often_is_dead),
         core_test(without_a_limit_what_failed_comes_last),

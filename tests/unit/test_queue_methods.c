@@ -131,8 +131,11 @@ static void an_exclusive_queue_belongs_to_its_connection(void **state)
     struct core *core = *state;
     core_open(core, 1, 1);
     core_open(core, 2, 7);
-    run(core, "1.1 queue.declare q exclusive durable\n1.1 queue.declare q exclusive",
-        "1.1 queue.declare-ok q 0 0\n1.1 queue.declare-ok q 0 0\n");
+    run(core,
+        "1.1 queue.declare q exclusive durable\n1.1 queue.declare q exclusive\n"
+        "1.1 queue.bind q amq.fanout",
+        "1.1 queue.declare-ok q 0 0\n1.1 queue.declare-ok q 0 0\n1.1 queue.bind-ok\n");
+    run(core, "2.1 queue.unbind q amq.direct -", "2.1 queue.unbind-ok\n"); /* there is none */
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
         char line[64], expected[320];
         snprintf(line, sizeof line, "2.%zu %s", i + 1, methods[i]);
