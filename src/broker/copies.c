@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * CC and BCC. Most messages have no headers at all and are told apart by one bit of their property
- * flags; only a message that really has BCC is written anew, because what queues hold must not show
- * it.
+ * flags. What has BCC keeps it in the queue, because a dead letter goes to all keys that the
+ * message came with, and is written anew for each client that gets it.
  */
 #include "broker/copies.h"
 
@@ -80,7 +80,7 @@ struct bytes *copies_keys(const struct message *message, size_t *count)
     return list.keys;
 }
 
-static struct message *rewrite_without_bcc(const struct message *message, struct bytes headers)
+static struct message *rewrite_without_bcc(struct message *message, struct bytes headers)
 {
     struct amqp_properties properties;
     struct amqp_field field;
@@ -94,12 +94,21 @@ static struct message *rewrite_without_bcc(const struct message *message, struct
         return NULL;
     properties.headers = buffer_bytes(&kept);
     amqp_properties_encode(&raw, &properties);
-    struct message *copy = message_new(message_exchange(message), message_routing_key(message),
-                                       buffer_bytes(&raw), message_body(message));
-    copy->is_persistent = message->is_persistent;
+    struct message *copy = message_readdress(message, message_exchange(message),
+                                             message_routing_key(message), buffer_bytes(&raw));
+    copy->hides_bcc = false;
     buffer_fini(&kept);
     buffer_fini(&raw);
     return copy;
+}
+
+void copies_note_bcc(struct message *message)
+{
+    struct bytes headers;
+    struct amqp_value value;
+    bool has_bcc = headers_of(message, &headers) && amqp_table_find(headers, "BCC", &value);
+    if (message->hides_bcc != has_bcc)
+        message->hides_bcc = has_bcc;
 }
 
 struct message *copies_hide_bcc(struct message *message)

@@ -9,7 +9,7 @@
 #include "queue/message.h"
 
 /* Sender-selected distribution, an extension of RabbitMQ: the headers CC and BCC hold arrays of
- * more routing keys, and BCC is taken out before the message goes on. */
+ * more routing keys, and BCC is taken out before a client gets the message. */
 
 /* Are both, where they are there, arrays? 406 where not. */
 bool copies_check(const struct message *message, struct amqp_error *error);
@@ -20,6 +20,9 @@ struct bytes *copies_keys(const struct message *message, size_t *count);
 
 /* Has the message any of the two headers? */
 bool copies_has_any(const struct message *message);
+
+/* Notes (hides_bcc) whether the message has BCC, before it enters a queue for the first time. */
+void copies_note_bcc(struct message *message);
 
 /* The message without BCC: itself where it has none, else a new one in its place, the reference to
  * the old one ended. */

@@ -5,7 +5,8 @@
  * The history stands in the header x-death: one table for each pair of queue and reason, the latest
  * death first, with a count, the time of the first, and the address that the message had. A
  * message that dies again for the same reason in the same queue counts up and comes to the front.
- * x-first-death-* tell of the first death, x-last-death-* of the last.
+ * x-first-death-* tell of the first death, x-last-death-* of the last. A publisher may send such
+ * headers, too (it publishes again what had died): with x-death nothing is the first death.
  *
  * A message that would come back to a queue in which it has died already, without anybody having
  * rejected it in between, would go round for ever: it does not go there
@@ -136,15 +137,25 @@ static void add_history(struct buffer *headers, const struct death *death)
     amqp_table_end(headers, begin);
 }
 
-static bool is_rewritten(const struct amqp_field *field, bool has_own_key)
+static const char *const first_death[] = {"x-first-death-exchange", "x-first-death-queue",
+                                          "x-first-death-reason"};
+static const char *const last_death[] = {"x-last-death-exchange", "x-last-death-queue",
+                                         "x-last-death-reason"};
+
+static bool is_any(struct bytes name, const char *const *names, size_t count)
 {
-    static const char *const always[] = {"x-death", "BCC", "x-last-death-exchange",
-                                         "x-last-death-queue", "x-last-death-reason"};
-    for (size_t i = 0; i < sizeof always / sizeof always[0]; i++) {
-        if (bytes_equal_text(field->name, always[i]))
+    for (size_t i = 0; i < count; i++) {
+        if (bytes_equal_text(name, names[i]))
             return true;
     }
-    return has_own_key && bytes_equal_text(field->name, "CC");
+    return false;
+}
+
+static bool is_rewritten(struct bytes name, bool is_first, bool has_own_key)
+{
+    return bytes_equal_text(name, "x-death") || is_any(name, last_death, 3) ||
+           (is_first && is_any(name, first_death, 3)) ||
+           (has_own_key && (bytes_equal_text(name, "CC") || bytes_equal_text(name, "BCC")));
 }
 
 static void add_one_death(struct buffer *headers, const char *const names[3],
@@ -157,21 +168,18 @@ static void add_one_death(struct buffer *headers, const char *const names[3],
 
 static void add_headers(struct buffer *headers, const struct death *death, bool has_own_key)
 {
-    static const char *const first[] = {"x-first-death-exchange", "x-first-death-queue",
-                                        "x-first-death-reason"};
-    static const char *const last[] = {"x-last-death-exchange", "x-last-death-queue",
-                                       "x-last-death-reason"};
     struct reader reader = reader_of(death->headers);
     struct amqp_field field;
     struct amqp_value value;
+    bool is_first = !amqp_table_find(death->headers, "x-death", &value);
     add_history(headers, death);
     while (amqp_table_next(&reader, &field)) {
-        if (!is_rewritten(&field, has_own_key))
+        if (!is_rewritten(field.name, is_first, has_own_key))
             amqp_table_add_field(headers, &field);
     }
-    if (!amqp_table_find(death->headers, first[2], &value))
-        add_one_death(headers, first, death);
-    add_one_death(headers, last, death);
+    if (is_first)
+        add_one_death(headers, first_death, death);
+    add_one_death(headers, last_death, death);
 }
 
 struct message *dead_letter_new(struct message *message, const struct queue *queue,

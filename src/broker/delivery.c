@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "base/xmalloc.h"
 #include "broker/broker_internal.h"
+#include "broker/copies.h"
 #include "broker/trace.h"
 
 enum { read_bytes_max = 2 << 20 };
@@ -123,6 +124,8 @@ struct message *queue_show(const struct queue *queue, struct entry *entry, bool 
 {
     struct message *message = entry->message;
     entry->message = NULL;
+    if (message->hides_bcc)
+        message = copies_hide_bcc(message);
     if (queue->settings.type == QUEUE_QUORUM && (is_got || entry->failures > 0))
         return with_delivery_count(message, entry->failures);
     return message;

@@ -55,7 +55,7 @@ static struct route_result *find_route(struct vhost *vhost, struct exchange *exc
 void internal_publish_from(struct vhost *vhost, struct exchange *exchange, struct message *message)
 {
     struct route_result *result = find_route(vhost, exchange, message);
-    message = copies_hide_bcc(message);
+    copies_note_bcc(message);
     bool is_dead_letter = dead_letter_has_history(message);
     for (size_t i = 0; i < result->count; i++) {
         if (!is_dead_letter || !dead_letter_returns_to(message, result->queues[i]->name))

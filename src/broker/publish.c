@@ -152,7 +152,7 @@ static void return_unroutable(struct channel *channel, struct message *message)
                          .routing_key = message_routing_key(message)},
     };
     channel_vhost(channel)->counters.unroutable_returned++;
-    channel_reply_content(channel, &method, message);
+    channel_reply_content(channel, &method, copies_hide_bcc(message));
 }
 
 static void drop_unroutable(struct channel *channel, struct message *message, bool mandatory)
@@ -204,11 +204,12 @@ bool publish_route(struct channel *channel, struct message *message, bool mandat
     uint64_t insertions = vhost->insertions;
     bool is_taken = true;
     vhost->counters.published++;
+    copies_note_bcc(message);
     find_route(channel, message);
     if (vhost->is_tracing)
         trace_published(channel, message, route);
     if (route->count > 0)
-        is_taken = enqueue_all(vhost, route, copies_hide_bcc(message));
+        is_taken = enqueue_all(vhost, route, message);
     else if (route->is_kept)
         message_unref(message);
     else

@@ -16,7 +16,6 @@
 #include "amqp/table.h"
 #include "base/check.h"
 #include "base/xmalloc.h"
-#include "broker/copies.h"
 
 enum { length_default = 20, read_count_max = 1024, never_due_ms = 1 };
 
@@ -140,7 +139,7 @@ static void tell_queue(struct recent_history *history, struct queue *queue)
 {
     for (size_t i = 0; i < history->kept.count; i++) {
         struct message *message = history->kept.messages[history->kept.first + i].message;
-        queue_enqueue(history->vhost, queue, copies_hide_bcc(message_ref(message)));
+        queue_enqueue(history->vhost, queue, message_ref(message));
     }
 }
 

@@ -30,7 +30,7 @@ static struct message *make(struct bytes exchange, struct bytes routing_key,
     struct message *message =
         xmalloc(sizeof *message + exchange.size + routing_key.size + properties.size + body_here);
     atomic_init(&message->references, 1);
-    message->is_persistent = false;
+    message->is_persistent = message->hides_bcc = false;
     message->exchange_size = (uint8_t)exchange.size;
     message->routing_key_size = (uint8_t)routing_key.size;
     message->properties_size = (uint32_t)properties.size;
@@ -57,6 +57,7 @@ struct message *message_readdress(struct message *message, struct bytes exchange
     struct message *owner = message->body_owner != NULL ? message->body_owner : message;
     struct message *copy = make(exchange, routing_key, properties, 0);
     copy->is_persistent = message->is_persistent;
+    copy->hides_bcc = message->hides_bcc;
     copy->body_size = message->body_size;
     if (copy->body_size > 0)
         copy->body_owner = message_ref(owner);

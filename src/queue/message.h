@@ -14,6 +14,7 @@
 struct message {
     _Atomic uint32_t references;
     bool is_persistent; /* delivery_mode 2 */
+    bool hides_bcc;     /* the header BCC is for routing alone: no client sees it */
     uint8_t exchange_size;
     uint8_t routing_key_size;
     uint32_t properties_size;

@@ -136,7 +136,7 @@ static void append_run(struct buffer *buffer, struct bytes bytes)
 
 static void append_message(struct buffer *buffer, const struct message *message)
 {
-    buffer_append_u8(buffer, message->is_persistent);
+    buffer_append_u8(buffer, (uint8_t)(message->is_persistent | message->hides_bcc << 1));
     append_run(buffer, message_exchange(message));
     append_run(buffer, message_routing_key(message));
     append_run(buffer, message_properties(message));
@@ -214,16 +214,17 @@ static struct bytes take_run(struct reader *reader)
 
 static struct message *take_message(struct reader *reader)
 {
-    uint8_t is_persistent = reader_u8(reader);
+    uint8_t flags = reader_u8(reader);
     struct bytes exchange = take_run(reader);
     struct bytes routing_key = take_run(reader);
     struct bytes properties = take_run(reader);
     struct bytes body = take_run(reader);
     if (reader->failed || exchange.size > UINT8_MAX || routing_key.size > UINT8_MAX ||
-        properties.size > UINT32_MAX || is_persistent > 1)
+        properties.size > UINT32_MAX || flags > 3)
         return NULL;
     struct message *message = message_new(exchange, routing_key, properties, body);
-    message->is_persistent = is_persistent == 1;
+    message->is_persistent = (flags & 1) != 0;
+    message->hides_bcc = (flags & 2) != 0;
     return message;
 }
 

@@ -395,7 +395,7 @@ struct record {
 struct record_owner {
     uint64_t lane, position, expiry_ms;
 };
-enum { RECORD_PERSISTENT = 1 };
+enum { RECORD_PERSISTENT = 1, RECORD_HIDES_BCC = 2 };
 /* Puts the batch's messages into segments; places them in store->places, by operation. */
 bool record_place_batch(struct store *store, const struct store_batch *batch);
 /* Writes the segment under way. */

@@ -90,7 +90,8 @@ static void append_head(struct store *store, const struct run *place, uint64_t t
         .properties_size = htole32(message->properties_size),
         .exchange_size = message->exchange_size,
         .routing_key_size = message->routing_key_size,
-        .flags = message->is_persistent ? RECORD_PERSISTENT : 0,
+        .flags = (message->is_persistent ? RECORD_PERSISTENT : 0) |
+                 (message->hides_bcc ? RECORD_HIDES_BCC : 0),
     };
     buffer_append(&store->packed, &record, sizeof record);
 }
@@ -217,6 +218,7 @@ struct message *record_message(struct bytes bytes, uint64_t lane, uint64_t posit
     struct bytes body = reader_take(&reader, reader_left(&reader));
     struct message *message = message_new(exchange, routing_key, properties, body);
     message->is_persistent = (record.flags & RECORD_PERSISTENT) != 0;
+    message->hides_bcc = (record.flags & RECORD_HIDES_BCC) != 0;
     return message;
 }
 

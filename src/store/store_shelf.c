@@ -177,7 +177,7 @@ static void encode_delay(struct buffer *row, const struct store_operation *opera
     const struct message *message = operation->message;
     row_begin(row);
     buffer_append_varint(row, operation->expiry_ms);
-    buffer_append_u8(row, message->is_persistent);
+    buffer_append_u8(row, (uint8_t)(message->is_persistent | message->hides_bcc << 1));
     append_run(row, message_exchange(message));
     append_run(row, message_routing_key(message));
     append_run(row, message_properties(message));
@@ -190,7 +190,7 @@ struct message *delay_message(uint64_t shelf, uint64_t due_ms, uint64_t id, stru
     struct reader reader;
     if (!row_open(row, ROW_DELAY, shelf, id, &reader) || reader_varint(&reader) != due_ms)
         return NULL;
-    uint8_t is_persistent = reader_u8(&reader);
+    uint8_t flags = reader_u8(&reader);
     struct bytes exchange = take_run(&reader);
     struct bytes routing_key = take_run(&reader);
     struct bytes properties = take_run(&reader);
@@ -198,7 +198,8 @@ struct message *delay_message(uint64_t shelf, uint64_t due_ms, uint64_t id, stru
         return NULL;
     struct bytes body = reader_take(&reader, reader_left(&reader));
     struct message *message = message_new(exchange, routing_key, properties, body);
-    message->is_persistent = is_persistent != 0;
+    message->is_persistent = (flags & 1) != 0;
+    message->hides_bcc = (flags & 2) != 0;
     return message;
 }
 

@@ -16,6 +16,7 @@
 static void check_same_message(const struct message *a, const struct message *b)
 {
     assert_int_equal(a->is_persistent, b->is_persistent);
+    assert_int_equal(a->hides_bcc, b->hides_bcc);
     assert_true(bytes_equal(message_exchange(a), message_exchange(b)));
     assert_true(bytes_equal(message_routing_key(a), message_routing_key(b)));
     assert_true(bytes_equal(message_properties(a), message_properties(b)));

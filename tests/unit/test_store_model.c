@@ -390,7 +390,7 @@ static bool differ(const char *what, uint64_t lane, uint64_t have, uint64_t want
 
 static bool same_message(const struct message *a, const struct message *b)
 {
-    return a->is_persistent == b->is_persistent &&
+    return a->is_persistent == b->is_persistent && a->hides_bcc == b->hides_bcc &&
            bytes_equal(message_exchange(a), message_exchange(b)) &&
            bytes_equal(message_routing_key(a), message_routing_key(b)) &&
            bytes_equal(message_properties(a), message_properties(b)) &&
@@ -667,6 +667,7 @@ struct message *model_message(uint64_t *random, size_t body_bytes)
         bytes_of(names, model_below(random, 8)), bytes_of(names + 8, model_below(random, 12)),
         bytes_of(names + 20, model_below(random, 40)), bytes_of(body, body_bytes));
     message->is_persistent = model_below(random, 2) == 1;
+    message->hides_bcc = word % 4 == 0;
     free(body);
     return word % 4 == 0 ? with_shared_body(message) : message;
 }
