@@ -178,7 +178,7 @@ class RabbitMQ(Broker):
 
     def ctl(self, arguments):
         words = ["-n", "leveret-%d@localhost" % self.port, *arguments]
-        line = " ".join(base64.b64encode(word.encode()).decode() for word in words)
+        line = " ".join("=" + base64.b64encode(word.encode()).decode() for word in words)
         with self.lock:
             self.server.stdin.write(line + "\n")
             self.server.stdin.flush()

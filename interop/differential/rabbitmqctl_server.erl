@@ -1,9 +1,10 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% RabbitMQ's own rabbitmqctl, kept running: reads commands, one a line, each argument in base64, and
-%% runs them with the code of the installed rabbitmqctl. To start that program for every command of
-%% every script would take longer than all the rest. Behind the output of a command, and behind what
-%% it says on standard error, comes a line with the byte 1 and "end"; the former has its exit status.
+%% RabbitMQ's own rabbitmqctl, kept running: reads commands, one a line, each argument in base64
+%% behind a "=", and runs them with the code of the installed rabbitmqctl. To start that program for
+%% every command of every script would take longer than all the rest. Behind the output of a command,
+%% and behind what it says on standard error, comes a line with the byte 1 and "end"; the former has
+%% its exit status.
 -module(rabbitmqctl_server).
 -export([main/0]).
 
@@ -21,7 +22,7 @@ serve() ->
             halt(0);
         Line ->
             Words = binary:split(unicode:characters_to_binary(string:trim(Line)), <<" ">>, [global]),
-            Status = run([base64:decode(Word) || Word <- Words]),
+            Status = run([argument(Word) || Word <- Words]),
             io:format(standard_error, "~n\x01end~n", []),
             io:format("~n\x01end ~b~n", [Status]),
             serve()
@@ -41,6 +42,10 @@ run(Arguments) ->
             io:format(standard_error, "~p ~p ~p~n", [Class, Reason, Stack]),
             70
     end.
+
+%% Behind a letter, so that an empty argument is a word, too.
+argument(<<"=", Word/binary>>) ->
+    base64:decode(Word).
 
 print(Result, Command, Options) ->
     Formatter = ?CONFIG:get_formatter(Command, Options),

@@ -42,10 +42,11 @@ class Script:
     def title(self):
         return "%s: %s" % (self.area, self.name)
 
-    def for_run(self, suffix):
-        """The script with names of a vhost and of users that no other run has."""
+    def for_run(self, turn):
+        """The script with names of a vhost and of users that no other run has; `turn` is a letter.
+        They are equally long in every run, because brokers cut long texts of errors."""
         script = copy.copy(self)
-        script.vhost = "%s-%d%s" % (self.area, self.number, suffix)
+        script.vhost = "%s-%03d%s" % (self.area, self.number, turn)
         script.paragraphs = [[]]
         for line, text in self.source:
             if text:

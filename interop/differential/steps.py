@@ -62,7 +62,7 @@ class Run:
             for connection in self.live:
                 connection.is_quiet = True
                 connection.end()
-        return self.transcript.lines()
+        return [line.replace(self.script.vhost, "%v") for line in self.transcript.lines()]
 
     def perform_step(self, step):
         if step.verb in VERBS:
@@ -204,8 +204,8 @@ class Run:
         return self.names.actual(value) if isinstance(value, str) else value
 
     def perform_method(self, step):
-        if step.verb == "queue" and self.is_unsettled:
-            self.settle()  # RabbitMQ answers with counts before it looks at messages that came earlier
+        if step.verb == "queue":
+            self.settle_what_was_sent()
         number = 0 if step.verb == "update-secret" else step.channel
         if number:
             connection, channel = self.channel(step.connection, number)
@@ -279,6 +279,11 @@ class Run:
     def do_sleep(self, step):
         self.wait_until(lambda: False, int(step.words[0]) / 1000)
 
+    def settle_what_was_sent(self):
+        """RabbitMQ answers on one channel before it looks at what came earlier on another."""
+        if self.is_unsettled:
+            self.settle()
+
     def ask(self, step, method, arguments):
         """A question on the utility channel; the reply, or None where the channel or more was closed."""
         connection, channel = self.channel(step.connection, UTILITY_CHANNEL)
@@ -315,6 +320,7 @@ class Run:
 
     def do_count(self, step):
         """Until the queue has so many ready messages."""
+        self.settle_what_was_sent()
         queue, wanted = self.names.actual(step.words[0]), int(step.words[1])
         deadline = time.monotonic() + self.pace.poll_limit_s
         while True:
@@ -327,6 +333,7 @@ class Run:
 
     def do_gone(self, step):
         """Until the queue or exchange does not exist."""
+        self.settle_what_was_sent()
         kind, name = step.words[0], self.names.actual(step.words[1])
         arguments = {kind: name, "passive": 1}
         deadline = time.monotonic() + self.pace.poll_limit_s
@@ -339,6 +346,7 @@ class Run:
 
     def do_drain(self, step):
         """All messages of all these queues, sorted, as if it did not matter which queue has which."""
+        self.settle_what_was_sent()
         bodies = []
         for queue in step.words:
             while True:

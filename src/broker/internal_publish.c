@@ -49,13 +49,13 @@ static struct route_result *find_route(struct vhost *vhost, struct exchange *exc
         request.keys = copies = copies_keys(message, &request.key_count);
     routing_find(vhost, exchange, &request, result);
     free(copies);
+    copies_note_bcc(message);
     return result;
 }
 
 void internal_publish_from(struct vhost *vhost, struct exchange *exchange, struct message *message)
 {
     struct route_result *result = find_route(vhost, exchange, message);
-    copies_note_bcc(message);
     bool is_dead_letter = dead_letter_has_history(message);
     for (size_t i = 0; i < result->count; i++) {
         if (!is_dead_letter || !dead_letter_returns_to(message, result->queues[i]->name))
@@ -87,10 +87,8 @@ bool internal_publish_surely(struct vhost *vhost, struct message *letter)
     struct route_result *result = find_route(vhost, exchange, letter);
     if (!have_room(letter, result))
         return false;
-    letter = copies_hide_bcc(message_ref(letter));
     for (size_t i = 0; i < result->count; i++)
         CHECK(queue_enqueue(vhost, result->queues[i], message_ref(letter)));
-    message_unref(letter);
     return true;
 }
 
