@@ -27,6 +27,7 @@ PLUGINS = ",".join(
         "consistent_hash_exchange",
         "event_exchange",
         "federation",
+        "federation",
         "jms_topic_exchange",
         "random_exchange",
         "recent_history_exchange",
