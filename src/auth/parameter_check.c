@@ -83,6 +83,19 @@ static bool is_uri(const char *text)
     return strncmp(text, "amqp://", 7) == 0 || strncmp(text, "amqps://", 8) == 0;
 }
 
+static void complain_of_uri(struct buffer *complaints, const char *text)
+{
+    const char *end = strstr(text, "://");
+    buffer_append_format(complaints, "\"%s\" not a valid URI: ", text);
+    if (end != NULL)
+        buffer_append_format(complaints, "{{unexpected_uri_scheme,\"%.*s\"},\"%s\"}\n",
+                             (int)(end - text), text, text);
+    else if (text[0] != '\0')
+        buffer_append_format(complaints, "{{unable_to_parse_uri,no_scheme},\"%s\"}\n", text);
+    else
+        buffer_append_format(complaints, "{{unable_to_parse_uri,no_scheme},[]}\n");
+}
+
 static void check_uri(struct buffer *complaints, const char *name, const json_t *value)
 {
     if (json_is_array(value)) {
@@ -91,8 +104,7 @@ static void check_uri(struct buffer *complaints, const char *name, const json_t 
     } else if (!json_is_string(value)) {
         complain_of_type(complaints, name, "list", value);
     } else if (!is_uri(json_string_value(value))) {
-        buffer_append_format(complaints, "\"%s\" not a valid URI: {unexpected_uri_scheme}\n",
-                             json_string_value(value));
+        complain_of_uri(complaints, json_string_value(value));
     }
 }
 
@@ -182,13 +194,23 @@ static void check_unknown(struct buffer *complaints, const char *name, const jso
         buffer_append_format(complaints, "] in %s\n", name);
 }
 
+static bool is_empty_list(const json_t *value)
+{
+    return json_is_array(value) && json_array_size(value) == 0;
+}
+
+static void complain_of_shape(struct buffer *complaints, const char *name, const json_t *value)
+{
+    char before[300];
+    snprintf(before, sizeof before, "%s not a list ", name);
+    complain(complaints, before, value, "");
+}
+
 static void check_object(struct buffer *complaints, const char *name, const json_t *object,
                          const struct key *keys, size_t count, bool is_operator)
 {
-    char before[300];
-    if (!json_is_object(object)) {
-        snprintf(before, sizeof before, "%s not a list ", name);
-        complain(complaints, before, object, "");
+    if (!json_is_object(object) && !is_empty_list(object)) { /* to Erlang, lists of pairs */
+        complain_of_shape(complaints, name, object);
         return;
     }
     check_unknown(complaints, name, object, keys, count);
@@ -206,6 +228,10 @@ bool parameter_check_limits(const char *name, const json_t *value, const char *c
 {
     struct key limits[4] = {{NULL, NUMBER, false, NULL}};
     size_t before = complaints->size;
+    if (is_empty_list(value)) {
+        complain_of_shape(complaints, name, value);
+        return false;
+    }
     for (size_t i = 0; i < key_count; i++)
         limits[i] = (struct key){.name = keys[i], .kind = NUMBER};
     check_object(complaints, name, value, limits, key_count, false);
@@ -236,7 +262,7 @@ static const struct key policy_keys[] = {
          "[<<\"no-ack\">>,<<\"on-publish\">>,<<\"on-confirm\">>]"},                                \
         {"resource-cleanup-mode", ENUMERATION, false, "[<<\"default\">>,<<\"never\">>]"},          \
         {"queue-type", ENUMERATION, false, "[<<\"classic\">>,<<\"quorum\">>]"},                    \
-        {"bind-nowait", BOOLEAN, false, NULL},                                                     \
+        {"ha-policy", BINARY, false, NULL}, {"bind-nowait", BOOLEAN, false, NULL},                 \
     {                                                                                              \
         "channel-use-mode", ENUMERATION, false, "[<<\"multiple\">>,<<\"single\">>]"                \
     }

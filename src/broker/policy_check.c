@@ -206,14 +206,22 @@ static bool complain_of_mirroring(const struct check *check, const struct key_ru
     return complain(check, before, value, "");
 }
 
+static bool has(const struct check *check, const char *key)
+{
+    struct amqp_value value;
+    return amqp_table_find(check->definition, key, &value);
+}
+
 static bool check_rule(const struct check *check, const struct key_rule *rule)
 {
     struct amqp_value value;
-    if (!amqp_table_find(check->definition, rule->key, &value))
+    bool is_of_mirroring = rule->complaint == NULL;
+    if (!amqp_table_find(check->definition, rule->key, &value) ||
+        (is_of_mirroring && !has(check, "ha-mode"))) /* that it is missing is said first */
         return true;
     if (!value_fits(&value, rule)) {
         char after[120];
-        if (rule->complaint == NULL)
+        if (is_of_mirroring)
             return complain_of_mirroring(check, rule, &value);
         snprintf(after, sizeof after, " %s", rule->complaint);
         return complain(check, "", &value, after);
@@ -222,12 +230,6 @@ static bool check_rule(const struct check *check, const struct key_rule *rule)
 }
 
 /* --- keys together */
-
-static bool has(const struct check *check, const char *key)
-{
-    struct amqp_value value;
-    return amqp_table_find(check->definition, key, &value);
-}
 
 static bool check_federation(const struct check *check)
 {
@@ -350,6 +352,6 @@ bool policy_check(struct bytes definition, bool is_operator, char *reason, size_
         if ((rules[i].policies & policies) != 0 && !check_rule(&check, &rules[i]))
             return false;
     }
-    return check_delayed_retry(&check) && check_federation(&check) && check_mirroring(&check) &&
-           check_names(&check, policies);
+    return check_delayed_retry(&check) && (is_operator || check_federation(&check)) &&
+           check_mirroring(&check) && check_names(&check, policies);
 }

@@ -251,10 +251,8 @@ static void every_key_is_checked(void **state)
         {"ha-mode=nodes", "ha-mode=\"nodes\" takes a list, none given"},
         {"ha-params=#2", "ha-mode must be specified to specify ha-params, ha-sync-mode or "
                          "ha-promote-on-shutdown"},
-        {"ha-sync-mode=x", "ha-sync-mode must be \"manual\" or \"automatic\", got <<\"x\">>"},
-        {"ha-sync-batch-size=#0", "ha-sync-batch-size takes an integer greater than 0, 0 given"},
-        {"ha-promote-on-failure=#1",
-         "ha-promote-on-failure must be \"always\" or \"when-synced\", got 1"},
+        {"ha-sync-mode=x", "ha-mode must be specified to specify ha-params, ha-sync-mode or "
+                           "ha-promote-on-shutdown"},
         {"delayed-retry-type=all", "delayed-retry-min is required when delayed-retry-type is all"},
         {"max-priority=#1", "[{<<\"max-priority\">>,1}] are not recognised policy settings"},
         /* Octets are Latin-1 to Erlang. */
