@@ -355,6 +355,19 @@ static bool write_default_metadata(struct directory *directory)
     return directory_write_text(directory, DEFINITIONS_VHOST_METADATA, texts);
 }
 
+/* Nobody is told, as of all that the first start writes. */
+static bool give_defaults(struct directory *directory, char *reason, size_t reason_size)
+{
+    struct directory_error error;
+    directory->is_importing = true;
+    bool is_given = directory_give_defaults(directory, directory->config->default_vhost, &error);
+    directory->is_importing = false;
+    directory_release_events(directory, false);
+    if (!is_given)
+        snprintf(reason, reason_size, "%s", error.text);
+    return is_given;
+}
+
 static bool write_defaults(struct directory *directory, char *reason, size_t reason_size)
 {
     const struct config *config = directory->config;
@@ -367,9 +380,12 @@ static bool write_defaults(struct directory *directory, char *reason, size_t rea
     };
     if (!directory_patterns_compile(&permission, reason, reason_size))
         return false;
-    if (write_default_user(directory) && directory_write_vhost(directory, config->default_vhost) &&
-        write_default_metadata(directory) && directory_write_permission(directory, &permission) &&
-        write_identity(directory))
+    bool is_written =
+        write_default_user(directory) && directory_write_vhost(directory, config->default_vhost) &&
+        write_default_metadata(directory) && directory_write_permission(directory, &permission);
+    if (is_written && !give_defaults(directory, reason, reason_size))
+        return false;
+    if (is_written && write_identity(directory))
         return true;
     snprintf(reason, reason_size, "the default user cannot be written: %s",
              definitions_store_error(directory->store));

@@ -224,8 +224,10 @@ static bool import_vhost(const struct importing *importing, const json_t *vhost)
     take_metadata(metadata, vhost, "default_queue_type");
     take_metadata(metadata, vhost, "tracing");
     bool is_done = directory_set_vhost_metadata(directory, name, metadata, importing->error);
-    if (is_done && is_new)
+    if (is_done && is_new) {
         directory_event_vhost_created(directory, name, metadata);
+        is_done = directory_give_defaults(directory, name, importing->error);
+    }
     is_done = is_done && import_vhost_limits(importing, name, vhost);
     json_decref(metadata);
     return is_done;

@@ -80,6 +80,10 @@ bool directory_write_json(struct directory *directory, enum definitions_kind kin
                           const char *const *key, const json_t *value,
                           struct directory_error *error);
 
+/* What the configuration has a new vhost begin with. */
+bool directory_give_defaults(struct directory *directory, const char *vhost,
+                             struct directory_error *error);
+
 /* Tells, or forgets, what an import has to tell. */
 void directory_release_events(struct directory *directory, bool are_told);
 /* Events, after what they tell of: directory_events.c. */

@@ -254,8 +254,10 @@ bool directory_add_vhost_with(struct directory *directory, const char *vhost,
     bool is_done = is_fine_metadata(metadata, error) &&
                    directory_add_vhost(directory, vhost, error) &&
                    directory_set_vhost_metadata(directory, vhost, metadata, error);
-    if (is_done && is_new)
+    if (is_done && is_new) {
         directory_event_vhost_created(directory, vhost, metadata);
+        is_done = directory_give_defaults(directory, vhost, error);
+    }
     json_decref(metadata);
     return is_done;
 }

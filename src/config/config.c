@@ -271,6 +271,7 @@ static void fini_lists(struct config *config)
     config_list_fini(&config->tls.versions);
     config_list_fini(&config->tls.ciphers);
     config_list_fini(&config->default_user_tags);
+    config_list_fini(&config->vhost_defaults);
     config_list_fini(&config->loopback_users);
     config_list_fini(&config->auth_mechanisms);
 }
@@ -449,7 +450,7 @@ static bool apply_value(struct config *config, const struct config_setting *sett
                         const char *value, struct config_messages *messages)
 {
     struct config_path path;
-    struct config_assignment assignment = {.config = config, .value = value};
+    struct config_assignment assignment = {.config = config, .key = setting->key, .value = value};
     if (!config_path_init(&path, setting->key))
         return false;
     const struct config_key *key = config_key_find(&path, &assignment.name);

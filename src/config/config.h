@@ -307,6 +307,7 @@ struct config {
     char *default_permissions_configure;
     char *default_permissions_read;
     char *default_permissions_write;
+    struct config_list vhost_defaults; /* what new vhosts begin with: by key, numbers in digits */
     struct config_list default_user_tags; /* the names count */
     struct config_list loopback_users;    /* the names count: these log in from loopback only */
     struct config_list auth_mechanisms;   /* values: PLAIN and so on; in order */

@@ -384,6 +384,54 @@ static enum config_outcome apply_only_none(const struct config_key *key,
     return expect_none(assignment);
 }
 
+/* `kind.name.field`: kept by the whole key. */
+static enum config_outcome apply_vhost_default(const struct config_key *key,
+                                               struct config_assignment *assignment)
+{
+    config_list_put(field_of(key, assignment), assignment->key, assignment->value);
+    return CONFIG_APPLIED;
+}
+
+/* Keeps a number that was read, or says why it was not. */
+static enum config_outcome keep_number(const struct config_key *key,
+                                       struct config_assignment *assignment, const char *reason,
+                                       uint64_t number)
+{
+    char text[24];
+    if (reason != NULL)
+        return refuse(assignment, "%s", reason);
+    snprintf(text, sizeof text, "%llu", (unsigned long long)number);
+    config_list_put(field_of(key, assignment), assignment->key, text);
+    return CONFIG_APPLIED;
+}
+
+/* -1 is a limit that is none. */
+static enum config_outcome apply_vhost_count(const struct config_key *key,
+                                             struct config_assignment *assignment)
+{
+    uint64_t number = 0;
+    if (strcmp(assignment->value, "-1") == 0)
+        return apply_vhost_default(key, assignment);
+    const char *reason = config_value_count(assignment->value, &number);
+    return keep_number(key, assignment, reason, number);
+}
+
+static enum config_outcome apply_vhost_size(const struct config_key *key,
+                                            struct config_assignment *assignment)
+{
+    uint64_t number = 0;
+    const char *reason = config_value_size(assignment->value, KB_OF_LIMITS, &number);
+    return keep_number(key, assignment, reason, number);
+}
+
+static enum config_outcome apply_vhost_duration(const struct config_key *key,
+                                                struct config_assignment *assignment)
+{
+    uint64_t number = 0;
+    const char *reason = config_value_duration(assignment->value, &number);
+    return keep_number(key, assignment, reason, number);
+}
+
 static enum config_outcome not_yet(const struct config_key *key,
                                    struct config_assignment *assignment)
 {
@@ -612,6 +660,27 @@ static const struct config_key KEYS[] = {
     {"credential_validator.regexp", apply_text, FIELD(credential_regexp)},
     {"anonymous_login_user", apply_name, FIELD(anonymous_login_user)},
     {"anonymous_login_pass", apply_text, FIELD(anonymous_login_pass)},
+    {"default_users.$name.vhost_pattern", apply_vhost_default, FIELD(vhost_defaults)},
+    {"default_users.$name.password", apply_vhost_default, FIELD(vhost_defaults)},
+    {"default_users.$name.configure", apply_vhost_default, FIELD(vhost_defaults)},
+    {"default_users.$name.write", apply_vhost_default, FIELD(vhost_defaults)},
+    {"default_users.$name.read", apply_vhost_default, FIELD(vhost_defaults)},
+    {"default_users.$name.tags", apply_vhost_default, FIELD(vhost_defaults)},
+    {"default_limits.vhosts.$name.pattern", apply_vhost_default, FIELD(vhost_defaults)},
+    {"default_limits.vhosts.$name.max_connections", apply_vhost_count, FIELD(vhost_defaults)},
+    {"default_limits.vhosts.$name.max_queues", apply_vhost_count, FIELD(vhost_defaults)},
+    {"default_policies.operator.$name.vhost_pattern", apply_vhost_default, FIELD(vhost_defaults)},
+    {"default_policies.operator.$name.queue_pattern", apply_vhost_default, FIELD(vhost_defaults)},
+    {"default_policies.operator.$name.apply_to", apply_vhost_default, FIELD(vhost_defaults)},
+    {"default_policies.operator.$name.expires", apply_vhost_duration, FIELD(vhost_defaults)},
+    {"default_policies.operator.$name.message_ttl", apply_vhost_duration, FIELD(vhost_defaults)},
+    {"default_policies.operator.$name.max_length", apply_vhost_count, FIELD(vhost_defaults)},
+    {"default_policies.operator.$name.max_length_bytes", apply_vhost_size, FIELD(vhost_defaults)},
+    {"default_policies.operator.$name.max_in_memory_length", apply_vhost_count,
+     FIELD(vhost_defaults)},
+    {"default_policies.operator.$name.max_in_memory_bytes", apply_vhost_size,
+     FIELD(vhost_defaults)},
+    {"default_policies.operator.$name.delivery_limit", apply_vhost_count, FIELD(vhost_defaults)},
     {"default_users.**", not_yet, .note = NO_SEED},
     {"default_policies.**", not_yet, .note = "only policies that are set on the server apply"},
     {"default_limits.**", not_yet, .note = "only limits that are set on the server apply"},

@@ -25,6 +25,7 @@ enum config_outcome {
 /* One line on its way into struct config. */
 struct config_assignment {
     struct config *config;
+    const char *key;   /* as it was written */
     const char *name;  /* what $name of the pattern stands for; NULL without one */
     const char *value; /* after $(...) */
     char reason[200];  /* out: why it was refused */

@@ -116,6 +116,43 @@ const char *config_value_size(const char *text, uint64_t kb_base, uint64_t *byte
     return NULL;
 }
 
+struct duration_unit {
+    const char *name;
+    uint64_t ms;
+};
+
+static const struct duration_unit *duration_unit_of(const char *text, size_t size)
+{
+    static const struct duration_unit units[] = {{"ms", 1},      {"s", 1000},     {"m", 60000},
+                                                 {"h", 3600000}, {"d", 86400000}, {"w", 604800000}};
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        if (strlen(units[i].name) == size && strncmp(text, units[i].name, size) == 0)
+            return &units[i];
+    }
+    return NULL;
+}
+
+const char *config_value_duration(const char *text, uint64_t *ms)
+{
+    static const char digits[] = "0123456789";
+    static const char expected[] = "a number of milliseconds, or a time such as 30s or 1h30m, is "
+                                   "expected";
+    enum { digits_max = 12 };
+    if (text[0] != '\0' && text[strspn(text, digits)] == '\0')
+        return config_value_count(text, ms);
+    *ms = 0;
+    do {
+        size_t count = strspn(text, digits);
+        size_t size = strcspn(text + count, digits);
+        const struct duration_unit *unit = duration_unit_of(text + count, size);
+        if (count == 0 || count > digits_max || unit == NULL)
+            return expected;
+        *ms += strtoull(text, NULL, 10) * unit->ms;
+        text += count + size;
+    } while (*text != '\0');
+    return NULL;
+}
+
 const char *config_value_bool(const char *text, bool *value)
 {
     static const struct {

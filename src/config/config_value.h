@@ -15,6 +15,10 @@ const char *config_value_count(const char *text, uint64_t *count);
  * in frame sizes. A fraction is allowed before a unit. */
 const char *config_value_size(const char *text, uint64_t kb_base, uint64_t *bytes);
 
+/* A length of time in milliseconds: a count of them, or counts with units (w, d, h, m, s, ms), the
+ * larger ones first: 1h30m. */
+const char *config_value_duration(const char *text, uint64_t *ms);
+
 /* true, on, false, off. */
 const char *config_value_bool(const char *text, bool *value);
 

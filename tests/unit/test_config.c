@@ -738,9 +738,43 @@ static void keys_whose_wish_is_not_met_are_warnings(void **state)
 {
     struct fixture *f = *state;
     assert_true(load_text(f, "definitions.https.url = https://localhost/definitions.json\n"
-                             "default_users.alice.password = secret\n"));
+                             "default_policies.other = 1\n"));
     assert_int_equal(count_level(f, CONFIG_WARNING), 2);
     assert_message(f, CONFIG_WARNING, "main.conf:1: definitions.https.url: has no effect");
+}
+
+static void assert_default(const struct fixture *f, const char *key, const char *value)
+{
+    const struct config_list *list = &f->config.vhost_defaults;
+    for (size_t i = 0; i < list->count; i++) {
+        if (strcmp(list->entries[i].name, key) == 0) {
+            assert_string_equal(list->entries[i].value, value);
+            return;
+        }
+    }
+    fail_msg("no default %s", key);
+}
+
+static void what_new_vhosts_begin_with_is_kept(void **state)
+{
+    struct fixture *f = *state;
+    assert_true(load_text(f, "default_limits.vhosts.a.pattern = ^a\n"
+                             "default_limits.vhosts.a.max_connections = -1\n"
+                             "default_policies.operator.p.expires = 1h30m\n"
+                             "default_policies.operator.p.message_ttl = 86400000\n"
+                             "default_policies.operator.p.max_length_bytes = 10MB\n"
+                             "default_users.joe.tags = monitoring\n"));
+    assert_int_equal(f->messages.count, 0);
+    assert_int_equal(f->config.vhost_defaults.count, 6);
+    assert_default(f, "default_limits.vhosts.a.pattern", "^a");
+    assert_default(f, "default_limits.vhosts.a.max_connections", "-1");
+    assert_default(f, "default_policies.operator.p.expires", "5400000");
+    assert_default(f, "default_policies.operator.p.message_ttl", "86400000");
+    assert_default(f, "default_policies.operator.p.max_length_bytes", "10000000");
+    assert_default(f, "default_users.joe.tags", "monitoring");
+    assert_refused(f, "default_policies.operator.p.expires = soon", "1h30m, is expected");
+    assert_refused(f, "default_policies.operator.p.expires = 5y", "1h30m, is expected");
+    assert_refused(f, "default_policies.operator.p.max_length = -2", "must not be negative");
 }
 
 static void secrets_are_not_shown(void **state)
@@ -751,7 +785,7 @@ static void secrets_are_not_shown(void **state)
                               "default_pass = XYZZY3$(NONE)\n"
                               "management.ssl.password = XYZZY4\n"
                               "unknown_password = XYZZY5\n"));
-    assert_int_equal(f->messages.count, 5);
+    assert_int_equal(f->messages.count, 4); /* the first line is fine */
     for (size_t i = 0; i < f->messages.count; i++)
         assert_null(strstr(f->messages.messages[i].text, "XYZZY"));
 }
@@ -1298,6 +1332,7 @@ int main(void)
         TEST(keys_that_mean_nothing_here_are_info),
         TEST(definitions_come_from_a_file_or_a_folder),
         TEST(keys_whose_wish_is_not_met_are_warnings),
+        TEST(what_new_vhosts_begin_with_is_kept),
         TEST(secrets_are_not_shown),
         TEST(the_environment_wins_over_files_and_options_over_both),
         TEST(the_file_of_the_command_line_wins_over_that_of_the_environment),

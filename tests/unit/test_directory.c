@@ -470,6 +470,83 @@ static void vhosts_have_a_limit(void **state)
              "cannot create vhost 'b': vhost limit of 2 is reached");
 }
 
+static void set_vhost_defaults(struct fixture *f)
+{
+    set(f, "default_limits.vhosts.dev.pattern", "^dev-");
+    set(f, "default_limits.vhosts.dev.max_queues", "5");
+    set(f, "default_limits.vhosts.rest.max_connections", "-1");
+    set(f, "default_policies.operator.short.vhost_pattern", "^dev-");
+    set(f, "default_policies.operator.short.queue_pattern", "^q");
+    set(f, "default_policies.operator.short.apply_to", "queues");
+    set(f, "default_policies.operator.short.message_ttl", "1m");
+    set(f, "default_policies.operator.short.max_length", "10");
+    set(f, "default_users.watch.vhost_pattern", "^dev-");
+    set(f, "default_users.watch.tags", "monitoring, other");
+    set(f, "default_users.watch.configure", "^$");
+    set(f, "default_users.watch.password", "secret");
+    set(f, "default_users.cert.vhost_pattern", "nowhere");
+}
+
+static void add_policy(void *context, const struct directory_policy *policy)
+{
+    assert_true(policy->is_operator);
+    buffer_append_format(context, "%s %s %s %s; ", policy->name, policy->pattern, policy->apply_to,
+                         policy->definition);
+}
+
+static void assert_operator_policies(struct fixture *f, const char *vhost, const char *expected)
+{
+    struct buffer text = {0};
+    struct directory_error error;
+    must(directory_each_policy(f->directory, vhost, true, add_policy, &text, &error), &error);
+    buffer_append_u8(&text, 0);
+    assert_string_equal((char *)text.data, expected);
+    buffer_fini(&text);
+}
+
+static void new_vhosts_begin_with_what_is_configured(void **state)
+{
+    struct fixture *f = *state;
+    struct directory_error error;
+    struct directory *d = f->directory;
+    set_vhost_defaults(f);
+    must(directory_add_vhost_with(d, "prod", NULL, NULL, NULL, &error), &error);
+    assert_string_equal(directory_vhost_limits(d, "prod"), "{\"max-connections\":-1}");
+    assert_operator_policies(f, "prod", "");
+    assert_users(f, "guest[administrator] ");
+    must(directory_add_vhost_with(d, "dev-1", NULL, NULL, NULL, &error), &error);
+    assert_string_equal(directory_vhost_limits(d, "dev-1"), "{\"max-queues\":5}");
+    assert_operator_policies(f, "dev-1",
+                             "short ^q queues {\"max-length\":10,\"message-ttl\":60000}; ");
+    assert_users(f, "guest[administrator] watch[monitoring other] ");
+    assert_true(login(f, "watch", "secret"));
+    assert_permissions(f, "watch", "dev-1", "watch@dev-1(^$,.*,.*) ");
+    /* Once: what was changed by hand stays, and a user who is there keeps the password. */
+    must(directory_change_password(d, "watch", "new", &error), &error);
+    must(directory_set_vhost_limits(d, "dev-1", "{}", &error), &error);
+    must(directory_add_vhost_with(d, "dev-1", NULL, NULL, NULL, &error), &error);
+    assert_string_equal(directory_vhost_limits(d, "dev-1"), "{}");
+    must(directory_add_vhost_with(d, "dev-2", NULL, NULL, NULL, &error), &error);
+    assert_true(login(f, "watch", "new"));
+    assert_permissions(f, "watch", "dev-2", "watch@dev-2(^$,.*,.*) ");
+    set(f, "default_users.cert.vhost_pattern", "(");
+    assert_false(directory_add_vhost_with(d, "dev-3", NULL, NULL, NULL, &error));
+    assert_non_null(strstr(error.text, "pattern '(' of new virtual hosts"));
+}
+
+static void the_default_vhost_begins_with_what_is_configured(void **state)
+{
+    struct fixture *f = *state;
+    set_vhost_defaults(f);
+    set(f, "default_vhost", "dev-0");
+    set(f, "default_users.cert.vhost_pattern", "0");
+    begin(f);
+    assert_string_equal(directory_vhost_limits(f->directory, "dev-0"), "{\"max-queues\":5}");
+    assert_users(f, "cert[] guest[administrator] watch[monitoring other] ");
+    assert_true(login(f, "watch", "secret"));
+    assert_false(login(f, "cert", ""));
+}
+
 static void permissions_come_and_go(void **state)
 {
     struct fixture *f = *state;
@@ -550,6 +627,8 @@ int main(void)
         OPEN(vhosts_come_and_go),
         OPEN(a_vhost_that_does_not_start_is_not_there),
         OPEN(vhosts_have_a_limit),
+        OPEN(new_vhosts_begin_with_what_is_configured),
+        NEW(the_default_vhost_begins_with_what_is_configured),
         OPEN(permissions_come_and_go),
         OPEN(bad_permissions_are_refused),
         OPEN(a_taken_snapshot_outlives_changes),
