@@ -151,8 +151,11 @@ struct exchange *vhost_predeclare(struct vhost *vhost, struct bytes name,
 
 /* Adds an operation to the batch that is being gathered and returns its index. */
 size_t vhost_store(struct vhost *vhost, struct store_operation operation);
-/* Is more on its way to the disk than there should be? */
+/* Is more on its way to the disk than there should be: publishers have to wait? */
 bool vhost_is_store_behind(const struct vhost *vhost);
+/* Is so much on its way that what the broker moves by itself has to wait? A confirm waits for what
+ * is under way, so this is a small part of what publishers may fill. */
+bool vhost_is_store_busy(const struct vhost *vhost);
 
 /* A server-generated name: prefix and 22 characters, as RabbitMQ's. Size of name: at least
  * prefix + 23. */

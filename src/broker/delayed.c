@@ -283,7 +283,7 @@ static void delays_due(struct vhost *vhost, struct timer *timer)
     for (int i = 0; i < due_slice; i++) {
         if (delays->window_count == 0 || delays->window[0].due_ms > vhost->now_ms)
             break;
-        if (vhost_is_store_behind(vhost)) {
+        if (vhost_is_store_busy(vhost)) {
             timer_set(vhost, timer, vhost->now_ms + retry_ms);
             return;
         }

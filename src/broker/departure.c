@@ -160,12 +160,12 @@ static bool may_leave(struct vhost *vhost, struct queue *queue, size_t left)
 {
     if (left < leave_always)
         return true;
-    bool is_behind = vhost_is_store_behind(vhost);
-    if (vhost->leave_left > 0 && !is_behind && left < leave_burst) {
+    bool is_busy = vhost_is_store_busy(vhost);
+    if (vhost->leave_left > 0 && !is_busy && left < leave_burst) {
         vhost->leave_left--;
         return true;
     }
-    arm(vhost, queue, vhost->now_ms + (is_behind ? retry_ms : 0));
+    arm(vhost, queue, vhost->now_ms + (is_busy ? retry_ms : 0));
     return false;
 }
 

@@ -23,6 +23,7 @@ enum {
     evict_slice = 64,
     dispatch_slice = 16384,
     leave_slice = 1024,
+    own_share = 16, /* of what may be on its way to the disk, for what moves by itself */
     timer_slice = 1024,
     policy_slice = 1024
 };
@@ -254,6 +255,12 @@ size_t vhost_store(struct vhost *vhost, struct store_operation operation)
 bool vhost_is_store_behind(const struct vhost *vhost)
 {
     return vhost->in_flight_bytes + vhost->batch->bytes > vhost->config.unstored_bytes_max;
+}
+
+bool vhost_is_store_busy(const struct vhost *vhost)
+{
+    return vhost->in_flight_bytes + vhost->batch->bytes >
+           vhost->config.unstored_bytes_max / own_share;
 }
 
 /* --- timers */

@@ -231,6 +231,12 @@ bool shelf_delay_insert(struct store *store, const struct store_operation *opera
     return succeeded;
 }
 
+static bool has_too_many_rows(struct store *store, const struct stored_shelf *shelf)
+{
+    return store_note_damage(store, "exchange number %llu has more than it keeps",
+                             (unsigned long long)shelf->id);
+}
+
 bool shelf_delay_remove(struct store *store, const struct store_operation *operation)
 {
     struct stored_shelf *shelf = need_shelf(store, operation->lane);
@@ -244,6 +250,8 @@ bool shelf_delay_remove(struct store *store, const struct store_operation *opera
         return store_note_damage(store, "there is no delay %llu of exchange number %llu",
                                  (unsigned long long)operation->position,
                                  (unsigned long long)shelf->id);
+    if (shelf->delays == 0)
+        return has_too_many_rows(store, shelf);
     shelf->delays--;
     store->shelved.delays--;
     return true;
@@ -280,8 +288,11 @@ bool shelf_key_remove(struct store *store, const struct store_operation *operati
     sqlite3_bind_int64(delete, 3, (int64_t)end);
     if (!store_step(store, SQL_DEDUP_DELETE))
         return false;
-    shelf->keys -= (uint64_t)sqlite3_changes(store->db);
-    store->shelved.keys -= (uint64_t)sqlite3_changes(store->db);
+    uint64_t deleted = (uint64_t)sqlite3_changes(store->db);
+    if (deleted > shelf->keys)
+        return has_too_many_rows(store, shelf);
+    shelf->keys -= deleted;
+    store->shelved.keys -= deleted;
     return true;
 }
 
