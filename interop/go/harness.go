@@ -407,11 +407,20 @@ func (t *T) channelError(on *channel, err error, code int, reason string) {
 
 // restartBroker returns once the broker accepts connections again.
 func (t *T) restartBroker() {
+	t.shell(environment("BROKER_RESTART"))
+}
+
+// crashBroker does the same by SIGKILL.
+func (t *T) crashBroker() {
+	t.shell(environment("BROKER_CRASH"))
+}
+
+func (t *T) shell(command string) {
 	limit, cancel := context.WithTimeout(context.Background(), restartTimeout)
 	defer cancel()
-	output, err := exec.CommandContext(limit, "sh", "-c", environment("BROKER_RESTART")).CombinedOutput()
+	output, err := exec.CommandContext(limit, "sh", "-c", command).CombinedOutput()
 	if err != nil {
-		t.fatalf("the broker did not restart: %v: %s", err, output)
+		t.fatalf("%s: %v: %s", command, err, output)
 	}
 }
 

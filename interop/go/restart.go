@@ -6,7 +6,9 @@ package main
 // client's own recovery of connections, channels, topology and consumers finds its way back.
 
 import (
+	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -16,6 +18,7 @@ var restartTests = []test{
 	{name: "client_recovers_after_a_dropped_connection", body: recoveryAfterDrop},
 	{name: "durable_things_survive_a_restart", body: durableThings, restarts: true},
 	{name: "client_recovers_after_a_restart", body: recoveryAfterRestart, restarts: true},
+	{name: "what_was_confirmed_survives_a_crash", body: crash, restarts: true},
 }
 
 func durableThings(t *T) {
@@ -117,4 +120,59 @@ func recoveryAfterRestart(t *T) {
 	t.publishConfirmed(channel, exchange, "key.after", text("to the recovered topology"))
 	t.equal("body", string(t.next(transients).Body), "to the recovered topology")
 	t.equal("messages left", t.ready(channel, queue), 0)
+}
+
+// publishBatch returns whether all of these numbers were confirmed.
+func publishBatch(on *channel, queue string, first, count int) bool {
+	limit, cancel := context.WithTimeout(context.Background(), 2*wait)
+	defer cancel()
+	var confirms []*amqp.DeferredConfirmation
+	for i := 0; i < count; i++ {
+		confirm, err := on.PublishWithDeferredConfirmWithContext(
+			limit, "", queue, false, false, persistent(fmt.Sprint(first+i)))
+		if err != nil || confirm == nil {
+			return false
+		}
+		confirms = append(confirms, confirm)
+	}
+	for _, confirm := range confirms {
+		if acked, err := confirm.WaitContext(limit); err != nil || !acked {
+			return false
+		}
+	}
+	return true
+}
+
+func crash(t *T) {
+	count, batch := 10000, 100
+	if quick {
+		count = 3000
+	}
+	_, channel, _, _, states := recovering(t)
+	queue := t.durableQueue(channel, "durable")
+	var confirmed atomic.Int64
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for int(confirmed.Load()) < count {
+			if publishBatch(channel, queue, int(confirmed.Load()), batch) {
+				confirmed.Add(int64(batch))
+			} else {
+				time.Sleep(100 * time.Millisecond)
+			}
+		}
+	}()
+	t.eventually("publishing has begun", func() bool { return confirmed.Load() >= 500 })
+	t.crashBroker()
+	awaitRecovery(t, states)
+	select {
+	case <-done:
+	case <-time.After(10 * wait):
+		t.fatalf("%d of %d confirmed in the end", confirmed.Load(), count)
+	}
+	deliveries := t.consume(t.channel(), queue, true)
+	bodies := map[string]bool{}
+	for len(bodies) < count {
+		bodies[string(t.next(deliveries).Body)] = true
+	}
 }

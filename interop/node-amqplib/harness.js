@@ -145,14 +145,13 @@ class Context {
   }
 
   // Restarts the broker and returns once it accepts connections again.
-  async restartBroker() {
-    const command = required('BROKER_RESTART');
-    await new Promise((resolve, reject) => {
-      exec(command, { timeout: RESTART_TIMEOUT_MS }, (error, stdout, stderr) => {
-        if (error) reject(new Error(`the broker did not restart: ${stderr || error.message}`));
-        else resolve();
-      });
-    });
+  restartBroker() {
+    return shell(required('BROKER_RESTART'));
+  }
+
+  // The same after a SIGKILL.
+  crashBroker() {
+    return shell(required('BROKER_CRASH'));
   }
 
   async cleanUp() {
@@ -165,6 +164,15 @@ class Context {
     for (const name of this.exchanges) await channel.deleteExchange(name);
     await connection.close();
   }
+}
+
+function shell(command) {
+  return new Promise((resolve, reject) => {
+    exec(command, { timeout: RESTART_TIMEOUT_MS }, (error, stdout, stderr) => {
+      if (error) reject(new Error(`${command}: ${stderr || error.message}`));
+      else resolve();
+    });
+  });
 }
 
 // Gives a channel inboxes for what the broker may say without being asked.

@@ -2,6 +2,7 @@
 """What is there again after the broker was restarted."""
 
 import threading
+import time
 
 import pika
 from pika.exceptions import AMQPError
@@ -17,7 +18,7 @@ from client import (
     queue_on,
     take,
 )
-from interop_suite import Mismatch, expect, poll, restart_broker, test
+from interop_suite import QUICK, Mismatch, crash_broker, expect, poll, restart_broker, test
 
 PERSISTENT = pika.BasicProperties(delivery_mode=2, headers={"n": [1, {"deep": True}]})
 MEGABYTES = bytes(range(256)) * 8192
@@ -143,3 +144,44 @@ def clients_are_told_about_the_shutdown():
         "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'",
         "reply text",
     )
+
+
+class Publisher(threading.Thread):
+    """Publishes numbers, each until it is confirmed, and connects again as often as that takes."""
+
+    def __init__(self, queue, count):
+        super().__init__(daemon=True)
+        self.queue = queue
+        self.count = count
+        self.confirmed = 0
+
+    def run(self):
+        while self.confirmed < self.count:
+            try:
+                self.publish()
+            except (AMQPError, OSError):
+                time.sleep(0.1)
+
+    def publish(self):
+        connection = pika.BlockingConnection(parameters())
+        ch = connection.channel()
+        ch.confirm_delivery()
+        while self.confirmed < self.count:
+            ch.basic_publish("", self.queue, b"%d" % self.confirmed, PERSISTENT)
+            self.confirmed += 1
+        connection.close()
+
+
+@test
+def what_was_confirmed_survives_a_crash():
+    count = 200 if QUICK else 600
+    queue = queue_on(channel(), durable=True)
+    publisher = Publisher(queue, count)
+    publisher.start()
+    poll(lambda: publisher.confirmed >= 100, "publishing has begun")
+    crash_broker()
+    publisher.join(50)
+    expect(publisher.confirmed, count, "confirmed in the end")
+    ch = channel()
+    taken = take(ch, queue, message_count(ch, queue))
+    expect(len(set(bodies(taken))), count, "different messages")

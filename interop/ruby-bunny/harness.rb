@@ -205,8 +205,12 @@ class Context
   end
 
   def restart_broker
-    output, status = Open3.capture2e('sh', '-c', ENV.fetch('BROKER_RESTART'))
-    raise "the broker did not restart: #{output}" unless status.success?
+    shell(ENV.fetch('BROKER_RESTART'))
+  end
+
+  # The same after a SIGKILL.
+  def crash_broker
+    shell(ENV.fetch('BROKER_CRASH'))
   end
 
   def clean_up
@@ -221,6 +225,11 @@ class Context
   end
 
   private
+
+  def shell(command)
+    output, status = Open3.capture2e('sh', '-c', command)
+    raise "#{command}: #{output}" unless status.success?
+  end
 
   def close(connection)
     connection.close unless connection.transport.closed?

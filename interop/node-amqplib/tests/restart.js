@@ -5,7 +5,19 @@
 
 'use strict';
 
-const { assert, assertReply, Inbox, publishConfirmed, testWithRestart, text, watch } = require('../harness');
+const { setTimeout: delay } = require('node:timers/promises');
+
+const {
+  assert,
+  assertReply,
+  consume,
+  eventually,
+  Inbox,
+  publishConfirmed,
+  testWithRestart,
+  text,
+  watch,
+} = require('../harness');
 
 testWithRestart('durable_things_survive_a_restart', async (t) => {
   const connection = await t.connect();
@@ -78,4 +90,35 @@ testWithRestart('client_recovers_after_a_restart', async (t) => {
   assert.equal(text(next), 'after');
   consumer.ack(next);
   assert.equal((await consumer.checkQueue(queue)).messageCount, 0);
+});
+
+// Publishes numbers in batches, each until it is confirmed, on a new channel after each that was lost; the
+// connection recovers by itself.
+async function publishNumbers(connection, queue, count, confirmed) {
+  while (confirmed.count < count) {
+    try {
+      const channel = watch(await connection.createConfirmChannel());
+      while (confirmed.count < count) {
+        const batch = Array.from({ length: 100 }, (_, i) => `${confirmed.count + i}`);
+        await Promise.all(batch.map((body) => publishConfirmed(channel, '', queue, body, { persistent: true })));
+        confirmed.count += batch.length;
+      }
+    } catch {
+      await delay(100);
+    }
+  }
+}
+
+testWithRestart('what_was_confirmed_survives_a_crash', async (t) => {
+  const count = t.quick ? 3000 : 10000;
+  const queue = await t.queue(await t.channel(), 'durable', { durable: true });
+  const recovering = await t.connect({}, { recovery: { initialDelay: 100, maxDelay: 500 } });
+  const confirmed = { count: 0 };
+  const publishing = publishNumbers(recovering, queue, count, confirmed);
+  await eventually('publishing has begun', () => confirmed.count >= 500);
+  await t.crashBroker();
+  await publishing;
+  const inbox = await consume(await t.channel(), queue, { noAck: true });
+  const bodies = new Set();
+  while (bodies.size < count) bodies.add(text(await inbox.next()));
 });

@@ -59,3 +59,38 @@ test 'durable_things_survive' do
   expect([taken[0][1].redelivered?, taken[0][2].headers], [true, { 'n' => [1, 'x'] }], 'redelivered, headers')
   expect(there?(transient.name), false, 'the transient queue')
 end
+
+# Publishes numbers in batches, each until it is confirmed, on a new channel after each that was lost; the
+# connection recovers by itself.
+def publish_numbers(connection, queue_name, count, confirmed)
+  while confirmed.size < count
+    begin
+      channel = connection.create_channel.tap(&:confirm_select)
+      while confirmed.size < count
+        batch = (confirmed.size...confirmed.size + 100).map(&:to_s)
+        batch.each { |body| channel.default_exchange.publish(body, routing_key: queue_name, persistent: true) }
+        confirmed.concat(batch) if Timeout.timeout(20) { channel.wait_for_confirms }
+      end
+    rescue Bunny::Exception, Timeout::Error, IOError, SystemCallError
+      sleep 0.1
+    end
+  end
+end
+
+test 'what_was_confirmed_survives_a_crash' do
+  count = QUICK ? 2000 : 5000
+  recovered = Inbox.new
+  connection = connect(automatically_recover: true, network_recovery_interval: 0.2, recovery_attempts: nil,
+                       continuation_timeout: 5000, recovery_completed: -> { recovered << true })
+  durable = queue(connection.create_channel, 'durable', durable: true)
+  confirmed = []
+  publishing = Thread.new { publish_numbers(connection, durable.name, count, confirmed) }
+  poll('publishing has begun') { confirmed.size >= 500 }
+  crash_broker
+  recovered.next('the recovery')
+  expect_true(publishing.join(60), 'all confirmed in the end')
+  reader = channel
+  inbox = consume(reader, reader.queue(durable.name, passive: true))
+  held = {}
+  held[inbox.next.first] = true while held.size < count
+end

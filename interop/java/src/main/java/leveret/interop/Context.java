@@ -159,12 +159,21 @@ final class Context {
 
     /** Restarts the broker and returns once it accepts connections again. */
     void restartBroker() throws Exception {
-        Process restart = new ProcessBuilder("sh", "-c", environment("BROKER_RESTART"))
+        shell(environment("BROKER_RESTART"));
+    }
+
+    /** The same after a SIGKILL. */
+    void crashBroker() throws Exception {
+        shell(environment("BROKER_CRASH"));
+    }
+
+    private static void shell(String command) throws Exception {
+        Process process = new ProcessBuilder("sh", "-c", command)
             .redirectOutput(ProcessBuilder.Redirect.DISCARD)
             .redirectError(ProcessBuilder.Redirect.DISCARD)
             .start();
-        Check.isTrue("the restart did not end", restart.waitFor(RESTART_SECONDS, TimeUnit.SECONDS));
-        Check.equal("status of the restart", 0, restart.exitValue());
+        Check.isTrue(command + " did not end", process.waitFor(RESTART_SECONDS, TimeUnit.SECONDS));
+        Check.equal("status of " + command, 0, process.exitValue());
     }
 
     void cleanUp() throws Exception {

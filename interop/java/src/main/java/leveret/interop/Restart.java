@@ -8,6 +8,7 @@ import static leveret.interop.Watched.text;
 
 import com.rabbitmq.client.AMQP;
 import com.rabbitmq.client.BuiltinExchangeType;
+import com.rabbitmq.client.Channel;
 import com.rabbitmq.client.Connection;
 import com.rabbitmq.client.ConnectionFactory;
 import com.rabbitmq.client.Delivery;
@@ -16,11 +17,19 @@ import com.rabbitmq.client.Recoverable;
 import com.rabbitmq.client.RecoverableConnection;
 import com.rabbitmq.client.RecoveryListener;
 import com.rabbitmq.client.ShutdownSignalException;
+import java.io.IOException;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * The broker restarts under its clients: what was durable is still there, what was not is gone, and the
@@ -30,7 +39,8 @@ final class Restart {
     static final List<Test> TESTS = List.of(
         Test.of("client_recovers_after_a_dropped_connection", Restart::recoveryAfterDrop),
         Test.withRestart("durable_things_survive_a_restart", Restart::durableThings),
-        Test.withRestart("client_recovers_after_a_restart", Restart::recoveryAfterRestart));
+        Test.withRestart("client_recovers_after_a_restart", Restart::recoveryAfterRestart),
+        Test.withRestart("what_was_confirmed_survives_a_crash", Restart::crash));
 
     private Restart() {
     }
@@ -143,5 +153,46 @@ final class Restart {
         channel.publishConfirmed(t.name("auto"), "key.after", "to the recovered topology");
         Check.equal("body", "to the recovered topology", text(transients.next()));
         Check.equal("messages left", 0, channel.ready(queue));
+    }
+
+    /** Publishes numbers in batches, each until it is confirmed; the client recovers by itself meanwhile. */
+    private static void publishNumbers(Channel channel, String queue, int count, AtomicInteger confirmed)
+        throws InterruptedException {
+        while (confirmed.get() < count) {
+            try {
+                for (int i = 0; i < 100; i++) {
+                    channel.basicPublish("", queue, PERSISTENT, bytes(Integer.toString(confirmed.get() + i)));
+                }
+                if (channel.waitForConfirms(20_000)) {
+                    confirmed.addAndGet(100);
+                }
+            } catch (IOException | ShutdownSignalException | TimeoutException lost) {
+                Thread.sleep(100);
+            }
+        }
+    }
+
+    private static void crash(Context t) throws Exception {
+        int count = Context.QUICK ? 3_000 : 10_000;
+        BlockingQueue<Recoverable> recovered = new LinkedBlockingQueue<>();
+        Watched channel = t.confirmChannel(recovering(t, recovered));
+        String queue = t.durableQueue(channel, "durable");
+        AtomicInteger confirmed = new AtomicInteger();
+        ExecutorService publisher = Executors.newSingleThreadExecutor();
+        Future<?> publishing = publisher.submit(() -> {
+            publishNumbers(channel.channel(), queue, count, confirmed);
+            return null;
+        });
+        publisher.shutdown();
+        Check.eventually("publishing has begun", () -> confirmed.get() >= 500);
+        t.crashBroker();
+        publishing.get(100, TimeUnit.SECONDS);
+        Watched reader = t.channel();
+        Watched.Consumer consumer = reader.consume(queue, false);
+        Set<String> bodies = new HashSet<>();
+        while (bodies.size() < count) {
+            bodies.add(text(consumer.next()));
+        }
+        Check.isTrue("recovered", !recovered.isEmpty());
     }
 }
