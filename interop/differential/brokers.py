@@ -16,6 +16,8 @@ sys.path.insert(0, SUPPORT)
 import private_broker  # noqa: E402
 
 CTL_LIMIT_S = 60
+# RabbitMQ looks for timeouts of acknowledgements once a minute otherwise.
+ERLANG_ARGUMENTS = "-rabbit channel_tick_interval 500"
 ESCRIPT = "/usr/lib/rabbitmq/lib/rabbitmq_server-*/escript/rabbitmqctl"
 # Those of the package that add something to AMQP 0-9-1.
 PLUGINS = ",".join(
@@ -85,6 +87,7 @@ class Broker:
             [os.path.join(SUPPORT, self.name), command, self.folder, *arguments],
             check=True,
             stdout=subprocess.DEVNULL,
+            env=dict(os.environ, RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=ERLANG_ARGUMENTS),
         )
 
     def start(self):
