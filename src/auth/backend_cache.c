@@ -7,6 +7,9 @@
  * a key that lives as long as the process. What a back end knows about a user is in there as its
  * address, and the entry holds a reference, so that no other user's can ever stand there.
  *
+ * How many entries there are, and how long a question may be, is bounded: who has not logged in yet
+ * can ask, too.
+ *
  * All entries live equally long, so that a list in the order of their making is one in the order of
  * their ends.
  */
@@ -27,7 +30,7 @@
 #include "base/xmalloc.h"
 #include "config/config.h"
 
-enum { entries_max = 20000, key_bytes = 32 };
+enum { entries_max = 20000, question_bytes_max = 2048, key_bytes = 32 };
 
 struct entry {
     struct hash_node by_question;
@@ -126,7 +129,8 @@ static bool recall(struct cache *cache, const struct buffer *question, enum auth
 static void remember(struct cache *cache, const struct buffer *question, enum auth_verdict verdict,
                      const struct auth_result *result, const struct auth_state *subject)
 {
-    if (verdict == AUTH_FAILED || (verdict == AUTH_NO && !cache->config->keeps_refusals))
+    bool is_kept = verdict == AUTH_YES || (verdict == AUTH_NO && cache->config->keeps_refusals);
+    if (!is_kept || question->size > question_bytes_max)
         return;
     struct entry *entry = xcalloc(1, sizeof *entry + question->size);
     entry->until_ms = now_ms() + cache->config->ttl_ms;

@@ -14,6 +14,7 @@
 
 #include "auth/backend.h"
 #include "auth/ldap_query.h"
+#include "auth/ldap_timeout.h"
 #include "base/check.h"
 #include "base/xmalloc.h"
 #include "config/config.h"
@@ -25,7 +26,8 @@ struct ldap_backend {
     struct auth_backend backend;
     const struct config_auth_ldap *config; /* borrowed */
     char *addresses;                       /* owned; with a blank between */
-    struct ldap_query *vhost_query;        /* owned, as the next three */
+    struct ldap_timeout timeout;
+    struct ldap_query *vhost_query; /* owned, as the next three */
     struct ldap_query *resource_query;
     struct ldap_query *topic_query;
     struct ldap_query *tag_queries;
@@ -85,13 +87,6 @@ static void set_tls(LDAP *ldap, const struct config_tls_client *tls)
     ldap_set_option(ldap, LDAP_OPT_X_TLS_NEWCTX, &is_client);
 }
 
-static struct timeval timeout_of(const struct config_auth_ldap *config)
-{
-    uint64_t ms = config->timeout_ms < timeout_ms_max ? config->timeout_ms : timeout_ms_max;
-    return (struct timeval){.tv_sec = (time_t)(ms / 1000),
-                            .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
-}
-
 static enum auth_verdict failed(int code, char reason[AUTH_REASON_SIZE])
 {
     snprintf(reason, AUTH_REASON_SIZE, "%s", ldap_err2string(code));
@@ -99,10 +94,11 @@ static enum auth_verdict failed(int code, char reason[AUTH_REASON_SIZE])
 }
 
 /* NULL where none of the servers can be reached. */
-static LDAP *connect_server(const struct ldap_backend *backend, char reason[AUTH_REASON_SIZE])
+static LDAP *connect_server(struct ldap_backend *backend, char reason[AUTH_REASON_SIZE])
 {
     const struct config_auth_ldap *config = backend->config;
-    struct timeval timeout = timeout_of(config);
+    int ms = backend->timeout.timeout_ms;
+    struct timeval timeout = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
     int version = LDAP_VERSION3, deref = LDAP_DEREF_ALWAYS; /* as Erlang's client does */
     LDAP *ldap = NULL;
     int code = ldap_initialize(&ldap, backend->addresses);
@@ -112,6 +108,7 @@ static LDAP *connect_server(const struct ldap_backend *backend, char reason[AUTH
         ldap_set_option(ldap, LDAP_OPT_DEREF, &deref);
         ldap_set_option(ldap, LDAP_OPT_NETWORK_TIMEOUT, &timeout);
         ldap_set_option(ldap, LDAP_OPT_TIMEOUT, &timeout);
+        ldap_timeout_install(&backend->timeout, ldap);
         if (config->use_ssl || config->use_starttls)
             set_tls(ldap, &config->tls);
         if (config->use_starttls)
@@ -144,7 +141,7 @@ static enum auth_verdict bind_as(LDAP *ldap, const char *dn, const char *passwor
 }
 
 /* A connection that is bound as a configured user, or not at all. */
-static enum auth_verdict connect_as(const struct ldap_backend *backend, const char *dn,
+static enum auth_verdict connect_as(struct ldap_backend *backend, const char *dn,
                                     const char *password, LDAP **ldap,
                                     char reason[AUTH_REASON_SIZE])
 {
@@ -168,9 +165,8 @@ static bool is_other_the_user(const struct config_auth_ldap *config)
 }
 
 /* The connection that queries are asked over. */
-static enum auth_verdict connect_other(const struct ldap_backend *backend,
-                                       const struct ldap_user *user, LDAP **ldap,
-                                       char reason[AUTH_REASON_SIZE])
+static enum auth_verdict connect_other(struct ldap_backend *backend, const struct ldap_user *user,
+                                       LDAP **ldap, char reason[AUTH_REASON_SIZE])
 {
     const struct config_auth_ldap *config = backend->config;
     if (!is_other_the_user(config))
@@ -349,7 +345,7 @@ static bool looks_up_before(const struct config_auth_ldap *config)
            (has_user || config->dn_lookup_bind == CONFIG_LDAP_ANON);
 }
 
-static char *look_up_before(const struct ldap_backend *backend, struct bytes user,
+static char *look_up_before(struct ldap_backend *backend, struct bytes user,
                             char reason[AUTH_REASON_SIZE])
 {
     const struct config_auth_ldap *config = backend->config;
@@ -377,9 +373,8 @@ static void find_tags(const struct ldap_backend *backend, LDAP *ldap, struct byt
 }
 
 /* What is known of a user whose DN is known and who has proven to be it. */
-static enum auth_verdict finish_login(const struct ldap_backend *backend, LDAP *as_user,
-                                      const char *dn, const struct auth_login *login,
-                                      struct auth_result *result)
+static enum auth_verdict finish_login(struct ldap_backend *backend, LDAP *as_user, const char *dn,
+                                      const struct auth_login *login, struct auth_result *result)
 {
     struct ldap_user *user = new_user(dn, login);
     LDAP *other = NULL;
@@ -396,9 +391,8 @@ static enum auth_verdict finish_login(const struct ldap_backend *backend, LDAP *
     return verdict;
 }
 
-static enum auth_verdict log_in_bound(const struct ldap_backend *backend, const char *dn,
-                                      bool looks_up, const struct auth_login *login,
-                                      struct auth_result *result)
+static enum auth_verdict log_in_bound(struct ldap_backend *backend, const char *dn, bool looks_up,
+                                      const struct auth_login *login, struct auth_result *result)
 {
     const struct config_auth_ldap *config = backend->config;
     LDAP *ldap = connect_server(backend, result->reason);
@@ -417,7 +411,7 @@ static enum auth_verdict log_in_bound(const struct ldap_backend *backend, const 
     return verdict;
 }
 
-static enum auth_verdict log_in_with_password(const struct ldap_backend *backend,
+static enum auth_verdict log_in_with_password(struct ldap_backend *backend,
                                               const struct auth_login *login,
                                               struct auth_result *result)
 {
@@ -435,7 +429,7 @@ static enum auth_verdict log_in_with_password(const struct ldap_backend *backend
     return verdict;
 }
 
-static enum auth_verdict log_in_without_password(const struct ldap_backend *backend,
+static enum auth_verdict log_in_without_password(struct ldap_backend *backend,
                                                  const struct auth_login *login,
                                                  struct auth_result *result)
 {
@@ -458,7 +452,7 @@ static enum auth_verdict log_in_without_password(const struct ldap_backend *back
 static enum auth_verdict log_in(struct auth_backend *head, const struct auth_login *login,
                                 struct auth_result *result)
 {
-    const struct ldap_backend *backend = (const struct ldap_backend *)head;
+    struct ldap_backend *backend = (struct ldap_backend *)head;
     if (!login->has_password)
         return log_in_without_password(backend, login, result);
     /* A bind without a password succeeds, as nobody. */
@@ -472,7 +466,7 @@ static enum auth_verdict log_in(struct auth_backend *head, const struct auth_log
 
 /* --- permissions */
 
-static enum auth_verdict ask(const struct ldap_backend *backend, const struct ldap_query *query,
+static enum auth_verdict ask(struct ldap_backend *backend, const struct ldap_query *query,
                              const struct auth_subject *subject,
                              const struct ldap_variables *variables, char reason[AUTH_REASON_SIZE])
 {
@@ -506,7 +500,7 @@ static void add_subject(struct ldap_variables *variables, const struct auth_subj
 static enum auth_verdict check_vhost(struct auth_backend *head, const struct auth_subject *subject,
                                      struct bytes vhost, char reason[AUTH_REASON_SIZE])
 {
-    const struct ldap_backend *backend = (const struct ldap_backend *)head;
+    struct ldap_backend *backend = (struct ldap_backend *)head;
     struct ldap_variables variables = {0};
     add_subject(&variables, subject, vhost);
     enum auth_verdict verdict = ask(backend, backend->vhost_query, subject, &variables, reason);
@@ -519,7 +513,7 @@ static enum auth_verdict check(struct auth_backend *head, const struct auth_subj
                                char reason[AUTH_REASON_SIZE])
 {
     static const char *const kinds[] = {"queue", "exchange", "topic"};
-    const struct ldap_backend *backend = (const struct ldap_backend *)head;
+    struct ldap_backend *backend = (struct ldap_backend *)head;
     struct ldap_variables variables = {0};
     bool is_topic = what->kind == ACCESS_TOPIC;
     add_subject(&variables, subject, vhost);
@@ -611,6 +605,8 @@ struct auth_backend *backend_ldap_new(const struct config *config, char reason[A
     backend->backend.type = &type;
     backend->config = &config->auth_ldap;
     backend->addresses = write_addresses(&config->auth_ldap);
+    uint64_t ms = config->auth_ldap.timeout_ms;
+    ldap_timeout_init(&backend->timeout, (int)(ms < timeout_ms_max ? ms : timeout_ms_max));
     if (parse_queries(backend, reason))
         return &backend->backend;
     free_backend(&backend->backend);

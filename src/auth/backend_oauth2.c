@@ -38,6 +38,9 @@ struct oauth2 {
     struct oauth2_keys own_keys;             /* of files */
     struct oauth2_keys fetched_keys;
     uint64_t fetched_s; /* monotonic; 0: never */
+    bool is_fetching;   /* somebody is; the others wait */
+    uint64_t fetch_count;
+    pthread_cond_t is_fetched;
 };
 
 /* A token that was verified. */
@@ -112,33 +115,51 @@ static bool fetch_keys(struct oauth2 *oauth2, struct oauth2_keys *keys,
     return is_fetched;
 }
 
-static bool may_refresh(struct oauth2 *oauth2)
+static bool may_fetch_locked(struct oauth2 *oauth2)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     uint64_t now_s = (uint64_t)now.tv_sec;
-    pthread_mutex_lock(&oauth2->mutex);
     bool may = oauth2->fetched_s == 0 || now_s > oauth2->fetched_s + refresh_pause_s;
     if (may)
         oauth2->fetched_s = now_s;
-    pthread_mutex_unlock(&oauth2->mutex);
     return may;
 }
 
+/* True for who is to fetch the keys. Who comes while somebody does waits for that, and then looks
+ * again: after a start all clients come at once. */
+static bool begin_fetch(struct oauth2 *oauth2)
+{
+    pthread_mutex_lock(&oauth2->mutex);
+    bool is_mine = !oauth2->is_fetching && may_fetch_locked(oauth2);
+    uint64_t count = oauth2->fetch_count;
+    while (oauth2->is_fetching && oauth2->fetch_count == count)
+        pthread_cond_wait(&oauth2->is_fetched, &oauth2->mutex);
+    if (is_mine)
+        oauth2->is_fetching = true;
+    pthread_mutex_unlock(&oauth2->mutex);
+    return is_mine;
+}
+
 /* What could not be fetched leaves the keys as they were. */
-static bool refresh_keys(struct oauth2 *oauth2, char reason[AUTH_REASON_SIZE])
+static void refresh_keys(struct oauth2 *oauth2, char reason[AUTH_REASON_SIZE])
 {
     struct oauth2_keys keys = {0};
-    if (oauth2->config->jwks_uri == NULL && oauth2->config->issuer == NULL)
-        return false;
-    if (!may_refresh(oauth2) || !fetch_keys(oauth2, &keys, reason))
-        return false;
+    bool has_server = oauth2->config->jwks_uri != NULL || oauth2->config->issuer != NULL;
+    if (!has_server || !begin_fetch(oauth2))
+        return;
+    bool is_fetched = fetch_keys(oauth2, &keys, reason);
     pthread_mutex_lock(&oauth2->mutex);
-    struct oauth2_keys former = oauth2->fetched_keys;
-    oauth2->fetched_keys = keys;
+    if (is_fetched) {
+        struct oauth2_keys former = oauth2->fetched_keys;
+        oauth2->fetched_keys = keys;
+        keys = former;
+    }
+    oauth2->is_fetching = false;
+    oauth2->fetch_count++;
+    pthread_cond_broadcast(&oauth2->is_fetched);
     pthread_mutex_unlock(&oauth2->mutex);
-    oauth2_keys_fini(&former);
-    return true;
+    oauth2_keys_fini(&keys);
 }
 
 /* A copy, because the list may be replaced. */
@@ -162,7 +183,8 @@ static bool find_key(struct oauth2 *oauth2, const char *id, struct oauth2_key *k
     if (copy_key(oauth2, id, key))
         return true;
     snprintf(reason, AUTH_REASON_SIZE, "there is no signing key '%.100s'", id);
-    return refresh_keys(oauth2, reason) && copy_key(oauth2, id, key);
+    refresh_keys(oauth2, reason);
+    return copy_key(oauth2, id, key);
 }
 
 /* --- verifying */
@@ -404,6 +426,7 @@ static void free_backend(struct auth_backend *backend)
     oauth2_keys_fini(&oauth2->own_keys);
     oauth2_keys_fini(&oauth2->fetched_keys);
     http_client_free(oauth2->client);
+    pthread_cond_destroy(&oauth2->is_fetched);
     pthread_mutex_destroy(&oauth2->mutex);
     free(oauth2);
 }
@@ -453,6 +476,7 @@ struct auth_backend *backend_oauth2_new(const struct config *config, char reason
     oauth2->client =
         http_client_new(&config->auth_oauth2.tls, request_timeout_ms, request_timeout_ms);
     CHECK(pthread_mutex_init(&oauth2->mutex, NULL) == 0);
+    CHECK(pthread_cond_init(&oauth2->is_fetched, NULL) == 0);
     const struct config_list *files = &config->auth_oauth2.signing_keys;
     for (size_t i = 0; i < files->count; i++) {
         if (oauth2_keys_add_file(&oauth2->own_keys, files->entries[i].name, files->entries[i].value,

@@ -84,6 +84,8 @@ static const struct ldap_variable *variable_at(const char *text,
 void ldap_fill(struct buffer *text, const char *pattern, const struct ldap_variables *variables,
                bool is_dn)
 {
+    /* A pattern without a type is no DN: the variable is one, or is a name of another kind. */
+    bool is_quoted = is_dn && strchr(pattern, '=') != NULL;
     while (*pattern != '\0') {
         size_t size = 1;
         const struct ldap_variable *variable = variable_at(pattern, variables, &size);
@@ -91,7 +93,7 @@ void ldap_fill(struct buffer *text, const char *pattern, const struct ldap_varia
             buffer_append_u8(text, (uint8_t)*pattern++);
             continue;
         }
-        if (is_dn && !variable->is_dn)
+        if (is_quoted && !variable->is_dn)
             append_quoted(text, variable->value);
         else
             buffer_append_bytes(text, variable->value);

@@ -60,6 +60,8 @@ static void free_job(struct job *job)
     if (job->text.size > 0)
         explicit_bzero(job->text.data, job->text.size);
     buffer_fini(&job->text);
+    if (job->question != NULL)
+        explicit_bzero(job->question->data, job->question->size);
     free(job->question);
     free(job->peer_address);
     free(job);
@@ -206,6 +208,11 @@ enum login_result reactor_login(void *context, const struct login_request *reque
         .has_password = !credentials.is_external,
         .is_loopback = request->is_loopback,
     };
+    /* To some it would end there, and be somebody else's. */
+    if (login.user.size > 0 && memchr(login.user.data, '\0', login.user.size) != NULL) {
+        log_warning("login refused: the user's name has a NUL in it");
+        return LOGIN_REFUSED;
+    }
     if (auth_chain_is_internal(server_auth_chain(reactor->server)))
         return check_user(reactor, request->connection, &login, answer);
     return ask_chain(reactor, request, &login);

@@ -184,16 +184,22 @@ def receive(client, size):
     return got
 
 
-def raw_login(client, user, password, waits=True):
+def longstr(octets):
+    return struct.pack(">I", len(octets)) + octets
+
+
+def raw_login(client, user, password, waits=True, mechanism="PLAIN"):
     """Logs in over the socket; the class and method of the answer, None where there is none."""
     client.sendall(b"AMQP\0\0\x09\x01")
     head = receive(client, 7)
     receive(client, struct.unpack(">I", head[3:])[0] + 1)
-    able = b"\x1cauthentication_failure_closet\1"
-    table = b"\x0ccapabilitiesF" + struct.pack(">I", len(able)) + able
-    response = b"\0%s\0%s" % (user.encode(), password.encode())
-    arguments = struct.pack(">HHI", 10, 11, len(table)) + table + b"\x05PLAIN"
-    arguments += struct.pack(">I", len(response)) + response + b"\x05en_US"
+    table = b"\x0ccapabilitiesF" + longstr(b"\x1cauthentication_failure_closet\1")
+    user, password = user.encode(), password.encode()
+    response = b"\0%s\0%s" % (user, password)
+    if mechanism == "AMQPLAIN":
+        response = b"\x05LOGINS" + longstr(user) + b"\x08PASSWORDS" + longstr(password)
+    arguments = struct.pack(">HH", 10, 11) + longstr(table)
+    arguments += bytes([len(mechanism)]) + mechanism.encode() + longstr(response) + b"\x05en_US"
     client.sendall(struct.pack(">BHI", 1, 0, len(arguments)) + arguments + b"\xce")
     if not waits:
         return None

@@ -141,6 +141,14 @@ class Http(Web):
 
         equal(self.step("web", "a b&c=ü", declare_and_use), "ok")
 
+    def test_a_name_with_a_nul_in_it_is_nobodys(self):
+        """It could be one name here and another one there."""
+        self.only_leveret("RabbitMQ asks for it")
+        self.web.asked.clear()
+        with socket.create_connection(("127.0.0.1", self.broker.port), timeout=20) as client:
+            equal(raw_login(client, "web\0x", "a b&c=ü", mechanism="AMQPLAIN"), (10, 50))
+        equal(self.web.asked, [])
+
     def test_a_new_secret_changes_nothing(self):
         connection = self.broker.connect("web", "a b&c=ü")
         update_secret(connection, "anything", "because")
@@ -255,6 +263,13 @@ class CacheRefusals(Cache):
         self.web.asked.clear()
         for _ in range(2):
             assert is_login_refused(self.broker.login("broken", "x"))
+        equal(len(self.asked("/user")), 2)
+
+    def test_long_names_are_not_remembered(self):
+        self.only_leveret("RabbitMQ remembers whatever it is asked")
+        self.web.asked.clear()
+        for _ in range(2):
+            assert is_login_refused(self.broker.login("w" * 5000, "wrong"))
         equal(len(self.asked("/user")), 2)
 
     def test_another_password_is_another_question(self):

@@ -2,8 +2,9 @@
 """The LDAP back end, asked of a real slapd."""
 
 import os
+import time
 
-from auth_servers import Slapd, make_certificates
+from auth_servers import SilentServer, Slapd, make_certificates
 from auth_suite import Suite, equal, is_login_refused, publish, publish_as_somebody, refused
 
 LDIF = """dn: dc=example,dc=org
@@ -225,4 +226,64 @@ class LdapAnonymous(Directory):
         equal(self.step("Ann", "ann-secret", go), "ok")
 
 
-SUITES = [Ldap, LdapLookup, LdapAnonymous]
+class LdapPlainNames(Directory):
+    """The name is what is bound as: a DN, or whatever else the server knows users by."""
+
+    name = "ldap-plain-names"
+
+    def manner(self):
+        return ["auth_ldap.group_lookup_base = %s" % GROUPS]
+
+    def test_a_dn_is_a_name(self):
+        name = "cn=Joe," + PEOPLE
+        equal(self.broker.login(name, "joe-secret"), "ok")
+        assert is_login_refused(self.broker.login(name, "wrong"))
+        go = lambda c: c.queue_declare("anything", exclusive=True)
+        equal(self.step(name, "joe-secret", go), "ok")
+
+
+class LdapSilent(Suite):
+    """A server that does not answer is given up, and the next back end is asked."""
+
+    name = "ldap-silent"
+    more = []
+
+    def prepare(self):
+        self.silent = SilentServer()
+        self.servers.append(self.silent)
+
+    def settings(self):
+        return [
+            "auth_backends.1 = ldap",
+            "auth_backends.2 = internal",
+            "auth_ldap.servers.1 = 127.0.0.1",
+            "auth_ldap.port = %d" % self.silent.port,
+            "auth_ldap.timeout = 1000",
+        ] + self.more
+
+    def test_the_next_back_end_is_asked_in_time(self):
+        started = time.time()
+        equal(self.broker.login("guest", "guest"), "ok")
+        taken = time.time() - started
+        assert taken < 20, "it took %.1f s" % taken
+
+
+class LdapSilentTls(LdapSilent):
+    name = "ldap-silent-tls"
+    more = ["auth_ldap.use_ssl = true", "auth_ldap.ssl_options.verify = verify_none"]
+
+
+class LdapSilentStartTls(LdapSilent):
+    name = "ldap-silent-starttls"
+    more = ["auth_ldap.use_starttls = true", "auth_ldap.ssl_options.verify = verify_none"]
+
+
+SUITES = [
+    Ldap,
+    LdapLookup,
+    LdapAnonymous,
+    LdapPlainNames,
+    LdapSilent,
+    LdapSilentTls,
+    LdapSilentStartTls,
+]

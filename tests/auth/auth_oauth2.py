@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import os
+import threading
 import time
 
 from auth_broker import outcome, update_secret
@@ -343,4 +344,47 @@ class OAuth2Split(Tokens):
         connection.close()
 
 
-SUITES = [OAuth2, OAuth2Later, OAuth2Split]
+class OAuth2Slow(Tokens):
+    """The server of the keys takes its time."""
+
+    name = "oauth2-slow"
+
+    def prepare(self):
+        super().prepare()
+        self.delay_s = 1.5
+        answer = self.key_set.answer
+
+        def answer_late(path, fields):
+            time.sleep(self.delay_s)
+            return answer(path, fields)
+
+        self.key_set.answer_with(answer_late)
+
+    def at_once(self, tokens):
+        found = [None] * len(tokens)
+
+        def log_in(i):
+            found[i] = self.broker.login("", tokens[i])
+
+        threads = [threading.Thread(target=log_in, args=(i,)) for i in range(len(tokens))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        return found
+
+    def test_all_wait_for_the_first_keys(self):
+        equal(self.at_once([self.rsa.sign(ALL)] * 6), ["ok"] * 6)
+
+    def test_unknown_keys_do_not_add_up(self):
+        """However many ask for them, they wait for one answer, or for two."""
+        self.at_once([self.rsa.sign(ALL)])
+        self.key_set.asked.clear()
+        started = time.time()
+        stranger = SigningKey("stranger").sign(ALL)
+        assert all(is_login_refused(found) for found in self.at_once([stranger] * 8))
+        assert len(self.key_set.asked) <= 2 or self.kind != "leveret", len(self.key_set.asked)
+        assert time.time() < started + 8 or self.kind != "leveret", time.time() - started
+
+
+SUITES = [OAuth2, OAuth2Later, OAuth2Split, OAuth2Slow]

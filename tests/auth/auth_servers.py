@@ -83,6 +83,7 @@ class WebServer:
 
     def __init__(self, answer, certificates=None):
         self.asked = []
+        self.answer_with(answer)
         server = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -92,7 +93,7 @@ class WebServer:
                 path = urllib.parse.urlparse(self.path).path
                 fields = {k: v[0] for k, v in urllib.parse.parse_qs(query, True).items()}
                 server.asked.append((method, path, fields))
-                status, text = answer(path, fields)
+                status, text = server.current(path, fields)
                 body = text.encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
@@ -125,6 +126,9 @@ class WebServer:
         scheme = "https" if certificates else "http"
         self.url = "%s://localhost:%d" % (scheme, self.server.server_address[1])
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def answer_with(self, answer):
+        self.current = answer
 
     def end(self):
         self.server.shutdown()
@@ -204,6 +208,17 @@ directory {folder}/data
 access to attrs=userPassword by anonymous auth by * none
 access to * by users read by anonymous {anonymous}
 """
+
+
+class SilentServer:
+    """Takes connections, and never says a word."""
+
+    def __init__(self):
+        self.socket = socket.create_server(("127.0.0.1", 0), backlog=100)
+        self.port = self.socket.getsockname()[1]
+
+    def end(self):
+        self.socket.close()
 
 
 class Slapd:

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_AUTH_LDAP_TIMEOUT_H
+#define LEVERET_AUTH_LDAP_TIMEOUT_H
+
+#include <ldap.h>
+
+/* Bounds how long a read from a server, or a write to it, may wait: a part of what owns the
+ * handles, which it outlives. */
+struct ldap_timeout {
+    struct ldap_conncb callback;
+    int timeout_ms;
+};
+void ldap_timeout_init(struct ldap_timeout *timeout, int timeout_ms);
+
+/* For the connections that the handle will make. */
+void ldap_timeout_install(struct ldap_timeout *timeout, LDAP *ldap);
+
+#endif
