@@ -317,13 +317,23 @@ static void on_failure(struct connection *connection)
                     is_running ? stream_failure(&connection->stream) : NULL);
 }
 
+/* How much may be in the buffer. Before the login that is no more than a frame: while a back end is
+ * asked about a client, what it has sent meanwhile is kept, and there may be many who have proven
+ * nothing yet. */
+static size_t input_size_max(const struct connection *connection)
+{
+    size_t frame_size_max = input_frame_max(connection) + AMQP_FRAME_OVERHEAD;
+    bool is_unknown = connection->session == NULL && connection->rest.size < frame_size_max;
+    return is_unknown ? frame_size_max : connection->host->input_size;
+}
+
 static struct iovec input_space(struct connection *connection)
 {
     struct connection_host *host = connection->host;
     size_t rest = connection->rest.size;
     if (rest > 0)
         memcpy(host->input, connection->rest.data, rest);
-    return (struct iovec){host->input + rest, host->input_size - rest};
+    return (struct iovec){host->input + rest, input_size_max(connection) - rest};
 }
 
 void input_read(struct connection *connection)

@@ -67,13 +67,21 @@ class Broker:
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, (words, done.stdout, done.stderr)
 
-    def count_connections(self):
-        """Those that the broker has not closed."""
+    def sockets(self):
+        """The rows of /proc/net/tcp for connections that the broker has not closed."""
         with open("/proc/net/tcp") as lines:
             rows = [line.split() for line in lines.readlines()[1:]]
         established, close_wait = "01", "08"
         here = "0100007F:%04X" % self.port
-        return sum(1 for row in rows if row[1] == here and row[3] in (established, close_wait))
+        return [row for row in rows if row[1] == here and row[3] in (established, close_wait)]
+
+    def count_connections(self):
+        return len(self.sockets())
+
+    def unread(self, client):
+        """How many octets of that client the broker has left in its socket."""
+        there = "0100007F:%04X" % client.getsockname()[1]
+        return sum(int(row[4].split(":")[1], 16) for row in self.sockets() if row[2] == there)
 
     def connect(
         self, user="guest", password="guest", vhost="/", credentials=None, certificate=None
@@ -188,11 +196,8 @@ def longstr(octets):
     return struct.pack(">I", len(octets)) + octets
 
 
-def raw_login(client, user, password, waits=True, mechanism="PLAIN"):
-    """Logs in over the socket; the class and method of the answer, None where there is none."""
-    client.sendall(b"AMQP\0\0\x09\x01")
-    head = receive(client, 7)
-    receive(client, struct.unpack(">I", head[3:])[0] + 1)
+def start_ok(user, password, mechanism="PLAIN"):
+    """The frame."""
     table = b"\x0ccapabilitiesF" + longstr(b"\x1cauthentication_failure_closet\1")
     user, password = user.encode(), password.encode()
     response = b"\0%s\0%s" % (user, password)
@@ -200,7 +205,15 @@ def raw_login(client, user, password, waits=True, mechanism="PLAIN"):
         response = b"\x05LOGINS" + longstr(user) + b"\x08PASSWORDS" + longstr(password)
     arguments = struct.pack(">HH", 10, 11) + longstr(table)
     arguments += bytes([len(mechanism)]) + mechanism.encode() + longstr(response) + b"\x05en_US"
-    client.sendall(struct.pack(">BHI", 1, 0, len(arguments)) + arguments + b"\xce")
+    return struct.pack(">BHI", 1, 0, len(arguments)) + arguments + b"\xce"
+
+
+def raw_login(client, user, password, waits=True, mechanism="PLAIN"):
+    """Logs in over the socket; the class and method of the answer, None where there is none."""
+    client.sendall(b"AMQP\0\0\x09\x01")
+    head = receive(client, 7)
+    receive(client, struct.unpack(">I", head[3:])[0] + 1)
+    client.sendall(start_ok(user, password, mechanism))
     if not waits:
         return None
     head = receive(client, 7)

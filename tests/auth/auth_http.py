@@ -2,10 +2,11 @@
 """The HTTP back end, and the cache in front of it."""
 
 import socket
+import struct
 import threading
 import time
 
-from auth_broker import outcome, raw_login, update_secret
+from auth_broker import outcome, raw_login, receive, start_ok, update_secret
 from auth_servers import WebServer
 from auth_suite import Suite, equal, is_login_refused, publish, publish_as_somebody, refused
 
@@ -355,6 +356,20 @@ class Slow(Web):
         assert "queue 'slow-1' in vhost '/' refused for user 'web'" in found, found
         quick.basic_get("quick-1")
         connection.close()
+
+    def test_little_is_read_before_the_login(self):
+        """What is sent behind the password waits in the socket, not in the broker's memory."""
+        self.only_leveret("RabbitMQ keeps a few hundred octets more")
+        heartbeats = 8 * 1024 * b"\x08\0\0\0\0\0\0\xce"
+        with socket.create_connection(("127.0.0.1", self.broker.port), timeout=20) as client:
+            client.sendall(b"AMQP\0\0\x09\x01")
+            head = receive(client, 7)
+            receive(client, struct.unpack(">I", head[3:])[0] + 1)
+            client.sendall(start_ok("sleepy", "x") + heartbeats)
+            deadline = time.time() + 20
+            while not self.asked("/user") and time.time() < deadline:
+                time.sleep(0.05)
+            assert self.broker.unread(client) > 40000, self.broker.unread(client)
 
     def test_who_goes_meanwhile_is_forgotten(self):
         before = self.broker.count_connections()

@@ -380,11 +380,9 @@ class OAuth2Slow(Tokens):
         """However many ask for them, they wait for one answer, or for two."""
         self.at_once([self.rsa.sign(ALL)])
         self.key_set.asked.clear()
-        started = time.time()
         stranger = SigningKey("stranger").sign(ALL)
         assert all(is_login_refused(found) for found in self.at_once([stranger] * 8))
         assert len(self.key_set.asked) <= 2 or self.kind != "leveret", len(self.key_set.asked)
-        assert time.time() < started + 8 or self.kind != "leveret", time.time() - started
 
 
 SUITES = [OAuth2, OAuth2Later, OAuth2Split, OAuth2Slow]
