@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "cli/alarm_limit.h"
 #include "cli/definitions.h"
 #include "cli/options.h"
 #include "net/control.h"
@@ -346,6 +347,7 @@ static const struct command commands[] = {
     {.name = "set_disk_free_limit",
      .help = "Sets how little disk space sets off the alarm, until the next start",
      .usage = "<size> | mem_relative <fraction>",
+     .check = alarm_limit_check_disk,
      .arguments = {"limit", "size"},
      .optional_count = 1,
      .banner = "Setting disk free limit to {size} times the total RAM ...",
@@ -353,6 +355,7 @@ static const struct command commands[] = {
     {.name = "set_vm_memory_high_watermark",
      .help = "Sets how much memory sets off the alarm, until the next start",
      .usage = "<fraction> | absolute <size>",
+     .check = alarm_limit_check_memory,
      .arguments = {"limit", "size"},
      .optional_count = 1,
      .banner = "Setting memory threshold to {size} bytes ...",
@@ -417,6 +420,18 @@ static int check_count(const struct command *command, const struct options *opti
     if (given > most && command->rest == NULL && command->columns_other == NULL)
         return complain(command, options, "too many arguments.");
     return CONTROL_OK;
+}
+
+static int check_words(const struct command *command, const struct options *options)
+{
+    int status = CONTROL_OK;
+    const char *complaint = NULL;
+    if (command->check != NULL)
+        complaint = command->check(options->words + 1, options->word_count - 1, &status);
+    if (complaint == NULL)
+        return CONTROL_OK;
+    complain(command, options, complaint);
+    return status;
 }
 
 /* Is it one of the words? */
@@ -670,6 +685,8 @@ struct json_t *command_request(const struct command *command, const struct optio
     *status = check_count(command, options);
     if (*status == CONTROL_OK)
         *status = check_options(command, options);
+    if (*status == CONTROL_OK)
+        *status = check_words(command, options);
     if (*status != CONTROL_OK)
         return NULL;
     if (command->columns != NULL) {

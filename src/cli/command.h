@@ -26,8 +26,10 @@ enum command_kind {
 struct command {
     const char *name;
     enum command_kind kind;
-    const char *help;                             /* one line */
-    const char *usage;                            /* behind the name */
+    const char *help;  /* one line */
+    const char *usage; /* behind the name */
+    /* What is wrong with the words behind it, and the exit status; NULL: nothing is looked at. */
+    const char *(*check)(char *const *words, size_t count, int *status);
     const char *arguments[COMMAND_ARGUMENTS_MAX]; /* what the request calls them; then NULL */
     const char *rest;         /* takes any more as a list of this name; NULL: takes no more */
     size_t optional_count;    /* arguments at the end that need not be given */

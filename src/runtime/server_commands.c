@@ -124,9 +124,10 @@ static bool read_limit(struct control_call *call, const char *key, const char *v
     return is_right;
 }
 
-static bool has_point(const char *value)
+/* A number without a unit. */
+static bool is_plain(const char *value)
 {
-    return value != NULL && strchr(value, '.') != NULL;
+    return value != NULL && value[strspn(value, "0123456789.")] == '\0';
 }
 
 /* 50MB, or "mem_relative 1.5" of the machine's memory. */
@@ -135,7 +136,7 @@ static void handle_set_disk_free_limit(void *context, struct control_call *call)
     struct server *server = context;
     struct config config;
     const char *value = limit_text(call, "mem_relative");
-    bool is_relative = control_text(call, "size") != NULL || has_point(value);
+    bool is_relative = control_text(call, "size") != NULL;
     const char *key = is_relative ? "disk_free_limit.relative" : "disk_free_limit.absolute";
     if (read_limit(call, key, value, &config)) {
         alarm_limits_set_disk(&server->alarm_limits, &config);
@@ -151,7 +152,7 @@ static void handle_set_memory_watermark(void *context, struct control_call *call
     struct server *server = context;
     struct config config;
     const char *value = limit_text(call, "absolute");
-    bool is_relative = control_text(call, "size") == NULL && has_point(value);
+    bool is_relative = control_text(call, "size") == NULL && is_plain(value);
     const char *key =
         is_relative ? "vm_memory_high_watermark.relative" : "vm_memory_high_watermark.absolute";
     if (read_limit(call, key, value, &config)) {
