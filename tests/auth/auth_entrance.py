@@ -36,6 +36,10 @@ EXTRAS += tlv(SSL, b"\x07\0\0\0\0" + tlv(0x21, b"TLSv1.3") + tlv(0x22, b"somebod
 EXTRAS += tlv(NETWORK, b"net") + tlv(0xEA, b"\x01vpce-08d2bf15fac5001c9")
 
 
+# By 3.10: those of a proxy that tells nothing, with which it checks on its servers.
+CLOSED_BY_RABBITMQ = (b"PROXY UNKNOWN", V2 + LOCAL)
+
+
 def proxy_v2(source, extras=tlv(NOOP, b"\0"), kind=TCP4):
     ports, addresses = struct.pack(">HH", 40000, 5672), b""
     if kind == TCP4:
@@ -84,7 +88,6 @@ class Proxy(Suite):
             proxy_v2("127.0.0.1", b"", LOCAL),
             proxy_v2("127.0.0.1", EXTRAS, LOCAL),
             proxy_v2("127.0.0.1", EXTRAS),
-            proxy_v2("127.0.0.1", tlv(NOOP, 3000 * b"x")),
             proxy_v2("::1", kind=TCP6),
             proxy_v2("127.0.0.1", kind=UNIX),
             b"PROXY UNKNOWN\r\n",
@@ -92,8 +95,8 @@ class Proxy(Suite):
             b"PROXY TCP6 ::1 ::1 1 2\r\n",
             b"PROXY TCP6 %s %s 65535 65535\r\n" % (2 * (b":".join(8 * [b"ffff"]),)),
         ):
-            if self.kind != "leveret" and header[:13] == b"PROXY UNKNOWN":
-                continue  # RabbitMQ 3.10 closes it
+            if self.kind != "leveret" and header.startswith(CLOSED_BY_RABBITMQ):
+                continue
             assert is_started(talk(self.broker.port, header)), header
 
     def test_headers_come_in_pieces(self):
@@ -112,8 +115,9 @@ class Proxy(Suite):
                 equal(start_of_answer(client), b"")
 
     def test_headers_are_bounded(self):
-        self.only_leveret("RabbitMQ reads what the header announces, up to 64 KiB")
-        assert is_started(talk(self.broker.port, proxy_v2("1.2.3.4", (4096 - 28) * b"\0")))
+        self.only_leveret("RabbitMQ 3.10 fails at 3 KiB already")
+        for extras in (tlv(NOOP, 3000 * b"x"), (4096 - 28) * b"\0"):
+            assert is_started(talk(self.broker.port, proxy_v2("1.2.3.4", extras)))
         found = talk(self.broker.port, V2 + TCP4 + struct.pack(">H", 4096 - 16 + 1))
         equal(found, b"")
 
@@ -174,7 +178,8 @@ class ProxyTls(Suite):
             proxy_v2("127.0.0.1", EXTRAS),
             proxy_v2("127.0.0.1", b"", LOCAL),
         ):
-            equal(self.log_in(header), (10, 30))
+            if self.kind == "leveret" or not header.startswith(CLOSED_BY_RABBITMQ):
+                equal(self.log_in(header), (10, 30))
 
     def test_the_clients_address_counts_for_loopback_users(self):
         self.only_leveret("RabbitMQ looks at the proxy's")

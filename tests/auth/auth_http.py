@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The HTTP back end, and the cache in front of it."""
 
+import re
 import socket
 import struct
 import threading
@@ -98,6 +99,8 @@ class Http(Web):
     def test_a_failure_is_a_refusal(self):
         found = self.step("web", "a b&c=ü", lambda c: c.queue_declare("fail"))
         tail = ', backend rabbit_auth_backend_http returned an error: {503,"no"}'
+        # Erlang breaks the line inside of the term.
+        found = re.sub(r"\n +", "", found)
         equal(found, refused("configure", "queue 'fail' in vhost '/'", "web", tail))
 
     def test_topics_are_asked_for_with_their_keys(self):
@@ -383,7 +386,7 @@ class Slow(Web):
         deadline = time.time() + 30
         while self.broker.count_connections() > before and time.time() < deadline:
             time.sleep(0.1)
-        equal(self.broker.count_connections(), before)
+        assert self.broker.count_connections() <= before
         equal(self.broker.login("web", "x"), "ok")
 
 
