@@ -335,6 +335,24 @@ enum {
     ROW_DEDUP
 };
 
+/* --- stored_chunk.c: stretches of a lane */
+static inline uint64_t run_end(const struct run *run)
+{
+    return run->position + run->count;
+}
+/* Can runs be one? */
+bool run_joins(const struct run *run, const struct run *next);
+/* All fields of a run as they are, behind one another. Decoding what is no run fails the reader. */
+void run_encode(struct buffer *row, const struct run *run);
+struct run run_decode(struct reader *reader);
+void chunk_add_run(struct store *store, struct chunk *chunk, size_t index, const struct run *run);
+/* The index of the first run with an end above the position. */
+size_t chunk_find_run(const struct chunk *chunk, uint64_t position);
+void chunk_free_runs(struct store *store, struct chunk *chunk);
+void chunk_encode(struct buffer *row, uint64_t lane, const struct chunk *chunk);
+/* The runs are the caller's and not counted yet; false where the row is damaged. */
+bool chunk_decode(uint64_t lane, uint64_t key, struct bytes row, struct chunk *chunk);
+
 /* --- stored_lane.c: positions to places */
 typedef void run_released(struct store *store, uint64_t segment, uint32_t count);
 
@@ -344,11 +362,6 @@ struct stored_lane *stored_lane_add(struct store *store, uint64_t id);
 void stored_lane_free(struct store *store, struct stored_lane *lane);
 /* A change that the row does not hold yet. */
 void stored_lane_dirty(struct store *store, struct stored_lane *lane, uint64_t batch);
-/* Can runs be one? */
-bool run_joins(const struct run *run, const struct run *next);
-/* All fields of a run as they are, behind one another. Decoding what is no run fails the reader. */
-void run_encode(struct buffer *row, const struct run *run);
-struct run run_decode(struct reader *reader);
 void stored_lane_append(struct store *store, struct stored_lane *lane, const struct run *run);
 /* released may be NULL. Chunks that lose everything are deleted on disk at once where may_write. */
 bool stored_lane_remove(struct store *store, struct stored_lane *lane, uint64_t first, uint64_t end,
@@ -361,7 +374,6 @@ bool stored_lane_locate(struct store *store, struct stored_lane *lane, uint64_t 
 /* Writes the lane's row and its changed chunks; it is clean then. */
 bool stored_lane_write(struct store *store, struct stored_lane *lane);
 bool stored_lane_read(struct store *store, uint64_t id, struct bytes row);
-bool chunk_decode(uint64_t lane, uint64_t key, struct bytes row, struct chunk *chunk);
 /* Drops what is on disk as well; all of it, or all but the ends. */
 void stored_lane_shrink(struct store *store, struct stored_lane *lane, bool is_cold);
 

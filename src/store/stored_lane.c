@@ -40,16 +40,10 @@ struct stored_lane *stored_lane_add(struct store *store, uint64_t id)
     return lane;
 }
 
-static void free_runs(struct store *store, struct chunk *chunk)
-{
-    store->chunk_bytes -= chunk->run_capacity * sizeof *chunk->runs;
-    free(chunk->runs);
-}
-
 void stored_lane_free(struct store *store, struct stored_lane *lane)
 {
     for (size_t i = 0; i < lane->chunk_count; i++)
-        free_runs(store, &lane->chunks[i]);
+        chunk_free_runs(store, &lane->chunks[i]);
     free(lane->chunks);
     hash_table_remove(&store->lanes, &lane->by_id);
     list_remove(&lane->node);
@@ -67,31 +61,6 @@ void stored_lane_dirty(struct store *store, struct stored_lane *lane, uint64_t b
 
 /* --- chunks in memory */
 
-static uint64_t run_end(const struct run *run)
-{
-    return run->position + run->count;
-}
-
-bool run_joins(const struct run *run, const struct run *next)
-{
-    return next->position == run_end(run) && next->segment == run->segment &&
-           next->record_bytes == run->record_bytes && next->body_bytes == run->body_bytes &&
-           next->offset == run->offset + (uint64_t)run->count * run->record_bytes &&
-           run->count <= UINT32_MAX - next->count;
-}
-
-static void add_run(struct store *store, struct chunk *chunk, size_t index, const struct run *run)
-{
-    size_t before = chunk->run_capacity;
-    chunk->runs =
-        xgrow(chunk->runs, &chunk->run_capacity, chunk->run_count + 1, sizeof *chunk->runs);
-    store->chunk_bytes += (chunk->run_capacity - before) * sizeof *chunk->runs;
-    memmove(chunk->runs + index + 1, chunk->runs + index,
-            (chunk->run_count - index) * sizeof *chunk->runs);
-    chunk->runs[index] = *run;
-    chunk->run_count++;
-}
-
 /* The first chunk in memory with an end above the position. */
 static size_t chunk_search(const struct stored_lane *lane, uint64_t position)
 {
@@ -99,20 +68,6 @@ static size_t chunk_search(const struct stored_lane *lane, uint64_t position)
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (lane->chunks[middle].end > position)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return low;
-}
-
-/* The first run with an end above the position. */
-static size_t run_search(const struct chunk *chunk, uint64_t position)
-{
-    size_t low = 0, high = chunk->run_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (run_end(&chunk->runs[middle]) > position)
             high = middle;
         else
             low = middle + 1;
@@ -133,7 +88,7 @@ static struct chunk *insert_chunk(struct stored_lane *lane, size_t index, struct
 
 static void drop_chunk(struct store *store, struct stored_lane *lane, size_t index)
 {
-    free_runs(store, &lane->chunks[index]);
+    chunk_free_runs(store, &lane->chunks[index]);
     lane->chunk_count--;
     memmove(lane->chunks + index, lane->chunks + index + 1,
             (lane->chunk_count - index) * sizeof *lane->chunks);
@@ -148,7 +103,7 @@ static void split_chunk(struct store *store, struct stored_lane *lane, size_t in
     size_t kept = chunk->run_count / 2;
     struct chunk upper = {.key = chunk->runs[kept].position, .end = chunk->end, .is_dirty = true};
     for (size_t i = kept; i < chunk->run_count; i++)
-        add_run(store, &upper, upper.run_count, &chunk->runs[i]);
+        chunk_add_run(store, &upper, upper.run_count, &chunk->runs[i]);
     chunk->run_count = kept;
     chunk->end = upper.key;
     chunk->is_dirty = true;
@@ -165,7 +120,7 @@ void stored_lane_append(struct store *store, struct stored_lane *lane, const str
     if (last->run_count > 0 && run_joins(&last->runs[last->run_count - 1], run))
         last->runs[last->run_count - 1].count += run->count;
     else
-        add_run(store, last, last->run_count, run);
+        chunk_add_run(store, last, last->run_count, run);
     last->end = run_end(run);
     last->is_dirty = true;
     if (lane->state.count == 0)
@@ -183,86 +138,6 @@ static uint64_t rows_in_memory(const struct stored_lane *lane)
     for (size_t i = 0; i < lane->chunk_count; i++)
         count += lane->chunks[i].is_on_disk;
     return count;
-}
-
-struct run run_decode(struct reader *reader)
-{
-    struct run run = {.position = reader_varint(reader)};
-    uint64_t count = reader_varint(reader);
-    run.segment = reader_varint(reader);
-    uint64_t offset = reader_varint(reader), record_bytes = reader_varint(reader),
-             body_bytes = reader_varint(reader);
-    if ((count | offset | record_bytes | body_bytes) > UINT32_MAX || count == 0)
-        reader->failed = true;
-    run.count = (uint32_t)count;
-    run.offset = (uint32_t)offset;
-    run.record_bytes = (uint32_t)record_bytes;
-    run.body_bytes = (uint32_t)body_bytes;
-    return run;
-}
-
-void run_encode(struct buffer *row, const struct run *run)
-{
-    buffer_append_varint(row, run->position);
-    buffer_append_varint(row, run->count);
-    buffer_append_varint(row, run->segment);
-    buffer_append_varint(row, run->offset);
-    buffer_append_varint(row, run->record_bytes);
-    buffer_append_varint(row, run->body_bytes);
-}
-
-/* In a chunk position and segment are differences to the run before: small numbers. */
-static struct run take_run(struct reader *reader, uint64_t *position, uint64_t *segment)
-{
-    struct run run = run_decode(reader);
-    *segment += (run.segment >> 1) ^ (0 - (run.segment & 1));
-    run.segment = *segment;
-    run.position += *position;
-    *position = run_end(&run);
-    return run;
-}
-
-static void append_run(struct buffer *row, const struct run *run, uint64_t position,
-                       uint64_t segment)
-{
-    struct run relative = *run;
-    uint64_t difference = run->segment - segment;
-    relative.position -= position;
-    relative.segment = difference << 1 ^ (0 - (difference >> 63));
-    run_encode(row, &relative);
-}
-
-bool chunk_decode(uint64_t lane, uint64_t key, struct bytes row, struct chunk *chunk)
-{
-    struct reader reader;
-    if (!row_open(row, ROW_CHUNK, lane, key, &reader))
-        return false;
-    *chunk = (struct chunk){.key = key, .is_on_disk = true};
-    chunk->end = key + reader_varint(&reader);
-    uint64_t count = reader_varint(&reader), position = key, segment = 0;
-    if (reader.failed || count > reader_left(&reader))
-        return false;
-    chunk->runs = xgrow(NULL, &chunk->run_capacity, (size_t)count + 1, sizeof *chunk->runs);
-    while (chunk->run_count < count)
-        chunk->runs[chunk->run_count++] = take_run(&reader, &position, &segment);
-    if (!reader.failed && position <= chunk->end)
-        return true;
-    free(chunk->runs);
-    return false;
-}
-
-static void encode_chunk(struct buffer *row, uint64_t lane, const struct chunk *chunk)
-{
-    uint64_t position = chunk->key, segment = 0;
-    row_begin(row);
-    buffer_append_varint(row, chunk->end - chunk->key);
-    buffer_append_varint(row, chunk->run_count);
-    for (size_t i = 0; i < chunk->run_count; i++) {
-        append_run(row, &chunk->runs[i], position, segment);
-        position = run_end(&chunk->runs[i]);
-        segment = chunk->runs[i].segment;
-    }
-    row_seal(row, ROW_CHUNK, lane, chunk->key);
 }
 
 /* What a removal does with chunks that it takes whole. */
@@ -316,7 +191,7 @@ static bool meet_row(struct store *store, struct stored_lane *lane, struct takin
     taking->keys =
         xgrow(taking->keys, &taking->key_capacity, taking->key_count + 1, sizeof *taking->keys);
     taking->keys[taking->key_count++] = key;
-    free_runs(store, &chunk);
+    chunk_free_runs(store, &chunk);
     return true;
 }
 
@@ -380,7 +255,7 @@ static void cut_run(struct store *store, struct chunk *chunk, size_t *index, uin
     upper.count = right;
     run->count = left;
     if (right > 0 && left > 0)
-        add_run(store, chunk, *index + 1, &upper);
+        chunk_add_run(store, chunk, *index + 1, &upper);
     else if (right > 0)
         *run = upper;
     *index += left > 0;
@@ -391,7 +266,7 @@ static void cut_run(struct store *store, struct chunk *chunk, size_t *index, uin
 static void cut_chunk(struct store *store, struct stored_lane *lane, struct chunk *chunk,
                       uint64_t first, uint64_t end, run_released *released)
 {
-    size_t index = run_search(chunk, first), whole = 0;
+    size_t index = chunk_find_run(chunk, first), whole = 0;
     while (index + whole < chunk->run_count && chunk->runs[index + whole].position < end) {
         struct run *run = &chunk->runs[index + whole];
         uint64_t from = first > run->position ? first : run->position;
@@ -463,7 +338,7 @@ bool stored_lane_locate(struct store *store, struct stored_lane *lane, uint64_t 
     if (index == lane->chunk_count)
         return true;
     const struct chunk *chunk = &lane->chunks[index];
-    size_t at = run_search(chunk, position);
+    size_t at = chunk_find_run(chunk, position);
     if (at == chunk->run_count || chunk->runs[at].position > position)
         return true;
     *run = chunk->runs[at];
@@ -483,12 +358,12 @@ bool stored_lane_move(struct store *store, struct stored_lane *lane, const struc
                                  (unsigned long long)lane->id, (unsigned long long)run->position);
     size_t index = chunk_search(lane, run->position);
     struct chunk *chunk = &lane->chunks[index];
-    size_t at = run_search(chunk, run->position);
+    size_t at = chunk_find_run(chunk, run->position);
     if (chunk->runs[at].count == 1) {
         chunk->runs[at] = *run;
     } else {
         cut_run(store, chunk, &at, run->position, run->position + 1);
-        add_run(store, chunk, at, run);
+        chunk_add_run(store, chunk, at, run);
     }
     if (at > 0 && run_joins(&chunk->runs[at - 1], run)) {
         chunk->runs[at - 1].count++;
@@ -506,7 +381,7 @@ bool stored_lane_move(struct store *store, struct stored_lane *lane, const struc
 static bool write_chunk(struct store *store, struct stored_lane *lane, struct chunk *chunk)
 {
     sqlite3_stmt *put = store->statements[SQL_CHUNK_PUT];
-    encode_chunk(&store->row, lane->id, chunk);
+    chunk_encode(&store->row, lane->id, chunk);
     sqlite3_bind_int64(put, 1, (int64_t)lane->id);
     sqlite3_bind_int64(put, 2, (int64_t)chunk->key);
     sqlite3_bind_blob64(put, 3, store->row.data, store->row.size, SQLITE_STATIC);
