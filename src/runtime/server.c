@@ -3,27 +3,21 @@
  * The server: what there is once per process, started and stopped in order.
  *
  * The main thread owns what changes rarely: listeners, the control socket, users, the list of
- * vhosts. Accepted sockets go to the reactor with the fewest connections. Ending goes the other way
- * round: no new connections, a close to every client, everything to disk, and only then the
- * threads.
+ * vhosts. Ending goes the other way round: no new connections, a close to every client, everything
+ * to disk, and only then the threads.
  */
 #include "runtime/server.h"
 
-#include <errno.h>
 #include <event2/event.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/random.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "amqp/table.h"
-#include "auth/directory.h"
 #include "auth/directory_commands.h"
 #include "auth/identity.h"
 #include "auth/parameter_commands.h"
@@ -31,7 +25,6 @@
 #include "base/xmalloc.h"
 #include "broker/event_message.h"
 #include "net/control.h"
-#include "net/listener.h"
 #include "net/settings.h"
 #include "net/tls.h"
 #include "runtime/clock.h"
@@ -45,384 +38,7 @@
 #include "store/data_folder.h"
 
 enum { workers_max = 64 };
-enum { tick_ms = 500, farewell_ms = 3000, reason_max = 1024 };
-
-/* --- vhosts */
-
-static struct server_vhost *find_vhost(struct server *server, struct bytes name)
-{
-    struct server_vhost *vhost = server->vhosts;
-    while (vhost != NULL && !bytes_equal_text(name, vhost->name))
-        vhost = vhost->next;
-    return vhost;
-}
-
-struct gate *server_find_gate(struct server *server, struct bytes name)
-{
-    pthread_mutex_lock(&server->mutex);
-    struct server_vhost *vhost = find_vhost(server, name);
-    if (vhost != NULL)
-        vhost->references++;
-    pthread_mutex_unlock(&server->mutex);
-    return vhost != NULL ? vhost->gate : NULL;
-}
-
-static void detach_buses(struct server *server, const struct gate *gate)
-{
-    event_bus_detach(server->events, gate);
-    event_bus_detach(server->log_lines, gate);
-}
-
-static void free_vhost(struct server *server, struct server_vhost *vhost)
-{
-    char reason[reason_max];
-    detach_buses(server, vhost->gate);
-    gate_drain(vhost->gate);
-    gate_free(vhost->gate);
-    if (vhost->is_deleted &&
-        !data_folder_remove_vhost(server->folder, vhost->id, reason, sizeof reason))
-        log_error("vhost '%s': %s", vhost->name, reason);
-    free(vhost->name);
-    free(vhost);
-}
-
-struct farewell {
-    struct task task;
-    struct server *server;
-    struct server_vhost *vhost;
-};
-
-/* Both lists change on the main thread alone, which may therefore walk them without the mutex. */
-static void run_farewell(struct task *task)
-{
-    struct farewell *farewell = container_of(task, struct farewell, task);
-    struct server *server = farewell->server;
-    pthread_mutex_lock(&server->mutex);
-    struct server_vhost **place = &server->deleted_vhosts;
-    while (*place != farewell->vhost)
-        place = &(*place)->next;
-    *place = farewell->vhost->next;
-    pthread_mutex_unlock(&server->mutex);
-    free_vhost(server, farewell->vhost);
-    free(farewell);
-}
-
-/* The last reference to a deleted vhost may end on a reactor: the main thread frees it. */
-static void release_locked(struct server *server, struct server_vhost *vhost)
-{
-    if (--vhost->references > 0)
-        return;
-    struct farewell *farewell = xmalloc(sizeof *farewell);
-    *farewell = (struct farewell){{.run = run_farewell}, server, vhost};
-    mailbox_post_task(&server->mailbox, &farewell->task);
-}
-
-void server_release_gate(struct server *server, struct gate *gate)
-{
-    pthread_mutex_lock(&server->mutex);
-    struct server_vhost *lists[] = {server->vhosts, server->deleted_vhosts};
-    for (size_t i = 0; i < 2; i++) {
-        struct server_vhost *vhost = lists[i];
-        while (vhost != NULL && vhost->gate != gate)
-            vhost = vhost->next;
-        if (vhost != NULL) {
-            release_locked(server, vhost);
-            break;
-        }
-    }
-    pthread_mutex_unlock(&server->mutex);
-}
-
-static uint64_t random_seed(void)
-{
-    uint64_t seed;
-    CHECK(getrandom(&seed, sizeof seed, 0) == sizeof seed);
-    return seed;
-}
-
-static bool has_event_exchange(const struct server *server, const char *vhost)
-{
-    return strcmp(vhost, server->config->event_exchange_vhost) == 0;
-}
-
-static bool has_log_exchange(const struct server *server, const char *vhost)
-{
-    return server->config->log_exchange && strcmp(vhost, server->config->default_vhost) == 0;
-}
-
-static struct vhost *make_vhost(struct server *server, const char *name,
-                                const struct store_opened *opened)
-{
-    const struct config *config = server->config;
-    struct vhost_config vhost_config;
-    vhost_config_init(&vhost_config);
-    vhost_config.name = name;
-    vhost_config.node_name = config->node_name;
-    vhost_config.started_s = server->started_wall_ms / 1000;
-    vhost_config.event_interest = event_bus_interest(server->events);
-    vhost_config.has_event_exchange = has_event_exchange(server, name);
-    vhost_config.log_interest = event_bus_interest(server->log_lines);
-    vhost_config.has_log_exchange = has_log_exchange(server, name);
-    vhost_config.hash_seed = random_seed();
-    vhost_config.name_seed = random_seed();
-    vhost_config.reactor_count = server->reactor_count;
-    vhost_config.message_bytes_max = (size_t)config->max_message_size_bytes;
-    vhost_config.window_bytes_max = (size_t)config->lane_memory_bytes;
-    vhost_config.consumer_timeout_ms = config->consumer_timeout_ms;
-    vhost_config.consumers_max = config->consumer_max_per_channel > UINT32_MAX
-                                     ? 0
-                                     : (uint32_t)config->consumer_max_per_channel;
-    vhost_config.quorum_relaxed_redeclaration = config->quorum_relaxed_redeclaration;
-    vhost_config.stamps_time = (enum stamp)config->stamps_time;
-    vhost_config.stamps_node = (enum stamp)config->stamps_node;
-    struct vhost *vhost = vhost_new(&vhost_config, users_access(server->users));
-    vhost_restore(vhost, opened);
-    return vhost;
-}
-
-static size_t count_queues(const struct store_opened *opened)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < opened->definitions->count; i++)
-        count += opened->definitions->operations[i].kind == STORE_QUEUE_PUT;
-    return count;
-}
-
-static struct gate *make_gate(struct server *server, const char *name, uint64_t id, char *reason,
-                              size_t reason_size)
-{
-    struct store_opened opened;
-    char *path = data_folder_vhost(server->folder, id, reason, reason_size);
-    if (path == NULL)
-        return NULL;
-    struct store *store = store_open(path, &opened, reason, reason_size);
-    free(path);
-    if (store == NULL)
-        return NULL;
-    struct gate_config gate_config = {
-        .vhost = make_vhost(server, name, &opened),
-        .store = store,
-        .pool = server->pool,
-        .mailboxes = server->mailboxes,
-        .reactor_count = server->reactor_count,
-        .events = server->events,
-        .wake = server->wake,
-    };
-    log_info("vhost '%s': %zu durable queues", name, count_queues(&opened));
-    store_opened_fini(&opened);
-    return gate_new(&gate_config);
-}
-
-static bool start_vhost(struct server *server, const char *name, uint64_t id, char *reason,
-                        size_t reason_size)
-{
-    struct gate *gate = make_gate(server, name, id, reason, reason_size);
-    if (gate == NULL)
-        return false;
-    struct server_vhost *vhost = xcalloc(1, sizeof *vhost);
-    *vhost = (struct server_vhost){.name = xstrdup(name), .id = id, .gate = gate, .references = 1};
-    pthread_mutex_lock(&server->mutex);
-    vhost->next = server->vhosts;
-    server->vhosts = vhost;
-    pthread_mutex_unlock(&server->mutex);
-    if (has_event_exchange(server, name))
-        event_bus_attach(server->events, gate);
-    if (has_log_exchange(server, name))
-        event_bus_attach(server->log_lines, gate);
-    gate_set_alarms(gate, server->alarms);
-    server_vhost_changed(server, name, DIRECTORY_POLICIES | DIRECTORY_SETTINGS);
-    return true;
-}
-
-static bool is_known_vhost(void *context, uint64_t id)
-{
-    const struct server *server = context;
-    size_t count = directory_vhost_count(server->directory);
-    for (size_t i = 0; i < count; i++) {
-        if (directory_vhost(server->directory, i).id == id)
-            return true;
-    }
-    return false;
-}
-
-static bool start_vhosts(struct server *server, char *reason, size_t reason_size)
-{
-    size_t count = directory_vhost_count(server->directory);
-    size_t orphans = data_folder_remove_orphans(server->folder, is_known_vhost, server);
-    if (orphans > 0)
-        log_info("%zu folders of deleted vhosts were removed", orphans);
-    for (size_t i = 0; i < count; i++) {
-        struct directory_vhost vhost = directory_vhost(server->directory, i);
-        if (!start_vhost(server, vhost.name, vhost.id, reason, reason_size))
-            return false;
-    }
-    return true;
-}
-
-/* --- what the directory tells */
-
-static void set_access(struct vhost *vhost, uint64_t now_ms, void *context)
-{
-    (void)now_ms;
-    vhost_set_access(vhost, users_access(context));
-}
-
-static void on_users(void *context, struct users *users)
-{
-    struct server *server = context;
-    struct users *old = server->users;
-    server->users = users_ref(users);
-    users_current_set(server->current_users, users);
-    for (struct server_vhost *vhost = server->vhosts; vhost != NULL; vhost = vhost->next)
-        gate_call(vhost->gate, set_access, users);
-    for (struct server_vhost *vhost = server->deleted_vhosts; vhost != NULL; vhost = vhost->next)
-        gate_call(vhost->gate, set_access, users);
-    users_unref(old);
-}
-
-struct ending {
-    const char *user; /* NULL: all */
-    struct amqp_error error;
-};
-
-static void end_sessions(struct vhost *vhost, uint64_t now_ms, void *context)
-{
-    struct ending *ending = context;
-    vhost_end_sessions(vhost, ending->user, &ending->error, now_ms);
-}
-
-static void on_user_deleted(void *context, const char *user)
-{
-    struct server *server = context;
-    struct ending ending = {.user = user};
-    amqp_error_set(&ending.error, AMQP_CONNECTION_FORCED, "user '%s' is deleted", user);
-    for (struct server_vhost *vhost = server->vhosts; vhost != NULL; vhost = vhost->next)
-        gate_call(vhost->gate, end_sessions, &ending);
-}
-
-static void announce(struct vhost *vhost, uint64_t now_ms, void *context)
-{
-    const bool *is_created = context;
-    vhost_announce(vhost, *is_created, now_ms);
-}
-
-static void on_event(void *context, const char *key, struct buffer *headers)
-{
-    struct server *server = context;
-    if (event_bus_is_wanted(server->events))
-        event_bus_post_one(server->events, event_message_new(key, headers, clock_wall_ms()));
-}
-
-static bool on_vhost_added(void *context, const char *vhost, uint64_t id, char *reason,
-                           size_t reason_size)
-{
-    struct server *server = context;
-    bool is_created = true;
-    if (!start_vhost(server, vhost, id, reason, reason_size))
-        return false;
-    gate_call(server->vhosts->gate, announce, &is_created);
-    return true;
-}
-
-static void on_vhost_deleted(void *context, const char *name, uint64_t id)
-{
-    struct server *server = context;
-    struct ending ending = {.user = NULL};
-    bool is_created = false;
-    amqp_error_set(&ending.error, AMQP_CONNECTION_FORCED, "vhost '%s' is deleted", name);
-    pthread_mutex_lock(&server->mutex);
-    struct server_vhost **place = &server->vhosts;
-    while (*place != NULL && (*place)->id != id)
-        place = &(*place)->next;
-    struct server_vhost *vhost = *place;
-    CHECK(vhost != NULL);
-    *place = vhost->next;
-    vhost->next = server->deleted_vhosts;
-    server->deleted_vhosts = vhost;
-    vhost->is_deleted = true;
-    pthread_mutex_unlock(&server->mutex);
-    gate_call(vhost->gate, end_sessions, &ending);
-    gate_call(vhost->gate, announce, &is_created);
-    detach_buses(server, vhost->gate);
-    server_release_gate(server, vhost->gate);
-}
-
-/* --- listeners */
-
-static void accept_to(struct server *server, int fd, struct tls_context *tls)
-{
-    size_t best = 0;
-    for (size_t i = 1; i < server->reactor_count; i++) {
-        if (reactor_connection_count(server->reactors[i]) <
-            reactor_connection_count(server->reactors[best]))
-            best = i;
-    }
-    reactor_adopt(server->reactors[best], fd, tls);
-}
-
-static void on_accept(void *context, int fd)
-{
-    accept_to(context, fd, NULL);
-}
-
-static void on_tls_accept(void *context, int fd)
-{
-    struct server *server = context;
-    accept_to(server, fd, server->tls);
-}
-
-static void on_trouble(void *context, const char *text)
-{
-    (void)context;
-    log_warning("%s", text);
-}
-
-static bool listen_on(struct server *server, const struct config_listeners *entries, bool is_tls,
-                      char *reason, size_t reason_size)
-{
-    char why[LISTENER_REASON_SIZE];
-    for (size_t i = 0; i < entries->count; i++) {
-        const struct config_listener *entry = &entries->entries[i];
-        struct listener *listener =
-            listener_new(entry->address, entry->port, &server->config->socket, why);
-        if (listener == NULL) {
-            snprintf(reason, reason_size, "%s", why);
-            return false;
-        }
-        server->listeners = xgrow(server->listeners, &server->listener_capacity,
-                                  server->listener_count + 1, sizeof *server->listeners);
-        server->listeners[server->listener_count++] =
-            (struct server_listener){listener, entry->address, is_tls};
-    }
-    return true;
-}
-
-static bool open_listeners(struct server *server, char *reason, size_t reason_size)
-{
-    char why[TLS_REASON_SIZE];
-    const struct config *config = server->config;
-    if (config->tls_listeners.count > 0) {
-        server->tls = tls_context_new(config, why);
-        if (server->tls == NULL) {
-            snprintf(reason, reason_size, "%s", why);
-            return false;
-        }
-    }
-    return listen_on(server, &config->tcp_listeners, false, reason, reason_size) &&
-           listen_on(server, &config->tls_listeners, true, reason, reason_size);
-}
-
-static void start_listeners(struct server *server)
-{
-    for (size_t i = 0; i < server->listener_count; i++) {
-        struct server_listener *entry = &server->listeners[i];
-        listener_start(entry->listener, server->base, entry->is_tls ? on_tls_accept : on_accept,
-                       on_trouble, server);
-        log_info("started %s listener on %s:%u", entry->is_tls ? "TLS" : "TCP",
-                 entry->address != NULL ? entry->address : "*",
-                 (unsigned)listener_port(entry->listener));
-    }
-}
+enum { tick_ms = 500, farewell_ms = 3000 };
 
 /* --- the main loop */
 
@@ -449,7 +65,7 @@ static void tell_alarm(struct server *server, unsigned former, unsigned alarm, c
         return;
     amqp_table_add_text(&headers, "node", server->config->node_name);
     amqp_table_add_text(&headers, "source", source);
-    on_event(server, is_set ? "alarm.set" : "alarm.cleared", &headers);
+    server_tell_event(server, is_set ? "alarm.set" : "alarm.cleared", &headers);
     buffer_fini(&headers);
 }
 
@@ -547,15 +163,7 @@ static size_t default_reactor_count(void)
 
 static bool open_data(struct server *server, char *reason, size_t reason_size)
 {
-    const struct directory_events events = {
-        .on_users = on_users,
-        .on_user_deleted = on_user_deleted,
-        .on_vhost_added = on_vhost_added,
-        .on_vhost_deleted = on_vhost_deleted,
-        .on_vhost_changed = server_vhost_changed,
-        .on_event = on_event,
-        .context = server,
-    };
+    const struct directory_events events = server_directory_events(server);
     const char *path = server->config->data_dir;
     server->folder = data_folder_open(path, reason, reason_size);
     if (server->folder == NULL)
@@ -592,10 +200,11 @@ static bool start(struct server *server, char *reason, size_t reason_size)
         snprintf(reason, reason_size, "%s", why);
         return false;
     }
-    if (!open_data(server, reason, reason_size) || !open_listeners(server, reason, reason_size))
+    if (!open_data(server, reason, reason_size) ||
+        !server_open_listeners(server, reason, reason_size))
         return false;
     start_threads(server);
-    if (!start_vhosts(server, reason, reason_size) ||
+    if (!server_start_vhosts(server, reason, reason_size) ||
         !server_load_definitions(server, reason, reason_size))
         return false;
     server->control = control_open(server->base, server->config->data_dir, reason, reason_size);
@@ -608,7 +217,7 @@ static bool start(struct server *server, char *reason, size_t reason_size)
     server_add_listing_commands(server);
     server_add_definitions_commands(server);
     server_add_commands(server);
-    start_listeners(server);
+    server_start_listeners(server);
     return true;
 }
 
@@ -720,19 +329,9 @@ static void say_farewell(struct server *server)
 
 static void stop_accepting(struct server *server)
 {
-    for (size_t i = 0; i < server->listener_count; i++)
-        listener_free(server->listeners[i].listener);
-    free(server->listeners);
+    server_free_listeners(server);
     if (server->control != NULL)
         control_close(server->control);
-}
-
-static void stop_handing_over(struct server *server)
-{
-    for (struct server_vhost *vhost = server->vhosts; vhost != NULL; vhost = vhost->next)
-        gate_stop_handing_over(vhost->gate);
-    for (struct server_vhost *vhost = server->deleted_vhosts; vhost != NULL; vhost = vhost->next)
-        gate_stop_handing_over(vhost->gate);
 }
 
 static void stop_threads(struct server *server)
@@ -741,15 +340,11 @@ static void stop_threads(struct server *server)
         return;
     say_farewell(server);
     worker_pool_end(server->workers);
-    stop_handing_over(server);
+    server_stop_handing_over(server);
     for (size_t i = 0; i < server->reactor_count; i++)
         reactor_free(server->reactors[i]);
     on_mail(-1, 0, server);
-    while (server->vhosts != NULL) {
-        struct server_vhost *vhost = server->vhosts;
-        server->vhosts = vhost->next;
-        free_vhost(server, vhost);
-    }
+    server_free_vhosts(server);
     store_pool_free(server->pool);
     worker_pool_free(server->workers);
     for (size_t i = 0; i < server->reactor_count; i++)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Definitions: what the directory keeps goes to the cores of the vhosts, and definitions.json comes
- * in and goes out.
+ * definitions.json comes in; server_export.c lets it out.
  *
  * An import is two parts. Users, vhosts, permissions, policies and parameters are the directory's:
  * one transaction. Then come exchanges, queues and bindings, in this order, a slice of one vhost at
@@ -28,109 +27,8 @@
 #include "runtime/gate.h"
 #include "runtime/log.h"
 #include "runtime/server_internal.h"
-#include "runtime/server_listing.h"
 
 enum { SLICE_OBJECTS = 256, RETRY_MS = 2, HASH_TEXT_BYTES = 65 };
-
-/* RabbitMQ's name for what it remembers of the last import. */
-static const char hash_name[] = "imported_definition_hash_value";
-
-/* --- what a core has to know of its vhost */
-
-struct vhost_news {
-    unsigned changes;
-    struct policies *policies;
-    struct vhost_limits limits;
-    enum queue_type default_queue_type;
-    bool is_tracing;
-};
-
-static void hear(struct vhost *vhost, uint64_t now_ms, void *context)
-{
-    struct vhost_news *news = context;
-    (void)now_ms;
-    if ((news->changes & DIRECTORY_POLICIES) != 0)
-        vhost_set_policies(vhost, news->policies);
-    if ((news->changes & DIRECTORY_SETTINGS) != 0) {
-        vhost_set_limits(vhost, &news->limits);
-        vhost_set_default_queue_type(vhost, news->default_queue_type);
-        vhost_set_tracing(vhost, news->is_tracing);
-    }
-}
-
-static enum queue_type queue_type_of(const struct server *server, const char *name)
-{
-    static const enum queue_type types[] = {
-        [CONFIG_QUEUE_CLASSIC] = QUEUE_CLASSIC,
-        [CONFIG_QUEUE_QUORUM] = QUEUE_QUORUM,
-        [CONFIG_QUEUE_STREAM] = QUEUE_STREAM,
-    };
-    if (name == NULL)
-        return types[server->config->default_queue_type];
-    return strcmp(name, "quorum") == 0   ? QUEUE_QUORUM
-           : strcmp(name, "stream") == 0 ? QUEUE_STREAM
-                                         : QUEUE_CLASSIC;
-}
-
-static void add_count(struct vhost *vhost, uint64_t now_ms, void *context)
-{
-    struct vhost_limits *limits = context;
-    struct vhost_counters counters;
-    (void)now_ms;
-    vhost_count(vhost, &counters);
-    limits->queues_elsewhere += counters.queues;
-    limits->exchanges_elsewhere += counters.exchanges;
-}
-
-/* Where there is a limit over all vhosts. */
-static bool is_counted(const struct server *server)
-{
-    return server->config->cluster_queue_limit != CONFIG_UNLIMITED ||
-           server->config->cluster_exchange_limit != CONFIG_UNLIMITED;
-}
-
-static void count_elsewhere(const struct server *server, const struct gate *gate,
-                            struct vhost_limits *limits)
-{
-    if (!is_counted(server))
-        return;
-    for (struct server_vhost *vhost = server->vhosts; vhost != NULL; vhost = vhost->next) {
-        if (vhost->gate != gate)
-            gate_call(vhost->gate, add_count, limits);
-    }
-}
-
-void server_vhost_changed(void *context, const char *name, unsigned changes)
-{
-    struct server *server = context;
-    struct directory_vhost_settings settings;
-    struct gate *gate = server_find_gate(server, bytes_of_text(name));
-    if (gate == NULL)
-        return;
-    directory_vhost_settings(server->directory, name, &settings);
-    struct vhost_news news = {
-        .changes = changes,
-        .limits = {.queues_max = settings.queues_max,
-                   .connections_max = settings.connections_max,
-                   .cluster_queues_max = server->config->cluster_queue_limit,
-                   .cluster_exchanges_max = server->config->cluster_exchange_limit},
-        .default_queue_type = queue_type_of(server, settings.default_queue_type),
-        .is_tracing = settings.is_tracing,
-    };
-    count_elsewhere(server, gate, &news.limits);
-    if ((changes & DIRECTORY_POLICIES) != 0)
-        news.policies = directory_policies(server->directory, name);
-    gate_call(gate, hear, &news);
-    server_release_gate(server, gate);
-}
-
-void server_count_definitions(struct server *server)
-{
-    if (!is_counted(server) || server->vhosts == NULL || server->vhosts->next == NULL)
-        return;
-    for (struct server_vhost *vhost = server->vhosts; vhost != NULL; vhost = vhost->next)
-        server_vhost_changed(server, vhost->name, DIRECTORY_SETTINGS);
-}
 
 /* --- a slice of an import */
 
@@ -353,7 +251,8 @@ static bool remember(struct import *import, struct directory_error *error)
     if (!import->may_skip)
         return true;
     snprintf(text, sizeof text, "\"%s\"", import->hash);
-    return directory_set_global_parameter(import->server->directory, hash_name, text, error);
+    return directory_set_global_parameter(import->server->directory, SERVER_IMPORT_HASH, text,
+                                          error);
 }
 
 /* SHA-256 of the definitions, in hexadecimal. */
@@ -376,7 +275,7 @@ struct remembered {
 static void compare_hash(void *context, const char *name, const char *value)
 {
     struct remembered *remembered = context;
-    if (strcmp(name, hash_name) == 0 && strlen(value) == HASH_TEXT_BYTES + 1)
+    if (strcmp(name, SERVER_IMPORT_HASH) == 0 && strlen(value) == HASH_TEXT_BYTES + 1)
         remembered->is_equal = memcmp(value + 1, remembered->hash, HASH_TEXT_BYTES - 1) == 0;
 }
 
@@ -605,110 +504,11 @@ bool server_load_definitions(struct server *server, char *reason, size_t reason_
     return is_done;
 }
 
-/* --- export */
-
-struct export
-{
-    json_t *list;
-    const char *vhost;
-};
-
-static void set_name(json_t *object, const char *key, struct bytes name)
-{
-    json_object_set_new(object, key, control_json_text(name));
-}
-
-static void export_exchange(void *context, const struct exchange_status *status)
-{
-    struct export *export = context;
-    if (status->is_predeclared)
-        return;
-    json_t *object =
-        json_pack("{s:s, s:b, s:b, s:b, s:o}", "vhost", export->vhost, "durable",
-                  status->is_durable, "auto_delete", status->is_auto_delete, "internal",
-                  status->is_internal, "arguments", json_of_table(status->arguments));
-    set_name(object, "name", status->name);
-    set_name(object, "type", status->type);
-    json_array_append_new(export->list, object);
-}
-
-static void export_queue(void *context, const struct queue_status *status)
-{
-    struct export *export = context;
-    if (status->is_exclusive)
-        return;
-    json_t *object = json_pack("{s:s, s:b, s:b, s:s, s:o}", "vhost", export->vhost, "durable",
-                               status->is_durable, "auto_delete", status->is_auto_delete, "type",
-                               status->type, "arguments", json_of_table(status->arguments));
-    set_name(object, "name", status->name);
-    json_array_append_new(export->list, object);
-}
-
-static void export_binding(void *context, const struct binding_status *status)
-{
-    struct export *export = context;
-    if (status->to_exclusive)
-        return;
-    json_t *object = json_pack("{s:s, s:s, s:o}", "vhost", export->vhost, "destination_type",
-                               status->to_queue ? "queue" : "exchange", "arguments",
-                               json_of_table(status->arguments));
-    set_name(object, "source", status->source);
-    set_name(object, "destination", status->destination);
-    set_name(object, "routing_key", status->key);
-    json_array_append_new(export->list, object);
-}
-
-static void export_kind(struct server *server, json_t *definitions, const char *name,
-                        const struct vhost_visitor *kind)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < directory_vhost_count(server->directory); i++) {
-        struct export export = {list, directory_vhost(server->directory, i).name};
-        struct vhost_visitor visitor = *kind;
-        visitor.context = &export;
-        struct gate *gate = server_find_gate(server, bytes_of_text(export.vhost));
-        if (gate == NULL)
-            continue;
-        server_list(gate, &visitor);
-        server_release_gate(server, gate);
-    }
-    json_object_set_new(definitions, name, list);
-}
-
-/* What this server remembers is not part of what it is. */
-static void forget_hash(json_t *definitions)
-{
-    json_t *globals = json_object_get(definitions, "global_parameters");
-    for (size_t i = json_array_size(globals); i-- > 0;) {
-        const json_t *name = json_object_get(json_array_get(globals, i), "name");
-        if (json_is_string(name) && strcmp(json_string_value(name), hash_name) == 0)
-            json_array_remove(globals, i);
-    }
-}
-
-static void handle_export(void *context, struct control_call *call)
-{
-    struct server *server = context;
-    const struct config *config = server->config;
-    json_t *definitions =
-        json_pack("{s:s, s:s, s:s, s:s}", "rabbit_version", config->product_version,
-                  "rabbitmq_version", config->product_version, "product_name", config->product_name,
-                  "product_version", config->product_version);
-    directory_export(server->directory, NULL, definitions);
-    forget_hash(definitions);
-    export_kind(server, definitions, "exchanges",
-                &(struct vhost_visitor){.exchange = export_exchange});
-    export_kind(server, definitions, "queues", &(struct vhost_visitor){.queue = export_queue});
-    export_kind(server, definitions, "bindings",
-                &(struct vhost_visitor){.binding = export_binding});
-    control_reply(call, definitions);
-}
-
 void server_add_definitions_commands(struct server *server)
 {
     static const struct control_command commands[] = {
         {"import_definitions", handle_import},
-        {"export_definitions", handle_export},
+        {"export_definitions", server_export_definitions},
     };
     control_add_commands(server->control, commands, sizeof commands / sizeof commands[0], server);
 }

@@ -7,9 +7,12 @@
 #include <pthread.h>
 #include <stdint.h>
 
+#include "auth/directory.h"
 #include "net/settings.h"
 #include "runtime/alarm.h"
 #include "runtime/server.h"
+
+struct control_call;
 
 struct server_vhost {
     struct server_vhost *next;
@@ -64,20 +67,45 @@ struct server {
     struct control *control;
 };
 
-/* Main thread. */
-void server_reload(struct server *server);
-void server_stop(struct server *server);
-/* Looks for alarms now and tells the vhosts what changed. */
-void server_check_alarms(struct server *server);
+/* --- server_vhosts.c; main thread */
+
+/* Starts those that the directory has. False with a reason where one cannot be opened. */
+bool server_start_vhosts(struct server *server, char *reason, size_t reason_size)
+    __attribute__((warn_unused_result));
+/* What the directory calls when something changes. */
+struct directory_events server_directory_events(struct server *server);
+/* An event for amq.rabbitmq.event; context is the server. */
+void server_tell_event(void *context, const char *key, struct buffer *headers);
 /* What the directory has to say of a vhost (enum directory_change) goes to its core. context is the
  * server. */
 void server_vhost_changed(void *context, const char *vhost, unsigned changes);
 /* Where the queues or exchanges of all vhosts together are limited: how many are elsewhere. */
 void server_count_definitions(struct server *server);
+/* Nothing more goes to the reactors, which are about to end. */
+void server_stop_handing_over(struct server *server);
+void server_free_vhosts(struct server *server);
+
+/* --- server_listeners.c; main thread */
+
+/* Opens the sockets, which accept nothing yet. False with a reason where one cannot be. */
+bool server_open_listeners(struct server *server, char *reason, size_t reason_size)
+    __attribute__((warn_unused_result));
+void server_start_listeners(struct server *server);
+void server_free_listeners(struct server *server);
+
+/* Main thread. */
+void server_reload(struct server *server);
+void server_stop(struct server *server);
+/* Looks for alarms now and tells the vhosts what changed. */
+void server_check_alarms(struct server *server);
 /* What load_definitions names. False with a reason where it cannot be read or imported. */
 bool server_load_definitions(struct server *server, char *reason, size_t reason_size)
     __attribute__((warn_unused_result));
 void server_add_definitions_commands(struct server *server);
+/* The command export_definitions; context is the server. */
+void server_export_definitions(void *context, struct control_call *call);
+/* The global parameter by which RabbitMQ remembers its last import. */
+#define SERVER_IMPORT_HASH "imported_definition_hash_value"
 /* list_queues, list_exchanges, list_bindings. */
 void server_add_listing_commands(struct server *server);
 /* Adds the commands of leveretctl that are about the server itself. */

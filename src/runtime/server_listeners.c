@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where the server listens. What is accepted goes to the reactor with the fewest connections.
+ */
+#include "runtime/server_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/xmalloc.h"
+#include "net/listener.h"
+#include "net/tls.h"
+#include "runtime/log.h"
+#include "runtime/reactor.h"
+
+static void accept_to(struct server *server, int fd, struct tls_context *tls)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < server->reactor_count; i++) {
+        if (reactor_connection_count(server->reactors[i]) <
+            reactor_connection_count(server->reactors[best]))
+            best = i;
+    }
+    reactor_adopt(server->reactors[best], fd, tls);
+}
+
+static void on_accept(void *context, int fd)
+{
+    accept_to(context, fd, NULL);
+}
+
+static void on_tls_accept(void *context, int fd)
+{
+    struct server *server = context;
+    accept_to(server, fd, server->tls);
+}
+
+static void on_trouble(void *context, const char *text)
+{
+    (void)context;
+    log_warning("%s", text);
+}
+
+static bool listen_on(struct server *server, const struct config_listeners *entries, bool is_tls,
+                      char *reason, size_t reason_size)
+{
+    char why[LISTENER_REASON_SIZE];
+    for (size_t i = 0; i < entries->count; i++) {
+        const struct config_listener *entry = &entries->entries[i];
+        struct listener *listener =
+            listener_new(entry->address, entry->port, &server->config->socket, why);
+        if (listener == NULL) {
+            snprintf(reason, reason_size, "%s", why);
+            return false;
+        }
+        server->listeners = xgrow(server->listeners, &server->listener_capacity,
+                                  server->listener_count + 1, sizeof *server->listeners);
+        server->listeners[server->listener_count++] =
+            (struct server_listener){listener, entry->address, is_tls};
+    }
+    return true;
+}
+
+bool server_open_listeners(struct server *server, char *reason, size_t reason_size)
+{
+    char why[TLS_REASON_SIZE];
+    const struct config *config = server->config;
+    if (config->tls_listeners.count > 0) {
+        server->tls = tls_context_new(config, why);
+        if (server->tls == NULL) {
+            snprintf(reason, reason_size, "%s", why);
+            return false;
+        }
+    }
+    return listen_on(server, &config->tcp_listeners, false, reason, reason_size) &&
+           listen_on(server, &config->tls_listeners, true, reason, reason_size);
+}
+
+void server_start_listeners(struct server *server)
+{
+    for (size_t i = 0; i < server->listener_count; i++) {
+        struct server_listener *entry = &server->listeners[i];
+        listener_start(entry->listener, server->base, entry->is_tls ? on_tls_accept : on_accept,
+                       on_trouble, server);
+        log_info("started %s listener on %s:%u", entry->is_tls ? "TLS" : "TCP",
+                 entry->address != NULL ? entry->address : "*",
+                 (unsigned)listener_port(entry->listener));
+    }
+}
+
+void server_free_listeners(struct server *server)
+{
+    for (size_t i = 0; i < server->listener_count; i++)
+        listener_free(server->listeners[i].listener);
+    free(server->listeners);
+}
