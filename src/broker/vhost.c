@@ -231,7 +231,6 @@ void vhost_set_policies(struct vhost *vhost, struct policies *policies)
     vhost->policies = policies;
     vhost->policy_generation++;
     vhost->topology_generation++; /* alternate exchanges */
-    vhost->topology_generation++;
     while ((node = hash_table_next(&vhost->queues, node)) != NULL) {
         struct queue *queue = container_of(node, struct queue, by_name);
         list_remove(&queue->policy_node);
