@@ -205,6 +205,7 @@ struct sim_message *oracle_publishing(struct oracle *oracle, struct sim_channel 
         .id = oracle->message_count,
         .channel = channel->serial,
         .command = channel->mode == MODE_TX ? UINT64_MAX : channel->commands,
+        .sent_command = channel->commands,
         .is_persistent = persistent,
         .is_mandatory = mandatory,
     };
@@ -984,14 +985,29 @@ static void promote_messages(struct oracle *oracle)
     }
 }
 
+/* While an alarm is on a channel does not go beyond its first publish: the index of that. */
+static uint64_t first_waiting(const struct oracle *oracle, const struct sim_channel *channel)
+{
+    uint64_t first = UINT64_MAX;
+    for (size_t i = 0; oracle->has_alarm && i < oracle->message_count; i++) {
+        const struct sim_message *message = oracle->messages[i];
+        if (message->channel == channel->serial && message->publish == PUBLISH_SENT &&
+            message->sent_command > channel->processed && message->sent_command < first)
+            first = message->sent_command;
+    }
+    return first;
+}
+
 void oracle_settled_input(struct oracle *oracle)
 {
     for (size_t i = 0; i < SIM_SESSIONS * SIM_CHANNELS; i++) {
         struct sim_channel *channel = oracle->sessions[i / SIM_CHANNELS].channels[i % SIM_CHANNELS];
         if (channel == NULL || channel->is_failed || channel->is_closing)
             continue;
-        channel->processed =
+        uint64_t processed =
             channel->expected_count > 0 ? channel->expected[0].command - 1 : channel->commands;
+        uint64_t first = first_waiting(oracle, channel);
+        channel->processed = processed < first ? processed : first - 1;
     }
     promote_copies(oracle);
     promote_messages(oracle);

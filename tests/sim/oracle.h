@@ -61,8 +61,9 @@ enum sim_publish {
 
 struct sim_message {
     uint64_t id;
-    uint64_t channel; /* serial of the channel that published it */
-    uint64_t command; /* index of the publish, or of the commit, there */
+    uint64_t channel;      /* serial of the channel that published it */
+    uint64_t command;      /* index of the publish, or of the commit, there */
+    uint64_t sent_command; /* of the publish */
     enum sim_publish publish;
     bool is_persistent;
     bool is_mandatory;
@@ -193,6 +194,7 @@ struct sim_session {
 };
 
 struct oracle {
+    bool has_alarm;            /* nothing that is published is taken in */
     struct model_store *store; /* borrowed */
     struct sim_queue queues[SIM_QUEUES];
     struct sim_message **messages; /* owned; by id - 1 */

@@ -256,6 +256,7 @@ static void set_alarms(struct sim *sim, unsigned alarms)
 {
     mirror_set_alarms(sim->mirror, alarms, ++sim->now_ms);
     vhost_set_alarms(sim->vhost, alarms, sim->now_ms);
+    sim->oracle.has_alarm = alarms != 0;
     finish_input(sim);
 }
 
