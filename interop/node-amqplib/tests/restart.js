@@ -94,11 +94,11 @@ testWithRestart('client_recovers_after_a_restart', async (t) => {
 
 // Publishes numbers in batches, each until it is confirmed, on a new channel after each that was lost; the
 // connection recovers by itself.
-async function publishNumbers(connection, queue, count, confirmed) {
-  while (confirmed.count < count) {
+async function publishNumbers(connection, queue, confirmed) {
+  while (!confirmed.isEnough) {
     try {
       const channel = watch(await connection.createConfirmChannel());
-      while (confirmed.count < count) {
+      while (!confirmed.isEnough) {
         const batch = Array.from({ length: 100 }, (_, i) => `${confirmed.count + i}`);
         await Promise.all(batch.map((body) => publishConfirmed(channel, '', queue, body, { persistent: true })));
         confirmed.count += batch.length;
@@ -110,15 +110,17 @@ async function publishNumbers(connection, queue, count, confirmed) {
 }
 
 testWithRestart('what_was_confirmed_survives_a_crash', async (t) => {
-  const count = t.quick ? 3000 : 10000;
   const queue = await t.queue(await t.channel(), 'durable', { durable: true });
   const recovering = await t.connect({}, { recovery: { initialDelay: 100, maxDelay: 500 } });
-  const confirmed = { count: 0 };
-  const publishing = publishNumbers(recovering, queue, count, confirmed);
+  const confirmed = { count: 0, isEnough: false };
+  const publishing = publishNumbers(recovering, queue, confirmed);
   await eventually('publishing has begun', () => confirmed.count >= 500);
   await t.crashBroker();
+  const before = confirmed.count;
+  await eventually('publishing goes on', () => confirmed.count > before, 60000);
+  confirmed.isEnough = true;
   await publishing;
   const inbox = await consume(await t.channel(), queue, { noAck: true });
   const bodies = new Set();
-  while (bodies.size < count) bodies.add(text(await inbox.next()));
+  while (bodies.size < confirmed.count) bodies.add(text(await inbox.next()));
 });

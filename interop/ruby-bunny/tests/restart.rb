@@ -62,11 +62,11 @@ end
 
 # Publishes numbers in batches, each until it is confirmed, on a new channel after each that was lost; the
 # connection recovers by itself.
-def publish_numbers(connection, queue_name, count, confirmed)
-  while confirmed.size < count
+def publish_numbers(connection, queue_name, confirmed, enough)
+  while enough.empty?
     begin
       channel = connection.create_channel.tap(&:confirm_select)
-      while confirmed.size < count
+      while enough.empty?
         batch = (confirmed.size...confirmed.size + 100).map(&:to_s)
         batch.each { |body| channel.default_exchange.publish(body, routing_key: queue_name, persistent: true) }
         confirmed.concat(batch) if Timeout.timeout(20) { channel.wait_for_confirms }
@@ -78,19 +78,22 @@ def publish_numbers(connection, queue_name, count, confirmed)
 end
 
 test 'what_was_confirmed_survives_a_crash' do
-  count = QUICK ? 2000 : 5000
   recovered = Inbox.new
   connection = connect(automatically_recover: true, network_recovery_interval: 0.2, recovery_attempts: nil,
                        continuation_timeout: 5000, recovery_completed: -> { recovered << true })
   durable = queue(connection.create_channel, 'durable', durable: true)
   confirmed = []
-  publishing = Thread.new { publish_numbers(connection, durable.name, count, confirmed) }
+  enough = Queue.new
+  publishing = Thread.new { publish_numbers(connection, durable.name, confirmed, enough) }
   poll('publishing has begun') { confirmed.size >= 500 }
   crash_broker
   recovered.next('the recovery')
+  before = confirmed.size
+  poll('publishing goes on', 60) { confirmed.size > before }
+  enough << true
   expect_true(publishing.join(60), 'all confirmed in the end')
   reader = channel
   inbox = consume(reader, reader.queue(durable.name, passive: true))
   held = {}
-  held[inbox.next.first] = true while held.size < count
+  held[inbox.next.first] = true while held.size < confirmed.size
 end

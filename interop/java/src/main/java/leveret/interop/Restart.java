@@ -29,6 +29,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
@@ -156,9 +157,9 @@ final class Restart {
     }
 
     /** Publishes numbers in batches, each until it is confirmed; the client recovers by itself meanwhile. */
-    private static void publishNumbers(Channel channel, String queue, int count, AtomicInteger confirmed)
-        throws InterruptedException {
-        while (confirmed.get() < count) {
+    private static void publishNumbers(Channel channel, String queue, AtomicBoolean crashed,
+        AtomicInteger confirmed) throws InterruptedException {
+        while (!crashed.get()) {
             try {
                 for (int i = 0; i < 100; i++) {
                     channel.basicPublish("", queue, PERSISTENT, bytes(Integer.toString(confirmed.get() + i)));
@@ -173,26 +174,27 @@ final class Restart {
     }
 
     private static void crash(Context t) throws Exception {
-        int count = Context.QUICK ? 3_000 : 10_000;
         BlockingQueue<Recoverable> recovered = new LinkedBlockingQueue<>();
         Watched channel = t.confirmChannel(recovering(t, recovered));
         String queue = t.durableQueue(channel, "durable");
         AtomicInteger confirmed = new AtomicInteger();
+        AtomicBoolean crashed = new AtomicBoolean();
         ExecutorService publisher = Executors.newSingleThreadExecutor();
         Future<?> publishing = publisher.submit(() -> {
-            publishNumbers(channel.channel(), queue, count, confirmed);
+            publishNumbers(channel.channel(), queue, crashed, confirmed);
             return null;
         });
         publisher.shutdown();
         Check.eventually("publishing has begun", () -> confirmed.get() >= 500);
         t.crashBroker();
+        Check.isTrue("not recovered", recovered.poll(60, TimeUnit.SECONDS) != null);
+        crashed.set(true);
         publishing.get(100, TimeUnit.SECONDS);
         Watched reader = t.channel();
         Watched.Consumer consumer = reader.consume(queue, false);
         Set<String> bodies = new HashSet<>();
-        while (bodies.size() < count) {
+        while (bodies.size() < confirmed.get()) {
             bodies.add(text(consumer.next()));
         }
-        Check.isTrue("recovered", !recovered.isEmpty());
     }
 }
