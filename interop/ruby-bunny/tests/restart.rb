@@ -62,7 +62,7 @@ end
 
 # Publishes numbers in batches, each until it is confirmed, on a new channel after each that was lost; the
 # connection recovers by itself.
-def publish_numbers(connection, queue_name, confirmed, enough)
+def publish_numbers(connection, queue_name, confirmed, enough, recovered)
   while enough.empty?
     begin
       channel = connection.create_channel.tap(&:confirm_select)
@@ -72,7 +72,7 @@ def publish_numbers(connection, queue_name, confirmed, enough)
         confirmed.concat(batch) if Timeout.timeout(20) { channel.wait_for_confirms }
       end
     rescue Bunny::Exception, Timeout::Error, IOError, SystemCallError
-      sleep 0.1
+      poll('the recovery', 120) { recovered.size.positive? }
     end
   end
 end
@@ -84,10 +84,10 @@ test 'what_was_confirmed_survives_a_crash' do
   durable = queue(connection.create_channel, 'durable', durable: true)
   confirmed = []
   enough = Queue.new
-  publishing = Thread.new { publish_numbers(connection, durable.name, confirmed, enough) }
+  publishing = Thread.new { publish_numbers(connection, durable.name, confirmed, enough, recovered) }
   poll('publishing has begun') { confirmed.size >= 500 }
   crash_broker
-  recovered.next('the recovery')
+  poll('the recovery', 60) { recovered.size.positive? }
   before = confirmed.size
   poll('publishing goes on', 60) { confirmed.size > before }
   enough << true
