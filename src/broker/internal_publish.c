@@ -123,8 +123,14 @@ void internal_publish_all(struct vhost *vhost)
 void internal_publish_fini(struct vhost *vhost)
 {
     struct internal_publishes *list = &vhost->internal;
-    while (list->first < list->count)
-        message_unref(list->items[list->first++].message);
+    for (; list->first < list->count; list->first++) {
+        struct internal_item *item = &list->items[list->first];
+        message_unref(item->message);
+        if (item->origin != NULL) {
+            item->origin->unacked_count--;
+            queue_release(item->origin);
+        }
+    }
     free(list->items);
     free(list->route.queues);
 }
