@@ -91,6 +91,9 @@ struct vhost {
     struct event_list events;
     const char *acting_user; /* borrowed; whose command runs; NULL: nobody's */
 
+    struct list going; /* exchanges that are being deleted, */
+    bool is_deleting;  /* which is under way */
+
     struct list sessions;
     struct list paused;           /* sessions that wait until the store has caught up */
     struct list dispatch;         /* queues with something to hand out */
@@ -203,8 +206,9 @@ struct exchange {
     struct delays *delays; /* owned, like the next two: NULL where its type keeps no such thing */
     struct recent_history *history;
     struct deduplication *deduplication;
-    struct list sources; /* bindings that lead away from here */
-    struct list targets; /* bindings that lead here */
+    struct list sources;         /* bindings that lead away from here */
+    struct list targets;         /* bindings that lead here */
+    struct list_node going_node; /* in vhost->going while it is being deleted */
     size_t source_count;
     uint64_t route_mark;
 };

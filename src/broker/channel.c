@@ -148,6 +148,12 @@ static void defer(struct channel *channel, struct command *command)
 {
     struct session *session = channel->session;
     size_t end = channel->deferred_first + channel->deferred_count;
+    if (channel->deferred_first > channel->deferred_count) { /* what is gone makes room */
+        memmove(channel->deferred, channel->deferred + channel->deferred_first,
+                channel->deferred_count * sizeof *channel->deferred);
+        channel->deferred_first = 0;
+        end = channel->deferred_count;
+    }
     channel->deferred =
         xgrow(channel->deferred, &channel->deferred_capacity, end + 1, sizeof *channel->deferred);
     channel->deferred[end] = *command;

@@ -14,6 +14,7 @@
  */
 #include "broker/dead_letter.h"
 
+#include "amqp/error.h"
 #include "amqp/properties.h"
 #include "amqp/table.h"
 
@@ -182,6 +183,21 @@ static void add_headers(struct buffer *headers, const struct death *death, bool 
     add_one_death(headers, last_death, death);
 }
 
+/* An argument or policy may be longer than what the wire can carry. */
+static struct bytes cut(struct bytes text)
+{
+    return bytes_of(text.data, text.size < AMQP_SHORTSTR_MAX ? text.size : AMQP_SHORTSTR_MAX);
+}
+
+void dead_letter_address(const struct queue_settings *settings, const struct message *message,
+                         struct bytes *exchange, struct bytes *routing_key)
+{
+    *exchange = cut(settings->dead_letter_exchange);
+    *routing_key = settings->dead_letter_routing_key.data != NULL
+                       ? cut(settings->dead_letter_routing_key)
+                       : message_routing_key(message);
+}
+
 struct message *dead_letter_new(struct message *message, const struct queue *queue,
                                 enum death_reason reason, uint64_t now_ms)
 {
@@ -203,10 +219,9 @@ struct message *dead_letter_new(struct message *message, const struct queue *que
     properties.flags =
         (uint16_t)((properties.flags | AMQP_PROPERTY_HEADERS) & ~AMQP_PROPERTY_EXPIRATION);
     amqp_properties_encode(&raw, &properties);
-    struct message *letter = message_readdress(message, settings->dead_letter_exchange,
-                                               has_own_key ? settings->dead_letter_routing_key
-                                                           : message_routing_key(message),
-                                               buffer_bytes(&raw));
+    struct bytes exchange, key;
+    dead_letter_address(settings, message, &exchange, &key);
+    struct message *letter = message_readdress(message, exchange, key, buffer_bytes(&raw));
     buffer_fini(&headers);
     buffer_fini(&raw);
     return letter;

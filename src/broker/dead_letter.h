@@ -12,6 +12,10 @@
 /* Why a message left a queue without having been acked. */
 enum death_reason { DEATH_REJECTED, DEATH_EXPIRED, DEATH_MAXLEN, DEATH_DELIVERY_LIMIT };
 
+/* Where the dead letter of a message goes by the settings of its queue, cut to what fits. */
+void dead_letter_address(const struct queue_settings *settings, const struct message *message,
+                         struct bytes *exchange, struct bytes *routing_key);
+
 /* The message as its queue's dead letter exchange, which the queue has, gets it: a new one, with
  * the same body; its history tells of this death too. */
 struct message *dead_letter_new(struct message *message, const struct queue *queue,

@@ -280,13 +280,10 @@ static void forget(struct delays *delays, const struct delay *delay)
 static void delays_due(struct vhost *vhost, struct timer *timer)
 {
     struct delays *delays = container_of(timer, struct delays, timer);
+    bool is_busy = vhost_is_store_busy(vhost); /* one slice goes all the same: nobody starves */
     for (int i = 0; i < due_slice; i++) {
         if (delays->window_count == 0 || delays->window[0].due_ms > vhost->now_ms)
             break;
-        if (vhost_is_store_busy(vhost)) {
-            timer_set(vhost, timer, vhost->now_ms + retry_ms);
-            return;
-        }
         if (vhost->leave_left == 0)
             break;
         vhost->leave_left--;
@@ -295,6 +292,8 @@ static void delays_due(struct vhost *vhost, struct timer *timer)
         internal_publish_from(vhost, delays->exchange, delay.message);
     }
     arm(delays);
+    if (is_busy && timer_due_ms(timer) < vhost->now_ms + retry_ms)
+        timer_set(vhost, timer, vhost->now_ms + retry_ms);
 }
 
 /* --- what comes in --- */

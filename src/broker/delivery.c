@@ -265,6 +265,14 @@ static void hand_out(struct vhost *vhost, struct queue *queue)
     }
 }
 
+/* Nobody reads the first message, and it may expire. */
+static void lane_probe_head(struct vhost *vhost, struct lane *lane)
+{
+    struct entry *front;
+    if (lane_peek(lane, &front) == LANE_IN_STORE)
+        lane_probe(vhost, lane);
+}
+
 void queue_dispatch(struct vhost *vhost, struct queue *queue)
 {
     if (queue->has_limits)
@@ -274,6 +282,8 @@ void queue_dispatch(struct vhost *vhost, struct queue *queue)
         queue_schedule(vhost, queue);
     if (queue_next_consumer(queue) != NULL || queue_first_lane(queue)->paged.count > 0)
         queue_read(vhost, queue);
+    else if (queue->may_expire)
+        lane_probe_head(vhost, queue_first_lane(queue));
 }
 
 enum lane_head queue_get(struct vhost *vhost, struct queue *queue, struct lane **lane,

@@ -160,7 +160,8 @@ static bool may_leave(struct vhost *vhost, struct queue *queue, size_t left)
 {
     if (left < leave_always)
         return true;
-    bool is_busy = vhost_is_store_busy(vhost);
+    bool is_busy = vhost_is_store_busy(vhost) &&
+                   (queue_parks_letters(queue) || has_dead_letter_exchange(vhost, queue));
     if (vhost->leave_left > 0 && !is_busy && left < leave_burst) {
         vhost->leave_left--;
         return true;

@@ -43,6 +43,7 @@ struct exchange *exchange_create(struct vhost *vhost, const struct exchange_type
     exchange_obey_policy(vhost, exchange);
     list_init(&exchange->sources);
     list_init(&exchange->targets);
+    list_node_init(&exchange->going_node);
     hash_table_insert(&vhost->exchanges, &exchange->by_name,
                       bytes_hash(name, vhost->config.hash_seed));
     vhost->topology_generation++;
@@ -58,13 +59,20 @@ void exchange_free(struct vhost *vhost, struct exchange *exchange)
     free(exchange);
 }
 
-void exchange_delete(struct vhost *vhost, struct exchange *exchange)
+static void begin_delete(struct vhost *vhost, struct exchange *exchange)
 {
     struct list_node *node;
     event_exchange_deleted(vhost, exchange);
     while ((node = list_front(&exchange->sources)) != NULL)
         binding_remove(vhost, list_entry(node, struct binding, source_node));
     hash_table_remove(&vhost->exchanges, &exchange->by_name);
+    list_push_back(&vhost->going, &exchange->going_node);
+}
+
+/* What was bound to it may go, too, and begins to. */
+static void finish_delete(struct vhost *vhost, struct exchange *exchange)
+{
+    struct list_node *node;
     while ((node = list_front(&exchange->targets)) != NULL)
         binding_delete(vhost, list_entry(node, struct binding, destination_node));
     if (exchange->stored_batch != 0) {
@@ -77,6 +85,19 @@ void exchange_delete(struct vhost *vhost, struct exchange *exchange)
     vhost->topology_generation++;
     vhost->counters.exchanges--;
     exchange_free(vhost, exchange);
+}
+
+/* A chain of auto-delete exchanges may be of any length: it goes one after the other, by a list. */
+void exchange_delete(struct vhost *vhost, struct exchange *exchange)
+{
+    struct list_node *node;
+    begin_delete(vhost, exchange);
+    if (vhost->is_deleting)
+        return;
+    vhost->is_deleting = true;
+    while ((node = list_pop_front(&vhost->going)) != NULL)
+        finish_delete(vhost, list_entry(node, struct exchange, going_node));
+    vhost->is_deleting = false;
 }
 
 /* --- bindings */

@@ -53,30 +53,47 @@ static struct route_result *find_route(struct vhost *vhost, struct exchange *exc
     return result;
 }
 
-void internal_publish_from(struct vhost *vhost, struct exchange *exchange, struct message *message)
+static void enqueue_all(struct vhost *vhost, const struct route_result *result,
+                        struct message *message)
 {
-    struct route_result *result = find_route(vhost, exchange, message);
-    bool is_dead_letter = dead_letter_has_history(message);
-    for (size_t i = 0; i < result->count; i++) {
-        if (!is_dead_letter || !dead_letter_returns_to(message, result->queues[i]->name))
-            queue_enqueue(vhost, result->queues[i], message_ref(message));
-    }
+    for (size_t i = 0; i < result->count; i++)
+        queue_enqueue(vhost, result->queues[i], message_ref(message));
     message_unref(message);
 }
 
-/* Leaves the queues to which the letter may go; false where there is none or one has no room. */
-static bool have_room(const struct message *letter, struct route_result *result)
+void internal_publish_from(struct vhost *vhost, struct exchange *exchange, struct message *message)
+{
+    enqueue_all(vhost, find_route(vhost, exchange, message), message);
+}
+
+/* Leaves the queues to which a dead letter may go. */
+static void leave_out_cycles(const struct message *letter, struct route_result *result)
 {
     size_t count = 0;
-    bool has_room = true;
     for (size_t i = 0; i < result->count; i++) {
-        if (dead_letter_returns_to(letter, result->queues[i]->name))
-            continue;
-        result->queues[count++] = result->queues[i];
-        has_room &= queue_takes(result->queues[i], letter);
+        if (!dead_letter_returns_to(letter, result->queues[i]->name))
+            result->queues[count++] = result->queues[i];
     }
     result->count = count;
-    return has_room && (count > 0 || result->is_kept);
+}
+
+/* A dead letter, or a copy for those who watch, which has no history. A message that a client
+ * published again with its history is no dead letter, whoever kept it meanwhile. */
+static void publish_new(struct vhost *vhost, struct exchange *exchange, struct message *message)
+{
+    struct route_result *result = find_route(vhost, exchange, message);
+    if (dead_letter_has_history(message))
+        leave_out_cycles(message, result);
+    enqueue_all(vhost, result, message);
+}
+
+static bool have_room(const struct route_result *result, const struct message *letter)
+{
+    for (size_t i = 0; i < result->count; i++) {
+        if (!queue_takes(result->queues[i], letter))
+            return false;
+    }
+    return result->count > 0 || result->is_kept;
 }
 
 bool internal_publish_surely(struct vhost *vhost, struct message *letter)
@@ -85,7 +102,8 @@ bool internal_publish_surely(struct vhost *vhost, struct message *letter)
     if (exchange == NULL)
         return false;
     struct route_result *result = find_route(vhost, exchange, letter);
-    if (!have_room(letter, result))
+    leave_out_cycles(letter, result);
+    if (!have_room(result, letter))
         return false;
     for (size_t i = 0; i < result->count; i++)
         CHECK(queue_enqueue(vhost, result->queues[i], message_ref(letter)));
@@ -108,7 +126,7 @@ static void publish_one(struct vhost *vhost, struct internal_item item)
     if (item.origin != NULL)
         publish_or_park(vhost, item.message, item.origin);
     else if ((exchange = exchange_find(vhost, message_exchange(item.message))) != NULL)
-        internal_publish_from(vhost, exchange, item.message);
+        publish_new(vhost, exchange, item.message);
     else
         message_unref(item.message);
 }

@@ -16,7 +16,7 @@
 #include "broker/broker_internal.h"
 #include "broker/dead_letter.h"
 
-enum { try_slice = 256, retry_interval_ms = 5000 };
+enum { try_slice = 256, retry_interval_ms = 5000, busy_interval_ms = 5 };
 
 bool queue_parks_letters(const struct queue *queue)
 {
@@ -62,10 +62,8 @@ void parked_letters_add(struct vhost *vhost, struct queue *queue, struct message
 /* The letter as the queue's present settings address it. The reference passes. */
 static struct message *address(const struct queue *queue, struct message *letter)
 {
-    struct bytes exchange = queue->settings.dead_letter_exchange;
-    struct bytes key = queue->settings.dead_letter_routing_key;
-    if (key.data == NULL)
-        key = message_routing_key(letter);
+    struct bytes exchange, key;
+    dead_letter_address(&queue->settings, letter, &exchange, &key);
     if (bytes_equal(exchange, message_exchange(letter)) &&
         bytes_equal(key, message_routing_key(letter)))
         return letter;
@@ -101,7 +99,11 @@ void parked_letters_retry(struct vhost *vhost, struct queue *queue)
     struct entry staying[try_slice], *front;
     size_t staying_count = 0;
     bool has_any_left = false;
+    bool is_busy = vhost_is_store_busy(vhost);
     for (int i = 0; i < try_slice && lane_peek(lane, &front) == LANE_READY; i++) {
+        if (vhost->leave_left == 0)
+            break;
+        vhost->leave_left--;
         struct entry entry = lane_pop(lane);
         if (!leaves(vhost, queue, entry.message)) {
             staying[staying_count++] = entry;
@@ -116,8 +118,10 @@ void parked_letters_retry(struct vhost *vhost, struct queue *queue)
         timer_clear(vhost, &parked->timer);
     else if (lane_peek(lane, &front) == LANE_IN_STORE)
         lane_read(vhost, lane); /* the answer tries again */
+    else if (!has_any_left && staying_count > 0)
+        timer_set(vhost, &parked->timer, vhost->now_ms + retry_interval_ms);
     else
-        timer_set(vhost, &parked->timer, vhost->now_ms + (has_any_left ? 0 : retry_interval_ms));
+        timer_set(vhost, &parked->timer, vhost->now_ms + (is_busy ? busy_interval_ms : 0));
 }
 
 /* --- the queue changes or goes */

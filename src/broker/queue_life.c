@@ -258,7 +258,7 @@ static void leave_vhost(struct vhost *vhost, struct queue *queue)
     list_remove(&queue->dispatch_node);
     list_remove(&queue->policy_node);
     vhost->topology_generation++;
-    vhost->counters.queues--;
+    vhost->counters.queues -= !queue->is_reply;
     vhost->counters.queues_deleted++;
 }
 

@@ -104,7 +104,8 @@ struct vhost *vhost_new(const struct vhost_config *config, const struct access *
     struct list *lists[] = {&vhost->sessions,      &vhost->paused,       &vhost->dispatch,
                             &vhost->touched,       &vhost->cold,         &vhost->settling,
                             &vhost->confirm_waits, &vhost->commit_waits, &vhost->resuming,
-                            &vhost->alarm_waits,   &vhost->mark_waits,   &vhost->disobedient};
+                            &vhost->going,         &vhost->alarm_waits,  &vhost->mark_waits,
+                            &vhost->disobedient};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         list_init(lists[i]);
     declare_predeclared(vhost);

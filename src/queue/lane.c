@@ -267,8 +267,12 @@ static bool fill_fetches(struct lane *lane, struct store_read_result *result)
 void lane_fetch(struct lane *lane, struct entry entry, uint8_t purpose)
 {
     struct fetch_list *list = &lane->fetches;
-    if (list->first == list->count)
-        list->first = list->count = 0;
+    if (list->first > list->count / 2) { /* what is gone makes room */
+        memmove(list->items, list->items + list->first,
+                (list->count - list->first) * sizeof list->items[0]);
+        list->count -= list->first;
+        list->first = 0;
+    }
     list->items = xgrow(list->items, &list->capacity, list->count + 1, sizeof list->items[0]);
     list->items[list->count++] = (struct fetch){entry, purpose};
 }

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What goes on while much goes on: messages leave by themselves beside busy publishers and under
+ * load, lists do not grow for ever, and nothing that is too long or too many ends the server.
+ */
+#include "core_fixture.h"
+
+#include "amqp/properties.h"
+#include "amqp/table.h"
+#include "base/xmalloc.h"
+#include "broker/broker_internal.h"
+
+/* A publish of session 1, channel 1 with a history of one death and a delay. */
+static void publish_with_death(struct core *core, const char *exchange, const char *key,
+                               const char *queue, const char *reason, int64_t delay_ms)
+{
+    struct buffer headers = {0}, raw = {0};
+    size_t array = amqp_table_add_array_begin(&headers, "x-death");
+    size_t table = amqp_array_add_table_begin(&headers);
+    amqp_table_add_int(&headers, "count", 1);
+    amqp_table_add_text(&headers, "reason", reason);
+    amqp_table_add_text(&headers, "queue", queue);
+    amqp_table_end(&headers, table);
+    amqp_table_end(&headers, array);
+    amqp_table_add_int(&headers, "x-delay", delay_ms);
+    struct amqp_properties properties = {.flags = AMQP_PROPERTY_HEADERS,
+                                         .headers = buffer_bytes(&headers)};
+    amqp_properties_encode(&raw, &properties);
+    struct command_batch *batch = command_batch_new();
+    struct command *command = command_batch_add(batch);
+    *command =
+        (struct command){.kind = COMMAND_PUBLISH, .channel = 1, .session = core->sessions[1]};
+    command->message = message_new(bytes_of_text(exchange), bytes_of_text(key), buffer_bytes(&raw),
+                                   bytes_of_text("again"));
+    vhost_apply(core->vhost, batch, ++core->now_ms);
+    command_batch_free(batch);
+    buffer_fini(&headers);
+    buffer_fini(&raw);
+}
+
+static void forget(struct core *core)
+{
+    run(core, "", NULL);
+    core->transcript.size = 0;
+}
+
+static void quiet_complete(struct core *core)
+{
+    uint64_t number = model_store_commit(core->store);
+    if (number != 0)
+        vhost_complete(core->vhost, number, ++core->now_ms);
+    forget(core);
+}
+
+static void quiet_commit(struct core *core)
+{
+    while (core_submit(core) || model_store_has_submitted(core->store))
+        quiet_complete(core);
+}
+
+static void quiet_answer(struct core *core)
+{
+    while (core->read_count > 0) {
+        struct store_read read = core->reads[--core->read_count];
+        struct store_read_result *result = model_store_read(core->store, &read, 1);
+        vhost_read_done(core->vhost, result, ++core->now_ms);
+        store_read_result_free(result);
+        forget(core);
+    }
+}
+
+/* A client publishes again what has died in q, with a delay, back to q. */
+static void a_delayed_retry_reaches_its_queue(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 1);
+    run(core,
+        "1.1 exchange.declare d x-delayed-message x-delayed-type=direct no-wait\n"
+        "1.1 queue.declare q no-wait\n1.1 queue.bind q d k no-wait",
+        "");
+    publish_with_death(core, "d", "k", "q", "expired", 0); /* without a delay it comes */
+    run(core, "", "");
+    assert_queue(core, "q", "1 0 0");
+    publish_with_death(core, "d", "k", "q", "expired", 1000);
+    pass(core, 1000, "");
+    assert_queue(core, "q", "2 0 0");
+}
+
+/* Delays while somebody else keeps the store busy. */
+static void delays_come_while_the_store_is_busy(void **state)
+{
+    (void)state;
+    struct core core_, *core = &core_;
+    struct vhost_config config;
+    vhost_config_init(&config);
+    config.unstored_bytes_max = 1 << 16;
+    core_init_with(core, &config);
+    core_open(core, 1, 1);
+    run(core,
+        "1.1 exchange.declare d x-delayed-message x-delayed-type=direct no-wait\n"
+        "1.1 queue.declare q no-wait\n1.1 queue.bind q d k no-wait\n"
+        "1.1 queue.declare other durable no-wait\n1.1 basic.publish d k a x-delay=100",
+        "");
+    commit(core, "");
+    char *line = xmalloc(6000), *end = line + sprintf(line, "1.1 basic.publish - other ");
+    memset(end, 'x', 5000);
+    strcpy(end + 5000, " persistent");
+    run(core, line, "");
+    for (int i = 0; i < 2000; i++) { /* every batch is committed at once; one is always under way */
+        core_submit(core);
+        run(core, line, "");
+        pass(core, 5, "");
+        complete(core, "");
+    }
+    free(line);
+    assert_queue(core, "q", "1 0 0");
+    core_fini(core);
+}
+
+/* What expires, without dead letters, costs the store nothing to speak of. */
+static void expiry_keeps_up_while_the_store_is_busy(void **state)
+{
+    (void)state;
+    struct core core_, *core = &core_;
+    struct vhost_config config;
+    vhost_config_init(&config);
+    config.unstored_bytes_max = 1 << 16;
+    core_init_with(core, &config);
+    core_open(core, 1, 1);
+    run(core, "1.1 queue.declare q durable no-wait x-message-ttl=10", "");
+    commit(core, "");
+    char *line = xmalloc(6000), *end = line + sprintf(line, "1.1 basic.publish - q ");
+    memset(end, 'x', 100);
+    strcpy(end + 100, " persistent\n");
+    struct buffer lines = {0};
+    for (int i = 0; i < 100; i++)
+        buffer_append_format(&lines, "%s", line);
+    buffer_append_u8(&lines, 0);
+    run(core, (char *)lines.data, "");
+    for (int i = 0; i < 100; i++) { /* 100 messages in 5 ms, 20,000/s; each lives for 10 ms */
+        core_submit(core);
+        run(core, (char *)lines.data, NULL);
+        buffer_clear(&core->transcript);
+        core->now_ms += 3;
+        complete(core, "");
+    }
+    struct queue_status status;
+    vhost_queue_status(core->vhost, bytes_of_text("q"), &status);
+    assert_true(status.ready < 1000);
+    buffer_fini(&lines);
+    free(line);
+    core_fini(core);
+}
+
+/* A key for dead letters that no message can have. */
+static void a_long_dead_letter_key_does_not_end_the_server(void **state)
+{
+    struct core *core = *state;
+    char line[700], key[301];
+    core_open(core, 1, 1);
+    memset(key, 'k', 300);
+    key[300] = 0;
+    snprintf(line, sizeof line,
+             "1.1 queue.declare q no-wait x-dead-letter-exchange=amq.fanout "
+             "x-dead-letter-routing-key=%s\n1.1 basic.publish - q a\n1.1 basic.get q\n"
+             "1.1 basic.reject 1",
+             key);
+    run(core, line, NULL);
+}
+
+/* Exchanges that go one after the other. */
+static void a_long_chain_of_auto_delete_exchanges_goes(void **state)
+{
+    struct core *core = *state;
+    enum { COUNT = 100000 };
+    struct buffer lines = {0};
+    core_open(core, 1, 1);
+    for (int i = 0; i < COUNT; i++)
+        buffer_append_format(&lines, "1.1 exchange.declare e%d fanout auto-delete no-wait\n", i);
+    for (int i = 1; i < COUNT; i++)
+        buffer_append_format(&lines, "1.1 exchange.bind e%d e%d - no-wait\n", i - 1, i);
+    buffer_append_u8(&lines, 0);
+    run(core, (char *)lines.data, "");
+    run(core, "1.1 exchange.delete e0 no-wait", "");
+    buffer_fini(&lines);
+}
+
+/* Commands behind a channel that waits again and again. */
+static void what_is_deferred_needs_no_more_memory_for_ever(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 1);
+    run(core, "1.1 queue.declare q durable no-wait\n1.1 queue.declare q durable", "");
+    struct channel *channel = channel_find(core->sessions[1], 1);
+    for (int i = 0; i < 100000; i++) {
+        /* a client that is always two commands ahead */
+        char line[200];
+        snprintf(line, sizeof line, "1.1 queue.declare q%d durable\n1.1 queue.delete q%d", i, i);
+        run(core, line, NULL);
+        core->transcript.size = 0;
+        for (int k = 0; k < 2; k++) {
+            core_submit(core);
+            quiet_complete(core);
+        }
+        if (i == 20000)
+            break;
+    }
+    assert_true(channel->deferred_capacity < 64 + 4 * channel->deferred_count);
+}
+
+/* A message behind one without an expiry, in the store, while its consumer does nothing. */
+static void what_is_in_the_store_expires_behind_what_was_delivered(void **state)
+{
+    (void)state;
+    struct core core_, *core = &core_;
+    struct vhost_config config;
+    vhost_config_init(&config);
+    config.lane_bytes_max = 1000;
+    core_init_with(core, &config);
+    core_open(core, 1, 2);
+    run(core, "1.1 queue.declare q durable no-wait\n1.1 basic.publish - q first persistent", "");
+    quiet_commit(core);
+    run(core, "1.1 basic.get q no-ack", NULL); /* the mark covers what comes next */
+    quiet_commit(core);
+    char *line = xmalloc(2000), *end;
+    end = line + sprintf(line, "1.1 basic.publish - q a");
+    memset(end, 'x', 600);
+    strcpy(end + 600, " persistent");
+    run(core, line, "");
+    strcpy(end + 600, " persistent expiration=1000");
+    run(core, line, "");
+    run(core, line, "");
+    free(line);
+    commit(core, "");
+    run(core, "1.1 basic.publish - q last persistent expiration=1000",
+        ""); /* memory is given back */
+    run(core, "1.2 basic.qos 1\n1.2 basic.consume q c", NULL);
+    core->transcript.size = 0;
+    quiet_commit(core);
+    quiet_answer(core);
+    assert_queue(core, "q", "3 1 1");
+    for (int i = 0; i < 100; i++) {
+        struct command_batch nothing = {0};
+        vhost_apply(core->vhost, &nothing, core->now_ms += 1000);
+        run(core, "", NULL);
+        core->transcript.size = 0;
+        quiet_answer(core);
+    }
+    assert_queue(core, "q", "0 1 1");
+    core_fini(core);
+}
+
+/* Letters that found no place go in slices, too. */
+static void parked_letters_leave_in_slices(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 1);
+    run(core,
+        "1.1 queue.declare q durable no-wait x-queue-type=quorum x-dead-letter-exchange=dlx "
+        "x-dead-letter-strategy=at-least-once x-overflow=reject-publish x-message-ttl=100",
+        "");
+    struct buffer lines = {0};
+    for (int i = 0; i < 20000; i++)
+        buffer_append_format(&lines, "1.1 basic.publish - q a\n");
+    buffer_append_u8(&lines, 0);
+    run(core, (char *)lines.data, NULL);
+    core->transcript.size = 0;
+    buffer_fini(&lines);
+    quiet_commit(core);
+    for (int i = 0; i < 2000; i++) {
+        pass(core, i == 0 ? 100 : 1, "");
+        quiet_commit(core);
+    }
+    assert_queue(core, "q", "0 0 0");
+    run(core,
+        "1.1 exchange.declare dlx fanout no-wait\n1.1 queue.declare dead durable no-wait\n"
+        "1.1 queue.bind dead dlx - no-wait",
+        "");
+    struct parked_letters *parked = queue_find(core->vhost, bytes_of_text("q"))->parked;
+    quiet_commit(core);
+    uint64_t now_ms = core->now_ms, due_ms = timer_due_ms(&parked->timer);
+    pass(core, due_ms - now_ms, ""); /* one input */
+    struct queue_status status;
+    vhost_queue_status(core->vhost, bytes_of_text("dead"), &status);
+    assert_true(status.ready <= 4096);
+}
+
+/* What waits for replies is no queue of the vhost's. */
+static void reply_queues_are_not_limited(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 1);
+    vhost_set_limits(core->vhost,
+                     &(struct vhost_limits){1, UINT64_MAX, UINT64_MAX, 0, UINT64_MAX, 0});
+    run(core, "1.1 basic.consume amq.rabbitmq.reply-to c no-ack\n1.1 queue.declare q",
+        "1.1 basic.consume-ok c\n1.1 queue.declare-ok q 0 0\n");
+}
+
+/* Nobody's memory grows while messages are fetched all the time. */
+static void fetches_need_no_more_memory_for_ever(void **state)
+{
+    struct core *core = *state;
+    enum { COUNT = 3000 };
+    struct buffer lines = {0};
+    char line[100];
+    core_open(core, 1, 1);
+    run(core, "1.1 queue.declare q durable no-wait x-dead-letter-exchange=amq.fanout", "");
+    for (int i = 0; i < COUNT; i++)
+        buffer_append_format(&lines, "1.1 basic.publish - q a persistent\n");
+    buffer_append_u8(&lines, 0);
+    run(core, (char *)lines.data, "");
+    quiet_commit(core);
+    for (int i = 0; i < COUNT; i++) {
+        run(core, "1.1 basic.get q", NULL);
+        core->transcript.size = 0;
+        quiet_commit(core);
+    }
+    assert_queue(core, "q", "0 3000 0");
+    struct fetch_list *fetches = &queue_find(core->vhost, bytes_of_text("q"))->lane.fetches;
+    for (int i = 1; i <= COUNT; i++) {
+        snprintf(line, sizeof line, "1.1 basic.reject %d", i);
+        run(core, line, "");
+        if (i > 1)
+            answer(core, 1, "");
+    }
+    assert_true(fetches->capacity < 100);
+    buffer_fini(&lines);
+}
+
+/* And such a queue may be in the store already. */
+static void a_long_key_in_a_durable_queue_after_a_restart(void **state)
+{
+    struct core *core = *state;
+    char line[800], key[301];
+    core_open(core, 1, 1);
+    memset(key, 'k', 300);
+    key[300] = 0;
+    snprintf(line, sizeof line,
+             "1.1 queue.declare q durable no-wait x-message-ttl=1000 "
+             "x-dead-letter-exchange=amq.fanout x-dead-letter-routing-key=%s\n"
+             "1.1 basic.publish - q a persistent",
+             key);
+    run(core, line, "");
+    quiet_commit(core);
+    core_crash(core);
+    pass(core, 2000, "");
+    answer_all(core, "");
+    pass(core, 2000, "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        core_test(a_delayed_retry_reaches_its_queue),
+        cmocka_unit_test(delays_come_while_the_store_is_busy),
+        cmocka_unit_test(expiry_keeps_up_while_the_store_is_busy),
+        core_test(what_is_deferred_needs_no_more_memory_for_ever),
+        cmocka_unit_test(what_is_in_the_store_expires_behind_what_was_delivered),
+        core_test(fetches_need_no_more_memory_for_ever),
+        core_test(parked_letters_leave_in_slices),
+        core_test(reply_queues_are_not_limited),
+        core_test(a_long_key_in_a_durable_queue_after_a_restart),
+        core_test(a_long_dead_letter_key_does_not_end_the_server),
+        core_test(a_long_chain_of_auto_delete_exchanges_goes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
