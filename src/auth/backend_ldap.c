@@ -472,6 +472,10 @@ static enum auth_verdict ask(struct ldap_backend *backend, const struct ldap_que
 {
     LDAP *ldap = NULL;
     const struct ldap_user *user = (const struct ldap_user *)subject->state;
+    if (ldap_variables_have_nul(variables)) {
+        reason[0] = '\0';
+        return AUTH_NO;
+    }
     enum auth_verdict verdict = connect_other(backend, user, &ldap, reason);
     if (verdict == AUTH_YES) {
         struct ldap_directory directory = directory_of(backend, ldap);

@@ -84,6 +84,8 @@ bool directory_need_both(const struct directory *directory, const char *user, co
 
 /* --- snapshots */
 
+static const char matches_nothing[] = "(?!)";
+
 static struct users *make_users(const struct directory *directory, char *reason, size_t reason_size)
 {
     const struct directory_rows *rows = &directory->rows;
@@ -106,8 +108,11 @@ static struct users *make_users(const struct directory *directory, char *reason,
     const struct text_rows *topics = &rows->others[DEFINITIONS_TOPIC_PERMISSION];
     for (size_t i = 0; i < topics->count; i++) {
         const char *const *row = topics->rows[i].texts;
+        /* One that was imported may not compile with the names in it: it allows nothing. */
         if (!users_add_topic_permission(users, row[0], row[1], row[2], row[3], row[4], reason,
-                                        reason_size)) {
+                                        reason_size) &&
+            !users_add_topic_permission(users, row[0], row[1], row[2], matches_nothing,
+                                        matches_nothing, reason, reason_size)) {
             users_unref(users);
             return NULL;
         }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "auth/directory_internal.h"
+#include "broker/access.h"
 #include "config/json_table.h"
 
 bool directory_refuse_invalid(struct directory_error *error, const struct buffer *complaints)
@@ -116,16 +117,26 @@ void directory_add_user_limits(const struct directory *directory, struct users *
 
 /* --- topic permissions */
 
+/* With the names of user and vhost in the patterns, where they may stand for something else. */
+static bool topic_permission_compiles(const char *const texts[5], char *reason, size_t reason_size)
+{
+    struct access *access = access_new();
+    bool is_good = access_add_topic_permission(
+        access, bytes_of_text(texts[0]), bytes_of_text(texts[1]), bytes_of_text(texts[2]),
+        bytes_of_text(texts[3]), bytes_of_text(texts[4]), reason, reason_size);
+    access_free(access);
+    return is_good;
+}
+
 bool directory_set_topic_permissions(struct directory *directory, const char *user,
                                      const char *vhost, const char *exchange, const char *write,
                                      const char *read, struct directory_error *error)
 {
     char reason[512];
     const char *const texts[] = {user, vhost, exchange, write, read};
-    const struct permission_row patterns = {user, vhost, "", write, read};
     if (!directory_need_both(directory, user, vhost, error))
         return false;
-    if (!directory_patterns_compile(&patterns, reason, sizeof reason))
+    if (!topic_permission_compiles(texts, reason, sizeof reason))
         return directory_refuse(error, CONTROL_UNAVAILABLE, "%s", reason);
     if (!directory_write_text(directory, DEFINITIONS_TOPIC_PERMISSION, texts))
         return directory_refuse_write(directory, error);

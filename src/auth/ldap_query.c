@@ -41,6 +41,16 @@ void ldap_variables_fini(struct ldap_variables *variables)
     *variables = (struct ldap_variables){0};
 }
 
+bool ldap_variables_have_nul(const struct ldap_variables *variables)
+{
+    for (size_t i = 0; i < variables->count; i++) {
+        struct bytes value = variables->variables[i].value;
+        if (value.size > 0 && memchr(value.data, '\0', value.size) != NULL)
+            return true;
+    }
+    return false;
+}
+
 const struct ldap_variable *ldap_variables_find(const struct ldap_variables *variables,
                                                 const char *name)
 {

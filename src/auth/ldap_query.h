@@ -34,6 +34,9 @@ struct ldap_variables {
 };
 void ldap_variables_add(struct ldap_variables *variables, const char *name, struct bytes value);
 void ldap_variables_fini(struct ldap_variables *variables);
+/* Queries compare texts that end with NUL: a value with one in it would pass for what stands
+ * before. */
+bool ldap_variables_have_nul(const struct ldap_variables *variables);
 const struct ldap_variable *ldap_variables_find(const struct ldap_variables *variables,
                                                 const char *name);
 

@@ -71,7 +71,7 @@ void address_set(struct connection *connection, const struct sockaddr_storage *p
     connection->peer_port = from.port;
     connection->own_host = xstrdup(to.host);
     connection->own_port = to.port;
-    connection->is_loopback = from.is_loopback;
+    connection->is_loopback = connection->is_loopback && from.is_loopback;
 }
 
 void address_describe(struct connection *connection)
@@ -80,5 +80,6 @@ void address_describe(struct connection *connection)
     socklen_t peer_size = sizeof peer, own_size = sizeof own;
     getpeername(connection->stream.fd, (struct sockaddr *)&peer, &peer_size);
     getsockname(connection->stream.fd, (struct sockaddr *)&own, &own_size);
+    connection->is_loopback = true; /* and stays so while every address is: a proxy's, too */
     address_set(connection, &peer, &own);
 }

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "auth/directory.h"
 #include "base/check.h"
@@ -403,6 +404,9 @@ static bool import_at_once(struct server *server, json_t *definitions, bool may_
     bool is_done = begin(&import, error);
     while (is_done && import.section < SECTIONS_END)
         is_done = step(&import, error);
+    struct timespec pause = {.tv_nsec = RETRY_MS * 1000000};
+    while (is_done && !is_stored(server)) /* what is remembered must not be lost */
+        nanosleep(&pause, NULL);
     return is_done && remember(&import, error);
 }
 

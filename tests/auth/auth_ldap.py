@@ -145,6 +145,10 @@ class Ldap(Directory):
         found = self.step("Joe", "joe-secret", declare_and_get("queue-3"))
         equal(found, refused("read", "queue 'queue-3' in vhost '/'", "Joe"))
 
+    def test_a_name_goes_on_behind_a_nul(self):
+        declare = lambda c: c.queue_declare("Ann-own\0.secret", exclusive=True)
+        equal(self.step("Ann", "ann-secret", declare).startswith("403"), True)
+
     def test_topics(self):
         go = lambda key: lambda c: publish(c, "amq.topic", key)
         equal(self.step("Ann", "ann-secret", go("Ann.1")), "ok")

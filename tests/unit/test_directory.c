@@ -596,6 +596,21 @@ static void bad_permissions_are_refused(void **state)
     assert_permissions(f, "guest", "/", "guest@/(.*,.*,.*) ");
 }
 
+/* The names stand in the pattern as they are. */
+static void topic_patterns_compile_with_the_names_in_them(void **state)
+{
+    struct fixture *f = *state;
+    struct directory_error error;
+    struct directory *d = f->directory;
+    must(directory_add_user(d, "+49170", "x", &error), &error);
+    buffer_clear(&f->events);
+    must_not(f, directory_set_topic_permissions(d, "+49170", "/", "t", "^{username}", ".*", &error),
+             &error, 69,
+             "regular expression '^+49170' is invalid: quantifier does not follow a repeatable "
+             "item at offset 1");
+    must(directory_set_topic_permissions(d, "+49170", "/", "t", "^a", ".*", &error), &error);
+}
+
 static void a_taken_snapshot_outlives_changes(void **state)
 {
     struct fixture *f = *state;
@@ -631,6 +646,7 @@ int main(void)
         NEW(the_default_vhost_begins_with_what_is_configured),
         OPEN(permissions_come_and_go),
         OPEN(bad_permissions_are_refused),
+        OPEN(topic_patterns_compile_with_the_names_in_them),
         OPEN(a_taken_snapshot_outlives_changes),
     };
     return cmocka_run_group_tests_name("directory", tests, NULL, NULL);
