@@ -297,8 +297,12 @@ def run(broker, description):
             stop(broker, folder, signal.SIGTERM)
         elif options.command == "kill":
             stop(broker, folder, signal.SIGKILL)
-        elif options.command in ("restart", "crash"):
-            stop(broker, folder, signal.SIGTERM if options.command == "restart" else signal.SIGKILL)
+        elif options.command == "restart":
+            stop(broker, folder, signal.SIGTERM)
+            start(broker, folder, options)
+        elif options.command == "crash":
+            broker.settle_declarations(folder, folder.environment())
+            stop(broker, folder, signal.SIGKILL)
             start(broker, folder, options)
         elif options.command == "status":
             running = broker.is_running(folder.environment())

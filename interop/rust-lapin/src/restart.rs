@@ -156,65 +156,83 @@ async fn durable(t: Context) -> Outcome {
     expect(t.is_there(&transient).await?, false, "the transient queue")
 }
 
-/// Publishes numbers as fast as confirms come, in bursts, and keeps those that were confirmed; what was
-/// not it publishes again once the client has recovered.
+/// Publishes these numbers in one burst and takes out those that are confirmed.
+async fn publish_burst(
+    channel: &Channel,
+    queue: &str,
+    left: &mut Vec<usize>,
+) -> Result<(), lapin::Error> {
+    let mut confirms = Vec::new();
+    for number in left.iter() {
+        let body = number.to_string();
+        let options = BasicPublishOptions::default();
+        let published = channel
+            .basic_publish(
+                "".into(),
+                queue.into(),
+                options,
+                body.as_bytes(),
+                persistent(),
+            )
+            .await?;
+        confirms.push((*number, published));
+    }
+    for (number, confirm) in confirms {
+        if matches!(confirm.await?, Confirmation::Ack(_)) {
+            left.retain(|other| *other != number);
+        }
+    }
+    Ok(())
+}
+
+/// Publishes bursts until it is enough, each until all of it is confirmed; what was not confirmed it
+/// publishes again once the client has recovered. Now and then this client waits for ever when the
+/// connection breaks within a burst, so a program needs a time limit and then another connection.
 async fn publish_numbers(
-    channel: Channel,
     queue: String,
     confirmed: Arc<AtomicUsize>,
     is_enough: Arc<AtomicBool>,
 ) -> Result<(), lapin::Error> {
-    let (mut next, mut left) = (0, Vec::new());
+    let (limit, mut left) = (Duration::from_secs(15), Vec::new());
     while !left.is_empty() || !is_enough.load(Ordering::Relaxed) {
-        if left.is_empty() {
-            left = (next..next + 100).collect::<Vec<usize>>();
-            next += 100;
-        }
-        let mut confirms = Vec::new();
-        let mut lost = None;
-        for number in &left {
-            let body = number.to_string();
-            let (to, options) = (queue.as_str().into(), BasicPublishOptions::default());
-            let published = channel
-                .basic_publish("".into(), to, options, body.as_bytes(), persistent())
-                .await;
-            match published {
-                Ok(confirm) => confirms.push((*number, confirm)),
-                Err(error) => {
-                    lost = Some(error);
-                    break;
-                }
+        let properties = ConnectionProperties::default().enable_auto_recover();
+        let Ok(connection) = Connection::connect(&address(), properties).await else {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let channel = connection.create_channel().await?;
+        let options = ConfirmSelectOptions::default();
+        channel.confirm_select(options).await?;
+        while !left.is_empty() || !is_enough.load(Ordering::Relaxed) {
+            if left.is_empty() {
+                let first = confirmed.load(Ordering::Relaxed);
+                left = (first..first + 100).collect();
             }
-        }
-        for (number, confirm) in confirms {
-            match confirm.await {
-                Ok(Confirmation::Ack(_)) => {
-                    left.retain(|other| *other != number);
-                    confirmed.fetch_add(1, Ordering::Relaxed);
+            let burst = publish_burst(&channel, &queue, &mut left);
+            let recovered = match tokio::time::timeout(limit, burst).await {
+                Ok(Ok(())) => Ok(Ok(())),
+                Ok(Err(error)) => {
+                    tokio::time::timeout(limit, channel.wait_for_recovery(error)).await
                 }
-                Ok(_) => {}
-                Err(error) => lost = Some(error),
+                Err(late) => Err(late),
+            };
+            if !matches!(recovered, Ok(Ok(()))) {
+                break;
             }
-        }
-        if let Some(error) = lost {
-            channel.wait_for_recovery(error).await?;
+            if left.is_empty() {
+                confirmed.fetch_add(100, Ordering::Relaxed);
+            }
         }
     }
     Ok(())
 }
 
 async fn crash(t: Context) -> Outcome {
-    let properties = ConnectionProperties::default().enable_auto_recover();
-    let connection = Connection::connect(&address(), properties).await?;
-    let channel = connection.create_channel().await?;
-    channel
-        .confirm_select(ConfirmSelectOptions::default())
-        .await?;
+    let channel = t.channel().await?;
     let queue = t.queue_with(&channel, DURABLE, &[]).await?;
     let confirmed = Arc::new(AtomicUsize::new(0));
     let is_enough = Arc::new(AtomicBool::new(false));
     let publishing = tokio::spawn(publish_numbers(
-        channel,
         queue.clone(),
         confirmed.clone(),
         is_enough.clone(),
@@ -225,6 +243,13 @@ async fn crash(t: Context) -> Outcome {
     .await?;
 
     t.crash_broker().await?;
+    let before = confirmed.load(Ordering::Relaxed);
+    let goes_on = async {
+        while confirmed.load(Ordering::Relaxed) == before {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), goes_on).await?;
     is_enough.store(true, Ordering::Relaxed);
 
     tokio::time::timeout(Duration::from_secs(100), publishing).await???;
