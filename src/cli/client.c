@@ -107,7 +107,7 @@ static enum client_result receive_reply(int fd, int64_t deadline_ms, json_t **re
         if (size > 0) {
             bytes.size += (size_t)size;
         } else if (size == 0 || (errno != EAGAIN && errno != EINTR)) {
-            *reply = json_loadb((const char *)bytes.data, bytes.size, 0, NULL);
+            *reply = json_loadb((const char *)bytes.data, bytes.size, JSON_ALLOW_NUL, NULL);
             result = *reply != NULL ? CLIENT_OK : CLIENT_BROKEN;
             break;
         }

@@ -8,6 +8,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -167,8 +169,16 @@ static void put(const struct sink *sink, const struct entry *entry)
     if (sink->fd < 0 || entry->level < sink->level)
         return;
     struct bytes bytes = make_line(line, sizeof line, entry, sink->is_json);
-    ssize_t written = write(sink->fd, bytes.data, bytes.size);
-    (void)written; /* a log that cannot be written must not stop the broker */
+    /* A log that cannot be written, or that nobody reads, must not stop the broker. There is room
+     * for a line where there is room at all, if nobody else takes it meanwhile. */
+    static pthread_mutex_t writing = PTHREAD_MUTEX_INITIALIZER;
+    struct pollfd ready = {.fd = sink->fd, .events = POLLOUT};
+    pthread_mutex_lock(&writing);
+    if (poll(&ready, 1, 0) == 1 && (ready.revents & POLLOUT) != 0) {
+        ssize_t written = write(sink->fd, bytes.data, bytes.size);
+        (void)written;
+    }
+    pthread_mutex_unlock(&writing);
 }
 
 void log_publish_to(log_publisher *publisher, void *context, const struct config *config)
