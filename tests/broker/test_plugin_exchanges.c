@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Both clocks count whole milliseconds. */
-/* The broker's clock is that of the kernel's ticks, which may be 4 ms long. */
+/* Both clocks count whole milliseconds, and the broker's is that of the kernel's ticks: up to 4 ms.
+ */
 enum { queues_max = 4, messages_count = 400, clock_step_ms = 5 };
 
 static void queue_name(char name[32], size_t number)
