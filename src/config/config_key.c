@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every key of rabbitmq.conf, one row each: its pattern, how its value is read, where it goes in
- * struct config, and what range or words it may have. A new key is a new row (and a line in
- * docs/configuration.md, which a test asks for); a new kind of value is one more apply function.
+ * Every key of rabbitmq.conf, one row each: its pattern, how its value is read (config_apply.c),
+ * where it goes in struct config, and what range or words it may have. A new key is a new row (and
+ * a line in docs/configuration.md, which a test asks for).
  *
  * The rows are searched in order, so an exact key stands before the pattern that would catch it.
  * Rows that end in `**` are families that mean nothing here, such as the settings of a plug-in or
@@ -15,446 +15,13 @@
 #include "config/config_key.h"
 
 #include <limits.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/check.h"
 #include "base/xmalloc.h"
-#include "config/config_list.h"
-#include "config/config_value.h"
+#include "config/config_apply.h"
 
-/* What RabbitMQ makes of `kb` in keys of these kinds. */
-enum {
-    KB_OF_FRAMES = 1024,
-    KB_OF_LIMITS = 1000,
-};
-
-enum {
-    FRAME_MAX_MIN = 4096,
-    MESSAGE_SIZE_MAX = 536870912,
-};
-
-/* --- how values are applied --- */
-
-__attribute__((format(printf, 2, 3))) static enum config_outcome
-refuse(struct config_assignment *assignment, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(assignment->reason, sizeof(assignment->reason), format, arguments);
-    va_end(arguments);
-    return CONFIG_REFUSED;
-}
-
-static void *field_of(const struct config_key *key, const struct config_assignment *assignment)
-{
-    return (char *)assignment->config + key->offset;
-}
-
-static uint64_t size_max(size_t size)
-{
-    return size >= sizeof(uint64_t) ? UINT64_MAX : (UINT64_C(1) << (size * CHAR_BIT)) - 1;
-}
-
-static void store_number(void *field, size_t size, uint64_t value)
-{
-    CHECK(value <= size_max(size));
-    switch (size) {
-    case 1:
-        *(uint8_t *)field = (uint8_t)value;
-        break;
-    case 2:
-        *(uint16_t *)field = (uint16_t)value;
-        break;
-    case 4:
-        *(uint32_t *)field = (uint32_t)value;
-        break;
-    default:
-        CHECK(size == sizeof(uint64_t));
-        *(uint64_t *)field = value;
-        break;
-    }
-}
-
-/* Stores a number that was read, or says why it was not (reason) or is out of range. */
-static enum config_outcome store_in_range(const struct config_key *key,
-                                          struct config_assignment *assignment, const char *reason,
-                                          uint64_t value)
-{
-    uint64_t max = key->max != 0 ? key->max : size_max(key->size);
-    if (reason != NULL)
-        return refuse(assignment, "%s", reason);
-    if (value < key->min)
-        return refuse(assignment, "must be at least %llu", (unsigned long long)key->min);
-    if (value > max)
-        return refuse(assignment, "must be at most %llu", (unsigned long long)max);
-    store_number(field_of(key, assignment), key->size, value);
-    return CONFIG_APPLIED;
-}
-
-static enum config_outcome apply_count(const struct config_key *key,
-                                       struct config_assignment *assignment)
-{
-    uint64_t value = 0;
-    const char *reason = config_value_count(assignment->value, &value);
-    return store_in_range(key, assignment, reason, value);
-}
-
-/* A count, or a word for a fixed one, such as "infinity". */
-static enum config_outcome apply_count_or(const struct config_key *key,
-                                          struct config_assignment *assignment, const char *word,
-                                          uint64_t value)
-{
-    if (strcmp(assignment->value, word) != 0)
-        return apply_count(key, assignment);
-    store_number(field_of(key, assignment), key->size, value);
-    return CONFIG_APPLIED;
-}
-
-static enum config_outcome apply_limit(const struct config_key *key,
-                                       struct config_assignment *assignment)
-{
-    return apply_count_or(key, assignment, "infinity", CONFIG_UNLIMITED);
-}
-
-static enum config_outcome apply_auto_count(const struct config_key *key,
-                                            struct config_assignment *assignment)
-{
-    return apply_count_or(key, assignment, "auto", 0);
-}
-
-static enum config_outcome apply_size(const struct config_key *key,
-                                      struct config_assignment *assignment)
-{
-    uint64_t value = 0;
-    const char *reason = config_value_size(assignment->value, KB_OF_LIMITS, &value);
-    return store_in_range(key, assignment, reason, value);
-}
-
-static enum config_outcome apply_frame_size(const struct config_key *key,
-                                            struct config_assignment *assignment)
-{
-    uint64_t value = 0;
-    const char *reason = config_value_size(assignment->value, KB_OF_FRAMES, &value);
-    if (reason == NULL && value > 0 && value < FRAME_MAX_MIN)
-        return refuse(assignment, "must be at least %d", FRAME_MAX_MIN);
-    return store_in_range(key, assignment, reason, value);
-}
-
-static enum config_outcome apply_ratio(const struct config_key *key,
-                                       struct config_assignment *assignment)
-{
-    double value = 0;
-    const char *reason = config_value_ratio(assignment->value, &value);
-    if (reason != NULL)
-        return refuse(assignment, "%s", reason);
-    if (value > (double)key->max)
-        return refuse(assignment, "must be at most %llu", (unsigned long long)key->max);
-    *(double *)field_of(key, assignment) = value;
-    return CONFIG_APPLIED;
-}
-
-static enum config_outcome apply_bool(const struct config_key *key,
-                                      struct config_assignment *assignment)
-{
-    const char *reason = config_value_bool(assignment->value, field_of(key, assignment));
-    return reason == NULL ? CONFIG_APPLIED : refuse(assignment, "%s", reason);
-}
-
-static enum config_outcome apply_text(const struct config_key *key,
-                                      struct config_assignment *assignment)
-{
-    char **field = field_of(key, assignment);
-    free(*field);
-    *field = xstrdup(assignment->value);
-    return CONFIG_APPLIED;
-}
-
-static enum config_outcome apply_name(const struct config_key *key,
-                                      struct config_assignment *assignment)
-{
-    if (assignment->value[0] == '\0')
-        return refuse(assignment, "must not be empty");
-    return apply_text(key, assignment);
-}
-
-/* A file name, or `false` for none. */
-static enum config_outcome apply_file_or_false(const struct config_key *key,
-                                               struct config_assignment *assignment)
-{
-    if (strcmp(assignment->value, "false") == 0)
-        assignment->value = "";
-    return apply_text(key, assignment);
-}
-
-/* "one of a, b, c" */
-static enum config_outcome refuse_choice(const struct config_key *key,
-                                         struct config_assignment *assignment)
-{
-    char *reason = assignment->reason;
-    size_t size = sizeof(assignment->reason);
-    size_t used = (size_t)snprintf(reason, size, "expected one of");
-    for (const struct config_choice *c = key->choices; c->word != NULL && used < size; c++)
-        used += (size_t)snprintf(reason + used, size - used, "%s %s", c == key->choices ? "" : ",",
-                                 c->word);
-    return CONFIG_REFUSED;
-}
-
-static const struct config_choice *choice_of(const struct config_key *key, const char *word)
-{
-    for (const struct config_choice *choice = key->choices; choice->word != NULL; choice++) {
-        if (strcmp(choice->word, word) == 0)
-            return choice;
-    }
-    return NULL;
-}
-
-static enum config_outcome apply_choice(const struct config_key *key,
-                                        struct config_assignment *assignment)
-{
-    const struct config_choice *choice = choice_of(key, assignment->value);
-    if (choice == NULL)
-        return refuse_choice(key, assignment);
-    /* An enum has the size of an int, a bool that of a char: the table says which. */
-    store_number(field_of(key, assignment), key->size, (uint64_t)choice->value);
-    return CONFIG_APPLIED;
-}
-
-/* `prefix.NAME = value`, any value. */
-static enum config_outcome apply_entry(const struct config_key *key,
-                                       struct config_assignment *assignment)
-{
-    config_list_put(field_of(key, assignment), assignment->name, assignment->value);
-    return CONFIG_APPLIED;
-}
-
-/* `prefix.NAME = word`: a choice that stands for 0 is known, but cannot be had. */
-static enum config_outcome apply_choice_entry(const struct config_key *key,
-                                              struct config_assignment *assignment)
-{
-    const struct config_choice *choice = choice_of(key, assignment->value);
-    if (choice == NULL)
-        return refuse_choice(key, assignment);
-    if (choice->value != 0)
-        return apply_entry(key, assignment);
-    config_list_remove(field_of(key, assignment), assignment->name);
-    return CONFIG_NOT_YET;
-}
-
-static const struct config_choice BACKENDS[] = {{"internal", 0},
-                                                {"rabbit_auth_backend_internal", 0},
-                                                {"http", 0},
-                                                {"rabbit_auth_backend_http", 0},
-                                                {"ldap", 0},
-                                                {"rabbit_auth_backend_ldap", 0},
-                                                {"oauth2", 0},
-                                                {"oauth", 0},
-                                                {"rabbit_auth_backend_oauth2", 0},
-                                                {"cache", 0},
-                                                {"rabbit_auth_backend_cache", 0},
-                                                {NULL, 0}};
-
-/* The back end by its short name, whichever of the two was written. */
-static bool check_backend(const struct config_key *key, struct config_assignment *assignment)
-{
-    static const char module[] = "rabbit_auth_backend_";
-    struct config_key words = *key;
-    words.choices = BACKENDS;
-    if (choice_of(&words, assignment->value) == NULL) {
-        refuse_choice(&words, assignment);
-        return false;
-    }
-    if (strncmp(assignment->value, module, sizeof module - 1) == 0)
-        assignment->value += sizeof module - 1;
-    if (strcmp(assignment->value, "oauth") == 0)
-        assignment->value = "oauth2";
-    return true;
-}
-
-static enum config_outcome apply_backend(const struct config_key *key,
-                                         struct config_assignment *assignment)
-{
-    return check_backend(key, assignment) ? apply_text(key, assignment) : CONFIG_REFUSED;
-}
-
-static enum config_outcome apply_backend_entry(const struct config_key *key,
-                                               struct config_assignment *assignment)
-{
-    struct config *config = assignment->config;
-    if (!check_backend(key, assignment))
-        return CONFIG_REFUSED;
-    /* A number that is given in halves takes the default's place all the same. */
-    if (config->auth_backends.is_default) {
-        config_list_put(&config->auth_backends, assignment->name, assignment->value);
-        config_list_remove(&config->auth_backends, assignment->name);
-    }
-    return apply_entry(key, assignment);
-}
-
-/* `prefix.NAME = true` adds NAME, false removes it. */
-static enum config_outcome apply_member(const struct config_key *key,
-                                        struct config_assignment *assignment)
-{
-    bool is_member = false;
-    const char *reason = config_value_bool(assignment->value, &is_member);
-    if (reason != NULL)
-        return refuse(assignment, "%s", reason);
-    if (is_member)
-        config_list_put(field_of(key, assignment), assignment->name, "true");
-    else
-        config_list_remove(field_of(key, assignment), assignment->name);
-    return CONFIG_APPLIED;
-}
-
-/* As apply_member, but the default stays: to protect one more user must not unprotect guest. */
-static enum config_outcome apply_loopback_user(const struct config_key *key,
-                                               struct config_assignment *assignment)
-{
-    struct config_list *users = field_of(key, assignment);
-    users->is_default = false;
-    return apply_member(key, assignment);
-}
-
-/* A text, or `none`, which is as if the key were not there. */
-static enum config_outcome apply_or_none(const struct config_key *key,
-                                         struct config_assignment *assignment)
-{
-    char **field = field_of(key, assignment);
-    if (strcmp(assignment->value, "none") != 0)
-        return apply_name(key, assignment);
-    free(*field);
-    *field = NULL;
-    return CONFIG_APPLIED;
-}
-
-static enum config_outcome expect_none(struct config_assignment *assignment)
-{
-    if (strcmp(assignment->value, "none") != 0)
-        return refuse(assignment, "the only value of the key itself is none");
-    return CONFIG_APPLIED;
-}
-
-static enum config_outcome apply_no_loopback_users(const struct config_key *key,
-                                                   struct config_assignment *assignment)
-{
-    struct config_list *users = field_of(key, assignment);
-    enum config_outcome outcome = expect_none(assignment);
-    if (outcome == CONFIG_APPLIED) {
-        while (users->count > 0)
-            config_list_remove(users, users->entries[0].name);
-    }
-    return outcome;
-}
-
-static enum config_outcome apply_no_listeners(const struct config_key *key,
-                                              struct config_assignment *assignment)
-{
-    enum config_outcome outcome = expect_none(assignment);
-    if (outcome == CONFIG_APPLIED)
-        config_listeners_set_none(field_of(key, assignment));
-    return outcome;
-}
-
-static enum config_outcome apply_listener(const struct config_key *key,
-                                          struct config_assignment *assignment)
-{
-    char *address = NULL;
-    uint16_t port = 0;
-    const char *reason = config_value_endpoint(assignment->value, &address, &port);
-    if (reason != NULL)
-        return refuse(assignment, "%s", reason);
-    config_listeners_put(field_of(key, assignment), assignment->name, address, port);
-    return CONFIG_APPLIED;
-}
-
-static enum config_outcome ignore(const struct config_key *key,
-                                  struct config_assignment *assignment)
-{
-    (void)key;
-    (void)assignment;
-    return CONFIG_NO_EFFECT;
-}
-
-static enum config_outcome apply_only_none(const struct config_key *key,
-                                           struct config_assignment *assignment)
-{
-    (void)key;
-    return expect_none(assignment);
-}
-
-/* `kind.name.field`: kept by the whole key. */
-static enum config_outcome apply_vhost_default(const struct config_key *key,
-                                               struct config_assignment *assignment)
-{
-    config_list_put(field_of(key, assignment), assignment->key, assignment->value);
-    return CONFIG_APPLIED;
-}
-
-/* Keeps a number that was read, or says why it was not. */
-static enum config_outcome keep_number(const struct config_key *key,
-                                       struct config_assignment *assignment, const char *reason,
-                                       uint64_t number)
-{
-    char text[24];
-    if (reason != NULL)
-        return refuse(assignment, "%s", reason);
-    snprintf(text, sizeof text, "%llu", (unsigned long long)number);
-    config_list_put(field_of(key, assignment), assignment->key, text);
-    return CONFIG_APPLIED;
-}
-
-/* -1 is a limit that is none. */
-static enum config_outcome apply_vhost_count(const struct config_key *key,
-                                             struct config_assignment *assignment)
-{
-    uint64_t number = 0;
-    if (strcmp(assignment->value, "-1") == 0)
-        return apply_vhost_default(key, assignment);
-    const char *reason = config_value_count(assignment->value, &number);
-    return keep_number(key, assignment, reason, number);
-}
-
-static enum config_outcome apply_vhost_size(const struct config_key *key,
-                                            struct config_assignment *assignment)
-{
-    uint64_t number = 0;
-    const char *reason = config_value_size(assignment->value, KB_OF_LIMITS, &number);
-    return keep_number(key, assignment, reason, number);
-}
-
-static enum config_outcome apply_vhost_duration(const struct config_key *key,
-                                                struct config_assignment *assignment)
-{
-    uint64_t number = 0;
-    const char *reason = config_value_duration(assignment->value, &number);
-    return keep_number(key, assignment, reason, number);
-}
-
-static enum config_outcome not_yet(const struct config_key *key,
-                                   struct config_assignment *assignment)
-{
-    (void)key;
-    (void)assignment;
-    return CONFIG_NOT_YET;
-}
-
-static enum config_outcome refuse_key(const struct config_key *key,
-                                      struct config_assignment *assignment)
-{
-    assignment->is_secret = true;
-    return refuse(assignment, "%s", key->note);
-}
-
-/* One of the choices changes nothing; any other value asks for what cannot be had. */
-static enum config_outcome accept_only(const struct config_key *key,
-                                       struct config_assignment *assignment)
-{
-    if (choice_of(key, assignment->value) != NULL)
-        return CONFIG_APPLIED;
-    return refuse(assignment, "%s", key->note);
-}
+enum { MESSAGE_SIZE_MAX = 536870912 };
 
 /* --- the words of values --- */
 
@@ -584,7 +151,7 @@ static const struct config_key KEYS[] = {
      .max = INT_MAX},
     {"tcp_listen_options.recbuf", apply_size, FIELD(socket.recbuf_bytes), .max = INT_MAX},
     {"tcp_listen_options.sndbuf", apply_size, FIELD(socket.sndbuf_bytes), .max = INT_MAX},
-    {"tcp_listen_options.**", ignore, .note = NO_ERLANG},
+    {"tcp_listen_options.**", apply_nothing, .note = NO_ERLANG},
     {"proxy_protocol", apply_bool, FIELD(proxy_protocol)},
 
     /* TLS */
@@ -602,20 +169,20 @@ static const struct config_key KEYS[] = {
     {"ssl_options.ciphers.$cipher", apply_entry, FIELD(tls.ciphers)},
     {"ssl_options.honor_cipher_order", apply_bool, FIELD(tls.honor_cipher_order)},
     {"ssl_options.honor_ecc_order", apply_bool, FIELD(tls.honor_ecc_order)},
-    {"ssl_options.crl_check", accept_only, .choices = FALSE_WORDS,
+    {"ssl_options.crl_check", apply_only_words, .choices = FALSE_WORDS,
      .note = "certificate revocation lists are not checked"},
-    {"ssl_options.cacerts.$name", refuse_key, .note = INLINE_TLS},
-    {"ssl_options.cert", refuse_key, .note = INLINE_TLS},
-    {"ssl_options.key.$type", refuse_key, .note = INLINE_TLS},
-    {"ssl_options.psk_identity", refuse_key, .note = "pre-shared keys are not supported"},
-    {"ssl_options.client_renegotiation", ignore, .note = "clients cannot renegotiate"},
-    {"ssl_options.secure_renegotiate", ignore, .note = "clients cannot renegotiate"},
-    {"ssl_options.dh", ignore, .note = "dhfile is the way to give parameters"},
-    {"ssl_options.reuse_sessions", ignore, .note = NULL},
-    {"ssl_options.log_level", ignore, .note = NULL},
-    {"ssl_options.log_alert", ignore, .note = NULL},
-    {"ssl_options.bypass_pem_cache", ignore, .note = NO_ERLANG},
-    {"ssl_allow_poodle_attack", ignore, .note = NULL},
+    {"ssl_options.cacerts.$name", apply_refusal, .note = INLINE_TLS},
+    {"ssl_options.cert", apply_refusal, .note = INLINE_TLS},
+    {"ssl_options.key.$type", apply_refusal, .note = INLINE_TLS},
+    {"ssl_options.psk_identity", apply_refusal, .note = "pre-shared keys are not supported"},
+    {"ssl_options.client_renegotiation", apply_nothing, .note = "clients cannot renegotiate"},
+    {"ssl_options.secure_renegotiate", apply_nothing, .note = "clients cannot renegotiate"},
+    {"ssl_options.dh", apply_nothing, .note = "dhfile is the way to give parameters"},
+    {"ssl_options.reuse_sessions", apply_nothing, .note = NULL},
+    {"ssl_options.log_level", apply_nothing, .note = NULL},
+    {"ssl_options.log_alert", apply_nothing, .note = NULL},
+    {"ssl_options.bypass_pem_cache", apply_nothing, .note = NO_ERLANG},
+    {"ssl_allow_poodle_attack", apply_nothing, .note = NULL},
     {"ssl_cert_login_from", apply_choice, FIELD(ssl_cert_login_from), .choices = CERT_LOGIN},
     {"ssl_cert_login_san_type", apply_choice, FIELD(ssl_cert_login_san_type), .choices = SAN_TYPES},
     {"ssl_cert_login_san_index", apply_count, FIELD(ssl_cert_login_san_index)},
@@ -681,16 +248,17 @@ static const struct config_key KEYS[] = {
     {"default_policies.operator.$name.max_in_memory_bytes", apply_vhost_size,
      FIELD(vhost_defaults)},
     {"default_policies.operator.$name.delivery_limit", apply_vhost_count, FIELD(vhost_defaults)},
-    {"default_users.**", not_yet, .note = NO_SEED},
-    {"default_policies.**", not_yet, .note = "only policies that are set on the server apply"},
-    {"default_limits.**", not_yet, .note = "only limits that are set on the server apply"},
+    {"default_users.**", apply_not_yet, .note = NO_SEED},
+    {"default_policies.**", apply_not_yet,
+     .note = "only policies that are set on the server apply"},
+    {"default_limits.**", apply_not_yet, .note = "only limits that are set on the server apply"},
     {"load_definitions", apply_text, FIELD(load_definitions)},
     {"management.load_definitions", apply_text, FIELD(load_definitions)},
     {"definitions.import_backend", apply_choice, FIELD(definitions_backend),
      .choices = IMPORT_BACKENDS},
     {"definitions.local.path", apply_text, FIELD(definitions_local_path)},
     {"definitions.skip_if_unchanged", apply_bool, FIELD(definitions_skip_if_unchanged)},
-    {"definitions.**", not_yet, .note = NO_IMPORT},
+    {"definitions.**", apply_not_yet, .note = NO_IMPORT},
 
     /* back ends */
     {"auth_http.http_method", apply_choice, FIELD(auth_http.is_post), .choices = HTTP_METHODS},
@@ -710,26 +278,28 @@ static const struct config_key KEYS[] = {
     {"auth_http.ssl_options.password", apply_text, FIELD(auth_http.tls.password)},
     {"auth_http.ssl_options.verify", apply_choice, FIELD(auth_http.tls.verify),
      .choices = CLIENT_VERIFY},
-    {"auth_http.ssl_options.depth", ignore, .note = "OpenSSL's and GnuTLS's bounds hold"},
-    {"auth_http.ssl_options.sni", ignore, .note = "the name in the address is expected"},
+    {"auth_http.ssl_options.depth", apply_nothing, .note = "OpenSSL's and GnuTLS's bounds hold"},
+    {"auth_http.ssl_options.sni", apply_nothing, .note = "the name in the address is expected"},
     {"auth_http.ssl_options.versions.$version", apply_choice_entry, FIELD(auth_http.tls.versions),
      .choices = TLS_VERSIONS, .note = "older than TLS 1.2, not offered"},
-    {"auth_http.ssl_options.hostname_verification", accept_only, .choices = HOST_NAMES,
+    {"auth_http.ssl_options.hostname_verification", apply_only_words, .choices = HOST_NAMES,
      .note = "expected wildcard or none"},
-    {"auth_http.ssl_options.crl_check", accept_only, .choices = FALSE_WORDS,
+    {"auth_http.ssl_options.crl_check", apply_only_words, .choices = FALSE_WORDS,
      .note = "certificate revocation lists are not checked"},
-    {"auth_http.ssl_options.cacerts.$name", refuse_key, .note = INLINE_TLS},
-    {"auth_http.ssl_options.cert", refuse_key, .note = INLINE_TLS},
-    {"auth_http.ssl_options.key.$type", refuse_key, .note = INLINE_TLS},
-    {"auth_http.ssl_options.psk_identity", refuse_key, .note = "pre-shared keys are not supported"},
-    {"auth_http.ssl_options.**", ignore, .note = "it concerns servers"},
+    {"auth_http.ssl_options.cacerts.$name", apply_refusal, .note = INLINE_TLS},
+    {"auth_http.ssl_options.cert", apply_refusal, .note = INLINE_TLS},
+    {"auth_http.ssl_options.key.$type", apply_refusal, .note = INLINE_TLS},
+    {"auth_http.ssl_options.psk_identity", apply_refusal,
+     .note = "pre-shared keys are not supported"},
+    {"auth_http.ssl_options.**", apply_nothing, .note = "it concerns servers"},
     {"auth_ldap.servers", apply_only_none, .note = NULL},
     {"auth_ldap.servers.$server", apply_entry, FIELD(auth_ldap.servers)},
     {"auth_ldap.port", apply_count, FIELD(auth_ldap.port), .min = 1},
     {"auth_ldap.timeout", apply_limit, FIELD(auth_ldap.timeout_ms), .min = 1},
-    {"auth_ldap.connection_pool_size", ignore, .note = "connections are made as they are needed"},
-    {"auth_ldap.idle_timeout", ignore, .note = "every question has a connection of its own"},
-    {"auth_ldap.log", ignore, .note = "the log tells why a login was refused"},
+    {"auth_ldap.connection_pool_size", apply_nothing,
+     .note = "connections are made as they are needed"},
+    {"auth_ldap.idle_timeout", apply_nothing, .note = "every question has a connection of its own"},
+    {"auth_ldap.log", apply_nothing, .note = "the log tells why a login was refused"},
     {"auth_ldap.user_bind_pattern", apply_or_none, FIELD(auth_ldap.user_bind_pattern)},
     {"auth_ldap.user_dn_pattern", apply_name, FIELD(auth_ldap.user_dn_pattern)},
     {"auth_ldap.dn_lookup_attribute", apply_or_none, FIELD(auth_ldap.dn_lookup_attribute)},
@@ -752,24 +322,25 @@ static const struct config_key KEYS[] = {
     {"auth_ldap.ssl_options.cacertfile", apply_name, FIELD(auth_ldap.tls.cacertfile)},
     {"auth_ldap.ssl_options.certfile", apply_name, FIELD(auth_ldap.tls.certfile)},
     {"auth_ldap.ssl_options.keyfile", apply_name, FIELD(auth_ldap.tls.keyfile)},
-    {"auth_ldap.ssl_options.password", refuse_key, .note = "the key file may not be encrypted"},
+    {"auth_ldap.ssl_options.password", apply_refusal, .note = "the key file may not be encrypted"},
     {"auth_ldap.ssl_options.verify", apply_choice, FIELD(auth_ldap.tls.verify),
      .choices = CLIENT_VERIFY},
-    {"auth_ldap.ssl_options.depth", ignore, .note = "OpenSSL's and GnuTLS's bounds hold"},
-    {"auth_ldap.ssl_options.sni", ignore, .note = "the name in the address is expected"},
+    {"auth_ldap.ssl_options.depth", apply_nothing, .note = "OpenSSL's and GnuTLS's bounds hold"},
+    {"auth_ldap.ssl_options.sni", apply_nothing, .note = "the name in the address is expected"},
     {"auth_ldap.ssl_options.versions.$version", apply_choice_entry, FIELD(auth_ldap.tls.versions),
      .choices = TLS_VERSIONS, .note = "older than TLS 1.2, not offered"},
-    {"auth_ldap.ssl_options.hostname_verification", accept_only, .choices = HOST_NAMES,
+    {"auth_ldap.ssl_options.hostname_verification", apply_only_words, .choices = HOST_NAMES,
      .note = "expected wildcard or none"},
-    {"auth_ldap.ssl_options.crl_check", accept_only, .choices = FALSE_WORDS,
+    {"auth_ldap.ssl_options.crl_check", apply_only_words, .choices = FALSE_WORDS,
      .note = "certificate revocation lists are not checked"},
-    {"auth_ldap.ssl_options.cacerts.$name", refuse_key, .note = INLINE_TLS},
-    {"auth_ldap.ssl_options.cert", refuse_key, .note = INLINE_TLS},
-    {"auth_ldap.ssl_options.key.$type", refuse_key, .note = INLINE_TLS},
-    {"auth_ldap.ssl_options.psk_identity", refuse_key, .note = "pre-shared keys are not supported"},
-    {"auth_ldap.ssl_options.**", ignore, .note = "it concerns servers"},
+    {"auth_ldap.ssl_options.cacerts.$name", apply_refusal, .note = INLINE_TLS},
+    {"auth_ldap.ssl_options.cert", apply_refusal, .note = INLINE_TLS},
+    {"auth_ldap.ssl_options.key.$type", apply_refusal, .note = INLINE_TLS},
+    {"auth_ldap.ssl_options.psk_identity", apply_refusal,
+     .note = "pre-shared keys are not supported"},
+    {"auth_ldap.ssl_options.**", apply_nothing, .note = "it concerns servers"},
     {"auth_oauth2.resource_server_id", apply_name, FIELD(auth_oauth2.resource_server_id)},
-    {"auth_oauth2.resource_server_type", ignore,
+    {"auth_oauth2.resource_server_type", apply_nothing,
      .note = "rich authorization requests are not read"},
     {"auth_oauth2.scope_prefix", apply_text, FIELD(auth_oauth2.scope_prefix)},
     {"auth_oauth2.additional_scopes_key", apply_name, FIELD(auth_oauth2.additional_scopes_key)},
@@ -796,22 +367,22 @@ static const struct config_key KEYS[] = {
      .choices = CLIENT_VERIFY},
     {"auth_oauth2.https.peer_verification", apply_choice, FIELD(auth_oauth2.tls.verify),
      .choices = CLIENT_VERIFY},
-    {"auth_oauth2.https.depth", ignore, .note = "OpenSSL's bounds hold"},
-    {"auth_oauth2.https.hostname_verification", accept_only, .choices = HOST_NAMES,
+    {"auth_oauth2.https.depth", apply_nothing, .note = "OpenSSL's bounds hold"},
+    {"auth_oauth2.https.hostname_verification", apply_only_words, .choices = HOST_NAMES,
      .note = "expected wildcard or none"},
-    {"auth_oauth2.https.crl_check", accept_only, .choices = FALSE_WORDS,
+    {"auth_oauth2.https.crl_check", apply_only_words, .choices = FALSE_WORDS,
      .note = "certificate revocation lists are not checked"},
-    {"auth_oauth2.https.fail_if_no_peer_cert", ignore, .note = "it concerns servers"},
-    {"auth_oauth2.token_endpoint", ignore, .note = NO_HTTP},
-    {"auth_oauth2.end_session_endpoint", ignore, .note = NO_HTTP},
-    {"auth_oauth2.authorization_endpoint", ignore, .note = NO_HTTP},
-    {"auth_oauth2.**", refuse_key, .note = "one resource server and one provider are supported"},
+    {"auth_oauth2.https.fail_if_no_peer_cert", apply_nothing, .note = "it concerns servers"},
+    {"auth_oauth2.token_endpoint", apply_nothing, .note = NO_HTTP},
+    {"auth_oauth2.end_session_endpoint", apply_nothing, .note = NO_HTTP},
+    {"auth_oauth2.authorization_endpoint", apply_nothing, .note = NO_HTTP},
+    {"auth_oauth2.**", apply_refusal, .note = "one resource server and one provider are supported"},
     {"auth_cache.cached_backend", apply_backend, FIELD(auth_cache.backend)},
     {"auth_cache.cached_backend.authn", apply_backend, FIELD(auth_cache.authn)},
     {"auth_cache.cached_backend.authz", apply_backend, FIELD(auth_cache.authz)},
     {"auth_cache.cache_ttl", apply_count, FIELD(auth_cache.ttl_ms)},
     {"auth_cache.cache_refusals", apply_bool, FIELD(auth_cache.keeps_refusals)},
-    {"auth_cache.cache_module", ignore, .note = "there is one way to keep answers"},
+    {"auth_cache.cache_module", apply_nothing, .note = "there is one way to keep answers"},
 
     /* memory and disk */
     {"vm_memory_high_watermark.relative", apply_ratio, FIELD(memory_watermark_relative), .max = 1},
@@ -820,39 +391,39 @@ static const struct config_key KEYS[] = {
     {"memory_monitor_interval", apply_count, FIELD(memory_monitor_interval_ms), .min = 1},
     {"disk_free_limit.absolute", apply_size, FIELD(disk_free_limit_bytes)},
     {"disk_free_limit.relative", apply_ratio, FIELD(disk_free_limit_relative), .max = 1000},
-    {"vm_memory_high_watermark_paging_ratio", ignore,
+    {"vm_memory_high_watermark_paging_ratio", apply_nothing,
      .note = "leveret.lane_memory bounds messages"},
-    {"vm_memory_calculation_strategy", ignore, .note = NO_ERLANG},
+    {"vm_memory_calculation_strategy", apply_nothing, .note = NO_ERLANG},
 
     /* queues */
     {"default_queue_type", apply_choice, FIELD(default_queue_type), .choices = QUEUE_TYPES},
     {"quorum_queue.property_equivalence.relaxed_checks_on_redeclaration", apply_bool,
      FIELD(quorum_relaxed_redeclaration)},
-    {"consumer_disconnected_timeout", ignore, .note = NO_CLUSTER},
-    {"classic_queue.default_version", ignore, .note = "there is one way to store a queue"},
-    {"queue_master_locator", ignore, .note = NO_CLUSTER},
-    {"queue_leader_locator", ignore, .note = NO_CLUSTER},
-    {"quorum_queue.**", ignore, .note = NO_CLUSTER},
-    {"quorum_commands_soft_limit", ignore, .note = NO_CLUSTER},
-    {"quorum_cluster_size", ignore, .note = NO_CLUSTER},
-    {"stream.**", ignore, .note = NO_PLUGIN},
+    {"consumer_disconnected_timeout", apply_nothing, .note = NO_CLUSTER},
+    {"classic_queue.default_version", apply_nothing, .note = "there is one way to store a queue"},
+    {"queue_master_locator", apply_nothing, .note = NO_CLUSTER},
+    {"queue_leader_locator", apply_nothing, .note = NO_CLUSTER},
+    {"quorum_queue.**", apply_nothing, .note = NO_CLUSTER},
+    {"quorum_commands_soft_limit", apply_nothing, .note = NO_CLUSTER},
+    {"quorum_cluster_size", apply_nothing, .note = NO_CLUSTER},
+    {"stream.**", apply_nothing, .note = NO_PLUGIN},
     {"message_interceptors.incoming.set_header_timestamp.overwrite", apply_choice,
      FIELD(stamps_time), .choices = STAMPS},
     {"message_interceptors.incoming.set_header_routing_node.overwrite", apply_choice,
      FIELD(stamps_node), .choices = STAMPS},
-    {"message_interceptors.**", not_yet, .note = "messages are passed on as they came"},
+    {"message_interceptors.**", apply_not_yet, .note = "messages are passed on as they came"},
 
     /* identity */
     {"cluster_name", apply_text, FIELD(cluster_name)},
     {"product.name", apply_name, FIELD(product_name)},
     {"product.version", apply_name, FIELD(product_version)},
-    {"motd_file", ignore, .note = NULL},
-    {"cluster_tags.$tag", ignore, .note = NO_HTTP},
-    {"node_tags.$tag", ignore, .note = NO_HTTP},
+    {"motd_file", apply_nothing, .note = NULL},
+    {"cluster_tags.$tag", apply_nothing, .note = NO_HTTP},
+    {"node_tags.$tag", apply_nothing, .note = NO_HTTP},
 
     /* what the broker tells */
     {"event_exchange.vhost", apply_name, FIELD(event_exchange_vhost)},
-    {"event_exchange.protocol", accept_only, .choices = EVENT_PROTOCOLS,
+    {"event_exchange.protocol", apply_only_words, .choices = EVENT_PROTOCOLS,
      .note = "expected amqp_0_9_1"},
 
     /* log */
@@ -866,12 +437,12 @@ static const struct config_key KEYS[] = {
     {"log.file", apply_file_or_false, FIELD(log_file)},
     {"log.file.level", apply_choice, FIELD(log_file_level), .choices = LOG_LEVELS},
     {"log.file.formatter", apply_choice, FIELD(log_file_format), .choices = LOG_FORMATS},
-    {"log.file.rotation.**", ignore, .note = NO_ROTATION},
+    {"log.file.rotation.**", apply_nothing, .note = NO_ROTATION},
     {"log.default.level", apply_choice, FIELD(log_default_level), .choices = LOG_LEVELS},
     {"log.connection.level", apply_choice, FIELD(log_connection_level), .choices = LOG_LEVELS},
     {"log.channel.level", apply_choice, FIELD(log_channel_level), .choices = LOG_LEVELS},
     {"log.queue.level", apply_choice, FIELD(log_queue_level), .choices = LOG_LEVELS},
-    {"log.**", ignore, .note = "logs go to the console or one file"},
+    {"log.**", apply_nothing, .note = "logs go to the console or one file"},
 
     /* Leveret's own */
     {"leveret.node_name", apply_name, FIELD(node_name)},
@@ -885,57 +456,57 @@ static const struct config_key KEYS[] = {
     {"leveret.header_bytes_max", apply_size, FIELD(header_bytes_max), .min = 1024},
 
     /* families that mean nothing here */
-    {"num_acceptors.tcp", ignore, .note = NO_ERLANG},
-    {"num_acceptors.ssl", ignore, .note = NO_ERLANG},
-    {"socket_writer.gc_threshold", ignore, .note = NO_ERLANG},
-    {"reverse_dns_lookups", ignore, .note = "addresses are shown as numbers"},
-    {"erlang.**", ignore, .note = NO_ERLANG},
-    {"default_worker_pool_size", ignore, .note = NO_ERLANG},
-    {"cluster_partition_handling", ignore, .note = NO_CLUSTER},
-    {"cluster_partition_handling.**", ignore, .note = NO_CLUSTER},
-    {"cluster_formation.**", ignore, .note = NO_CLUSTER},
-    {"cluster_keepalive_interval", ignore, .note = NO_CLUSTER},
-    {"mirroring_sync_batch_size", ignore, .note = NO_CLUSTER},
-    {"mirroring_sync_max_throughput", ignore, .note = NO_CLUSTER},
-    {"net_ticktime", ignore, .note = NO_CLUSTER},
-    {"distribution.**", ignore, .note = NO_CLUSTER},
-    {"metadata_store.**", ignore, .note = NO_CLUSTER},
-    {"mnesia_table_loading_retry_timeout", ignore, .note = NO_CLUSTER},
-    {"mnesia_table_loading_retry_limit", ignore, .note = NO_CLUSTER},
-    {"raft.**", ignore, .note = NO_CLUSTER},
-    {"delegate_count", ignore, .note = NO_ERLANG},
-    {"hipe_compile", ignore, .note = NO_ERLANG},
-    {"background_gc_enabled", ignore, .note = NO_ERLANG},
-    {"background_gc_target_interval", ignore, .note = NO_ERLANG},
-    {"queue_explicit_gc_run_operation_threshold", ignore, .note = NO_ERLANG},
-    {"lazy_queue_explicit_gc_run_operation_threshold", ignore, .note = NO_ERLANG},
-    {"queue_index_embed_msgs_below", ignore, .note = NO_ERLANG},
-    {"msg_store_file_size_limit", ignore, .note = NO_ERLANG},
-    {"message_store_shutdown_timeout", ignore, .note = NO_ERLANG},
-    {"vhost_restart_strategy", ignore, .note = NO_ERLANG},
-    {"sysmon_handler.**", ignore, .note = NO_ERLANG},
-    {"runtime.**", ignore, .note = NO_ERLANG},
-    {"track_auth_attempt_source", ignore, .note = NO_HTTP},
-    {"collect_statistics", ignore, .note = NO_HTTP},
-    {"collect_statistics_interval", ignore, .note = NO_HTTP},
-    {"management.**", ignore, .note = NO_HTTP},
-    {"management_agent.**", ignore, .note = NO_HTTP},
-    {"prometheus.**", ignore, .note = NO_HTTP},
-    {"feature_flags.**", ignore, .note = NULL},
-    {"deprecated_features.**", ignore, .note = "deprecated features are always permitted"},
-    {"session_max_per_connection", ignore, .note = NO_PLUGIN},
-    {"link_max_per_session", ignore, .note = NO_PLUGIN},
-    {"amqp1_0.**", ignore, .note = NO_PLUGIN},
-    {"mqtt.**", ignore, .note = NO_PLUGIN},
-    {"stomp.**", ignore, .note = NO_PLUGIN},
-    {"web_mqtt.**", ignore, .note = NO_PLUGIN},
-    {"web_stomp.**", ignore, .note = NO_PLUGIN},
-    {"web_dispatch.**", ignore, .note = NO_PLUGIN},
-    {"trust_store.**", ignore, .note = NO_PLUGIN},
-    {"shovel.**", ignore, .note = NO_PLUGIN},
-    {"federation.**", ignore, .note = NO_PLUGIN},
-    {"tracing.**", ignore, .note = NO_PLUGIN},
-    {"aws.**", ignore, .note = NO_PLUGIN},
+    {"num_acceptors.tcp", apply_nothing, .note = NO_ERLANG},
+    {"num_acceptors.ssl", apply_nothing, .note = NO_ERLANG},
+    {"socket_writer.gc_threshold", apply_nothing, .note = NO_ERLANG},
+    {"reverse_dns_lookups", apply_nothing, .note = "addresses are shown as numbers"},
+    {"erlang.**", apply_nothing, .note = NO_ERLANG},
+    {"default_worker_pool_size", apply_nothing, .note = NO_ERLANG},
+    {"cluster_partition_handling", apply_nothing, .note = NO_CLUSTER},
+    {"cluster_partition_handling.**", apply_nothing, .note = NO_CLUSTER},
+    {"cluster_formation.**", apply_nothing, .note = NO_CLUSTER},
+    {"cluster_keepalive_interval", apply_nothing, .note = NO_CLUSTER},
+    {"mirroring_sync_batch_size", apply_nothing, .note = NO_CLUSTER},
+    {"mirroring_sync_max_throughput", apply_nothing, .note = NO_CLUSTER},
+    {"net_ticktime", apply_nothing, .note = NO_CLUSTER},
+    {"distribution.**", apply_nothing, .note = NO_CLUSTER},
+    {"metadata_store.**", apply_nothing, .note = NO_CLUSTER},
+    {"mnesia_table_loading_retry_timeout", apply_nothing, .note = NO_CLUSTER},
+    {"mnesia_table_loading_retry_limit", apply_nothing, .note = NO_CLUSTER},
+    {"raft.**", apply_nothing, .note = NO_CLUSTER},
+    {"delegate_count", apply_nothing, .note = NO_ERLANG},
+    {"hipe_compile", apply_nothing, .note = NO_ERLANG},
+    {"background_gc_enabled", apply_nothing, .note = NO_ERLANG},
+    {"background_gc_target_interval", apply_nothing, .note = NO_ERLANG},
+    {"queue_explicit_gc_run_operation_threshold", apply_nothing, .note = NO_ERLANG},
+    {"lazy_queue_explicit_gc_run_operation_threshold", apply_nothing, .note = NO_ERLANG},
+    {"queue_index_embed_msgs_below", apply_nothing, .note = NO_ERLANG},
+    {"msg_store_file_size_limit", apply_nothing, .note = NO_ERLANG},
+    {"message_store_shutdown_timeout", apply_nothing, .note = NO_ERLANG},
+    {"vhost_restart_strategy", apply_nothing, .note = NO_ERLANG},
+    {"sysmon_handler.**", apply_nothing, .note = NO_ERLANG},
+    {"runtime.**", apply_nothing, .note = NO_ERLANG},
+    {"track_auth_attempt_source", apply_nothing, .note = NO_HTTP},
+    {"collect_statistics", apply_nothing, .note = NO_HTTP},
+    {"collect_statistics_interval", apply_nothing, .note = NO_HTTP},
+    {"management.**", apply_nothing, .note = NO_HTTP},
+    {"management_agent.**", apply_nothing, .note = NO_HTTP},
+    {"prometheus.**", apply_nothing, .note = NO_HTTP},
+    {"feature_flags.**", apply_nothing, .note = NULL},
+    {"deprecated_features.**", apply_nothing, .note = "deprecated features are always permitted"},
+    {"session_max_per_connection", apply_nothing, .note = NO_PLUGIN},
+    {"link_max_per_session", apply_nothing, .note = NO_PLUGIN},
+    {"amqp1_0.**", apply_nothing, .note = NO_PLUGIN},
+    {"mqtt.**", apply_nothing, .note = NO_PLUGIN},
+    {"stomp.**", apply_nothing, .note = NO_PLUGIN},
+    {"web_mqtt.**", apply_nothing, .note = NO_PLUGIN},
+    {"web_stomp.**", apply_nothing, .note = NO_PLUGIN},
+    {"web_dispatch.**", apply_nothing, .note = NO_PLUGIN},
+    {"trust_store.**", apply_nothing, .note = NO_PLUGIN},
+    {"shovel.**", apply_nothing, .note = NO_PLUGIN},
+    {"federation.**", apply_nothing, .note = NO_PLUGIN},
+    {"tracing.**", apply_nothing, .note = NO_PLUGIN},
+    {"aws.**", apply_nothing, .note = NO_PLUGIN},
 };
 
 #undef FIELD
