@@ -154,6 +154,11 @@ struct exchange *vhost_predeclare(struct vhost *vhost, struct bytes name,
 
 /* Adds an operation to the batch that is being gathered and returns its index. */
 size_t vhost_store(struct vhost *vhost, struct store_operation operation);
+
+/* Asks the store for rows; what the runtime has taken it answers by vhost_read_done. Returns the
+ * token of the answer, which replaces read.token: tokens are given in sequence, from 1. */
+uint64_t vhost_ask_read(struct vhost *vhost, struct store_read read);
+
 /* Is more on its way to the disk than there should be: publishers have to wait? */
 bool vhost_is_store_behind(const struct vhost *vhost);
 /* Is so much on its way that what the broker moves by itself has to wait? A confirm waits for what
@@ -291,6 +296,11 @@ void lane_register(struct vhost *vhost, struct lane *lane);
 struct lane *lane_find(const struct vhost *vhost, uint64_t lane_id);
 /* The queue is in use: it does not expire before x-expires has passed from now on. */
 void queue_use(struct vhost *vhost, struct queue *queue);
+
+/* The policy that applies to the queue; NULL: none does. */
+const struct policy *queue_policy(const struct vhost *vhost, const struct queue *queue,
+                                  bool is_operator);
+
 /* Works out what is in force from arguments and policies, and acts by it. */
 void queue_apply_settings(struct vhost *vhost, struct queue *queue);
 /* Cancels consumers, drops messages and bindings, in the store too. Returns the number of ready
@@ -452,7 +462,7 @@ struct channel {
     struct list_node confirm_node;
 
     uint64_t wait_batch;
-    struct list_node wait_node; /* in vhost->commit_waits or queue->waiting */
+    struct list_node wait_node; /* in vhost->commit_waits, vhost->alarm_waits or queue->waiting */
     struct open_question question;
     char *made_name;          /* owned; for the queue that the waiting command declares, or NULL */
     struct effect_chain held; /* replies that wait with the channel */

@@ -188,18 +188,15 @@ static void read_on(struct delays *delays)
     if (!delays->has_beyond || delays->read_token != 0 || delays->window_count > window_low)
         return;
     forget_committed(delays);
-    delays->read_token = ++vhost->read_tokens;
-    vhost->reads =
-        xgrow(vhost->reads, &vhost->read_capacity, vhost->read_count + 1, sizeof *vhost->reads);
-    vhost->reads[vhost->read_count++] = (struct store_read){
+    struct store_read read = {
         .kind = STORE_READ_DELAYS,
         .lane = delays->lane,
         .due_ms = delays->horizon_due_ms,
         .first = delays->horizon_id + 1,
-        .token = delays->read_token,
         .count_max = read_max,
         .bytes_max = vhost->config.lane_bytes_max / 2,
     };
+    delays->read_token = vhost_ask_read(vhost, read);
 }
 
 /* Sets the timer to what is due next. Where the window is empty and more is beyond, the answer to

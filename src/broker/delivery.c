@@ -205,26 +205,18 @@ static struct lane *next_lane(struct vhost *vhost, struct queue *queue)
     return lane;
 }
 
-static void ask(struct vhost *vhost, struct store_read read)
-{
-    vhost->read_tokens++;
-    vhost->reads =
-        xgrow(vhost->reads, &vhost->read_capacity, vhost->read_count + 1, sizeof *vhost->reads);
-    vhost->reads[vhost->read_count++] = read;
-}
-
 void lane_read(struct vhost *vhost, struct lane *lane)
 {
     struct store_read read;
     if (lane->id != 0 && lane_wants_read(lane, vhost->read_tokens + 1, read_bytes_max, &read))
-        ask(vhost, read);
+        vhost_ask_read(vhost, read);
 }
 
 void lane_probe(struct vhost *vhost, struct lane *lane)
 {
     struct store_read read;
     if (lane->id != 0 && lane_wants_probe(lane, vhost->read_tokens + 1, &read))
-        ask(vhost, read);
+        vhost_ask_read(vhost, read);
 }
 
 void queue_read(struct vhost *vhost, struct queue *queue)

@@ -31,13 +31,7 @@ void vhost_count(const struct vhost *vhost, struct vhost_counters *counters)
 static struct bytes name_of_policy(const struct vhost *vhost, const struct queue *queue,
                                    bool is_operator)
 {
-    static const enum policy_target targets[] = {
-        [QUEUE_CLASSIC] = POLICY_CLASSIC_QUEUE,
-        [QUEUE_QUORUM] = POLICY_QUORUM_QUEUE,
-        [QUEUE_STREAM] = POLICY_STREAM,
-    };
-    const struct policy *policy = policies_find(
-        vhost->policies, targets[queue_arguments_type(queue->arguments)], queue->name, is_operator);
+    const struct policy *policy = queue_policy(vhost, queue, is_operator);
     return policy != NULL ? policy_name(policy) : bytes_of(NULL, 0);
 }
 

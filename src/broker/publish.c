@@ -152,7 +152,7 @@ static void return_unroutable(struct channel *channel, struct message *message)
                          .routing_key = message_routing_key(message)},
     };
     channel_vhost(channel)->counters.unroutable_returned++;
-    channel_reply_content(channel, &method, copies_hide_bcc(message));
+    channel_reply_content(channel, &method, message);
 }
 
 static void drop_unroutable(struct channel *channel, struct message *message, bool mandatory)

@@ -56,8 +56,6 @@ struct lane *queue_make_lane(struct vhost *vhost, struct queue *queue, unsigned 
     return lane;
 }
 
-/* --- coming */
-
 /* --- unused queues */
 
 void queue_use(struct vhost *vhost, struct queue *queue)
@@ -87,8 +85,8 @@ static void unused_due(struct vhost *vhost, struct timer *timer)
         queue_delete(vhost, queue);
 }
 
-static const struct policy *policy_of(const struct vhost *vhost, const struct queue *queue,
-                                      bool is_operator)
+const struct policy *queue_policy(const struct vhost *vhost, const struct queue *queue,
+                                  bool is_operator)
 {
     static const enum policy_target targets[] = {
         [QUEUE_CLASSIC] = POLICY_CLASSIC_QUEUE,
@@ -105,8 +103,8 @@ void queue_apply_settings(struct vhost *vhost, struct queue *queue)
     uint64_t expires_ms = settings->expires_ms;
     queue_settings_of_arguments(settings, queue->arguments);
     if (vhost->policies != NULL && !queue->is_reply)
-        queue_settings_apply_policy(settings, policy_of(vhost, queue, false),
-                                    policy_of(vhost, queue, true));
+        queue_settings_apply_policy(settings, queue_policy(vhost, queue, false),
+                                    queue_policy(vhost, queue, true));
     queue->has_limits = settings->max_length != QUEUE_SETTING_ABSENT ||
                         settings->max_length_bytes != QUEUE_SETTING_ABSENT;
     if (settings->expires_ms != expires_ms) /* its time begins with the policy */

@@ -197,18 +197,15 @@ static void tell_latecomers(struct recent_history *history)
 static void read_on(struct recent_history *history, uint64_t first)
 {
     struct vhost *vhost = history->vhost;
-    history->read_token = ++vhost->read_tokens;
-    vhost->reads =
-        xgrow(vhost->reads, &vhost->read_capacity, vhost->read_count + 1, sizeof *vhost->reads);
-    vhost->reads[vhost->read_count++] = (struct store_read){
+    struct store_read read = {
         .kind = STORE_READ_DELAYS,
         .lane = history->lane,
         .due_ms = never_due_ms,
         .first = first,
-        .token = history->read_token,
         .count_max = read_count_max,
         .bytes_max = vhost->config.lane_bytes_max,
     };
+    history->read_token = vhost_ask_read(vhost, read);
 }
 
 static void begin_reading(struct vhost *vhost, struct timer *timer)

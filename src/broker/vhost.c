@@ -556,6 +556,15 @@ struct store_batch *vhost_take_batch(struct vhost *vhost)
     return batch;
 }
 
+uint64_t vhost_ask_read(struct vhost *vhost, struct store_read read)
+{
+    read.token = ++vhost->read_tokens;
+    vhost->reads =
+        xgrow(vhost->reads, &vhost->read_capacity, vhost->read_count + 1, sizeof *vhost->reads);
+    vhost->reads[vhost->read_count++] = read;
+    return read.token;
+}
+
 size_t vhost_take_reads(struct vhost *vhost, struct store_read **reads)
 {
     size_t count = vhost->read_count;

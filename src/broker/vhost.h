@@ -26,10 +26,10 @@
 struct vhost;
 struct session;
 
-/* All limits have RabbitMQ's name and default where it has one. */
 /* When a message interceptor writes its header. */
 enum stamp { STAMP_NEVER, STAMP_WHERE_MISSING, STAMP_ALWAYS };
 
+/* Limits have RabbitMQ's name and default where it has one. */
 struct vhost_config {
     const char *name;             /* copied */
     const char *node_name;        /* borrowed: what the firehose says of the server */
@@ -74,6 +74,7 @@ void vhost_set_access(struct vhost *vhost, const struct access *access);
 
 /* The type of queues whose declaration names none, from now on. */
 void vhost_set_default_queue_type(struct vhost *vhost, enum queue_type type);
+
 /* What a vhost may hold, for what comes from now on; UINT64_MAX: no limit. */
 struct vhost_limits {
     uint64_t queues_max;            /* max-queues of the vhost */
