@@ -102,8 +102,6 @@ enum config_credential_validator {
     CONFIG_CREDENTIALS_REGEXP,
 };
 
-enum config_import_backend { CONFIG_IMPORT_NONE, CONFIG_IMPORT_LOCAL };
-
 /* Whether an interceptor writes its header, and whether over one that is there. */
 enum config_stamp { CONFIG_STAMP_NEVER, CONFIG_STAMP_WHERE_MISSING, CONFIG_STAMP_ALWAYS };
 
@@ -267,7 +265,6 @@ struct config {
     /* --- definitions that are imported at every start; "" where there are none */
     char *load_definitions; /* a file, or a folder of files */
     char *definitions_local_path;
-    enum config_import_backend definitions_backend;
     bool definitions_skip_if_unchanged;
 
     /* --- listeners and sockets --- */
@@ -355,10 +352,9 @@ struct config {
     enum config_log_level log_file_level;
     enum config_log_format log_console_format;
     enum config_log_format log_file_format;
-    enum config_log_level log_default_level; /* of categories that are not named below */
+    enum config_log_level log_default_level; /* of lines of no category below */
     enum config_log_level log_connection_level;
     enum config_log_level log_channel_level;
-    enum config_log_level log_queue_level;
 
     /* --- Leveret's own, `leveret.` in the file --- */
     uint32_t reactors;                /* event loop threads; 0: chosen for the machine ("auto") */

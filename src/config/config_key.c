@@ -113,9 +113,9 @@ static const struct config_choice LOG_FORMATS[] = {
     {"plaintext", CONFIG_LOG_PLAINTEXT}, {"json", CONFIG_LOG_JSON}, {NULL, 0}};
 
 static const struct config_choice IMPORT_BACKENDS[] = {
-    {"local_filesystem", CONFIG_IMPORT_LOCAL},
-    {"local", CONFIG_IMPORT_LOCAL},
-    {"rabbit_definitions_import_local_filesystem", CONFIG_IMPORT_LOCAL},
+    {"local_filesystem", 0},
+    {"local", 0},
+    {"rabbit_definitions_import_local_filesystem", 0},
     {NULL, 0}};
 
 /* --- the table --- */
@@ -254,8 +254,8 @@ static const struct config_key KEYS[] = {
     {"default_limits.**", apply_not_yet, .note = "only limits that are set on the server apply"},
     {"load_definitions", apply_text, FIELD(load_definitions)},
     {"management.load_definitions", apply_text, FIELD(load_definitions)},
-    {"definitions.import_backend", apply_choice, FIELD(definitions_backend),
-     .choices = IMPORT_BACKENDS},
+    {"definitions.import_backend", apply_only_words, .choices = IMPORT_BACKENDS,
+     .note = "expected local_filesystem"},
     {"definitions.local.path", apply_text, FIELD(definitions_local_path)},
     {"definitions.skip_if_unchanged", apply_bool, FIELD(definitions_skip_if_unchanged)},
     {"definitions.**", apply_not_yet, .note = NO_IMPORT},
@@ -441,7 +441,6 @@ static const struct config_key KEYS[] = {
     {"log.default.level", apply_choice, FIELD(log_default_level), .choices = LOG_LEVELS},
     {"log.connection.level", apply_choice, FIELD(log_connection_level), .choices = LOG_LEVELS},
     {"log.channel.level", apply_choice, FIELD(log_channel_level), .choices = LOG_LEVELS},
-    {"log.queue.level", apply_choice, FIELD(log_queue_level), .choices = LOG_LEVELS},
     {"log.**", apply_nothing, .note = "logs go to the console or one file"},
 
     /* Leveret's own */

@@ -60,9 +60,10 @@ struct login_answer {
 };
 
 enum connection_note {
-    CONNECTION_NOTE_INFO,    /* opened, closed as it should */
-    CONNECTION_NOTE_WARNING, /* gone without a word, missed heartbeats, timeouts */
-    CONNECTION_NOTE_ERROR,   /* refused, broke the protocol */
+    CONNECTION_NOTE_INFO,          /* opened, closed as it should */
+    CONNECTION_NOTE_WARNING,       /* gone without a word, missed heartbeats, timeouts */
+    CONNECTION_NOTE_ERROR,         /* refused, broke the protocol */
+    CONNECTION_NOTE_CHANNEL_ERROR, /* one of its channels was closed for an error */
 };
 
 /* What a reactor provides to its connections. */

@@ -8,6 +8,7 @@
  * core hears of it by the COMMAND_SESSION_CLOSE that is on its way. What belongs to a channel that
  * the core has closed cannot come: CHANNEL_CLOSED is the last effect of a channel.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -102,9 +103,24 @@ static void on_method(struct connection *connection, struct effect *effect)
     }
 }
 
+/* The text of a connection.close or channel.close of ours, behind what it is about. */
+static void note_error(struct connection *connection, enum connection_note note, const char *about,
+                       const struct effect_method *close)
+{
+    enum { code_bytes = 2, at_text = sizeof(uint32_t) + code_bytes };
+    char line[320];
+    CHECK(close->size > at_text && close->size - at_text > close->data[at_text]);
+    snprintf(line, sizeof line, "%s%.*s", about, close->data[at_text],
+             (const char *)close->data + at_text + 1);
+    connection_note(connection, note, line);
+}
+
+/* What the connection found itself is noted already. */
 static void on_connection_close(struct connection *connection, struct effect *effect)
 {
     write_method(connection, effect);
+    if (connection->state == STATE_RUNNING)
+        note_error(connection, CONNECTION_NOTE_ERROR, "", effect->method);
     connection_await_close(connection, STATE_CLOSING);
     channels_clear(connection);
 }
@@ -131,7 +147,10 @@ static void on_consumer_remove(struct connection *connection, struct effect *eff
 static void on_channel_error(struct connection *connection, struct effect *effect)
 {
     struct net_channel *channel = channels_find(connection, effect->channel);
+    char about[32];
     write_method(connection, effect);
+    snprintf(about, sizeof about, "channel %u: ", effect->channel);
+    note_error(connection, CONNECTION_NOTE_CHANNEL_ERROR, about, effect->method);
     if (channel != NULL)
         channels_discard(connection, channel);
 }

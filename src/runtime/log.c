@@ -32,6 +32,9 @@ static struct sink console = {-1, CONFIG_LOG_INFO, false};
 static struct sink file = {-1, CONFIG_LOG_INFO, false};
 static char *file_path;
 
+/* What the categories take. Set before the first line. */
+static enum config_log_level category_levels[LOG_CATEGORY_COUNT];
+
 /* Whoever gets the lines as messages; set while the function is there. */
 static struct {
     _Atomic(log_publisher *) function;
@@ -58,6 +61,9 @@ static int open_file(void)
 
 bool log_open(const struct config *config, char *reason, size_t reason_size)
 {
+    category_levels[LOG_DEFAULT] = config->log_default_level;
+    category_levels[LOG_CONNECTION] = config->log_connection_level;
+    category_levels[LOG_CHANNEL] = config->log_channel_level;
     console = (struct sink){config->log_console ? STDERR_FILENO : -1, config->log_console_level,
                             config->log_console_format == CONFIG_LOG_JSON};
     if (config->log_file[0] == '\0')
@@ -201,11 +207,18 @@ static void publish(const struct entry *entry)
     is_publishing = false;
 }
 
-void log_write(enum config_log_level level, const char *format, ...)
+bool log_takes(enum log_category category, enum config_log_level level)
+{
+    return level >= category_levels[category];
+}
+
+void log_write(enum log_category category, enum config_log_level level, const char *format, ...)
 {
     char text[line_size];
     struct entry entry = {.level = level, .text = text};
     va_list arguments;
+    if (!log_takes(category, level))
+        return;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);

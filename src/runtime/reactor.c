@@ -159,17 +159,21 @@ static void closed(void *context, struct connection *connection)
 static void note(void *context, const struct connection *connection, enum connection_note note,
                  const char *text)
 {
-    static const enum config_log_level levels[] = {
-        [CONNECTION_NOTE_INFO] = CONFIG_LOG_INFO,
-        [CONNECTION_NOTE_WARNING] = CONFIG_LOG_WARNING,
-        [CONNECTION_NOTE_ERROR] = CONFIG_LOG_ERROR,
+    static const struct {
+        enum log_category category;
+        enum config_log_level level;
+    } kinds[] = {
+        [CONNECTION_NOTE_INFO] = {LOG_CONNECTION, CONFIG_LOG_INFO},
+        [CONNECTION_NOTE_WARNING] = {LOG_CONNECTION, CONFIG_LOG_WARNING},
+        [CONNECTION_NOTE_ERROR] = {LOG_CONNECTION, CONFIG_LOG_ERROR},
+        [CONNECTION_NOTE_CHANNEL_ERROR] = {LOG_CHANNEL, CONFIG_LOG_ERROR},
     };
-    struct reactor *reactor = context;
     struct connection_status status;
-    if (levels[note] < server_config(reactor->server)->log_connection_level)
+    (void)context;
+    if (!log_takes(kinds[note].category, kinds[note].level))
         return;
     connection_describe(connection, &status);
-    log_write(levels[note], "connection %s: %s", status.name, text);
+    log_write(kinds[note].category, kinds[note].level, "connection %s: %s", status.name, text);
 }
 
 /* --- mail */

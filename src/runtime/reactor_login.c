@@ -96,8 +96,8 @@ void reactor_mechanisms(void *context, struct connection *connection, struct buf
 
 static void log_refusal(struct bytes user, const char *reason)
 {
-    log_warning("login refused for user '%.*s': %s", (int)user.size,
-                user.size > 0 ? (const char *)user.data : "", reason);
+    log_write(LOG_CONNECTION, CONFIG_LOG_WARNING, "login refused for user '%.*s': %s",
+              (int)user.size, user.size > 0 ? (const char *)user.data : "", reason);
 }
 
 static enum login_result check_user(struct reactor *reactor, const struct connection *connection,
@@ -195,7 +195,8 @@ enum login_result reactor_login(void *context, const struct login_request *reque
         return LOGIN_MALFORMED;
     }
     if (credentials.is_external && request->peer_name.size == 0) {
-        log_warning("login refused: there is no verified certificate that names a user");
+        log_write(LOG_CONNECTION, CONFIG_LOG_WARNING,
+                  "login refused: there is no verified certificate that names a user");
         reactor_tell_login(reactor, request->connection, bytes_of(NULL, 0), "no peer certificate");
         return LOGIN_REFUSED;
     }
@@ -210,7 +211,8 @@ enum login_result reactor_login(void *context, const struct login_request *reque
     };
     /* To some it would end there, and be somebody else's. */
     if (login.user.size > 0 && memchr(login.user.data, '\0', login.user.size) != NULL) {
-        log_warning("login refused: the user's name has a NUL in it");
+        log_write(LOG_CONNECTION, CONFIG_LOG_WARNING,
+                  "login refused: the user's name has a NUL in it");
         return LOGIN_REFUSED;
     }
     if (auth_chain_is_internal(server_auth_chain(reactor->server)))
@@ -330,8 +332,8 @@ static void finish_asking(struct task *task)
         answer_question(slot, job->reactor, answer);
     }
     if (job->reason[0] != '\0')
-        log_warning("access of user '%s' was refused%s", auth_identity_user(job->identity),
-                    job->reason);
+        log_write(LOG_CONNECTION, CONFIG_LOG_WARNING, "access of user '%s' was refused%s",
+                  auth_identity_user(job->identity), job->reason);
     free_job(job);
 }
 
@@ -376,8 +378,8 @@ static void work_on_renewing(struct task *task)
     struct auth_identity *former = job->identity;
     job->identity = auth_identity_renew(former, job->users, secret, job->reason, log_reason);
     if (job->identity == NULL)
-        log_warning("a new secret was refused for user '%s': %s", auth_identity_user(former),
-                    log_reason);
+        log_write(LOG_CONNECTION, CONFIG_LOG_WARNING, "a new secret was refused for user '%s': %s",
+                  auth_identity_user(former), log_reason);
     job->is_allowed = job->identity != NULL;
     bool is_new = job->identity != former;
     auth_identity_unref(former);

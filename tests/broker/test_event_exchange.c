@@ -240,6 +240,16 @@ static void changes_of_users_are_told(const void *row)
     }
 }
 
+/* Reads lines until one has the text; other tests of the broker may leave some, too. */
+static void expect_line(struct watcher *watcher, const char *text)
+{
+    char line[4096];
+    do {
+        const struct raw_message *m = take(watcher);
+        snprintf(line, sizeof line, "%.*s", (int)m->body_bytes, (const char *)m->body);
+    } while (strstr(line, text) == NULL);
+}
+
 /* flags: content type, headers, timestamp. */
 static void lines_of_the_log(const void *row)
 {
@@ -265,6 +275,26 @@ static void lines_of_the_log(const void *row)
     snprintf(line, sizeof line, "%.*s", (int)m->body_bytes, (const char *)m->body);
     assert_non_null(strstr(line, " [error] "));
     assert_int_equal(m->body[m->body_bytes - 1], '\n');
+}
+
+/* RabbitMQ says more about it, in several lines. */
+static void errors_are_logged(const void *row)
+{
+    static const char *const methods[] = {"no queue 'nope-1' in vhost '/'",
+                                          "attempt to reuse consumer tag 'twice'"};
+    struct watcher watcher = watch("amq.rabbitmq.log", "error");
+    struct raw_client *c = raw_open();
+    char queue[256];
+    (void)row;
+    step_declare_unnamed(c, 1, queue);
+    raw_open_channel(c, 2);
+    step_send_declare(c, 2, "nope-1", QUEUE_PASSIVE, NULL);
+    raw_expect(c, 2, 20, 40);
+    expect_line(&watcher, methods[0]);
+    step_consume(c, 1, queue, "twice", 0, NULL);
+    step_send_consume(c, 1, queue, "twice", 0, NULL);
+    raw_expect(c, 0, 10, 50);
+    expect_line(&watcher, methods[1]);
 }
 
 /* What publishing them logs would have no end. */
@@ -310,6 +340,7 @@ int main(int argc, char **argv)
     BROKER_TEST(other_vhosts_are_told_of);
     BROKER_TEST(changes_of_users_are_told);
     BROKER_TEST(lines_of_the_log);
+    BROKER_TEST(errors_are_logged);
     BROKER_TEST(lines_of_the_log_do_not_breed);
     BROKER_TEST(nobody_else_publishes_there);
     return broker_test_run("event_exchange", argc, argv);

@@ -539,6 +539,7 @@ static void wrong_values_are_refused_with_the_reason(void **state)
         {"auth_oauth2.verify_aud = maybe", "expected one of true, false"},
         {"auth_oauth2.oauth_providers.a.issuer = https://a",
          "one resource server and one provider"},
+        {"auth_oauth2.resource_servers.1.id = a", "one resource server and one provider"},
         {"password_hashing_module = md5", "expected one of rabbit_password_hashing_sha256"},
         {"vm_memory_high_watermark.relative = high", "a number such as 0.4 is expected"},
         {"vm_memory_high_watermark.relative = 1.1", "must be at most 1"},
@@ -713,11 +714,78 @@ static void an_unknown_key_is_warned_of_once(void **state)
 
 static void keys_that_mean_nothing_here_are_info(void **state)
 {
+    static const char *const KEYS[] = {"management.tcp.port",
+                                       "management_agent.disable_metrics_collector",
+                                       "prometheus.tcp.port",
+                                       "collect_statistics",
+                                       "collect_statistics_interval",
+                                       "hipe_compile",
+                                       "erlang.schedulers",
+                                       "runtime.any",
+                                       "delegate_count",
+                                       "sysmon_handler.thresholds.busy_ports",
+                                       "background_gc_enabled",
+                                       "num_acceptors.tcp",
+                                       "num_acceptors.ssl",
+                                       "socket_writer.gc_threshold",
+                                       "reverse_dns_lookups",
+                                       "tcp_listen_options.buffer",
+                                       "tcp_listen_options.send_timeout",
+                                       "tcp_listen_options.exit_on_close",
+                                       "ssl_options.client_renegotiation",
+                                       "ssl_options.secure_renegotiate",
+                                       "ssl_options.reuse_sessions",
+                                       "ssl_options.bypass_pem_cache",
+                                       "ssl_options.log_level",
+                                       "ssl_options.log_alert",
+                                       "trust_store.directory",
+                                       "auth_ldap.connection_pool_size",
+                                       "auth_ldap.idle_timeout",
+                                       "auth_ldap.log",
+                                       "auth_oauth2.resource_server_type",
+                                       "auth_cache.cache_module",
+                                       "classic_queue.default_version",
+                                       "queue_index_embed_msgs_below",
+                                       "msg_store_file_size_limit",
+                                       "queue_master_locator",
+                                       "queue_leader_locator",
+                                       "consumer_disconnected_timeout",
+                                       "quorum_queue.initial_cluster_size",
+                                       "raft.wal_max_size_bytes",
+                                       "vm_memory_high_watermark_paging_ratio",
+                                       "vm_memory_calculation_strategy",
+                                       "log.queue.level",
+                                       "log.mirroring.level",
+                                       "log.file.rotation.size",
+                                       "log.syslog",
+                                       "log.syslog.ip",
+                                       "deprecated_features.permit.transient_nonexcl_queues",
+                                       "feature_flags.any",
+                                       "cluster_formation.peer_discovery_backend",
+                                       "cluster_partition_handling",
+                                       "cluster_keepalive_interval",
+                                       "net_ticktime",
+                                       "distribution.listener.port_range.min",
+                                       "metadata_store.any",
+                                       "mqtt.listeners.tcp.default",
+                                       "stomp.listeners.tcp.default",
+                                       "stream.listeners.tcp.default",
+                                       "web_mqtt.tcp.port",
+                                       "web_stomp.tcp.port",
+                                       "amqp1_0.default_vhost",
+                                       "shovel.topology.predeclared",
+                                       "federation.any",
+                                       "tracing.dir"};
     struct fixture *f = *state;
-    assert_true(load_text(f, "management.tcp.port = 15672\nhipe_compile = false\n"));
-    assert_int_equal(f->messages.count, 2);
-    assert_message(f, CONFIG_INFO, "main.conf:1: management.tcp.port: has no effect");
-    assert_message(f, CONFIG_INFO, "main.conf:2: hipe_compile: has no effect");
+    for (size_t i = 0; i < COUNT_OF(KEYS); i++) {
+        char line[160], info[160];
+        start_again(f);
+        snprintf(line, sizeof line, "%s = 1\n", KEYS[i]);
+        snprintf(info, sizeof info, "main.conf:1: %s: has no effect", KEYS[i]);
+        assert_true(load_text(f, line));
+        if (f->messages.count != 1 || !has_message(f, CONFIG_INFO, info))
+            fail_msg("%s: no such message: %s", KEYS[i], info);
+    }
 }
 
 static void definitions_come_from_a_file_or_a_folder(void **state)
@@ -738,9 +806,12 @@ static void keys_whose_wish_is_not_met_are_warnings(void **state)
 {
     struct fixture *f = *state;
     assert_true(load_text(f, "definitions.https.url = https://localhost/definitions.json\n"
-                             "default_policies.other = 1\n"));
-    assert_int_equal(count_level(f, CONFIG_WARNING), 2);
+                             "default_policies.other = 1\n"
+                             "message_interceptors.outgoing.any.enabled = true\n"));
+    assert_int_equal(count_level(f, CONFIG_WARNING), 3);
     assert_message(f, CONFIG_WARNING, "main.conf:1: definitions.https.url: has no effect");
+    assert_message(f, CONFIG_WARNING,
+                   "main.conf:3: message_interceptors.outgoing.any.enabled: has no effect");
 }
 
 static void assert_default(const struct fixture *f, const char *key, const char *value)

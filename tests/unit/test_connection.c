@@ -37,6 +37,7 @@ static bool vhost_pending;
 static int vhost_refusal;
 static struct buffer asked_mechanism, asked_response, asked_vhost;
 static enum connection_note last_note;
+static char last_note_text[320];
 static bool has_session; /* SESSION_OPEN was seen, SESSION_CLOSED not yet answered */
 static struct session *session;
 
@@ -128,6 +129,7 @@ static void on_note(void *context, const struct connection *c, enum connection_n
     (void)context, (void)c;
     assert_non_null(text);
     last_note = note;
+    snprintf(last_note_text, sizeof last_note_text, "%s", text);
 }
 
 static void forget_commands(void)
@@ -1188,7 +1190,9 @@ static void method_with_content_is_written(void **state)
 
 static void after_a_channel_error_all_is_dropped_until_close_ok(void **state)
 {
-    struct amqp_method closing = {.id = AMQP_CHANNEL_CLOSE, .channel_close = {.reply_code = 404}};
+    struct amqp_method closing = {
+        .id = AMQP_CHANNEL_CLOSE,
+        .channel_close = {.reply_code = 404, .reply_text = bytes_of_text("NOT_FOUND - it")}};
     (void)state;
     log_in();
     open_channel(1);
@@ -1198,6 +1202,8 @@ static void after_a_channel_error_all_is_dropped_until_close_ok(void **state)
     apply_method(EFFECT_CHANNEL_ERROR, 1, &closing);
     turns();
     next_method(1, AMQP_CHANNEL_CLOSE);
+    assert_int_equal(last_note, CONNECTION_NOTE_CHANNEL_ERROR);
+    assert_string_equal(last_note_text, "channel 1: NOT_FOUND - it");
     amqp_frame_write_body(&out, 1, bytes_of_text("rest of the half"), 0);
     put_message(1, "lost", bytes_of_text("lost"), 0);
     put_method(1, &(struct amqp_method){.id = AMQP_BASIC_ACK, .basic_ack = {.delivery_tag = 1}});
@@ -1222,14 +1228,17 @@ static void after_a_channel_error_all_is_dropped_until_close_ok(void **state)
 
 static void connection_close_of_the_core(void **state)
 {
-    struct amqp_method closing = {.id = AMQP_CONNECTION_CLOSE,
-                                  .connection_close = {.reply_code = 504}};
+    struct amqp_method closing = {
+        .id = AMQP_CONNECTION_CLOSE,
+        .connection_close = {.reply_code = 504, .reply_text = bytes_of_text("CHANNEL_ERROR - it")}};
     (void)state;
     log_in();
     open_channel(1);
     apply_method(EFFECT_CONNECTION_CLOSE, 0, &closing);
     turns();
     next_method(0, AMQP_CONNECTION_CLOSE);
+    assert_int_equal(last_note, CONNECTION_NOTE_ERROR);
+    assert_string_equal(last_note_text, "CHANNEL_ERROR - it");
     put_message(1, "lost", bytes_of_text("lost"), 0);
     put_method(0, &(struct amqp_method){.id = AMQP_CONNECTION_CLOSE});
     flush_out();
