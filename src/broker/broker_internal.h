@@ -306,6 +306,9 @@ void queue_apply_settings(struct vhost *vhost, struct queue *queue);
 /* Cancels consumers, drops messages and bindings, in the store too. Returns the number of ready
  * messages. The queue may be freed by this. */
 uint64_t queue_delete(struct vhost *vhost, struct queue *queue);
+/* Likewise, but dead letters that were made before are not lost: while their messages are being
+ * read from the store the queue is there for nobody, and it is deleted then. */
+void queue_leave(struct vhost *vhost, struct queue *queue);
 uint64_t queue_purge(struct vhost *vhost, struct queue *queue);
 /* Frees a deleted queue when nothing refers to it any more. */
 void queue_release(struct queue *queue);
@@ -354,6 +357,7 @@ struct session {
     struct command *deferred; /* owned; commands of channel 0 behind suspended channels */
     size_t deferred_count, deferred_capacity;
     bool is_blocked; /* connection.blocked was sent */
+    bool is_gone;    /* the socket is closed; the end waits for what was received before */
     uint64_t memory_bytes;
 
     struct buffer question; /* owned; what the command that runs has to ask, or empty */
@@ -502,6 +506,8 @@ void channel_apply(struct channel *channel, struct command *command);
 /* Takes all from the channel that is not freed with it: consumers, unacked messages, waits. */
 void channel_shutdown(struct channel *channel);
 void channel_free(struct channel *channel);
+/* Ends and frees a channel whose peer is gone: nobody is told. */
+void channel_abandon(struct channel *channel);
 /* Closes the channel, or the whole connection for a hard error. */
 void channel_fail(struct channel *channel, uint32_t method_id, struct amqp_error *error);
 
@@ -518,7 +524,8 @@ void channel_wait_for_commit(struct channel *channel, uint64_t batch);
 /* The channel waits for the answer to the question that is open; the command, which passes, is then
  * run again. */
 void channel_wait_for_access(struct channel *channel, struct command *command);
-/* The channel waits until no alarm is on; the publish, which passes, is then run. */
+/* The channel waits until no alarm is on; the publish, which passes, is then run. Where the peer is
+ * gone the channel ends, and is freed. */
 void channel_wait_for_alarm(struct channel *channel, struct command *command);
 void channel_wait_for_read(struct channel *channel, struct queue *queue);
 void channel_resume(struct channel *channel);

@@ -197,6 +197,11 @@ void channel_wait_for_access(struct channel *channel, struct command *command)
  * on, neither this message nor what the client had sent behind it. */
 void channel_wait_for_alarm(struct channel *channel, struct command *command)
 {
+    if (channel->session->is_gone) {
+        command_release(command);
+        channel_abandon(channel);
+        return;
+    }
     session_block(channel->session);
     start_waiting(channel, WAIT_ALARM);
     list_push_back(&channel_vhost(channel)->alarm_waits, &channel->wait_node);
@@ -210,6 +215,16 @@ static void drop_deferred(struct channel *channel)
     struct command command;
     while (take_deferred(channel, &command))
         command_release(&command);
+}
+
+/* Nothing may be delivered to a channel once its unacked messages were given back, whatever that
+ * and the end of its queues set going. */
+static void stop_consumers(struct channel *channel)
+{
+    for (size_t i = 0; i < channel->slot_count; i++) {
+        if (channel->slots[i] != NULL)
+            queue_deactivate(&channel->slots[i]->subscriber);
+    }
 }
 
 static void cancel_consumers(struct channel *channel)
@@ -232,6 +247,7 @@ void channel_shutdown(struct channel *channel)
     timer_clear(channel_vhost(channel), &channel->ack_timer);
     stop_waiting(channel);
     effect_chain_clear(&channel->held);
+    stop_consumers(channel);
     tx_rollback(channel);
     channel_requeue_all(channel);
     cancel_consumers(channel);
@@ -261,6 +277,12 @@ void channel_free(struct channel *channel)
     free(channel->tx_settlements);
     free(channel->route.result.queues);
     free(channel);
+}
+
+void channel_abandon(struct channel *channel)
+{
+    channel_shutdown(channel);
+    channel_free(channel);
 }
 
 void channel_fail(struct channel *channel, uint32_t method_id, struct amqp_error *error)
@@ -407,7 +429,7 @@ static void apply_method(struct channel *channel, struct command *command)
     }
     free(channel->made_name);
     channel->made_name = NULL;
-    if (outcome == OUTCOME_RETRY) {
+    if (outcome == OUTCOME_RETRY || channel->wait == WAIT_READ) {
         defer_first(channel, command);
         return;
     }
@@ -474,7 +496,9 @@ void channel_resume(struct channel *channel)
     release_held(channel);
     /* Any command may close the channel or the whole connection, so both are looked up again. */
     while (session->state == SESSION_OPEN && (channel = channel_find(session, number)) != NULL &&
-           channel->wait == WAIT_NOTHING && take_deferred(channel, &command))
+           channel->wait == WAIT_NOTHING && take_deferred(channel, &command)) {
         channel_apply(channel, &command);
+        internal_publish_all(session->vhost); /* what it causes comes before the next one */
+    }
     session_schedule_resume(session);
 }

@@ -96,8 +96,8 @@ static bool has_prefetch(const struct consumer *consumer)
 void consumer_wake(struct consumer *consumer)
 {
     struct session *session = consumer->channel->session;
-    if (list_node_is_linked(&consumer->subscriber.active_node) || !has_prefetch(consumer) ||
-        !queue_admits(consumer->subscriber.queue, &consumer->subscriber))
+    if (list_node_is_linked(&consumer->subscriber.active_node) || consumer->channel->is_closing ||
+        !has_prefetch(consumer) || !queue_admits(consumer->subscriber.queue, &consumer->subscriber))
         return;
     if (session->output_credit <= 0) {
         if (!list_node_is_linked(&consumer->starved_node))

@@ -267,6 +267,8 @@ static void lane_probe_head(struct vhost *vhost, struct lane *lane)
 
 void queue_dispatch(struct vhost *vhost, struct queue *queue)
 {
+    if (queue->is_leaving)
+        return;
     if (queue->has_limits)
         queue_keep_limits(vhost, queue);
     hand_out(vhost, queue);

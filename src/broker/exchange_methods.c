@@ -9,6 +9,7 @@
 #include "broker/broker_internal.h"
 #include "broker/event.h"
 #include "broker/keeping.h"
+#include "broker/queue_methods.h"
 
 static bool check_not_default(struct bytes name, struct amqp_error *error)
 {
@@ -277,7 +278,8 @@ static enum outcome make_binding(struct channel *channel, const struct binding_r
         return queue_missing(vhost, request->destination, error), OUTCOME_ERROR;
     if (!request->to_queue && identity.exchange == NULL)
         return not_found(vhost, request->destination, error), OUTCOME_ERROR;
-    if (identity.queue != NULL && !queue_check_owner(channel, identity.queue, error))
+    if (identity.queue != NULL && (queue_wait_for_departure(channel, identity.queue) ||
+                                   !queue_check_owner(channel, identity.queue, error)))
         return OUTCOME_ERROR;
     struct binding *binding = binding_define(vhost, &identity, error);
     if (binding == NULL)

@@ -113,7 +113,7 @@ bool internal_publish_surely(struct vhost *vhost, struct message *letter)
 static void publish_or_park(struct vhost *vhost, struct message *letter, struct queue *origin)
 {
     origin->unacked_count--;
-    if (origin->is_deleted || internal_publish_surely(vhost, letter))
+    if (internal_publish_surely(vhost, letter) || origin->is_deleted)
         message_unref(letter);
     else
         parked_letters_add(vhost, origin, letter);

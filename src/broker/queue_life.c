@@ -3,6 +3,11 @@
  * How queues come and go. A deleted queue leaves the vhost at once, with its bindings and ready
  * messages; the struct stays until the last of its unacked deliveries is settled, so that an ack
  * that comes late finds something harmless.
+ *
+ * What a queue has rejected becomes a dead letter, even when the queue goes right after. Where the
+ * message has to be read from the store for that, the queue leaves first: it hands nothing out,
+ * nothing is routed to it, and commands that name it wait. It is deleted when all was read. A crash
+ * before finds the queue and its message as they were.
  */
 #include <stdlib.h>
 
@@ -82,7 +87,7 @@ static void unused_due(struct vhost *vhost, struct timer *timer)
     if (queue->used_ms + queue->settings.expires_ms > vhost->now_ms)
         set_unused_timer(vhost, queue);
     else
-        queue_delete(vhost, queue);
+        queue_leave(vhost, queue);
 }
 
 const struct policy *queue_policy(const struct vhost *vhost, const struct queue *queue,
@@ -222,6 +227,8 @@ void queue_resume(struct vhost *vhost, struct queue *queue)
     queue->unacked_count--;
     if (queue->is_deleted)
         queue_release(queue);
+    else if (queue->is_leaving && !queue_has_fetches(queue))
+        queue_delete(vhost, queue);
     else
         queue_schedule(vhost, queue);
 }
@@ -281,6 +288,16 @@ uint64_t queue_delete(struct vhost *vhost, struct queue *queue)
     return count;
 }
 
+void queue_leave(struct vhost *vhost, struct queue *queue)
+{
+    if (!queue_has_fetches(queue)) {
+        queue_delete(vhost, queue);
+        return;
+    }
+    queue->is_leaving = true;
+    vhost->topology_generation++; /* nothing is routed to it any more */
+}
+
 void queue_release(struct queue *queue)
 {
     if (queue->is_deleted && queue->unacked_count == 0)
@@ -293,5 +310,5 @@ void queue_lost_subscriber(struct vhost *vhost, struct queue *queue)
         queue_use(vhost, queue);
     if (queue->is_auto_delete && !queue->is_deleted && queue->had_subscriber &&
         queue->subscriber_count == 0)
-        queue_delete(vhost, queue);
+        queue_leave(vhost, queue);
 }

@@ -52,13 +52,20 @@ bool queue_resolve_name(const struct channel *channel, struct bytes given, uint8
     return true;
 }
 
-struct queue *queue_resolve(const struct channel *channel, struct bytes name,
-                            struct amqp_error *error)
+bool queue_wait_for_departure(struct channel *channel, struct queue *queue)
+{
+    if (!queue->is_leaving)
+        return false;
+    channel_wait_for_read(channel, queue);
+    return true;
+}
+
+struct queue *queue_resolve(struct channel *channel, struct bytes name, struct amqp_error *error)
 {
     struct queue *queue = queue_find(channel_vhost(channel), name);
     if (queue == NULL)
         not_found(channel_vhost(channel), name, error);
-    else if (!queue_check_owner(channel, queue, error))
+    else if (queue_wait_for_departure(channel, queue) || !queue_check_owner(channel, queue, error))
         queue = NULL;
     return queue;
 }
@@ -209,7 +216,10 @@ static struct queue *declare_active(struct channel *channel, struct bytes name,
     struct queue *queue = queue_find(channel_vhost(channel), name);
     if (queue == NULL)
         return declare_new(channel, name, declare, error);
-    return check_equivalent(channel, queue, declare, error) ? queue : NULL;
+    return !queue_wait_for_departure(channel, queue) &&
+                   check_equivalent(channel, queue, declare, error)
+               ? queue
+               : NULL;
 }
 
 /* A declaration of these names, whatever its flags, only asks whether the requester is there. */
@@ -391,8 +401,14 @@ enum outcome handle_queue_delete(struct channel *channel, const struct amqp_meth
         channel_reply(channel, &none);
         return OUTCOME_DONE;
     }
-    if (!queue_check_owner(channel, queue, error) || !check_delete(vhost, queue, delete, error))
+    if (!queue_check_owner(channel, queue, error) ||
+        (!queue->is_leaving && !check_delete(vhost, queue, delete, error)))
         return OUTCOME_ERROR;
+    if (queue_has_fetches(queue)) {
+        queue_leave(vhost, queue);
+        channel_wait_for_read(channel, queue);
+        return OUTCOME_RETRY;
+    }
     delete_found(channel, queue, delete->no_wait);
     return OUTCOME_DONE;
 }

@@ -23,7 +23,7 @@ struct frontier {
 
 static void reach_queue(const struct vhost *vhost, struct queue *queue, struct route_result *result)
 {
-    if (queue->route_mark == vhost->route_mark)
+    if (queue->route_mark == vhost->route_mark || queue->is_leaving)
         return;
     queue->route_mark = vhost->route_mark;
     result->queues =

@@ -3,7 +3,8 @@
  * Sessions: the core's side of connections. A session finds the channel of a command, answers what
  * is said on channel 0, and ends: by the client's connection.close, by an error, or because the
  * socket is gone. Ending waits for channels that wait for the disk, so that what was received
- * before is done before, as if the disk were infinitely fast.
+ * before is done before, as if the disk were infinitely fast. It does not wait for the end of an
+ * alarm, which may take hours.
  */
 #include <stdlib.h>
 
@@ -55,11 +56,8 @@ static void send_empty(struct session *session, uint32_t method_id)
 static void shut_channels(struct session *session)
 {
     struct hash_node *node;
-    while ((node = hash_table_next(&session->channels, NULL)) != NULL) {
-        struct channel *channel = container_of(node, struct channel, by_number);
-        channel_shutdown(channel);
-        channel_free(channel);
-    }
+    while ((node = hash_table_next(&session->channels, NULL)) != NULL)
+        channel_abandon(container_of(node, struct channel, by_number));
 }
 
 static void delete_exclusive_queues(struct session *session)
@@ -74,6 +72,25 @@ static void release_deferred(struct session *session)
     for (size_t i = 0; i < session->deferred_count; i++)
         command_release(&session->deferred[i]);
     session->deferred_count = 0;
+}
+
+/* Its peer is gone. What was received is done first; but what waits until no alarm is on counts as
+ * never read, so that the messages that the client had are there for others now. */
+static void lose_peer(struct session *session)
+{
+    struct hash_node *node = NULL;
+    size_t count = 0;
+    uint16_t *numbers = xmalloc((session->channels.count + 1) * sizeof *numbers);
+    session->is_gone = true;
+    while ((node = hash_table_next(&session->channels, node)) != NULL)
+        numbers[count++] = container_of(node, struct channel, by_number)->number;
+    for (size_t i = 0; i < count; i++) { /* the end of one may be that of others */
+        struct channel *channel = channel_find(session, numbers[i]);
+        if (channel != NULL && channel->wait == WAIT_ALARM)
+            channel_abandon(channel);
+    }
+    free(numbers);
+    session_schedule_resume(session);
 }
 
 static void shut_down(struct session *session)
@@ -296,6 +313,7 @@ void session_resume(struct session *session)
             return;
         }
         apply_here(session, &command);
+        internal_publish_all(session->vhost);
     }
     session->deferred_count -= next;
     memmove(session->deferred, session->deferred + next,
@@ -360,6 +378,15 @@ static void apply_to_channel(struct session *session, struct command *command)
     channel_apply(channel, command);
 }
 
+/* Behind what waits. */
+static void apply_in_turn(struct session *session, struct command *command)
+{
+    if (session->waiting_channels > 0 || session->deferred_count > 0)
+        defer(session, command);
+    else
+        apply_here(session, command);
+}
+
 void session_apply(struct vhost *vhost, struct command *command)
 {
     struct session *session = command->session;
@@ -374,19 +401,15 @@ void session_apply(struct vhost *vhost, struct command *command)
     case COMMAND_CREDIT:
         return_credit(session, command->tag);
         break;
-    case COMMAND_CONNECTION_ERROR:
     case COMMAND_SESSION_CLOSE:
-        if (session->waiting_channels > 0 || session->deferred_count > 0)
-            defer(session, command);
-        else
-            apply_here(session, command);
+        if (session->waiting_channels > 0)
+            lose_peer(session);
+        apply_in_turn(session, command);
         break;
     default:
         if (command->channel != 0)
             apply_to_channel(session, command);
-        else if (session->waiting_channels > 0 || session->deferred_count > 0)
-            defer(session, command);
         else
-            apply_here(session, command);
+            apply_in_turn(session, command);
     }
 }

@@ -447,6 +447,7 @@ void vhost_complete(struct vhost *vhost, uint64_t batch_number, uint64_t now_ms)
 static void queue_has_read(struct vhost *vhost, struct lane *lane)
 {
     queue_fetched(vhost, lane);
+    internal_publish_all(vhost); /* before the queue goes, where it only waited for this */
     queue_arm_expiry(vhost, lane);
     queue_resume(vhost, lane->queue);
 }

@@ -111,6 +111,10 @@ void lane_evict(struct lane *lane, uint64_t committed, size_t keep_bytes);
 
 /* Asks for a message that is stored and not ready; its reference, if it has one, passes. */
 void lane_fetch(struct lane *lane, struct entry entry, uint8_t purpose);
+static inline bool lane_has_fetches(const struct lane *lane)
+{
+    return lane->fetches.first < lane->fetches.count;
+}
 /* The first of those asked for, when it was read: its reference passes. */
 bool lane_take_fetched(struct lane *lane, struct fetch *fetch);
 

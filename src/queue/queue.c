@@ -89,6 +89,16 @@ struct lane *queue_first_lane_of_several(const struct queue *queue)
     return queue_lane(queue, 0);
 }
 
+bool queue_has_fetches(const struct queue *queue)
+{
+    for (unsigned priority = 0; priority <= queue->top_priority; priority++) {
+        const struct lane *lane = queue_lane(queue, priority);
+        if (lane != NULL && lane_has_fetches(lane))
+            return true;
+    }
+    return false;
+}
+
 uint64_t queue_ready_count(const struct queue *queue)
 {
     uint64_t count = queue->lane.ready_count;

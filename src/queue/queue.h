@@ -31,6 +31,7 @@ struct queue {
     bool is_durable;
     bool is_auto_delete;
     bool is_reply;         /* behind a consumer of amq.rabbitmq.reply-to */
+    bool is_leaving;       /* gone for everybody, but for what was rejected and is still read */
     bool is_deleted;       /* out of the vhost; waits for its unacked messages to be settled */
     bool had_subscriber;   /* auto-delete queues go when the last one does */
     void *owner;           /* borrowed: the session that an exclusive queue belongs to, or NULL */
@@ -111,6 +112,9 @@ static inline struct lane *queue_first_lane(const struct queue *queue)
     return queue->top_priority == 0 ? (struct lane *)&queue->lane
                                     : queue_first_lane_of_several(queue);
 }
+
+/* Is there a message that was asked for, and is in the store alone? */
+bool queue_has_fetches(const struct queue *queue);
 
 /* Ready messages, and the sum of their body sizes. */
 uint64_t queue_ready_count(const struct queue *queue);

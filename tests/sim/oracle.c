@@ -845,6 +845,12 @@ static void on_channel_effect(struct oracle *oracle, struct sim_session *session
     }
 }
 
+/* Was all that was sent processed before the session ended? */
+static bool ends_orderly(const struct oracle *oracle, const struct sim_session *session)
+{
+    return !session->is_gone_in_alarm && !(session->is_gone_sent && oracle->has_alarm);
+}
+
 static void on_session_method(struct oracle *oracle, struct sim_session *session,
                               const struct effect *effect)
 {
@@ -857,7 +863,7 @@ static void on_session_method(struct oracle *oracle, struct sim_session *session
     if (method.id != AMQP_CONNECTION_CLOSE_OK)
         return;
     REQUIRE(session->is_close_sent, "close-ok to nothing");
-    end_channels(oracle, session, true);
+    end_channels(oracle, session, ends_orderly(oracle, session));
     session->is_closed = true;
 }
 
@@ -875,7 +881,7 @@ static void on_session_effect(struct oracle *oracle, struct sim_session *session
     case EFFECT_SESSION_OPENED:
         break;
     case EFFECT_SESSION_CLOSED:
-        end_channels(oracle, session, true);
+        end_channels(oracle, session, ends_orderly(oracle, session));
         *session = (struct sim_session){.connection = session->connection};
         break;
     case EFFECT_READ_PAUSE:
@@ -1001,8 +1007,11 @@ static uint64_t first_waiting(const struct oracle *oracle, const struct sim_chan
 void oracle_settled_input(struct oracle *oracle)
 {
     for (size_t i = 0; i < SIM_SESSIONS * SIM_CHANNELS; i++) {
-        struct sim_channel *channel = oracle->sessions[i / SIM_CHANNELS].channels[i % SIM_CHANNELS];
-        if (channel == NULL || channel->is_failed || channel->is_closing)
+        struct sim_session *session = &oracle->sessions[i / SIM_CHANNELS];
+        struct sim_channel *channel = session->channels[i % SIM_CHANNELS];
+        session->is_gone_in_alarm |= session->is_gone_sent && oracle->has_alarm;
+        if (channel == NULL || channel->is_failed || channel->is_closing ||
+            session->is_gone_in_alarm)
             continue;
         uint64_t processed =
             channel->expected_count > 0 ? channel->expected[0].command - 1 : channel->commands;

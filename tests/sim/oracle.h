@@ -188,6 +188,7 @@ struct sim_session {
     bool is_paused;
     bool is_close_sent;
     bool is_gone_sent;
+    bool is_gone_in_alarm; /* it was gone while an alarm was on: what waited for its end is lost */
     int64_t output_left;
     uint64_t unreturned;                        /* credit */
     struct sim_channel *channels[SIM_CHANNELS]; /* owned; by number - 1 */

@@ -116,6 +116,54 @@ static void deliveries_do_not_wait_with_their_channel(void **state)
 }
 
 /* An error behind a reply that waits comes behind it, and takes the rest with it. */
+/* Of a command that was kept as of any other. */
+static void what_a_command_causes_comes_before_the_next(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 2);
+    run(core,
+        "1.1 exchange.declare dlx fanout no-wait\n1.1 queue.declare dead no-wait\n"
+        "1.1 queue.bind dead dlx - no-wait\n"
+        "1.1 queue.declare q no-wait x-dead-letter-exchange=dlx\n1.1 basic.publish - q a\n"
+        "1.1 basic.get q",
+        "1.1 basic.get-ok 1 left=0 a\n");
+    run(core,
+        "1.1 queue.declare d durable\n1.1 basic.reject 1\n1.1 exchange.delete dlx no-wait\n"
+        "1.1 basic.get dead",
+        "");
+    commit(core, "1.1 queue.declare-ok d 0 0\n1.1 basic.get-ok 2 left=0 a rejected:q:1\n");
+}
+
+/* Its end may be that of a queue, what waits for the queue goes on then, and that may make a
+ * message for another consumer of the channel. */
+static void a_channel_that_ends_gets_nothing(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 1);
+    run(core,
+        "1.1 queue.declare x durable auto-delete no-wait\n1.1 basic.publish - x a persistent\n"
+        "1.1 basic.publish - x b persistent",
+        "");
+    commit(core, "");
+    core_crash(core);
+    core_open(core, 1, 1);
+    core_open(core, 2, 1);
+    run(core,
+        "2.1 queue.declare y no-wait\n"
+        "2.1 queue.declare q durable no-wait x-queue-type=quorum x-delivery-limit=0 "
+        "x-dead-letter-exchange= x-dead-letter-routing-key=y\n"
+        "2.1 basic.publish - q c\n2.1 basic.get q\n"
+        "1.1 basic.qos 1\n1.1 basic.consume x cx no-wait\n1.1 basic.consume y cy no-wait",
+        "2.1 basic.get-ok 1 left=0 c failures=0\n1.1 basic.qos-ok\n");
+    answer(core, 1, "");
+    commit(core, "1.1 deliver cx 1 a\n");
+    run(core, "2.1 basic.get x", "");
+    run(core, "1.1 channel.close",
+        "2.1 channel.close 404 NOT_FOUND - no queue 'x' in vhost '/' (60.70)\n"
+        "1.1 channel.close-ok\n");
+    assert_queue(core, "y", "1 0 0");
+}
+
 static void an_error_waits_its_turn(void **state)
 {
     struct core *core = *state;
@@ -158,6 +206,8 @@ int main(void)
         core_test(flow_can_only_be_active),
         core_test(a_channel_waits_alone),
         core_test(deliveries_do_not_wait_with_their_channel),
+        core_test(what_a_command_causes_comes_before_the_next),
+        core_test(a_channel_that_ends_gets_nothing),
         core_test(an_error_waits_its_turn),
         core_test(frame_errors_of_a_channel_come_in_order),
         core_test(a_server_s_cancel_stays_behind_replies_that_wait),

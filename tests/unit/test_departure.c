@@ -259,6 +259,95 @@ static void stored_messages_are_dead_lettered_one_by_one(void **state)
     assert_queue(core, "q", "0 0 0");
 }
 
+/* A queue behind dead letters; channel 1.2 has its only message, whose body the store has alone. */
+static void open_with_stored_delivery(struct core *core, const char *queue_flags)
+{
+    char lines[400];
+    open_with_dead_letters(core);
+    snprintf(lines, sizeof lines,
+             "1.1 queue.declare q durable no-wait %sx-dead-letter-exchange=dlx\n"
+             "1.1 queue.bind q amq.fanout k no-wait\n1.1 basic.publish - q a persistent",
+             queue_flags);
+    run(core, lines, "");
+    commit(core, "");
+    run(core, "1.2 basic.consume q c", "1.2 basic.consume-ok c\n");
+    commit(core, "1.2 deliver c 1 a\n");
+    assert_queue(core, "q", "0 1 1");
+}
+
+static void what_was_rejected_outlives_its_queue(void **state)
+{
+    struct core *core = *state;
+    open_with_stored_delivery(core, "");
+    run(core, "1.2 basic.nack 1\n1.1 queue.delete q", "");
+    answer_all(core, "1.2 basic.cancel c\n");
+    assert_queue(core, "q", "none");
+    assert_queue(core, "dead", "1 0 0");
+    commit(core, "1.1 queue.delete-ok 0\n");
+    run(core, "1.2 basic.get dead", "1.2 basic.get-ok 2 left=0 a rejected:q:1\n");
+}
+
+static void what_was_rejected_outlives_an_auto_delete_queue(void **state)
+{
+    struct core *core = *state;
+    open_with_stored_delivery(core, "auto-delete ");
+    run(core, "1.2 basic.nack 1\n1.2 basic.cancel c", "1.2 basic.cancel-ok c\n");
+    answer_all(core, "");
+    assert_queue(core, "q", "none");
+    assert_queue(core, "dead", "1 0 0");
+}
+
+static void what_was_rejected_outlives_a_purge(void **state)
+{
+    struct core *core = *state;
+    open_with_stored_delivery(core, "");
+    run(core, "1.2 basic.nack 1\n1.1 queue.purge q no-wait", "");
+    answer_all(core, "");
+    assert_queue(core, "dead", "1 0 0");
+}
+
+/* What was rejected is read meanwhile. */
+static void a_queue_that_leaves_is_gone_for_everybody(void **state)
+{
+    struct core *core = *state;
+    open_with_stored_delivery(core, "auto-delete ");
+    run(core, "1.2 basic.nack 1\n1.2 basic.cancel c", "1.2 basic.cancel-ok c\n");
+    run(core,
+        "1.1 basic.publish - q b mandatory\n1.1 basic.publish amq.fanout - b mandatory\n"
+        "1.1 queue.declare q\n1.1 basic.publish - q c\n1.2 basic.get q",
+        "1.1 basic.return 312 NO_ROUTE b\n1.1 basic.return 312 NO_ROUTE b\n");
+    answer_all(core, "1.1 queue.declare-ok q 0 0\n1.2 basic.get-ok 2 left=0 c\n");
+    assert_queue(core, "dead", "1 0 0");
+}
+
+static void a_crash_finds_a_queue_that_was_leaving(void **state)
+{
+    struct core *core = *state;
+    open_with_stored_delivery(core, "auto-delete ");
+    run(core, "1.2 basic.nack 1\n1.2 basic.cancel c\n1.1 queue.delete q",
+        "1.2 basic.cancel-ok c\n");
+    core_submit(core);
+    core_crash(core);
+    assert_queue(core, "q", "1 0 0");
+}
+
+/* The deletion is done, though who asked for it does not wait any more. */
+static void a_deletion_outlives_its_channel(void **state)
+{
+    struct core *core = *state;
+    struct amqp_error reason = {0};
+    amqp_error_set(&reason, AMQP_CONNECTION_FORCED, "enough");
+    open_with_stored_delivery(core, "");
+    run(core, "1.2 basic.nack 1\n1.1 queue.delete q", "");
+    vhost_end_sessions(core->vhost, "guest", &reason, core->now_ms);
+    run(core, "", NULL);
+    core->transcript.size = 0;
+    assert_queue(core, "q", "0 0 0");
+    answer_all(core, "");
+    assert_queue(core, "q", "none");
+    assert_queue(core, "dead", "1 0 0");
+}
+
 static void the_dead_come_round_once_unless_rejected(void **state)
 {
     struct core *core = *state;
@@ -639,6 +728,12 @@ int main(void)
         core_test(a_rejected_message_goes_to_the_dead),
         core_test(a_stored_message_is_read_before_it_is_dead_lettered),
         core_test(stored_messages_are_dead_lettered_one_by_one),
+        core_test(what_was_rejected_outlives_its_queue),
+        core_test(what_was_rejected_outlives_an_auto_delete_queue),
+        core_test(what_was_rejected_outlives_a_purge),
+        core_test(a_queue_that_leaves_is_gone_for_everybody),
+        core_test(a_crash_finds_a_queue_that_was_leaving),
+        core_test(a_deletion_outlives_its_channel),
         core_test(the_dead_come_round_once_unless_rejected),
         core_test(a_get_counts_nothing_that_has_expired),
         core_test(without_the_exchange_the_dead_are_gone),

@@ -171,10 +171,10 @@ static void an_alarm_blocks_who_publishes(void **state)
     assert_queue(core, "q", "3 0 0");
     vhost_set_alarms(core->vhost, VHOST_ALARM_DISK, 4);
     run(core, "1.1 basic.publish - q d", "1.0 connection.blocked low on disk\n1.0 pause\n");
-    run(core, "1.0 gone", "");
+    run(core, "1.0 gone", "1.0 resume\n1.0 gone\n");
     vhost_set_alarms(core->vhost, 0, 5);
-    run(core, "", "1.0 connection.unblocked\n1.0 resume\n1.0 gone\n");
-    assert_queue(core, "q", "4 0 0");
+    run(core, "", "");
+    assert_queue(core, "q", "3 0 0");
     vhost_set_alarms(core->vhost, VHOST_ALARM_MEMORY, 6);
     core_open(core, 3, 1);
     run(core, "2.1 basic.publish - q e", "2.0 pause\n");
@@ -197,6 +197,36 @@ static void nothing_is_taken_in_while_an_alarm_is_on(void **state)
         "1.0 connection.unblocked\n1.0 resume\n1.1 deliver x 1 a\n1.1 deliver x 2 b\n"
         "1.1 basic.cancel-ok x\n1.0 connection.close-ok\n");
     assert_queue(core, "q", "3 0 0");
+}
+
+static void what_a_dead_connection_had_comes_back_during_an_alarm(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 2);
+    core_open(core, 2, 1);
+    run(core, "1.1 queue.declare q no-wait\n1.1 basic.publish - q a\n1.1 basic.get q",
+        "1.1 basic.get-ok 1 left=0 a\n");
+    vhost_set_alarms(core->vhost, VHOST_ALARM_MEMORY, core->now_ms);
+    run(core, "1.1 basic.publish - q b\n1.1 basic.ack 1\n1.2 basic.publish - q c",
+        "1.0 connection.blocked low on memory\n1.0 pause\n");
+    run(core, "1.0 connection.close bye", "");
+    run(core, "1.0 gone", "1.0 resume\n1.0 connection.close-ok\n1.0 gone\n");
+    run(core, "2.1 basic.get q", "2.1 basic.get-ok 1 redelivered left=0 a\n");
+}
+
+/* What came before the publish is done first, as it would be without the alarm. */
+static void a_dead_connection_waits_for_the_disk_and_for_no_alarm(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 2);
+    run(core, "1.1 queue.declare d durable\n1.1 queue.declare e no-wait\n1.1 basic.publish - e a",
+        "");
+    vhost_set_alarms(core->vhost, VHOST_ALARM_DISK, core->now_ms);
+    run(core, "1.2 basic.publish - d b\n1.0 gone",
+        "1.0 connection.blocked low on disk\n1.0 pause\n");
+    assert_queue(core, "e", "none");
+    commit(core, "1.1 queue.declare-ok d 0 0\n1.0 resume\n1.0 gone\n");
+    assert_queue(core, "e", "0 0 0");
 }
 
 static void permissions_are_asked_for(void **state)
@@ -267,6 +297,8 @@ int main(void)
         core_test(a_session_that_comes_late_ends_as_the_others),
         core_test(an_alarm_blocks_who_publishes),
         core_test(nothing_is_taken_in_while_an_alarm_is_on),
+        core_test(what_a_dead_connection_had_comes_back_during_an_alarm),
+        core_test(a_dead_connection_waits_for_the_disk_and_for_no_alarm),
         core_test(permissions_are_asked_for),
         core_test(memory_of_sessions_is_accounted),
     };
