@@ -107,6 +107,7 @@ struct auth_backend_type {
     enum auth_verdict (*renew)(struct auth_backend *backend, const struct auth_subject *subject,
                                struct bytes secret, struct auth_result *result);
     bool (*takes_secrets)(const struct auth_backend *backend); /* NULL: if it has renew */
+    void (*stop)(struct auth_backend *backend); /* as auth_chain_stop; NULL: nothing blocks */
     void (*free)(struct auth_backend *backend);
 };
 

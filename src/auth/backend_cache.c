@@ -286,6 +286,16 @@ static bool takes_secrets(const struct auth_backend *backend)
 
 /* --- making one */
 
+static void stop(struct auth_backend *backend)
+{
+    struct cache *cache = (struct cache *)backend;
+    struct auth_backend *const both[] = {cache->authn, cache->authz};
+    for (size_t i = 0; i < 2; i++) {
+        if (both[i]->type->stop != NULL)
+            both[i]->type->stop(both[i]);
+    }
+}
+
 static void free_backend(struct auth_backend *backend)
 {
     struct cache *cache = (struct cache *)backend;
@@ -309,6 +319,7 @@ static const struct auth_backend_type type = {
     .check = check,
     .renew = renew,
     .takes_secrets = takes_secrets,
+    .stop = stop,
     .free = free_backend,
 };
 

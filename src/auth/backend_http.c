@@ -194,6 +194,11 @@ static enum auth_verdict check(struct auth_backend *backend, const struct auth_s
 
 /* --- making one */
 
+static void stop(struct auth_backend *backend)
+{
+    http_client_stop(((struct http *)backend)->client);
+}
+
 static void free_backend(struct auth_backend *backend)
 {
     struct http *http = (struct http *)backend;
@@ -208,6 +213,7 @@ static const struct auth_backend_type type = {
     .authorize = log_in,
     .check_vhost = check_vhost,
     .check = check,
+    .stop = stop,
     .free = free_backend,
 };
 

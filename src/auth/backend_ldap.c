@@ -101,7 +101,9 @@ static LDAP *connect_server(struct ldap_backend *backend, char reason[AUTH_REASO
     struct timeval timeout = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
     int version = LDAP_VERSION3, deref = LDAP_DEREF_ALWAYS; /* as Erlang's client does */
     LDAP *ldap = NULL;
-    int code = ldap_initialize(&ldap, backend->addresses);
+    int code = ldap_timeout_is_stopped(&backend->timeout)
+                   ? LDAP_USER_CANCELLED
+                   : ldap_initialize(&ldap, backend->addresses);
     if (code == LDAP_SUCCESS) {
         ldap_set_option(ldap, LDAP_OPT_PROTOCOL_VERSION, &version);
         ldap_set_option(ldap, LDAP_OPT_REFERRALS, LDAP_OPT_OFF);
@@ -539,6 +541,11 @@ static enum auth_verdict check(struct auth_backend *head, const struct auth_subj
 
 /* --- making one */
 
+static void stop(struct auth_backend *head)
+{
+    ldap_timeout_stop(&((struct ldap_backend *)head)->timeout);
+}
+
 static void free_backend(struct auth_backend *head)
 {
     struct ldap_backend *backend = (struct ldap_backend *)head;
@@ -557,6 +564,7 @@ static const struct auth_backend_type type = {
     .authorize = log_in,
     .check_vhost = check_vhost,
     .check = check,
+    .stop = stop,
     .free = free_backend,
 };
 

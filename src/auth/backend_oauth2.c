@@ -420,6 +420,11 @@ static enum auth_verdict renew(struct auth_backend *backend, const struct auth_s
 
 /* --- making one */
 
+static void stop(struct auth_backend *backend)
+{
+    http_client_stop(((struct oauth2 *)backend)->client);
+}
+
 static void free_backend(struct auth_backend *backend)
 {
     struct oauth2 *oauth2 = (struct oauth2 *)backend;
@@ -439,6 +444,7 @@ static const struct auth_backend_type type = {
     .check_vhost = check_vhost,
     .check = check,
     .renew = renew,
+    .stop = stop,
     .free = free_backend,
 };
 

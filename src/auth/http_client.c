@@ -7,6 +7,7 @@
 
 #include <curl/curl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@ struct http_client {
     const struct config_tls_client *tls; /* borrowed */
     uint64_t connect_timeout_ms;
     uint64_t timeout_ms;
+    _Atomic bool is_stopped;
     pthread_mutex_t mutex;
     struct handle *idle; /* owned */
 };
@@ -63,6 +65,11 @@ void http_client_free(struct http_client *client)
     free(client);
 }
 
+void http_client_stop(struct http_client *client)
+{
+    atomic_store_explicit(&client->is_stopped, true, memory_order_relaxed);
+}
+
 static size_t on_data(char *data, size_t size, size_t count, void *context)
 {
     struct buffer *body = context;
@@ -70,6 +77,15 @@ static size_t on_data(char *data, size_t size, size_t count, void *context)
         return 0; /* libcurl then gives up */
     buffer_append(body, data, size * count);
     return size * count;
+}
+
+/* libcurl looks here before and after each time that it waits. */
+static int on_progress(void *context, curl_off_t total_in, curl_off_t in, curl_off_t total_out,
+                       curl_off_t out)
+{
+    const struct http_client *client = context;
+    (void)total_in, (void)in, (void)total_out, (void)out;
+    return atomic_load_explicit(&client->is_stopped, memory_order_relaxed); /* not 0: gives up */
 }
 
 static void set_text(CURL *curl, CURLoption option, const char *text)
@@ -103,6 +119,9 @@ static CURL *new_curl(const struct http_client *client)
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "leveret");
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
+    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, client);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)client->timeout_ms);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)client->connect_timeout_ms);
     /* A proxy of the environment is for people, not for passwords. */

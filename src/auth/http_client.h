@@ -16,6 +16,9 @@ struct http_client;
 struct http_client *http_client_new(const struct config_tls_client *tls, /* borrowed */
                                     uint64_t connect_timeout_ms, uint64_t timeout_ms);
 void http_client_free(struct http_client *client);
+/* Any thread: requests fail from now on, those under way when a signal interrupts their wait, or
+ * within a second. */
+void http_client_stop(struct http_client *client);
 
 /* Sends a request: GET where form is NULL, else a POST of that form (application/x-www-form-
  * urlencoded). The status, with the answer in body (at most 1 MiB); 0 with why in reason. */

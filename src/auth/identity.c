@@ -220,6 +220,14 @@ static bool is_internal(const struct auth_backend *backend)
     return strcmp(backend->type->name, "internal") == 0;
 }
 
+void auth_chain_stop(struct auth_chain *chain)
+{
+    for (size_t i = 0; i < chain->backend_count; i++) {
+        if (chain->backends[i]->type->stop != NULL)
+            chain->backends[i]->type->stop(chain->backends[i]);
+    }
+}
+
 bool auth_chain_is_internal(const struct auth_chain *chain)
 {
     for (size_t i = 0; i < chain->backend_count; i++) {

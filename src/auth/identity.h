@@ -15,6 +15,9 @@ struct auth_identity;
 /* NULL with a reason where a back end cannot be had as it is configured. */
 struct auth_chain *auth_chain_new(const struct config *config, char reason[AUTH_REASON_SIZE]);
 void auth_chain_free(struct auth_chain *chain);
+/* What blocks, and what will, fails soon: as soon as a system call that it waits in is interrupted
+ * by a signal. */
+void auth_chain_stop(struct auth_chain *chain);
 /* Does nobody but the users of this server count? Then nothing blocks, and nobody asks at all. */
 bool auth_chain_is_internal(const struct auth_chain *chain);
 

@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <lber.h>
 #include <poll.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 static bool is_ready(Sockbuf_IO_Desc *layer, short events)
@@ -22,9 +21,11 @@ static bool is_ready(Sockbuf_IO_Desc *layer, short events)
         return true;
     do {
         count = poll(&socket, 1, timeout->timeout_ms);
-    } while (count < 0 && errno == EINTR);
+    } while (count < 0 && errno == EINTR && !ldap_timeout_is_stopped(timeout));
     if (count == 0)
         errno = ETIMEDOUT;
+    else if (count < 0)
+        errno = ECANCELED; /* with EINTR it would be tried again */
     return count > 0;
 }
 
@@ -75,6 +76,16 @@ void ldap_timeout_init(struct ldap_timeout *timeout, int timeout_ms)
         .callback = {.lc_add = on_connection, .lc_del = on_end, .lc_arg = timeout},
         .timeout_ms = timeout_ms,
     };
+}
+
+void ldap_timeout_stop(struct ldap_timeout *timeout)
+{
+    atomic_store_explicit(&timeout->is_stopped, true, memory_order_relaxed);
+}
+
+bool ldap_timeout_is_stopped(const struct ldap_timeout *timeout)
+{
+    return atomic_load_explicit(&timeout->is_stopped, memory_order_relaxed);
 }
 
 void ldap_timeout_install(struct ldap_timeout *timeout, LDAP *ldap)

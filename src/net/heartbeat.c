@@ -8,7 +8,9 @@
  * own doing and says nothing about the peer; we go on sending. A peer that does not take its output
  * has to show life all the same: bytes that arrive and wait in the socket are enough.
  */
+#include <errno.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include "net/net_internal.h"
 
@@ -91,6 +93,20 @@ static void check_tls(struct connection *connection, uint64_t now_ms)
         connection_gone(connection, CONNECTION_NOTE_WARNING, "timeout of the TLS handshake");
 }
 
+/* Nothing is read while the host works on a login: a client that has gone would stay until the end
+ * of handshake_timeout, and what is done for it with it. */
+static void check_pending(struct connection *connection)
+{
+    char octet;
+    ssize_t size = 0;
+    if ((connection->read_pauses & PAUSE_PENDING) == 0 || connection->rest.size > 0)
+        return;
+    size = recv(connection->stream.fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (size == 0 || (size < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
+        connection_gone(connection, CONNECTION_NOTE_WARNING,
+                        "client unexpectedly closed TCP connection");
+}
+
 void heartbeat_tick(struct connection *connection)
 {
     uint64_t now_ms = connection->host->now_ms;
@@ -100,6 +116,7 @@ void heartbeat_tick(struct connection *connection)
         on_deadline(connection);
         return;
     }
+    check_pending(connection);
     if (connection->is_tls)
         check_tls(connection, now_ms);
     if (has_heartbeats(connection) && now_ms + slack_ms >= connection->heartbeat.send_check_ms)

@@ -56,6 +56,7 @@ struct slot *reactor_find_slot(const struct reactor *reactor, uint64_t handle)
 static void free_slot(struct reactor *reactor, uint64_t handle)
 {
     uint32_t index = (uint32_t)handle;
+    reactor_drop_jobs(reactor, &reactor->slots[index]);
     auth_identity_unref(reactor->slots[index].identity);
     reactor->slots[index].identity = NULL;
     reactor->slots[index].connection = NULL;

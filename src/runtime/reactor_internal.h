@@ -13,6 +13,7 @@
 #include "runtime/reactor.h"
 
 struct auth_identity;
+struct job;
 
 /* A vhost as this reactor sees it: its gate, and the batch that gathers for it in this turn. */
 struct vhost_gate {
@@ -28,6 +29,7 @@ struct vhost_gate {
 struct slot {
     struct connection *connection;  /* NULL: free */
     struct auth_identity *identity; /* ref; NULL: not logged in, or the snapshot of users tells */
+    struct job *jobs;               /* what the pool has of it */
     uint64_t number;                /* of the connection, over all of the server's */
     uint64_t connected_ms;          /* when it was accepted (wall-clock) */
     uint32_t generation;
@@ -71,6 +73,8 @@ void reactor_tell_closed(struct reactor *reactor, const struct connection *conne
 void reactor_tell_login(struct reactor *reactor, const struct connection *connection,
                         struct bytes user, const char *reason);
 
+/* The connection goes: what has not begun of its jobs never will. */
+void reactor_drop_jobs(struct reactor *reactor, struct slot *slot);
 /* Finds out what a session asks; the effect passes. */
 void reactor_ask(struct reactor *reactor, struct slot *slot, struct effect *effect);
 /* Ends the connections whose credentials have expired. */

@@ -6,7 +6,8 @@
  * Where other back ends do, each question is a piece of work for the pool's threads: it carries
  * copies of what it needs, references to the identity and the snapshot, and the connection's
  * handle; when it is done it comes back into the reactor's mailbox, and finds the connection or
- * does not. Meanwhile the connection (at its login) or the channel waits.
+ * does not. Meanwhile the connection (at its login) or the channel waits. A connection that goes
+ * takes with it what has not begun.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,10 +30,12 @@
 enum { answer_valid_ms = 60000 };
 
 struct job {
-    struct task task;
+    struct work work;
+    struct task task; /* to come back */
+    struct job *next; /* of the same connection */
     struct reactor *reactor;
     uint64_t handle;                  /* of the connection */
-    struct users *users;              /* ref */
+    struct users *users;              /* ref; as they are when it begins */
     struct auth_identity *identity;   /* ref; who asks, or, after a login, who it is; or NULL */
     struct access_question *question; /* owned, or NULL */
     struct auth_login login;          /* its runs point into text */
@@ -48,7 +51,6 @@ static struct job *new_job(struct reactor *reactor, const struct connection *con
     struct job *job = xcalloc(1, sizeof *job);
     job->reactor = reactor;
     job->handle = connection_handle(connection);
-    job->users = server_users(reactor->server);
     job->identity = identity != NULL ? auth_identity_ref(identity) : NULL;
     return job;
 }
@@ -67,11 +69,43 @@ static void free_job(struct job *job)
     free(job);
 }
 
-static void submit_job(struct job *job, void (*run)(struct task *task))
+/* False where the pool does not take it; it is gone then. Who is in is only turned away when the
+ * server ends, and the connection with it. */
+static bool submit_job(struct job *job, enum work_rank rank, void (*run)(struct work *work))
 {
-    job->task.run = run;
-    if (!worker_pool_submit(server_workers(job->reactor->server), &job->task))
-        free_job(job); /* the server ends, and with it the connection */
+    struct slot *slot = reactor_find_slot(job->reactor, job->handle);
+    job->work.rank = rank;
+    job->work.run = run;
+    job->next = slot->jobs;
+    slot->jobs = job;
+    if (worker_pool_submit(server_workers(job->reactor->server), &job->work))
+        return true;
+    slot->jobs = job->next;
+    free_job(job);
+    return false;
+}
+
+/* A job has come back: its connection, or NULL where that is gone. */
+static struct slot *take_job(struct job *job)
+{
+    struct slot *slot = reactor_find_slot(job->reactor, job->handle);
+    if (slot == NULL)
+        return NULL;
+    struct job **place = &slot->jobs;
+    while (*place != job)
+        place = &(*place)->next;
+    *place = job->next;
+    return slot;
+}
+
+void reactor_drop_jobs(struct reactor *reactor, struct slot *slot)
+{
+    while (slot->jobs != NULL) {
+        struct job *job = slot->jobs;
+        slot->jobs = job->next;
+        if (worker_pool_cancel(server_workers(reactor->server), &job->work))
+            free_job(job);
+    }
 }
 
 /* On a worker: the rest is for the reactor to do. */
@@ -84,6 +118,14 @@ static void come_back(struct job *job, void (*run)(struct task *task))
 static struct job *job_of(struct task *task)
 {
     return container_of(task, struct job, task);
+}
+
+/* On a worker. */
+static struct job *begin_job(struct work *work)
+{
+    struct job *job = container_of(work, struct job, work);
+    job->users = server_users(job->reactor->server);
+    return job;
 }
 
 /* --- logging in */
@@ -125,7 +167,7 @@ static enum login_result check_user(struct reactor *reactor, const struct connec
 static void finish_login(struct task *task)
 {
     struct job *job = job_of(task);
-    struct slot *slot = reactor_find_slot(job->reactor, job->handle);
+    struct slot *slot = take_job(job);
     struct login_answer answer = {0};
     if (job->identity == NULL)
         log_refusal(job->login.user, job->reason);
@@ -145,9 +187,9 @@ static void finish_login(struct task *task)
     free_job(job);
 }
 
-static void work_on_login(struct task *task)
+static void work_on_login(struct work *work)
 {
-    struct job *job = job_of(task);
+    struct job *job = begin_job(work);
     job->login.users = job->users;
     job->identity = auth_chain_log_in(server_auth_chain(job->reactor->server), &job->login,
                                       job->peer_address, job->reason);
@@ -166,8 +208,11 @@ static enum login_result ask_chain(struct reactor *reactor, const struct login_r
     buffer_append_bytes(&job->text, login->password);
     job->login.user = bytes_of(job->text.data, login->user.size);
     job->login.password = bytes_of(job->text.data + login->user.size, login->password.size);
-    submit_job(job, work_on_login);
-    return LOGIN_PENDING;
+    if (submit_job(job, WORK_FOR_STRANGERS, work_on_login))
+        return LOGIN_PENDING;
+    log_refusal(login->user, "too many logins wait for the back ends");
+    reactor_tell_login(reactor, request->connection, login->user, "too many logins wait");
+    return LOGIN_REFUSED;
 }
 
 static void tell_malformed(struct reactor *reactor, const struct login_request *request)
@@ -247,7 +292,7 @@ static void finish_entering(struct task *task)
 {
     struct job *job = job_of(task);
     struct bytes vhost = buffer_bytes(&job->text);
-    struct slot *slot = reactor_find_slot(job->reactor, job->handle);
+    struct slot *slot = take_job(job);
     struct vhost_gate *gate = NULL;
     struct amqp_error error = {0};
     if (slot != NULL) {
@@ -261,9 +306,9 @@ static void finish_entering(struct task *task)
     free_job(job);
 }
 
-static void work_on_entering(struct task *task)
+static void work_on_entering(struct work *work)
 {
-    struct job *job = job_of(task);
+    struct job *job = begin_job(work);
     job->is_allowed =
         auth_identity_may_enter(job->identity, job->users, buffer_bytes(&job->text), job->reason);
     come_back(job, finish_entering);
@@ -274,7 +319,7 @@ static void ask_to_enter(struct reactor *reactor, const struct connection *conne
 {
     struct job *job = new_job(reactor, connection, identity);
     buffer_append_bytes(&job->text, vhost);
-    submit_job(job, work_on_entering);
+    (void)submit_job(job, WORK_FOR_USERS, work_on_entering);
 }
 
 static bool check_vhost(struct reactor *reactor, const struct users *users, struct bytes vhost,
@@ -324,7 +369,7 @@ static void answer_question(struct slot *slot, struct reactor *reactor,
 static void finish_asking(struct task *task)
 {
     struct job *job = job_of(task);
-    struct slot *slot = reactor_find_slot(job->reactor, job->handle);
+    struct slot *slot = take_job(job);
     if (slot != NULL) {
         struct access_answer *answer =
             access_answer_new(job->question->number, job->is_allowed, job->reason);
@@ -337,9 +382,9 @@ static void finish_asking(struct task *task)
     free_job(job);
 }
 
-static void work_on_asking(struct task *task)
+static void work_on_asking(struct work *work)
 {
-    struct job *job = job_of(task);
+    struct job *job = begin_job(work);
     struct access_subject what = access_question_subject(job->question);
     job->is_allowed = auth_identity_allows(job->identity, job->users, buffer_bytes(&job->text),
                                            &what, job->reason);
@@ -349,7 +394,7 @@ static void work_on_asking(struct task *task)
 static void finish_renewing(struct task *task)
 {
     struct job *job = job_of(task);
-    struct slot *slot = reactor_find_slot(job->reactor, job->handle);
+    struct slot *slot = take_job(job);
     if (slot != NULL) {
         struct access_answer *answer =
             access_answer_new(job->question->number, job->is_allowed, job->reason);
@@ -370,9 +415,9 @@ static bool has_ended(const struct auth_identity *identity)
 
 /* RabbitMQ looks at the vhost again with the new secret before it takes it, if somebody takes it at
  * all. One that has ended ends the connection, but is none that was refused. */
-static void work_on_renewing(struct task *task)
+static void work_on_renewing(struct work *work)
 {
-    struct job *job = job_of(task);
+    struct job *job = begin_job(work);
     struct bytes secret = bytes_of(job->question->data, job->question->size);
     char log_reason[AUTH_REASON_SIZE] = "";
     struct auth_identity *former = job->identity;
@@ -400,7 +445,8 @@ void reactor_ask(struct reactor *reactor, struct slot *slot, struct effect *effe
     const char *vhost = gate_name(connection_gate(slot->connection)->gate);
     job->question = effect->question;
     buffer_append(&job->text, vhost, strlen(vhost));
-    submit_job(job, effect->kind == EFFECT_SECRET_QUESTION ? work_on_renewing : work_on_asking);
+    bool is_secret = effect->kind == EFFECT_SECRET_QUESTION;
+    (void)submit_job(job, WORK_FOR_USERS, is_secret ? work_on_renewing : work_on_asking);
 }
 
 /* --- expiry */

@@ -37,7 +37,13 @@
 #include "runtime/worker_pool.h"
 #include "store/data_folder.h"
 
-enum { workers_max = 64 };
+/* With 24 ms for each that is what 48 threads can do in the usual handshake_timeout: who comes
+ * behind them could not be served in time. */
+static const struct worker_pool_limits worker_limits = {
+    .threads_max = 64,
+    .stranger_threads_max = 48,
+    .strangers_max = 20000,
+};
 enum { tick_ms = 500, farewell_ms = 3000 };
 
 /* --- the main loop */
@@ -179,7 +185,7 @@ static bool open_data(struct server *server, char *reason, size_t reason_size)
 static void start_threads(struct server *server)
 {
     const struct config *config = server->config;
-    server->workers = worker_pool_new(workers_max);
+    server->workers = worker_pool_new(&worker_limits);
     server->reactor_count = config->reactors > 0 ? config->reactors : default_reactor_count();
     server->mailboxes = xcalloc(server->reactor_count, sizeof *server->mailboxes);
     server->reactors = xcalloc(server->reactor_count, sizeof *server->reactors);
@@ -339,6 +345,7 @@ static void stop_threads(struct server *server)
     if (server->reactors == NULL)
         return;
     say_farewell(server);
+    auth_chain_stop(server->auth_chain);
     worker_pool_end(server->workers);
     server_stop_handing_over(server);
     for (size_t i = 0; i < server->reactor_count; i++)

@@ -9,7 +9,16 @@ import time
 
 from auth_broker import outcome, raw_login, receive, start_ok, update_secret
 from auth_servers import WebServer
-from auth_suite import Suite, equal, is_login_refused, publish, publish_as_somebody, refused
+from auth_suite import (
+    Suite,
+    check_end,
+    equal,
+    hang,
+    is_login_refused,
+    publish,
+    publish_as_somebody,
+    refused,
+)
 
 
 def web_answer(path, fields, denial):
@@ -390,4 +399,69 @@ class Slow(Web):
         equal(self.broker.login("web", "x"), "ok")
 
 
-SUITES = [Http, HttpPost, HttpReasons, Cache, CacheRefusals, CacheAlone, Slow]
+class Sleepy(Web):
+    """A service that does not answer one user's logins, for longer than any test takes."""
+
+    def prepare(self):
+        self.let_go = threading.Event()
+        super().prepare()
+
+    def end(self):
+        self.let_go.set()
+        super().end()
+
+    def answer(self, path, fields):
+        if fields.get("username") == "sleepy":
+            self.let_go.wait(60)
+        return 200, "allow"
+
+    def settings(self):
+        return super().settings() + [
+            "auth_http.request_timeout = 60000",
+            "handshake_timeout = 60000",
+        ]
+
+
+class Crowd(Sleepy):
+    """More logins than there are threads wait for a service that does not answer them."""
+
+    name = "http-crowd"
+    count = 640
+
+    def wait_until(self, condition):
+        deadline = time.time() + 30
+        while not condition() and time.time() < deadline:
+            time.sleep(0.05)
+        assert condition()
+
+    def test_a_crowd_that_waits(self):
+        self.only_leveret("how many threads there are is Leveret's own")
+        before = self.broker.count_connections()
+        connection = self.broker.connect("web", "x")
+        clients = hang(self.broker, self.count)
+        self.wait_until(lambda: len(self.asked("/user")) > 40)
+        # Who is in is served before those who want to come in.
+        started = time.time()
+        connection.channel().queue_declare("quick", exclusive=True)
+        publish(connection.channel(), "", "quick")
+        taken = time.time() - started
+        assert taken < 10, "it took %.1f s" % taken
+        # Nobody is asked about those who have gone.
+        for client in clients:
+            client.close()
+        self.wait_until(lambda: self.broker.count_connections() <= before + 1)
+        self.let_go.set()
+        equal(self.broker.login("other", "x"), "ok")
+        connection.close()
+        assert len(self.asked("/user")) < self.count / 2, len(self.asked("/user"))
+        self.let_go.clear()
+
+
+class HttpEnd(Sleepy):
+    name = "http-end"
+
+    def test_the_end_waits_for_nobody(self):
+        check_end(self)
+
+
+SUITES = [Http, HttpPost, HttpReasons, Cache, CacheRefusals, CacheAlone, Slow, Crowd, HttpEnd]

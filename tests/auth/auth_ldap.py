@@ -4,8 +4,16 @@
 import os
 import time
 
-from auth_servers import SilentServer, Slapd, make_certificates
-from auth_suite import Suite, equal, is_login_refused, publish, publish_as_somebody, refused
+from auth_servers import FullServer, SilentServer, Slapd, make_certificates
+from auth_suite import (
+    Suite,
+    check_end,
+    equal,
+    is_login_refused,
+    publish,
+    publish_as_somebody,
+    refused,
+)
 
 LDIF = """dn: dc=example,dc=org
 objectClass: dcObject
@@ -246,11 +254,11 @@ class LdapPlainNames(Directory):
         equal(self.step(name, "joe-secret", go), "ok")
 
 
-class LdapSilent(Suite):
-    """A server that does not answer is given up, and the next back end is asked."""
+class Silent(Suite):
+    """A server that does not answer."""
 
-    name = "ldap-silent"
     more = []
+    timeout = "1000"
 
     def prepare(self):
         self.silent = SilentServer()
@@ -262,8 +270,14 @@ class LdapSilent(Suite):
             "auth_backends.2 = internal",
             "auth_ldap.servers.1 = 127.0.0.1",
             "auth_ldap.port = %d" % self.silent.port,
-            "auth_ldap.timeout = 1000",
+            "auth_ldap.timeout = " + self.timeout,
         ] + self.more
+
+
+class LdapSilent(Silent):
+    """It is given up, and the next back end is asked."""
+
+    name = "ldap-silent"
 
     def test_the_next_back_end_is_asked_in_time(self):
         started = time.time()
@@ -282,6 +296,36 @@ class LdapSilentStartTls(LdapSilent):
     more = ["auth_ldap.use_starttls = true", "auth_ldap.ssl_options.verify = verify_none"]
 
 
+class LdapEnd(Silent):
+    """Nobody who stops the server waits for a directory."""
+
+    name = "ldap-end"
+    timeout = "infinity"
+
+    def test_the_end_waits_for_nobody(self):
+        check_end(self)
+
+
+class LdapEndTls(LdapEnd):
+    name = "ldap-end-tls"
+    more = LdapSilentTls.more
+
+
+class LdapEndStartTls(LdapEnd):
+    name = "ldap-end-starttls"
+    more = LdapSilentStartTls.more
+
+
+class LdapEndUnreachable(LdapEnd):
+    """Not even the connection is taken."""
+
+    name = "ldap-end-unreachable"
+
+    def prepare(self):
+        self.silent = FullServer()
+        self.servers.append(self.silent)
+
+
 SUITES = [
     Ldap,
     LdapLookup,
@@ -290,4 +334,8 @@ SUITES = [
     LdapSilent,
     LdapSilentTls,
     LdapSilentStartTls,
+    LdapEnd,
+    LdapEndTls,
+    LdapEndStartTls,
+    LdapEndUnreachable,
 ]

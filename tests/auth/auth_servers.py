@@ -221,6 +221,25 @@ class SilentServer:
         self.socket.close()
 
 
+class FullServer:
+    """Takes no connection: its backlog is full, and a client's first packet is dropped."""
+
+    def __init__(self):
+        self.socket = socket.create_server(("127.0.0.1", 0), backlog=0)
+        self.port = self.socket.getsockname()[1]
+        self.fillers = []
+        for _ in range(4):
+            filler = socket.socket()
+            filler.setblocking(False)
+            filler.connect_ex(("127.0.0.1", self.port))
+            self.fillers.append(filler)
+
+    def end(self):
+        for filler in self.fillers:
+            filler.close()
+        self.socket.close()
+
+
 class Slapd:
     """Debian's slapd in a folder of its own, with the entries of an LDIF."""
 
