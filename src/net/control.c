@@ -11,7 +11,7 @@
  * The socket is removed by control_close. One that a killed server left is replaced at the next
  * start, which the lock on the data folder makes safe.
  */
-#define _GNU_SOURCE 1 /* accept4, O_PATH, struct ucred */
+#define _GNU_SOURCE 1 /* O_PATH, struct ucred */
 #include "net/control.h"
 
 #include <errno.h>
@@ -50,8 +50,8 @@ struct control {
     struct event_base *base; /* borrowed */
     int folder_fd;           /* owned */
     int listen_fd;           /* owned */
-    struct event *on_accept; /* owned */
-    struct entry *entries;   /* owned */
+    struct acceptor acceptor;
+    struct entry *entries; /* owned */
     size_t entry_count;
     size_t entry_capacity;
     struct list calls; /* of struct control_call, owned */
@@ -259,13 +259,9 @@ static bool is_trusted(int fd)
            (peer.uid == geteuid() || peer.uid == 0);
 }
 
-static void on_acceptable(evutil_socket_t listen_fd, short what, void *context)
+static void on_accept(void *context, int fd)
 {
     struct control *control = context;
-    (void)what;
-    int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0)
-        return;
     if (control->call_count >= CALLS_MAX || !is_trusted(fd)) {
         close(fd);
         return;
@@ -299,8 +295,7 @@ static bool listen_in_folder(struct control *control, const char *folder)
 
 static void control_free(struct control *control)
 {
-    if (control->on_accept != NULL)
-        event_free(control->on_accept);
+    acceptor_stop(&control->acceptor);
     if (control->listen_fd >= 0)
         close(control->listen_fd);
     if (control->folder_fd >= 0)
@@ -309,7 +304,8 @@ static void control_free(struct control *control)
     free(control);
 }
 
-struct control *control_open(struct event_base *base, const char *folder, char *reason,
+struct control *control_open(struct event_base *base, const char *folder,
+                             acceptor_on_trouble *on_trouble, void *context, char *reason,
                              size_t reason_size)
 {
     struct control *control = xcalloc(1, sizeof *control);
@@ -322,9 +318,13 @@ struct control *control_open(struct event_base *base, const char *folder, char *
         control_free(control);
         return NULL;
     }
-    control->on_accept =
-        event_new(base, control->listen_fd, EV_READ | EV_PERSIST, on_acceptable, control);
-    CHECK(control->on_accept != NULL && event_add(control->on_accept, NULL) == 0);
+    control->acceptor = (struct acceptor){.fd = control->listen_fd,
+                                          .what = "calls of leveretctl",
+                                          .on_accept = on_accept,
+                                          .context = control,
+                                          .on_trouble = on_trouble,
+                                          .trouble_context = context};
+    acceptor_start(&control->acceptor, base);
     return control;
 }
 

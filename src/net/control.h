@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "base/bytes.h"
+#include "net/acceptor.h"
 
 struct event_base;
 struct json_t;
@@ -45,8 +46,9 @@ struct control_command {
 };
 
 /* Makes the folder's socket (one that is there is from a former run and is replaced: the caller
- * holds the folder's lock) and listens. NULL with a reason. */
-struct control *control_open(struct event_base *base, const char *folder, char *reason,
+ * holds the folder's lock) and listens. on_trouble may be NULL. NULL with a reason. */
+struct control *control_open(struct event_base *base, const char *folder,
+                             acceptor_on_trouble *on_trouble, void *context, char *reason,
                              size_t reason_size);
 /* Removes the socket and ends the connections. Calls that were not answered become idle: answering
  * them then only frees them, and whoever holds them still does so, even after this. */

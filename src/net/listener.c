@@ -2,19 +2,11 @@
 /*
  * Listening sockets. Every address of the machine means one IPv6 socket that takes IPv4 too, or an
  * IPv4 socket where the system has no IPv6.
- *
- * A wake-up accepts a bounded number of connections, so that a storm of them does not keep the loop
- * from the ones it has. When the process has no descriptor left, accept fails without taking the
- * connection from the queue, and the socket would stay readable for ever: the listener then stops
- * listening to its event and tries again after a moment.
  */
-#define _GNU_SOURCE /* accept4 */
 #include "net/listener.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <event2/event.h>
-#include <event2/event_struct.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -27,18 +19,12 @@
 #include "base/xmalloc.h"
 #include "config/config.h"
 
-enum { accepts_per_turn = 64, retry_ms = 200 };
-
 struct listener {
     int fd;
     struct config_socket_options options;
-    bool is_started;
-    bool is_in_trouble;
-    struct event accept_event;
-    struct event retry_event;
-    listener_on_accept *on_accept;
-    listener_on_trouble *on_trouble; /* may be NULL */
-    void *context;                   /* borrowed */
+    struct acceptor acceptor;
+    acceptor_on_accept *on_accept;
+    void *context; /* borrowed */
 };
 
 /* --- binding */
@@ -106,6 +92,8 @@ static int bind_address(const char *address, uint16_t port,
     return -1;
 }
 
+static acceptor_on_accept on_accepted;
+
 struct listener *listener_new(const char *address, uint16_t port,
                               const struct config_socket_options *options,
                               char reason[LISTENER_REASON_SIZE])
@@ -121,6 +109,8 @@ struct listener *listener_new(const char *address, uint16_t port,
     struct listener *listener = xcalloc(1, sizeof *listener);
     listener->fd = fd;
     listener->options = *options;
+    listener->acceptor = (struct acceptor){
+        .fd = fd, .what = "connections", .on_accept = on_accepted, .context = listener};
     return listener;
 }
 
@@ -128,10 +118,7 @@ void listener_free(struct listener *listener)
 {
     if (listener == NULL)
         return;
-    if (listener->is_started) {
-        event_del(&listener->accept_event);
-        event_del(&listener->retry_event);
-    }
+    acceptor_stop(&listener->acceptor);
     close(listener->fd);
     free(listener);
 }
@@ -160,89 +147,19 @@ static void set_accepted_options(int fd, const struct config_socket_options *opt
     }
 }
 
-static void tell(const struct listener *listener, const char *text)
+static void on_accepted(void *context, int fd)
 {
-    if (listener->on_trouble != NULL)
-        listener->on_trouble(listener->context, text);
-}
-
-static void pause_accepting(struct listener *listener, int error)
-{
-    struct timeval delay = {.tv_sec = 0, .tv_usec = retry_ms * 1000};
-    char text[128];
-    if (!listener->is_in_trouble) {
-        snprintf(text, sizeof text, "accepting no connections for now: %s", strerror(error));
-        tell(listener, text);
-    }
-    listener->is_in_trouble = true;
-    event_del(&listener->accept_event);
-    event_add(&listener->retry_event, &delay);
-}
-
-/* Does the failure concern the one connection that was waiting, not the process? */
-static bool is_of_the_peer(int error)
-{
-    switch (error) {
-    case ECONNABORTED:
-    case EPROTO:
-    case EPERM:
-    case EINTR:
-    case ENETDOWN:
-    case ENOPROTOOPT:
-    case EHOSTDOWN:
-    case ENONET:
-    case EHOSTUNREACH:
-    case EOPNOTSUPP:
-    case ENETUNREACH:
-        return true;
-    default:
-        return false;
-    }
-}
-
-static bool accept_one(struct listener *listener)
-{
-    int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) {
-        if (is_of_the_peer(errno))
-            return true;
-        if (errno != EAGAIN && errno != EWOULDBLOCK)
-            pause_accepting(listener, errno);
-        return false;
-    }
-    if (listener->is_in_trouble) {
-        listener->is_in_trouble = false;
-        tell(listener, "accepting connections again");
-    }
+    struct listener *listener = context;
     set_accepted_options(fd, &listener->options);
     listener->on_accept(listener->context, fd);
-    return true;
-}
-
-static void on_acceptable(evutil_socket_t fd, short what, void *context)
-{
-    struct listener *listener = context;
-    (void)fd, (void)what;
-    for (int i = 0; i < accepts_per_turn && accept_one(listener); i++)
-        ;
-}
-
-static void on_retry(evutil_socket_t fd, short what, void *context)
-{
-    struct listener *listener = context;
-    (void)fd, (void)what;
-    event_add(&listener->accept_event, NULL);
 }
 
 void listener_start(struct listener *listener, struct event_base *base,
-                    listener_on_accept *on_accept, listener_on_trouble *on_trouble, void *context)
+                    acceptor_on_accept *on_accept, acceptor_on_trouble *on_trouble, void *context)
 {
     listener->on_accept = on_accept;
-    listener->on_trouble = on_trouble;
     listener->context = context;
-    listener->is_started = true;
-    event_assign(&listener->accept_event, base, listener->fd, EV_READ | EV_PERSIST, on_acceptable,
-                 listener);
-    event_assign(&listener->retry_event, base, -1, 0, on_retry, listener);
-    event_add(&listener->accept_event, NULL);
+    listener->acceptor.on_trouble = on_trouble;
+    listener->acceptor.trouble_context = context;
+    acceptor_start(&listener->acceptor, base);
 }

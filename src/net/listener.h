@@ -6,16 +6,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "net/acceptor.h"
+
 struct config_socket_options;
-struct event_base;
 
 /* A listening TCP socket on a loop; used by that loop's thread alone. */
 struct listener;
-
-/* A connection came: the socket is nonblocking, has its options, and is the callee's. */
-typedef void listener_on_accept(void *context, int fd);
-/* Something that the log should tell (out of descriptors, and that it is over). */
-typedef void listener_on_trouble(void *context, const char *text);
 
 enum { LISTENER_REASON_SIZE = 256 };
 
@@ -28,9 +24,9 @@ struct listener *listener_new(const char *address, uint16_t port,
 /* Stops accepting and closes. */
 void listener_free(struct listener *listener);
 
-/* on_trouble may be NULL. */
+/* The sockets have their options; on_trouble may be NULL. */
 void listener_start(struct listener *listener, struct event_base *base,
-                    listener_on_accept *on_accept, listener_on_trouble *on_trouble, void *context);
+                    acceptor_on_accept *on_accept, acceptor_on_trouble *on_trouble, void *context);
 
 /* The bound port, also where any free one was asked for. */
 uint16_t listener_port(const struct listener *listener);

@@ -6,11 +6,16 @@
  */
 #include "runtime/alarm.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "broker/vhost.h"
+#include "runtime/log.h"
+
+enum answer { ANSWER_NO, ANSWER_YES, ANSWER_UNKNOWN };
 
 /* The first number of a file of /proc or /sys; 0 where there is none. */
 static uint64_t read_number(const char *path, const char *format)
@@ -68,16 +73,41 @@ void alarm_limits_init(struct alarm_limits *limits, const struct config *config)
     alarm_limits_set_disk(limits, config);
 }
 
-static bool is_disk_low(const struct alarm_limits *limits)
+static enum answer find_memory(const struct alarm_limits *limits)
+{
+    uint64_t bytes = resident_bytes();
+    return bytes == 0 ? ANSWER_UNKNOWN : bytes > limits->memory_bytes ? ANSWER_YES : ANSWER_NO;
+}
+
+static enum answer find_disk(const struct alarm_limits *limits)
 {
     struct statvfs disk;
     if (statvfs(limits->data_dir, &disk) != 0)
-        return false;
-    return (uint64_t)disk.f_bavail * disk.f_frsize < limits->disk_free_bytes;
+        return ANSWER_UNKNOWN;
+    bool is_low = (uint64_t)disk.f_bavail * disk.f_frsize < limits->disk_free_bytes;
+    return is_low ? ANSWER_YES : ANSWER_NO;
 }
 
-unsigned alarm_check(const struct alarm_limits *limits)
+static unsigned check_one(struct alarm_limits *limits, unsigned former, unsigned alarm,
+                          const char *what)
 {
-    return (resident_bytes() > limits->memory_bytes ? VHOST_ALARM_MEMORY : 0u) |
-           (is_disk_low(limits) ? VHOST_ALARM_DISK : 0u);
+    enum answer answer = alarm == VHOST_ALARM_MEMORY ? find_memory(limits) : find_disk(limits);
+    const char *why = strerror(errno);
+    bool was_unknown = (limits->unknown & alarm) != 0;
+    if (answer == ANSWER_UNKNOWN) {
+        if (!was_unknown)
+            log_error("%s cannot be found out, its alarm stays as it is: %s", what, why);
+        limits->unknown |= alarm;
+        return former & alarm;
+    }
+    if (was_unknown)
+        log_info("%s can be found out again", what);
+    limits->unknown &= ~alarm;
+    return answer == ANSWER_YES ? alarm : 0;
+}
+
+unsigned alarm_check(struct alarm_limits *limits, unsigned former)
+{
+    return check_one(limits, former, VHOST_ALARM_MEMORY, "the memory in use") |
+           check_one(limits, former, VHOST_ALARM_DISK, "the space on the disk");
 }

@@ -10,6 +10,7 @@ struct alarm_limits {
     uint64_t memory_bytes;           /* alarm above */
     uint64_t disk_free_bytes;        /* alarm below */
     uint64_t memory_available_bytes; /* what relative limits are relative to */
+    unsigned unknown;                /* alarms of which nothing could be found out the last time */
 };
 
 void alarm_limits_init(struct alarm_limits *limits, const struct config *config);
@@ -19,8 +20,8 @@ void alarm_limits_set_memory(struct alarm_limits *limits, const struct config *c
 void alarm_limits_set_disk(struct alarm_limits *limits, const struct config *config);
 
 /* The alarms that are in effect now (enum vhost_alarm): more memory in use than
- * vm_memory_high_watermark, less space on the disk of the data than disk_free_limit. What cannot be
- * found out is no alarm. */
-unsigned alarm_check(const struct alarm_limits *limits);
+ * vm_memory_high_watermark, less space on the disk of the data than disk_free_limit. Where one
+ * cannot be found out, as without descriptors, it is as it was (former), and the log tells once. */
+unsigned alarm_check(struct alarm_limits *limits, unsigned former);
 
 #endif

@@ -79,8 +79,8 @@ void server_check_alarms(struct server *server)
 {
     static const char *const texts[] = {"none", "low on memory", "low on disk",
                                         "low on disk & memory"};
-    unsigned alarms = alarm_check(&server->alarm_limits);
     unsigned former = server->alarms;
+    unsigned alarms = alarm_check(&server->alarm_limits, former);
     server->alarms_checked_ms = clock_steady_ms();
     if (alarms == former)
         return;
@@ -213,7 +213,8 @@ static bool start(struct server *server, char *reason, size_t reason_size)
     if (!server_start_vhosts(server, reason, reason_size) ||
         !server_load_definitions(server, reason, reason_size))
         return false;
-    server->control = control_open(server->base, server->config->data_dir, reason, reason_size);
+    server->control = control_open(server->base, server->config->data_dir, server_tell_trouble,
+                                   server, reason, reason_size);
     if (server->control == NULL)
         return false;
     alarm_limits_init(&server->alarm_limits, server->config);

@@ -92,6 +92,8 @@ bool server_open_listeners(struct server *server, char *reason, size_t reason_si
     __attribute__((warn_unused_result));
 void server_start_listeners(struct server *server);
 void server_free_listeners(struct server *server);
+/* Of an acceptor, for the log. */
+void server_tell_trouble(void *context, const char *text);
 
 /* Main thread. */
 void server_reload(struct server *server);

@@ -35,7 +35,7 @@ static void on_tls_accept(void *context, int fd)
     accept_to(server, fd, server->tls);
 }
 
-static void on_trouble(void *context, const char *text)
+void server_tell_trouble(void *context, const char *text)
 {
     (void)context;
     log_warning("%s", text);
@@ -81,7 +81,7 @@ void server_start_listeners(struct server *server)
     for (size_t i = 0; i < server->listener_count; i++) {
         struct server_listener *entry = &server->listeners[i];
         listener_start(entry->listener, server->base, entry->is_tls ? on_tls_accept : on_accept,
-                       on_trouble, server);
+                       server_tell_trouble, server);
         log_info("started %s listener on %s:%u", entry->is_tls ? "TLS" : "TCP",
                  entry->address != NULL ? entry->address : "*",
                  (unsigned)listener_port(entry->listener));

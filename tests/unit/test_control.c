@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -36,6 +37,7 @@ struct server {
     struct control *control;
     struct control_call *kept; /* by the command "keep" */
     int started;
+    int trouble_count;
 };
 
 /* --- commands */
@@ -85,6 +87,13 @@ static const struct control_command commands[] = {
 
 /* --- the server, and clients on the same thread */
 
+static void on_trouble(void *context, const char *text)
+{
+    struct server *server = context;
+    assert_non_null(strstr(text, "leveretctl"));
+    server->trouble_count++;
+}
+
 static int server_begin(void **state)
 {
     char reason[256];
@@ -93,7 +102,8 @@ static int server_begin(void **state)
     assert_non_null(mkdtemp(server->folder));
     server->folder_fd = open(server->folder, O_RDONLY | O_DIRECTORY);
     server->base = event_base_new();
-    server->control = control_open(server->base, server->folder, reason, sizeof reason);
+    server->control =
+        control_open(server->base, server->folder, on_trouble, server, reason, sizeof reason);
     assert_non_null(server->control);
     control_add_commands(server->control, commands, sizeof commands / sizeof commands[0], server);
     *state = server;
@@ -328,7 +338,8 @@ static void a_socket_left_behind_is_replaced(void **state)
 {
     struct server *server = *state;
     char reason[256];
-    struct control *second = control_open(server->base, server->folder, reason, sizeof reason);
+    struct control *second =
+        control_open(server->base, server->folder, on_trouble, server, reason, sizeof reason);
     assert_non_null(second);
     control_add_commands(second, commands, sizeof commands / sizeof commands[0], server);
     assert_reply(server, "{\"command\":\"nothing\",\"arguments\":{}}\n", "{\"status\":0}\n");
@@ -339,9 +350,33 @@ static void a_folder_that_is_not_there_is_told(void **state)
 {
     struct server *server = *state;
     char reason[256] = "";
-    assert_null(control_open(server->base, "no-such-folder", reason, sizeof reason));
+    assert_null(control_open(server->base, "no-such-folder", NULL, NULL, reason, sizeof reason));
     assert_non_null(strstr(reason, "no-such-folder"));
     assert_non_null(strstr(reason, strerror(ENOENT)));
+}
+
+/* Without descriptors a call waits, without a loop that turns and turns, until there are some. */
+static void descriptors_that_run_out(void **state)
+{
+    struct server *server = *state;
+    struct rlimit limit, tight;
+    int fd = client_open(server);
+    client_send(fd, "{\"command\":\"nothing\",\"arguments\":{}}\n", 37);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    tight = limit;
+    tight.rlim_cur = (rlim_t)fd + 1;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+    serve(server);
+    int64_t began_ms = now_ms();
+    assert_int_equal(event_base_loop(server->base, EVLOOP_ONCE), 0);
+    assert_true(now_ms() - began_ms >= 50);
+    assert_int_equal(server->trouble_count, 1);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    char *reply = client_receive(server, fd);
+    assert_string_equal(reply, "{\"status\":0}\n");
+    assert_int_equal(server->trouble_count, 2);
+    free(reply);
+    close(fd);
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, server_begin, server_end)
@@ -361,6 +396,7 @@ int main(void)
         CASE(only_the_owner_may_connect),
         CASE(a_socket_left_behind_is_replaced),
         CASE(a_folder_that_is_not_there_is_told),
+        CASE(descriptors_that_run_out),
     };
     return cmocka_run_group_tests_name("control", tests, NULL, NULL);
 }
