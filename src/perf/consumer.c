@@ -207,6 +207,18 @@ static enum turn take_turn(struct actor *actor)
     return has_acks_due(consumer) ? TURN_WAIT : TURN_SOCKET;
 }
 
+void consumer_put_consume(struct frames *request, const char *queue, const char *tag,
+                          bool needs_no_ack)
+{
+    frames_begin_method(request, PEER_CHANNEL, BASIC_CONSUME);
+    frames_put_u16(request, 0);
+    frames_put_short_string(request, queue);
+    frames_put_short_string(request, tag);
+    frames_put_u8(request, needs_no_ack ? NO_ACK : 0);
+    frames_put_u32(request, 0);
+    frames_end(request);
+}
+
 static void consume(struct consumer *consumer, unsigned slot)
 {
     const struct options *options = consumer->run->options;
@@ -215,13 +227,7 @@ static void consume(struct consumer *consumer, unsigned slot)
     topology_queue_name(options, consumer->number % options->queues + slot * options->consumers,
                         queue);
     snprintf(tag, sizeof tag, "%u", slot);
-    frames_begin_method(&request, PEER_CHANNEL, BASIC_CONSUME);
-    frames_put_u16(&request, 0);
-    frames_put_short_string(&request, queue);
-    frames_put_short_string(&request, tag);
-    frames_put_u8(&request, options->ack_every == 0 ? NO_ACK : 0);
-    frames_put_u32(&request, 0);
-    frames_end(&request);
+    consumer_put_consume(&request, queue, tag, options->ack_every == 0);
     peer_send(&consumer->actor.peer, request.data, request.bytes);
     frames_fini(&request);
 }

@@ -45,4 +45,8 @@ void consumer_subscribe(struct consumer *consumer);
 /* Reads and evaluates what has come; the consumer's socket may be blocking. */
 void consumer_read(struct consumer *consumer);
 
+/* The request itself; answered with basic.consume-ok. */
+void consumer_put_consume(struct frames *request, const char *queue, const char *tag,
+                          bool needs_no_ack);
+
 #endif

@@ -18,7 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHANNEL = 1, BASIC_CLASS = 60, FLAG_DELIVERY_MODE = 1 << 12, PERSISTENT = 2 };
+enum { CHANNEL = 1, BASIC_CLASS = 60, PERSISTENT = 2 };
+enum { FLAG_HEADERS = 1 << 13, FLAG_DELIVERY_MODE = 1 << 12 };
 
 void frames_fini(struct frames *frames)
 {
@@ -77,6 +78,13 @@ void frames_put_long_string(struct frames *frames, const void *data, size_t byte
     frames_put_bytes(frames, data, bytes);
 }
 
+void frames_put_text_field(struct frames *frames, const char *name, const char *value)
+{
+    frames_put_short_string(frames, name);
+    frames_put_u8(frames, 'S');
+    frames_put_long_string(frames, value, strlen(value));
+}
+
 void frames_begin(struct frames *frames, uint8_t type, uint16_t channel)
 {
     frames->frame_start = frames->bytes;
@@ -111,13 +119,28 @@ static void put_publish(struct frames *frames, const struct frames_message *mess
     frames_end(frames);
 }
 
-static void put_header(struct frames *frames, const struct frames_message *message)
+/* A table of one field, whose value ends with the table. */
+static void put_headers(struct frames *frames, const struct frames_message *message)
 {
+    struct frames table = {0};
+    frames_put_text_field(&table, message->header_name, message->routing_key);
+    frames_put_long_string(frames, table.data, table.bytes);
+    frames_fini(&table);
+}
+
+static void put_header(struct frames *frames, const struct frames_message *message,
+                       size_t *header_value_at)
+{
+    uint16_t flags = (uint16_t)((message->header_name != NULL ? FLAG_HEADERS : 0) |
+                                (message->is_persistent ? FLAG_DELIVERY_MODE : 0));
     frames_begin(frames, FRAME_HEADER, CHANNEL);
     frames_put_u16(frames, BASIC_CLASS);
     frames_put_u16(frames, 0);
     frames_put_u64(frames, message->body_bytes);
-    frames_put_u16(frames, message->is_persistent ? FLAG_DELIVERY_MODE : 0);
+    frames_put_u16(frames, flags);
+    if (message->header_name != NULL)
+        put_headers(frames, message);
+    *header_value_at = frames->bytes - strlen(message->routing_key);
     if (message->is_persistent)
         frames_put_u8(frames, PERSISTENT);
     frames_end(frames);
@@ -140,10 +163,11 @@ void frames_put_message(struct frames *frames, const struct frames_message *mess
                         struct frames_offsets *offsets)
 {
     const size_t start = frames->bytes;
-    size_t routing_key_at;
+    size_t routing_key_at, header_value_at;
     put_publish(frames, message, &routing_key_at);
-    put_header(frames, message);
+    put_header(frames, message, &header_value_at);
     offsets->routing_key = routing_key_at - start;
+    offsets->header_value = message->header_name == NULL ? 0 : header_value_at - start;
     offsets->body = frames->bytes + FRAME_HEAD_BYTES - start;
     put_body(frames, message->body_bytes, message->frame_max);
 }

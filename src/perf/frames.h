@@ -26,6 +26,7 @@ enum {
     CHANNEL_OPEN = METHOD(20, 10),
     CHANNEL_OPEN_OK = METHOD(20, 11),
     CHANNEL_CLOSE = METHOD(20, 40),
+    CHANNEL_CLOSE_OK = METHOD(20, 41),
     EXCHANGE_DECLARE = METHOD(40, 10),
     EXCHANGE_DECLARE_OK = METHOD(40, 11),
     EXCHANGE_DELETE = METHOD(40, 20),
@@ -36,6 +37,8 @@ enum {
     QUEUE_BIND_OK = METHOD(50, 21),
     QUEUE_DELETE = METHOD(50, 40),
     QUEUE_DELETE_OK = METHOD(50, 41),
+    QUEUE_UNBIND = METHOD(50, 50),
+    QUEUE_UNBIND_OK = METHOD(50, 51),
     BASIC_QOS = METHOD(60, 10),
     BASIC_QOS_OK = METHOD(60, 11),
     BASIC_CONSUME = METHOD(60, 20),
@@ -152,22 +155,29 @@ void frames_put_bytes(struct frames *frames, const void *data, size_t bytes);
 void frames_put_short_string(struct frames *frames, const char *text);
 void frames_put_long_string(struct frames *frames, const void *data, size_t bytes);
 
+/* A field of a table whose value is a long string. */
+void frames_put_text_field(struct frames *frames, const char *name, const char *value);
+
 /* Everything put between begin and end is the payload of one frame. */
 void frames_begin(struct frames *frames, uint8_t type, uint16_t channel);
 void frames_begin_method(struct frames *frames, uint16_t channel, uint32_t method);
 void frames_end(struct frames *frames);
 
-/* One whole message as a publisher sends it: method, header and body frames on channel 1.
- * Offsets are counted from the start of the message; body_offset is where its first byte stands. */
+/* One whole message as a publisher sends it: method, header and body frames on channel 1. With a
+ * header_name it has one header of that name, whose value is the routing key as well. Offsets are
+ * counted from the start of the message to the first byte; that of the header's value is 0 when
+ * there is none. */
 struct frames_message {
     const char *exchange;
     const char *routing_key;
+    const char *header_name; /* or NULL */
     uint32_t body_bytes;
     uint32_t frame_max;
     bool is_persistent;
 };
 struct frames_offsets {
     size_t routing_key;
+    size_t header_value;
     size_t body;
 };
 void frames_put_message(struct frames *frames, const struct frames_message *message,

@@ -10,8 +10,11 @@
  * All the work is done by the workers (worker.c); the main thread only sleeps, turns the switches
  * of struct run and takes two snapshots of its counters, whose difference is the result.
  */
+#include "perf/churn.h"
 #include "perf/consumer.h"
 #include "perf/fail.h"
+#include "perf/idle.h"
+#include "perf/live.h"
 #include "perf/ping.h"
 #include "perf/publisher.h"
 #include "perf/relay.h"
@@ -44,21 +47,13 @@ struct load {
 
 enum { POLL_NS = 5000000, SECOND_NS = 1000000000 };
 
-static double cpu_seconds(void)
-{
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-}
-
 static struct snapshot take_snapshot(const struct run *run)
 {
     return (struct snapshot){.now_ns = run_clock_ns(),
                              .published = run_get(&run->published),
                              .confirmed = run_get(&run->confirmed),
                              .delivered = run_get(&run->delivered),
-                             .cpu_s = cpu_seconds()};
+                             .cpu_s = run_cpu_s()};
 }
 
 static void sleep_ns(uint64_t ns)
@@ -68,15 +63,18 @@ static void sleep_ns(uint64_t ns)
     nanosleep(&length, NULL);
 }
 
+/* Once a second, when it is asked for. */
 static void print_second(const struct run *run, struct snapshot *last)
 {
+    if (!live_is_due(run->options, last->now_ns))
+        return;
     struct snapshot now = take_snapshot(run);
     double seconds = (double)(now.now_ns - last->now_ns) / SECOND_NS;
-    fprintf(stderr, "published %.0f/s confirmed %.0f/s delivered %.0f/s cores %.2f\n",
-            (double)(now.published - last->published) / seconds,
-            (double)(now.confirmed - last->confirmed) / seconds,
-            (double)(now.delivered - last->delivered) / seconds,
-            (now.cpu_s - last->cpu_s) / seconds);
+    live_print(run->options, "published %.0f/s confirmed %.0f/s delivered %.0f/s cores %.2f",
+               (double)(now.published - last->published) / seconds,
+               (double)(now.confirmed - last->confirmed) / seconds,
+               (double)(now.delivered - last->delivered) / seconds,
+               (now.cpu_s - last->cpu_s) / seconds);
     *last = now;
 }
 
@@ -87,8 +85,7 @@ static void sleep_seconds(const struct run *run, double seconds)
     for (uint64_t now_ns; (now_ns = run_clock_ns()) < end_ns;) {
         uint64_t left_ns = end_ns - now_ns;
         sleep_ns(left_ns < SECOND_NS ? left_ns : SECOND_NS);
-        if (run->options->is_verbose)
-            print_second(run, &last);
+        print_second(run, &last);
     }
 }
 
@@ -105,8 +102,7 @@ static void wait_until_reached(const struct run *run, const _Atomic uint64_t *co
         if (run_clock_ns() > moved_ns + patience_ns)
             return; /* What is missing is told by the verification. */
         sleep_ns(POLL_NS);
-        if (run->options->is_verbose && run_clock_ns() > last.now_ns + SECOND_NS)
-            print_second(run, &last);
+        print_second(run, &last);
     }
 }
 
@@ -231,7 +227,7 @@ static void run_load(struct load *load, struct snapshot *begin, struct snapshot 
 static void run_ping(struct load *load, struct snapshot *begin, struct snapshot *end)
 {
     *begin = take_snapshot(&load->run);
-    ping_run(&load->run, &load->publishers[0], &load->consumers[0]);
+    ping_run(&load->run, &load->publishers[0], load->options.is_ping ? &load->consumers[0] : NULL);
     *end = take_snapshot(&load->run);
 }
 
@@ -256,6 +252,11 @@ static void start_actors(struct load *load)
         place(load, &load->consumers[i].actor, half + i % rest);
 }
 
+static bool is_one_at_a_time(const struct options *options)
+{
+    return options->is_ping || options->is_confirm_ping;
+}
+
 static void open_all(struct load *load)
 {
     const struct options *options = &load->options;
@@ -269,7 +270,7 @@ static void open_all(struct load *load)
         publisher_init(&load->publishers[i], &load->run, i);
     for (unsigned i = 0; i < options->consumers; i++)
         consumer_init(&load->consumers[i], &load->run, i);
-    if (!options->is_ping)
+    if (!is_one_at_a_time(options))
         start_actors(load);
 }
 
@@ -315,9 +316,12 @@ static void fill_report(struct report *report, const struct load *load,
                               .redelivered_total = run_get(&run->redelivered),
                               .disordered_total = run_get(&run->disordered),
                               .is_sum_right = is_sum_right(load)};
-    bool wants_latency = load->options.has_latency || load->options.is_ping;
-    for (unsigned i = 0; wants_latency && i < load->options.consumers; i++)
+    if (!load->options.has_latency)
+        return;
+    for (unsigned i = 0; i < load->options.consumers; i++)
         histogram_merge(&report->latency, &load->consumers[i].latency);
+    for (unsigned i = 0; i < load->options.publishers; i++)
+        histogram_merge(&report->confirm_latency, &load->publishers[i].confirm_latency);
 }
 
 /* A connection is a descriptor; thousands are wanted. */
@@ -337,6 +341,10 @@ int main(int argc, char **argv)
     struct snapshot begin, end;
     options_parse(&load.options, argc, argv);
     raise_descriptor_limit();
+    if (load.options.churn != CHURN_NONE)
+        return churn_run(&load.options);
+    if (load.options.idle != IDLE_NONE)
+        return idle_run(&load.options);
     pid_t relay = 0;
     if (load.options.is_ceiling)
         load.options.port = relay_start(&relay);
@@ -344,7 +352,7 @@ int main(int argc, char **argv)
     load.run.copies = options_copies(&load.options);
     load.run.filled = load.options.standing;
     open_all(&load);
-    if (load.options.is_ping)
+    if (is_one_at_a_time(&load.options))
         run_ping(&load, &begin, &end);
     else
         run_load(&load, &begin, &end);
@@ -352,6 +360,7 @@ int main(int argc, char **argv)
     close_all(&load);
     if (load.options.is_ceiling)
         relay_join(relay);
+    live_end();
     report_print(&report, &load.options);
     return report_is_ok(&report, &load.options) ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -7,9 +7,12 @@
 
 enum { PEER_CHANNEL = 1 };
 
+struct ssl_st;
+
 /* A connection with one open channel. Blocking until peer_set_nonblocking; used by one thread. */
 struct peer {
     int fd;
+    struct ssl_st *tls; /* owned; NULL without TLS */
     uint32_t frame_max;
     uint8_t *in; /* owned */
     size_t in_start;
@@ -24,6 +27,13 @@ void peer_open(struct peer *peer, const struct options *options);
 
 /* Says goodbye, waits a moment for the answer, frees everything. */
 void peer_close(struct peer *peer);
+
+/* For a peer without a connection, {0} at first: connects without waiting for it, and sends nothing
+ * yet. The number is that of dial(). */
+void peer_redial(struct peer *peer, const struct options *options, unsigned number);
+
+/* Closes the connection without a word; what was read stays allocated for the next. */
+void peer_hang_up(struct peer *peer);
 
 void peer_set_nonblocking(struct peer *peer, bool is_nonblocking);
 

@@ -4,7 +4,7 @@
  *
  * Its message is encoded once and copied side by side until a batch is full. From then on
  * publishing a batch means to overwrite in each copy what changes (the sequence number, the time,
- * with several queues six digits of the routing key) and to hand the whole to one send. Only when
+ * with several routing keys six digits of it) and to hand the whole to one send. Only when
  * the last byte of a batch is with the kernel are its copies written to again, so a short write
  * needs no bookkeeping but an offset.
  *
@@ -22,24 +22,28 @@
 
 enum { BATCH_BYTES = 64 * 1024, RING_FACTOR = 16, TIMED_BATCHES_PER_S = 1000 };
 
-static unsigned first_queue(const struct publisher *publisher)
+static unsigned first_key(const struct publisher *publisher)
 {
-    return publisher->number % publisher->run->options->queues;
+    return publisher->number % options_keys(publisher->run->options);
 }
 
 static void encode_images(struct publisher *publisher, const struct options *options)
 {
-    char exchange[TOPOLOGY_NAME_BYTES], queue[TOPOLOGY_NAME_BYTES];
+    char exchange[TOPOLOGY_NAME_BYTES], key[TOPOLOGY_NAME_BYTES];
     struct frames frames = {0};
+    bool has_header = options->exchange_type == EXCHANGE_HEADERS;
     topology_exchange_name(options, exchange);
-    topology_queue_name(options, publisher->number % options->queues, queue);
+    topology_routing_key(options, first_key(publisher), key);
     struct frames_message message = {.exchange = exchange,
-                                     .routing_key = queue,
+                                     .routing_key = key,
+                                     .header_name = has_header ? topology_header : NULL,
                                      .body_bytes = options->size_bytes,
                                      .frame_max = publisher->actor.peer.frame_max,
                                      .is_persistent = options->is_persistent};
     frames_put_message(&frames, &message, &publisher->offsets);
-    publisher->offsets.routing_key += strlen(queue) - TOPOLOGY_DIGITS;
+    publisher->digits_at =
+        (has_header ? publisher->offsets.header_value : publisher->offsets.routing_key) +
+        strlen(key) - TOPOLOGY_DIGITS;
     publisher->image_bytes = frames.bytes;
     publisher->image_count = frames.bytes < BATCH_BYTES ? BATCH_BYTES / frames.bytes : 1;
     publisher->images = fail_calloc(publisher->image_count, frames.bytes);
@@ -61,6 +65,17 @@ static void select_confirms(struct publisher *publisher, unsigned window)
         ring *= 2;
     publisher->ring_mask = ring - 1;
     publisher->is_settled = fail_calloc(ring, 1);
+    if (publisher->run->options->has_latency)
+        publisher->sent_ns = fail_calloc(ring, sizeof *publisher->sent_ns);
+}
+
+static void note_confirm_latency(struct publisher *publisher, uint64_t tag)
+{
+    const struct run *run = publisher->run;
+    uint64_t sent_ns = publisher->sent_ns[tag & publisher->ring_mask];
+    if (atomic_load_explicit(&run->is_measuring, memory_order_relaxed) &&
+        sent_ns >= run_get(&run->start_ns))
+        histogram_add(&publisher->confirm_latency, publisher->now_ns - sent_ns);
 }
 
 static void settle(struct publisher *publisher, uint64_t tag)
@@ -70,6 +85,8 @@ static void settle(struct publisher *publisher, uint64_t tag)
         fail("delivery tag %llu was confirmed twice or never published", (unsigned long long)tag);
     publisher->is_settled[tag & publisher->ring_mask] = 1;
     publisher->confirmed++;
+    if (publisher->sent_ns != NULL)
+        note_confirm_latency(publisher, tag);
 }
 
 static void pass_settled(struct publisher *publisher)
@@ -105,12 +122,13 @@ static void handle_confirm(struct publisher *publisher, const struct frame *fram
         atomic_fetch_add(&publisher->run->nacked, publisher->confirmed - before);
 }
 
-static void read_confirms(struct publisher *publisher)
+void publisher_read_confirms(struct publisher *publisher)
 {
     struct peer *peer = &publisher->actor.peer;
     struct run *run = publisher->run;
     uint64_t before = publisher->confirmed;
     peer_read(peer);
+    publisher->now_ns = run_clock_ns();
     for (struct frame frame; peer_next(peer, &frame);) {
         uint32_t method = frame.type == FRAME_METHOD ? frame_method(&frame) : 0;
         if (method == BASIC_ACK || method == BASIC_NACK)
@@ -121,7 +139,7 @@ static void read_confirms(struct publisher *publisher)
     if (publisher->confirmed == before)
         return;
     atomic_fetch_add(&run->confirmed, publisher->confirmed - before);
-    run_progress(run, run_clock_ns());
+    run_progress(run, publisher->now_ns);
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -192,10 +210,12 @@ static void stamp(struct publisher *publisher, uint8_t *image, uint64_t now_ns)
 {
     const struct options *options = publisher->run->options;
     uint64_t sequence = ++publisher->submitted;
-    if (publisher->queue_count > 1)
-        write_digits(image + publisher->offsets.routing_key,
-                     first_queue(publisher) +
-                         (unsigned)(sequence % publisher->queue_count) * options->publishers);
+    if (publisher->key_count > 1)
+        write_digits(image + publisher->digits_at,
+                     first_key(publisher) +
+                         (unsigned)(sequence % publisher->key_count) * options->publishers);
+    if (publisher->sent_ns != NULL)
+        publisher->sent_ns[sequence & publisher->ring_mask] = now_ns;
     if (options->size_bytes >= RUN_SEQUENCE_BYTES)
         store_u64(image + publisher->offsets.body,
                   (uint64_t)publisher->number << RUN_SEQUENCE_BITS | sequence);
@@ -257,7 +277,7 @@ static enum turn take_turn(struct actor *actor)
 {
     struct publisher *publisher = (struct publisher *)actor;
     if (actor->peer.is_readable)
-        read_confirms(publisher);
+        publisher_read_confirms(publisher);
     if (publisher->batch_sent_bytes == publisher->batch_bytes) {
         size_t count = allowance(publisher);
         if (count == 0)
@@ -278,15 +298,15 @@ void publisher_set_limit(struct publisher *publisher, uint64_t limit)
 void publisher_init(struct publisher *publisher, struct run *run, unsigned number)
 {
     const struct options *options = run->options;
-    unsigned first = number % options->queues;
+    const unsigned keys = options_keys(options);
     *publisher =
         (struct publisher){.number = number,
-                           .queue_count = (options->queues - first - 1) / options->publishers + 1,
+                           .key_count = (keys - number % keys - 1) / options->publishers + 1,
                            .run = run,
                            .lowest_unconfirmed = 1};
     publisher->actor.take_turn = take_turn;
     if (options->exchange_type == EXCHANGE_FANOUT)
-        publisher->queue_count = 1;
+        publisher->key_count = 1;
     peer_open(&publisher->actor.peer, options);
     encode_images(publisher, options);
     if (options->confirm_window != 0)
@@ -298,4 +318,5 @@ void publisher_fini(struct publisher *publisher)
     peer_close(&publisher->actor.peer);
     free(publisher->images);
     free(publisher->is_settled);
+    free(publisher->sent_ns);
 }

@@ -2,13 +2,15 @@
 #ifndef LEVERET_PERF_PUBLISHER_H
 #define LEVERET_PERF_PUBLISHER_H
 
+#include "perf/histogram.h"
 #include "perf/worker.h"
 
 struct publisher {
     struct actor actor;
     struct run *run; /* borrowed: lives in main */
     unsigned number;
-    unsigned queue_count; /* its queues are number, number + publishers, ... */
+    unsigned key_count; /* its routing keys are number, number + publishers, ... */
+    size_t digits_at;   /* where those of the key stand in an image */
 
     uint8_t *images; /* owned: image_count encoded messages, one behind the other */
     size_t image_bytes;
@@ -26,7 +28,10 @@ struct publisher {
     uint64_t confirmed;
     uint64_t lowest_unconfirmed;
     uint8_t *is_settled; /* owned: ring over delivery tags, NULL without confirms */
+    uint64_t *sent_ns;   /* owned: the same ring, NULL without --latency */
     uint64_t ring_mask;
+    uint64_t now_ns; /* when confirms were read */
+    struct histogram confirm_latency;
 };
 
 /* Connects, and encodes its message as often as a batch may hold it. */
@@ -36,7 +41,10 @@ void publisher_fini(struct publisher *publisher);
 /* From any thread: publish until that many of this publisher's have been sent. */
 void publisher_set_limit(struct publisher *publisher, uint64_t limit);
 
-/* Writes the message numbered so into image 0 and returns it: for one message at a time. */
+/* Reads and counts the confirms that have come; the publisher's socket may be blocking. */
+void publisher_read_confirms(struct publisher *publisher);
+
+/* Writes the next message into image 0 and returns it: for one message at a time. */
 const uint8_t *publisher_stamp_one(struct publisher *publisher, uint64_t now_ns);
 
 #endif

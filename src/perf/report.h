@@ -20,12 +20,26 @@ struct report {
     uint64_t redelivered_total;
     uint64_t disordered_total;
     bool is_sum_right;
-    struct histogram latency;
+    struct histogram latency; /* publish to deliver */
+    struct histogram confirm_latency;
 };
 
 /* Whether nothing was lost, doubled, disordered or refused. */
 bool report_is_ok(const struct report *report, const struct options *options);
 
 void report_print(const struct report *report, const struct options *options);
+
+/* What came of --churn. */
+struct churn_report {
+    double seconds;
+    uint64_t cycles;
+    double cpu_s;             /* of this process */
+    struct histogram latency; /* of a cycle */
+};
+void report_print_churn(const struct churn_report *report, const struct options *options);
+
+/* What --idle tells: that all are there, after so long; at the end, how many were lost. */
+void report_print_held(const struct options *options, double seconds);
+void report_print_lost(const struct options *options, unsigned lost);
 
 #endif

@@ -13,6 +13,7 @@
 
 #include "perf/worker.h"
 
+#include <sys/resource.h>
 #include <time.h>
 
 void run_progress(struct run *run, uint64_t now_ns)
@@ -27,4 +28,12 @@ uint64_t run_clock_ns(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+double run_cpu_s(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }

@@ -42,6 +42,9 @@ void run_progress(struct run *run, uint64_t now_ns);
 
 uint64_t run_clock_ns(void);
 
+/* The processor time that this process has used. */
+double run_cpu_s(void);
+
 static inline uint64_t run_get(const _Atomic uint64_t *counter)
 {
     return atomic_load_explicit(counter, memory_order_relaxed);

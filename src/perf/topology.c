@@ -2,9 +2,13 @@
 /*
  * The queues, the exchange and the bindings of a run, and their removal afterwards.
  *
- * A queue's name ends in a number of fixed width, and its routing key is its name. Therefore a
- * publisher with several queues can turn one encoded message into that for another queue by
+ * A queue's name and a routing key end in a number of fixed width. Therefore a publisher with
+ * several queues, or several bindings of one, can turn one encoded message into that for another by
  * overwriting six digits, without moving anything that stands behind them.
+ *
+ * However many bindings there are, each routing key is taken by exactly one, so that what is to be
+ * delivered is known. Those of a topic exchange are of three kinds in turn: without wildcards, with
+ * a star, with a hash. Bindings are sent without waiting for each answer: there may be many.
  */
 #include "perf/topology.h"
 
@@ -12,9 +16,12 @@
 
 #include <stdio.h>
 
-enum { DURABLE = 2 };
+enum { DURABLE = 2, NO_WAIT = 16, DELETE_NO_WAIT = 4, BINDINGS_AT_ONCE = 500 };
 
-static const char *const exchange_types[] = {"", "direct", "fanout", "topic"};
+const char topology_header[] = "perf-key";
+
+static const char *const exchange_types[] = {"", "direct", "fanout", "topic", "headers"};
+static const char *const topic_words[] = {"event", "*", "#"};
 
 void topology_queue_name(const struct options *options, unsigned queue, char name[])
 {
@@ -22,6 +29,29 @@ void topology_queue_name(const struct options *options, unsigned queue, char nam
         snprintf(name, TOPOLOGY_NAME_BYTES, "%s.%0*u", options->name, TOPOLOGY_DIGITS, queue);
     if (length >= TOPOLOGY_NAME_BYTES)
         fail("--name is too long");
+}
+
+static void put_key(const struct options *options, const char *word, unsigned number, char key[])
+{
+    int length = snprintf(key, TOPOLOGY_NAME_BYTES, "%s.%s.%0*u", options->name, word,
+                          TOPOLOGY_DIGITS, number);
+    if (length >= TOPOLOGY_NAME_BYTES)
+        fail("--name is too long");
+}
+
+static void put_binding_key(const struct options *options, unsigned number, char key[])
+{
+    const unsigned words = sizeof topic_words / sizeof topic_words[0];
+    bool is_topic = options->exchange_type == EXCHANGE_TOPIC;
+    put_key(options, topic_words[is_topic ? number % words : 0], number, key);
+}
+
+void topology_routing_key(const struct options *options, unsigned number, char key[])
+{
+    if (options->exchange_type == EXCHANGE_DEFAULT)
+        topology_queue_name(options, number, key);
+    else
+        put_key(options, topic_words[0], number, key);
 }
 
 void topology_exchange_name(const struct options *options, char name[])
@@ -47,15 +77,22 @@ static void declare_exchange(struct peer *peer, const struct options *options)
     frames_fini(&request);
 }
 
+void topology_put_declare(struct frames *request, const struct options *options, const char *queue,
+                          bool is_waited_for)
+{
+    frames_begin_method(request, PEER_CHANNEL, QUEUE_DECLARE);
+    frames_put_u16(request, 0);
+    frames_put_short_string(request, queue);
+    frames_put_u8(request,
+                  (uint8_t)((options->is_durable ? DURABLE : 0) | (is_waited_for ? 0 : NO_WAIT)));
+    frames_put_u32(request, 0);
+    frames_end(request);
+}
+
 static uint64_t declare_queue(struct peer *peer, const struct options *options, const char *name)
 {
     struct frames request = {0};
-    frames_begin_method(&request, PEER_CHANNEL, QUEUE_DECLARE);
-    frames_put_u16(&request, 0);
-    frames_put_short_string(&request, name);
-    frames_put_u8(&request, options->is_durable ? DURABLE : 0);
-    frames_put_u32(&request, 0);
-    frames_end(&request);
+    topology_put_declare(&request, options, name, true);
     struct frame reply = peer_call(peer, &request, QUEUE_DECLARE_OK);
     frames_fini(&request);
     if (reply.payload_bytes < 13)
@@ -63,20 +100,61 @@ static uint64_t declare_queue(struct peer *peer, const struct options *options, 
     return load_u32(reply.payload + reply.payload_bytes - 8);
 }
 
-static void bind_queue(struct peer *peer, const struct options *options, const char *queue)
+static void put_binding_arguments(struct frames *request, const struct options *options,
+                                  const char *key)
 {
-    char exchange[TOPOLOGY_NAME_BYTES];
-    struct frames request = {0};
+    struct frames table = {0};
+    if (options->exchange_type == EXCHANGE_HEADERS) {
+        frames_put_text_field(&table, "x-match", "all");
+        frames_put_text_field(&table, topology_header, key);
+    }
+    frames_put_long_string(request, table.data, table.bytes);
+    frames_fini(&table);
+}
+
+static void put_binding(struct frames *request, const struct options *options, uint32_t method,
+                        unsigned queue, const char *key)
+{
+    char exchange[TOPOLOGY_NAME_BYTES], name[TOPOLOGY_NAME_BYTES];
     topology_exchange_name(options, exchange);
-    frames_begin_method(&request, PEER_CHANNEL, QUEUE_BIND);
-    frames_put_u16(&request, 0);
-    frames_put_short_string(&request, queue);
-    frames_put_short_string(&request, exchange);
-    frames_put_short_string(&request, queue);
-    frames_put_u8(&request, 0);
-    frames_put_u32(&request, 0);
-    frames_end(&request);
-    peer_call(peer, &request, QUEUE_BIND_OK);
+    topology_queue_name(options, queue, name);
+    frames_begin_method(request, PEER_CHANNEL, method);
+    frames_put_u16(request, 0);
+    frames_put_short_string(request, name);
+    frames_put_short_string(request, exchange);
+    frames_put_short_string(request, key);
+}
+
+void topology_put_bind(struct frames *request, const struct options *options, unsigned number,
+                       bool is_waited_for)
+{
+    char key[TOPOLOGY_NAME_BYTES];
+    put_binding_key(options, number, key);
+    put_binding(request, options, QUEUE_BIND, number % options->queues, key);
+    frames_put_u8(request, is_waited_for ? 0 : 1);
+    put_binding_arguments(request, options, key);
+    frames_end(request);
+}
+
+void topology_put_unbind(struct frames *request, const struct options *options, unsigned number)
+{
+    char key[TOPOLOGY_NAME_BYTES];
+    put_binding_key(options, number, key);
+    put_binding(request, options, QUEUE_UNBIND, number % options->queues, key);
+    put_binding_arguments(request, options, key);
+    frames_end(request);
+}
+
+static void bind_queues(struct peer *peer, const struct options *options)
+{
+    struct frames request = {0};
+    const unsigned keys = options_keys(options);
+    for (unsigned i = 0; i < keys; i++) {
+        bool is_waited_for = i + 1 == keys || (i + 1) % BINDINGS_AT_ONCE == 0;
+        topology_put_bind(&request, options, i, is_waited_for);
+        if (is_waited_for)
+            peer_call(peer, &request, QUEUE_BIND_OK);
+    }
     frames_fini(&request);
 }
 
@@ -90,32 +168,43 @@ uint64_t topology_declare(struct peer *peer, const struct options *options)
         char name[TOPOLOGY_NAME_BYTES];
         topology_queue_name(options, i, name);
         standing += declare_queue(peer, options, name);
-        if (has_exchange)
-            bind_queue(peer, options, name);
     }
+    if (has_exchange)
+        bind_queues(peer, options);
     return standing;
 }
 
-static void remove_from(struct peer *peer, uint32_t method, const char *name, uint32_t reply)
+void topology_put_delete(struct frames *request, const char *queue, bool is_waited_for)
 {
-    struct frames request = {0};
-    frames_begin_method(&request, PEER_CHANNEL, method);
-    frames_put_u16(&request, 0);
-    frames_put_short_string(&request, name);
-    frames_put_u8(&request, 0);
-    frames_end(&request);
-    peer_call(peer, &request, reply);
-    frames_fini(&request);
+    frames_begin_method(request, PEER_CHANNEL, QUEUE_DELETE);
+    frames_put_u16(request, 0);
+    frames_put_short_string(request, queue);
+    frames_put_u8(request, is_waited_for ? 0 : DELETE_NO_WAIT);
+    frames_end(request);
+}
+
+static void put_exchange_delete(struct frames *request, const char *exchange)
+{
+    frames_begin_method(request, PEER_CHANNEL, EXCHANGE_DELETE);
+    frames_put_u16(request, 0);
+    frames_put_short_string(request, exchange);
+    frames_put_u8(request, 0);
+    frames_end(request);
 }
 
 void topology_delete(struct peer *peer, const struct options *options)
 {
     char name[TOPOLOGY_NAME_BYTES];
+    struct frames request = {0};
     for (unsigned i = 0; i < options->queues; i++) {
         topology_queue_name(options, i, name);
-        remove_from(peer, QUEUE_DELETE, name, QUEUE_DELETE_OK);
+        topology_put_delete(&request, name, true);
+        peer_call(peer, &request, QUEUE_DELETE_OK);
     }
     topology_exchange_name(options, name);
-    if (name[0] != '\0')
-        remove_from(peer, EXCHANGE_DELETE, name, EXCHANGE_DELETE_OK);
+    if (name[0] != '\0') {
+        put_exchange_delete(&request, name);
+        peer_call(peer, &request, EXCHANGE_DELETE_OK);
+    }
+    frames_fini(&request);
 }

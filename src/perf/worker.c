@@ -69,7 +69,18 @@ void worker_add(struct worker *worker, struct actor *actor)
     worker->actor_count++;
     worker->ready[worker->ready_count++] = actor;
     peer_set_nonblocking(&actor->peer, true);
+    worker_watch(worker, actor);
+}
+
+void worker_watch(struct worker *worker, struct actor *actor)
+{
     watch(worker, actor->peer.fd, EPOLLIN | EPOLLOUT | EPOLLET, actor);
+}
+
+void worker_forget(struct worker *worker, struct actor *actor)
+{
+    if (epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, actor->peer.fd, NULL) != 0)
+        fail_errno("epoll_ctl");
 }
 
 void worker_wake(struct worker *worker)

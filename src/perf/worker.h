@@ -44,6 +44,11 @@ void worker_fini(struct worker *worker);
 /* Before the start only. Switches the actor's socket to non-blocking. */
 void worker_add(struct worker *worker, struct actor *actor);
 
+/* In a turn: the actor has another socket, whose state it knows, than the one that was closed; or
+ * its socket is nothing to it any more, but stays open. */
+void worker_watch(struct worker *worker, struct actor *actor);
+void worker_forget(struct worker *worker, struct actor *actor);
+
 void worker_start(struct worker *worker);
 
 /* From any thread: the waiting actors look again. */

@@ -42,6 +42,43 @@ static void message_is_encoded_as_specified(void **state)
     frames_fini(&frames);
 }
 
+static void header_of_a_message_is_encoded_as_specified(void **state)
+{
+    (void)state;
+    static const uint8_t header_frame[] = {
+        2,    0, 1, 0, 0, 0,   28,  0, 60, 0, 0, 0,   0,   0, 0,   0, 0, 0, 3, /* 3 bytes */
+        0x30, 0, /* headers, delivery mode */
+        0,    0, 0, 9, 1, 'k', 'S', 0, 0,  0, 2, 'q', '1', 2, 0xce};
+    struct frames frames = {0};
+    struct frames_offsets offsets;
+    struct frames_message message = {.exchange = "x",
+                                     .routing_key = "q1",
+                                     .header_name = "k",
+                                     .body_bytes = 3,
+                                     .frame_max = 4096,
+                                     .is_persistent = true};
+    frames_put_message(&frames, &message, &offsets);
+    const size_t method_bytes = 20;
+    assert_memory_equal(frames.data + method_bytes, header_frame, sizeof header_frame);
+    assert_memory_equal(frames.data + offsets.routing_key, "q1", 2);
+    assert_memory_equal(frames.data + offsets.header_value, "q1", 2);
+    assert_int_not_equal(offsets.header_value, offsets.routing_key);
+    assert_memory_equal(frames.data + offsets.body, "abc", 3);
+    frames_fini(&frames);
+}
+
+static void message_without_headers_has_no_place_for_one(void **state)
+{
+    (void)state;
+    struct frames frames = {0};
+    struct frames_offsets offsets;
+    struct frames_message message = {
+        .exchange = "", .routing_key = "q", .body_bytes = 1, .frame_max = 4096};
+    frames_put_message(&frames, &message, &offsets);
+    assert_int_equal(offsets.header_value, 0);
+    frames_fini(&frames);
+}
+
 static void large_body_is_cut_into_frames_of_frame_max(void **state)
 {
     (void)state;
@@ -160,6 +197,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(message_is_encoded_as_specified),
+        cmocka_unit_test(header_of_a_message_is_encoded_as_specified),
+        cmocka_unit_test(message_without_headers_has_no_place_for_one),
         cmocka_unit_test(large_body_is_cut_into_frames_of_frame_max),
         cmocka_unit_test(delivery_is_read),
         cmocka_unit_test(frame_that_is_cut_anywhere_is_partial),
