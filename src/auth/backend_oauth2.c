@@ -3,17 +3,14 @@
  * OAuth 2: the password is a JSON Web Token, and whoever has signed it is trusted with what it
  * says: who the user is, until when, and what it may do (oauth2_scope.c).
  *
- * A token is read twice. First without a key, for what says which key it is and what it is meant
- * for; then libjwt verifies it with that key. Between the two the algorithm is compared with the
- * kind of the key: without that, a public key could be taken for the secret of an HMAC, which
- * anybody can then make.
+ * A token is taken apart for what says which key it is signed with; nothing else of it counts
+ * before it is verified with that key (oauth2_jws.c).
  *
  * Keys come from files, and from a key set that is fetched when a token names a key that is not
  * known: at the first token, and when the keys have changed. A token that nobody has verified yet
  * decides about that, so it is not done more often than once a second.
  */
 #include <jansson.h>
-#include <jwt.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +19,7 @@
 
 #include "auth/backend.h"
 #include "auth/http_client.h"
+#include "auth/oauth2_jws.h"
 #include "auth/oauth2_keys.h"
 #include "auth/oauth2_scope.h"
 #include "base/check.h"
@@ -169,10 +167,8 @@ static bool copy_key(struct oauth2 *oauth2, const char *id, struct oauth2_key *c
     const struct oauth2_key *key = oauth2_keys_find(&oauth2->own_keys, id);
     if (key == NULL)
         key = oauth2_keys_find(&oauth2->fetched_keys, id);
-    if (key != NULL) {
-        copy->kind = key->kind;
-        buffer_append_bytes(&copy->material, buffer_bytes(&key->material));
-    }
+    if (key != NULL)
+        oauth2_key_copy(copy, key);
     pthread_mutex_unlock(&oauth2->mutex);
     return key != NULL;
 }
@@ -189,30 +185,13 @@ static bool find_key(struct oauth2 *oauth2, const char *id, struct oauth2_key *k
 
 /* --- verifying */
 
-/* The name as the header has it: libjwt forgets what it did not verify. */
-static bool is_algorithm_right(const struct oauth2 *oauth2, const char *name,
-                               enum oauth2_key_kind kind)
+static bool is_allowed(const struct config_list *algorithms, const char *name)
 {
-    static const char *const families[] = {
-        [OAUTH2_KEY_RSA] = "RS", [OAUTH2_KEY_EC] = "ES", [OAUTH2_KEY_OCTETS] = "HS"};
-    const struct config_list *allowed = &oauth2->config->algorithms;
-    if (name == NULL || strncmp(name, families[kind], 2) != 0)
-        return false;
-    for (size_t i = 0; i < allowed->count; i++) {
-        if (strcmp(allowed->entries[i].value, name) == 0)
+    for (size_t i = 0; name != NULL && i < algorithms->count; i++) {
+        if (strcmp(algorithms->entries[i].value, name) == 0)
             return true;
     }
-    return allowed->count == 0;
-}
-
-static bool is_signed_with(const char *text, const struct oauth2_key *key)
-{
-    jwt_t *verified = NULL;
-    /* The NUL at the end of PEM is no part of it. */
-    size_t size = key->material.size - (key->kind != OAUTH2_KEY_OCTETS);
-    bool is_right = jwt_decode(&verified, text, key->material.data, (int)size) == 0;
-    jwt_free(verified);
-    return is_right;
+    return algorithms->count == 0;
 }
 
 static bool is_for_us(const struct config_auth_oauth2 *config, const json_t *claims)
@@ -262,14 +241,6 @@ static bool is_live(const struct token *token, char reason[AUTH_REASON_SIZE])
     return false;
 }
 
-static json_t *claims_of(jwt_t *jwt)
-{
-    char *text = jwt_get_grants_json(jwt, NULL);
-    json_t *claims = text != NULL ? json_loads(text, 0, NULL) : NULL;
-    free(text);
-    return claims;
-}
-
 static struct token *accept(struct oauth2 *oauth2, json_t *claims, char reason[AUTH_REASON_SIZE])
 {
     uint64_t expires_s;
@@ -289,41 +260,35 @@ static struct token *accept(struct oauth2 *oauth2, json_t *claims, char reason[A
     return token;
 }
 
-static bool verify(struct oauth2 *oauth2, jwt_t *jwt, const char *text,
-                   char reason[AUTH_REASON_SIZE])
+static bool verify(struct oauth2 *oauth2, const struct jws *jws, char reason[AUTH_REASON_SIZE])
 {
     struct oauth2_key key = {0};
-    const char *id = jwt_get_header(jwt, "kid");
+    const char *id = jws_header(jws, "kid");
     if (id == NULL)
         id = oauth2->config->default_key != NULL ? oauth2->config->default_key : "";
     bool is_right = find_key(oauth2, id, &key, reason);
-    if (is_right && !is_algorithm_right(oauth2, jwt_get_header(jwt, "alg"), key.kind)) {
-        snprintf(reason, AUTH_REASON_SIZE, "the token's algorithm is not allowed for its key");
+    if (is_right && !is_allowed(&oauth2->config->algorithms, jws_header(jws, "alg"))) {
+        snprintf(reason, AUTH_REASON_SIZE, "the token's algorithm is not allowed");
         is_right = false;
-    } else if (is_right && !is_signed_with(text, &key)) {
+    } else if (is_right && !jws_is_signed_with(jws, &key)) {
         snprintf(reason, AUTH_REASON_SIZE, "the token's signature is wrong");
         is_right = false;
     }
-    buffer_fini(&key.material);
+    oauth2_key_fini(&key);
     return is_right;
 }
 
 static struct token *read_token(struct oauth2 *oauth2, struct bytes secret,
                                 char reason[AUTH_REASON_SIZE])
 {
-    jwt_t *jwt = NULL;
+    struct jws jws;
     struct token *token = NULL;
-    char *text = bytes_to_text(secret);
     snprintf(reason, AUTH_REASON_SIZE, "provided token is invalid");
-    if (secret.size < token_bytes_max && jwt_decode(&jwt, text, NULL, 0) == 0) {
-        json_t *claims = claims_of(jwt);
-        if (json_is_object(claims) && verify(oauth2, jwt, text, reason))
-            token = accept(oauth2, claims, reason);
-        json_decref(claims);
-    }
-    jwt_free(jwt);
-    explicit_bzero(text, secret.size);
-    free(text);
+    if (secret.size >= token_bytes_max || !jws_read(&jws, secret))
+        return NULL;
+    if (verify(oauth2, &jws, reason))
+        token = accept(oauth2, jws.claims, reason);
+    jws_fini(&jws);
     return token;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libjwt takes keys in PEM and knows nothing of JSON Web Keys; OpenSSL makes the one from the
- * other: the numbers of a JWK are its parameters, and what comes out is written as PEM.
+ * OpenSSL reads keys in PEM. Of JSON Web Keys it knows nothing, but the numbers of a JWK are the
+ * parameters that it makes a key from.
  */
 #include "auth/oauth2_keys.h"
 
@@ -16,15 +16,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/base64url.h"
 #include "base/check.h"
 #include "base/xmalloc.h"
 
+void oauth2_key_copy(struct oauth2_key *copy, const struct oauth2_key *key)
+{
+    *copy = (struct oauth2_key){.kind = key->kind, .pkey = key->pkey};
+    if (key->pkey != NULL)
+        EVP_PKEY_up_ref(key->pkey);
+    buffer_append_bytes(&copy->octets, buffer_bytes(&key->octets));
+}
+
+void oauth2_key_fini(struct oauth2_key *key)
+{
+    free(key->id);
+    EVP_PKEY_free(key->pkey);
+    buffer_fini(&key->octets);
+}
+
 void oauth2_keys_fini(struct oauth2_keys *keys)
 {
-    for (size_t i = 0; i < keys->count; i++) {
-        free(keys->keys[i].id);
-        buffer_fini(&keys->keys[i].material);
-    }
+    for (size_t i = 0; i < keys->count; i++)
+        oauth2_key_fini(&keys->keys[i]);
     free(keys->keys);
     *keys = (struct oauth2_keys){0};
 }
@@ -51,22 +65,13 @@ static struct oauth2_key *add_key(struct oauth2_keys *keys, const char *id,
 static bool add_pkey(struct oauth2_keys *keys, const char *id, EVP_PKEY *pkey)
 {
     int type = pkey != NULL ? EVP_PKEY_get_base_id(pkey) : EVP_PKEY_NONE;
-    bool is_added = false;
-    BIO *memory = BIO_new(BIO_s_mem());
-    CHECK(memory != NULL);
-    if ((type == EVP_PKEY_RSA || type == EVP_PKEY_EC) && PEM_write_bio_PUBKEY(memory, pkey) == 1) {
-        char *text = NULL;
-        long size = BIO_get_mem_data(memory, &text);
-        struct oauth2_key *key =
-            add_key(keys, id, type == EVP_PKEY_RSA ? OAUTH2_KEY_RSA : OAUTH2_KEY_EC);
-        buffer_append(&key->material, text, (size_t)size);
-        buffer_append_u8(&key->material, '\0');
-        is_added = true;
-    }
-    BIO_free(memory);
-    EVP_PKEY_free(pkey);
     ERR_clear_error();
-    return is_added;
+    if (type != EVP_PKEY_RSA && type != EVP_PKEY_EC) {
+        EVP_PKEY_free(pkey);
+        return false;
+    }
+    add_key(keys, id, type == EVP_PKEY_RSA ? OAUTH2_KEY_RSA : OAUTH2_KEY_EC)->pkey = pkey;
+    return true;
 }
 
 bool oauth2_keys_add_file(struct oauth2_keys *keys, const char *id, const char *path,
@@ -88,27 +93,10 @@ bool oauth2_keys_add_file(struct oauth2_keys *keys, const char *id, const char *
 
 /* --- JSON Web Keys */
 
-/* Base64 as RFC 4648, section 5, has it, without padding. false where it is none. */
 static bool decode_base64url(const json_t *value, struct buffer *decoded)
 {
     const char *text = json_string_value(value);
-    struct buffer plain = {0};
-    buffer_clear(decoded);
-    if (text == NULL)
-        return false;
-    for (; *text != '\0' && *text != '='; text++)
-        buffer_append_u8(&plain, (uint8_t)(*text == '-' ? '+' : *text == '_' ? '/' : *text));
-    size_t padding = (4 - plain.size % 4) % 4;
-    buffer_append(&plain, "===", padding);
-    buffer_reserve(decoded, plain.size);
-    int size = padding < 3 && plain.size > 0 && plain.size < 1 << 20
-                   ? EVP_DecodeBlock(decoded->data, plain.data, (int)plain.size)
-                   : -1;
-    buffer_fini(&plain);
-    if (size < (int)padding)
-        return false;
-    decoded->size = (size_t)size - padding;
-    return true;
+    return text != NULL && base64url_decode(bytes_of_text(text), decoded);
 }
 
 static EVP_PKEY *make_key(const char *type, OSSL_PARAM_BLD *builder)
@@ -201,7 +189,7 @@ static void add_octets(struct oauth2_keys *keys, const char *id, const json_t *j
 {
     struct buffer octets = {0};
     if (decode_base64url(json_object_get(jwk, "k"), &octets) && octets.size > 0)
-        add_key(keys, id, OAUTH2_KEY_OCTETS)->material = octets;
+        add_key(keys, id, OAUTH2_KEY_OCTETS)->octets = octets;
     else
         buffer_fini(&octets);
 }

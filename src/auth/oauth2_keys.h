@@ -15,8 +15,13 @@ enum oauth2_key_kind { OAUTH2_KEY_RSA, OAUTH2_KEY_EC, OAUTH2_KEY_OCTETS };
 struct oauth2_key {
     char *id; /* owned */
     enum oauth2_key_kind kind;
-    struct buffer material; /* owned; PEM of the public key, ended by NUL, or the octets */
+    struct evp_pkey_st *pkey; /* ref; the public key; NULL: it is octets */
+    struct buffer octets;     /* owned */
 };
+
+/* Another reference to the key, without its id; fini frees it. */
+void oauth2_key_copy(struct oauth2_key *copy, const struct oauth2_key *key);
+void oauth2_key_fini(struct oauth2_key *key);
 
 struct oauth2_keys {
     struct oauth2_key *keys; /* owned */

@@ -45,8 +45,8 @@ static const struct config_choice SCOPE_SYNTAXES[] = {{"wildcard", 0}, {"regex",
 
 static const struct config_choice ALGORITHMS[] = {
     {"RS256", 1}, {"RS384", 1}, {"RS512", 1}, {"ES256", 1}, {"ES384", 1},
-    {"ES512", 1}, {"HS256", 1}, {"HS384", 1}, {"HS512", 1}, {"PS256", 0},
-    {"PS384", 0}, {"PS512", 0}, {"EdDSA", 0}, {NULL, 0}};
+    {"ES512", 1}, {"HS256", 1}, {"HS384", 1}, {"HS512", 1}, {"PS256", 1},
+    {"PS384", 1}, {"PS512", 1}, {"EdDSA", 0}, {NULL, 0}};
 
 static const struct config_choice VERIFY[] = {{"verify_none", 0}, {"verify_peer", 1}, {NULL, 0}};
 

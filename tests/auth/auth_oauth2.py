@@ -57,6 +57,15 @@ class OAuth2(Tokens):
         if self.kind == "leveret":
             equal(self.login(self.own.sign(ALL)), "ok")
 
+    def test_the_type_of_a_token_does_not_count(self):
+        """RFC 9068 has at+jwt for access tokens."""
+        for typ in ("at+jwt", "application/at+jwt", "jwt", None):
+            equal(self.login(self.rsa.sign(ALL, typ)), "ok")
+
+    def test_algorithms(self):
+        for algorithm in ("RS384", "RS512", "PS256", "PS384", "PS512"):
+            equal(self.login(self.rsa.sign(ALL, algorithm=algorithm)), "ok")
+
     def test_scopes_as_words_and_as_a_list(self):
         equal(self.login(self.rsa.sign(" ".join(ALL))), "ok")
         equal(self.login(self.rsa.sign(ALL)), "ok")

@@ -167,11 +167,12 @@ class SigningKey:
             values.update(x=base64url(numbers.x, 32), y=base64url(numbers.y, 32))
         return dict(values, kid=self.key_id, use="sig", alg=self.kind)
 
-    def sign(self, scopes, **claims):
+    def sign(self, scopes, typ="JWT", algorithm=None, **claims):
         whole = {"aud": "broker", "sub": "joe", "exp": int(time.time()) + 300, "scope": scopes}
         whole.update(claims)
         whole = {name: value for name, value in whole.items() if value is not None}
-        return jwt.encode(whole, self.private, self.kind, headers={"kid": self.key_id})
+        headers = {"kid": self.key_id, "typ": typ}
+        return jwt.encode(whole, self.private, algorithm or self.kind, headers=headers)
 
 
 class KeySet(WebServer):
