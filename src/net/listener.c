@@ -141,8 +141,10 @@ static void set_accepted_options(int fd, const struct config_socket_options *opt
         set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     if (options->keepalive)
         set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-    if (options->linger_on) {
-        struct linger linger = {.l_onoff = 1, .l_linger = (int)options->linger_timeout_s};
+    /* With a timeout, Linux's close sends what is left as it does without the option, and waits for
+     * that: a reactor would stand still, and nothing be won. */
+    if (options->linger_on && options->linger_timeout_s == 0) {
+        struct linger linger = {.l_onoff = 1};
         (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
     }
 }

@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "config/config.h"
@@ -112,6 +113,56 @@ static void accepted_sockets_have_their_options(void **state)
     listener_free(listener);
 }
 
+static void linger_without_a_timeout_resets(void **state)
+{
+    struct linger linger;
+    socklen_t size = sizeof linger;
+    (void)state;
+    options.linger_on = true;
+    struct listener *listener = listen_on("127.0.0.1");
+    listener_start(listener, base, on_accept, on_trouble, &options);
+    int fd = connect_to(listener_port(listener));
+    await_accepted(1);
+    assert_int_equal(getsockopt(accepted[0], SOL_SOCKET, SO_LINGER, &linger, &size), 0);
+    assert_true(linger.l_onoff != 0 && linger.l_linger == 0);
+    close(fd);
+    listener_free(listener);
+}
+
+static double now_s(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* Nobody waits until a peer that does not read has taken the rest, but it gets it. */
+static void linger_with_a_timeout_does_not_block(void **state)
+{
+    static char bytes[65536];
+    size_t written = 0, got = 0;
+    ssize_t size;
+    (void)state;
+    options.linger_on = true;
+    options.linger_timeout_s = 10;
+    struct listener *listener = listen_on("127.0.0.1");
+    listener_start(listener, base, on_accept, on_trouble, &options);
+    int fd = connect_to(listener_port(listener));
+    await_accepted(1);
+    while ((size = write(accepted[0], bytes, sizeof bytes)) > 0)
+        written += (size_t)size;
+    double began_s = now_s();
+    close(accepted[0]);
+    accepted_count = 0;
+    assert_true(now_s() - began_s < 5);
+    while ((size = read(fd, bytes, sizeof bytes)) > 0)
+        got += (size_t)size;
+    assert_int_equal(size, 0);
+    assert_int_equal(got, written);
+    close(fd);
+    listener_free(listener);
+}
+
 static void every_address_takes_ipv4(void **state)
 {
     (void)state;
@@ -170,6 +221,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(accepted_sockets_have_their_options),
+        TEST(linger_without_a_timeout_resets),
+        TEST(linger_with_a_timeout_does_not_block),
         TEST(every_address_takes_ipv4),
         TEST(taken_port_is_refused_with_a_reason),
         TEST(address_that_is_none_is_refused),
