@@ -483,9 +483,9 @@ struct channel {
         uint64_t access;
         uint64_t until_ms;     /* the answers it rests on are good up to here */
         bool is_topic;         /* the exchange: its keys are subject to topic permissions */
-        struct bytes exchange; /* views into names */
-        struct bytes key;
-        uint8_t names[2 * AMQP_SHORTSTR_MAX];
+        uint8_t exchange_size; /* how much of names is the exchange; the rest is the key */
+        struct bytes names;    /* view into text */
+        uint8_t text[2 * AMQP_SHORTSTR_MAX];
         struct route_result result;
     } route; /* where the last publish went */
 };

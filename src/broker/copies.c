@@ -14,9 +14,8 @@
 
 static bool headers_of(const struct message *message, struct bytes *headers)
 {
-    struct bytes properties = message_properties(message);
-    return (amqp_properties_flags(properties) & AMQP_PROPERTY_HEADERS) != 0 &&
-           amqp_properties_headers(properties, headers);
+    return message_has(message, AMQP_PROPERTY_HEADERS) &&
+           amqp_properties_headers(message_properties(message), headers);
 }
 
 static bool check_one(struct bytes headers, const char *name, struct amqp_error *error)

@@ -48,9 +48,10 @@ struct queue *direct_reply_open(struct channel *channel, const struct amqp_basic
 
 static bool names_pseudo(const struct message *message)
 {
-    struct bytes properties = message_properties(message), reply_to;
-    return (amqp_properties_flags(properties) & AMQP_PROPERTY_REPLY_TO) != 0 &&
-           amqp_properties_reply_to(properties, &reply_to) && direct_reply_is_pseudo(reply_to);
+    struct bytes reply_to;
+    return message_has(message, AMQP_PROPERTY_REPLY_TO) &&
+           amqp_properties_reply_to(message_properties(message), &reply_to) &&
+           direct_reply_is_pseudo(reply_to);
 }
 
 bool direct_reply_check(const struct channel *channel, const struct message *message,

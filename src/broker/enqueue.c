@@ -35,7 +35,9 @@ static struct lane *lane_for(struct vhost *vhost, struct queue *queue,
 static uint64_t expiry_of(const struct vhost *vhost, const struct queue *queue,
                           const struct message *message)
 {
-    uint64_t ttl_ms = expiration_of(message_properties(message));
+    uint64_t ttl_ms = message_has(message, AMQP_PROPERTY_EXPIRATION)
+                          ? expiration_of(message_properties(message))
+                          : EXPIRATION_NEVER;
     if (queue->settings.message_ttl_ms < ttl_ms)
         ttl_ms = queue->settings.message_ttl_ms;
     return ttl_ms != EXPIRATION_NEVER ? vhost->now_ms + ttl_ms : 0;

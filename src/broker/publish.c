@@ -68,18 +68,31 @@ static bool check_exchange(struct channel *channel, const struct message *messag
     return check_topics(channel, exchange, message, error);
 }
 
-static bool check_user_id(const struct channel *channel, struct bytes properties,
+static bool check_user_id(const struct channel *channel, const struct message *message,
                           struct amqp_error *error)
 {
     struct bytes user_id;
-    if ((amqp_properties_flags(properties) & AMQP_PROPERTY_USER_ID) == 0 ||
-        !amqp_properties_user_id(properties, &user_id) ||
+    if (!message_has(message, AMQP_PROPERTY_USER_ID) ||
+        !amqp_properties_user_id(message_properties(message), &user_id) ||
         channel->session->config.can_impersonate ||
         bytes_equal_text(user_id, channel->session->user))
         return true;
     return amqp_error_set(error, AMQP_PRECONDITION_FAILED,
                           "user_id property set to '%.*s' but authenticated user was '%s'",
                           (int)user_id.size, (const char *)user_id.data, channel->session->user);
+}
+
+/* Most messages have none of the properties that anything is asked of. */
+static bool check_properties(const struct channel *channel, const struct message *message,
+                             struct amqp_error *error)
+{
+    enum {
+        checked = AMQP_PROPERTY_REPLY_TO | AMQP_PROPERTY_USER_ID | AMQP_PROPERTY_EXPIRATION |
+                  AMQP_PROPERTY_HEADERS
+    };
+    return !message_has(message, checked) ||
+           (direct_reply_check(channel, message, error) && check_user_id(channel, message, error) &&
+            expiration_check(message_properties(message), error) && copies_check(message, error));
 }
 
 /* --- the remembered route */
@@ -90,8 +103,8 @@ static bool is_route_known(const struct channel *channel, const struct message *
     return channel->route.topology == vhost->topology_generation &&
            channel->route.access == vhost->access_generation &&
            channel->route.until_ms >= vhost->now_ms &&
-           bytes_equal(channel->route.key, message_routing_key(message)) &&
-           bytes_equal(channel->route.exchange, message_exchange(message));
+           channel->route.exchange_size == message->exchange_size &&
+           bytes_equal(channel->route.names, message_names(message));
 }
 
 /* The keys of CC and BCC are no part of what is remembered. */
@@ -103,12 +116,10 @@ static bool is_access_known(const struct channel *channel, const struct message 
 
 static void remember_route(struct channel *channel, const struct message *message)
 {
-    struct bytes exchange = message_exchange(message), key = message_routing_key(message);
-    uint8_t *names = channel->route.names;
-    memcpy(names, exchange.data, exchange.size);
-    memcpy(names + exchange.size, key.data, key.size);
-    channel->route.exchange = bytes_of(names, exchange.size);
-    channel->route.key = bytes_of(names + exchange.size, key.size);
+    struct bytes names = message_names(message);
+    memcpy(channel->route.text, names.data, names.size);
+    channel->route.names = bytes_of(channel->route.text, names.size);
+    channel->route.exchange_size = message->exchange_size;
     channel->route.topology =
         channel->route.result.is_cacheable ? channel_vhost(channel)->topology_generation : 0;
     channel->route.access = channel_vhost(channel)->access_generation;
@@ -121,7 +132,7 @@ static void find_route(struct channel *channel, struct message *message)
     struct bytes key = message_routing_key(message);
     struct route_request request = {.keys = &key, .key_count = 1, .message = message};
     struct bytes *copies = NULL;
-    bool has_copies = copies_has_any(message);
+    bool has_copies = message_has(message, AMQP_PROPERTY_HEADERS) && copies_has_any(message);
     if (!has_copies && is_route_known(channel, message))
         return;
     struct exchange *exchange = exchange_find(vhost, message_exchange(message));
@@ -204,7 +215,8 @@ bool publish_route(struct channel *channel, struct message *message, bool mandat
     uint64_t insertions = vhost->insertions;
     bool is_taken = true;
     vhost->counters.published++;
-    copies_note_bcc(message);
+    if (message_has(message, AMQP_PROPERTY_HEADERS))
+        copies_note_bcc(message);
     find_route(channel, message);
     if (vhost->is_tracing)
         trace_published(channel, message, route);
@@ -240,9 +252,7 @@ static bool check_publish(struct channel *channel, const struct command *command
         return amqp_error_set(error, AMQP_NOT_IMPLEMENTED, "immediate=true");
     return check_size(channel_vhost(channel), message, error) &&
            (is_access_known(channel, message) || check_exchange(channel, message, error)) &&
-           direct_reply_check(channel, message, error) &&
-           check_user_id(channel, message_properties(message), error) &&
-           expiration_check(message_properties(message), error) && copies_check(message, error);
+           check_properties(channel, message, error);
 }
 
 void channel_publish(struct channel *channel, struct command *command)
@@ -263,7 +273,8 @@ void channel_publish(struct channel *channel, struct command *command)
         channel_fail(channel, AMQP_BASIC_PUBLISH, &error);
         return;
     }
-    command->message = direct_reply_address(channel, command->message);
+    if (message_has(command->message, AMQP_PROPERTY_REPLY_TO))
+        command->message = direct_reply_address(channel, command->message);
     if (interceptor_is_wanted(&vhost->config))
         command->message = interceptor_stamp(&vhost->config, command->message, vhost->now_ms);
     if (channel->mode == CHANNEL_TX) {

@@ -34,6 +34,7 @@ static struct message *make(struct bytes exchange, struct bytes routing_key,
     message->exchange_size = (uint8_t)exchange.size;
     message->routing_key_size = (uint8_t)routing_key.size;
     message->properties_size = (uint32_t)properties.size;
+    message->property_flags = amqp_properties_flags(properties);
     message->body_size = body_here;
     message->body_owner = NULL;
     uint8_t *at = append(message->data, exchange);

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "amqp/properties.h"
 #include "base/bytes.h"
 
 /* One published message: immutable once it has been handed to the core, shared by reference. The
@@ -18,6 +19,7 @@ struct message {
     uint8_t exchange_size;
     uint8_t routing_key_size;
     uint32_t properties_size;
+    uint16_t property_flags;    /* enum amqp_property: which there are */
     size_t body_size;           /* bytes */
     struct message *body_owner; /* ref: the message that holds the body; NULL: this one does */
     uint8_t data[];             /* exchange, routing key, raw properties, body */
@@ -53,6 +55,18 @@ static inline struct bytes message_properties(const struct message *message)
 {
     return bytes_of(message->data + message->exchange_size + message->routing_key_size,
                     message->properties_size);
+}
+
+/* Has the message any of these properties (enum amqp_property, or more than one)? */
+static inline bool message_has(const struct message *message, unsigned properties)
+{
+    return (message->property_flags & properties) != 0;
+}
+
+/* Exchange and routing key, one behind the other. */
+static inline struct bytes message_names(const struct message *message)
+{
+    return bytes_of(message->data, (size_t)message->exchange_size + message->routing_key_size);
 }
 
 /* Exchange, routing key and properties, one behind the other. The body may stand elsewhere. */
