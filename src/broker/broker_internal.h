@@ -675,7 +675,12 @@ void internal_publish_or_park(struct vhost *vhost, struct message *letter, struc
 /* At once, to all of a dead letter's queues; false where one has no room or there is none, and the
  * letter is in no queue. The reference stays. */
 bool internal_publish_surely(struct vhost *vhost, struct message *letter);
-void internal_publish_all(struct vhost *vhost);
+void internal_publish_waiting(struct vhost *vhost);
+static inline void internal_publish_all(struct vhost *vhost)
+{
+    if (vhost->internal.first < vhost->internal.count)
+        internal_publish_waiting(vhost);
+}
 void internal_publish_fini(struct vhost *vhost);
 
 /* --- transactions: tx.c */

@@ -131,7 +131,7 @@ static void publish_one(struct vhost *vhost, struct internal_item item)
         message_unref(item.message);
 }
 
-void internal_publish_all(struct vhost *vhost)
+void internal_publish_waiting(struct vhost *vhost)
 {
     struct internal_publishes *list = &vhost->internal;
     while (list->first < list->count)

@@ -108,10 +108,10 @@ static bool is_route_known(const struct channel *channel, const struct message *
 }
 
 /* The keys of CC and BCC are no part of what is remembered. */
-static bool is_access_known(const struct channel *channel, const struct message *message)
+static bool is_access_known(const struct channel *channel, const struct message *message,
+                            bool is_known)
 {
-    return is_route_known(channel, message) &&
-           !(channel->route.is_topic && copies_has_any(message));
+    return is_known && !(channel->route.is_topic && copies_has_any(message));
 }
 
 static void remember_route(struct channel *channel, const struct message *message)
@@ -126,14 +126,14 @@ static void remember_route(struct channel *channel, const struct message *messag
     channel->route.until_ms = channel->session->answers_until_ms;
 }
 
-static void find_route(struct channel *channel, struct message *message)
+static void find_route(struct channel *channel, struct message *message, bool is_known)
 {
     struct vhost *vhost = channel_vhost(channel);
     struct bytes key = message_routing_key(message);
     struct route_request request = {.keys = &key, .key_count = 1, .message = message};
     struct bytes *copies = NULL;
     bool has_copies = message_has(message, AMQP_PROPERTY_HEADERS) && copies_has_any(message);
-    if (!has_copies && is_route_known(channel, message))
+    if (!has_copies && is_known)
         return;
     struct exchange *exchange = exchange_find(vhost, message_exchange(message));
     channel->route.result.count = 0;
@@ -208,7 +208,8 @@ static void confirm(struct channel *channel, uint64_t tag, bool is_taken, bool i
         confirm_settled(channel, tag);
 }
 
-bool publish_route(struct channel *channel, struct message *message, bool mandatory, uint64_t tag)
+static bool route(struct channel *channel, struct message *message, bool mandatory, uint64_t tag,
+                  bool is_known)
 {
     struct vhost *vhost = channel_vhost(channel);
     const struct route_result *route = &channel->route.result;
@@ -217,7 +218,7 @@ bool publish_route(struct channel *channel, struct message *message, bool mandat
     vhost->counters.published++;
     if (message_has(message, AMQP_PROPERTY_HEADERS))
         copies_note_bcc(message);
-    find_route(channel, message);
+    find_route(channel, message, is_known);
     if (vhost->is_tracing)
         trace_published(channel, message, route);
     if (route->count > 0)
@@ -236,6 +237,11 @@ bool publish_route(struct channel *channel, struct message *message, bool mandat
     return is_taken;
 }
 
+bool publish_route(struct channel *channel, struct message *message, bool mandatory, uint64_t tag)
+{
+    return route(channel, message, mandatory, tag, is_route_known(channel, message));
+}
+
 static void keep_for_commit(struct channel *channel, const struct command *command)
 {
     channel->tx_publishes = xgrow(channel->tx_publishes, &channel->tx_publish_capacity,
@@ -244,27 +250,29 @@ static void keep_for_commit(struct channel *channel, const struct command *comma
     channel->session->memory_bytes += message_footprint(command->message);
 }
 
-static bool check_publish(struct channel *channel, const struct command *command,
+static bool check_publish(struct channel *channel, const struct command *command, bool is_known,
                           struct amqp_error *error)
 {
     const struct message *message = command->message;
     if (command->immediate)
         return amqp_error_set(error, AMQP_NOT_IMPLEMENTED, "immediate=true");
     return check_size(channel_vhost(channel), message, error) &&
-           (is_access_known(channel, message) || check_exchange(channel, message, error)) &&
+           (is_access_known(channel, message, is_known) ||
+            check_exchange(channel, message, error)) &&
            check_properties(channel, message, error);
 }
 
 void channel_publish(struct channel *channel, struct command *command)
 {
     struct vhost *vhost = channel_vhost(channel);
-    struct amqp_error error = {0};
+    struct amqp_error error;
+    bool is_known = is_route_known(channel, command->message);
     if (vhost->alarms != 0) {
         channel_wait_for_alarm(channel, command);
         return;
     }
     channel->session->answers_until_ms = UINT64_MAX;
-    if (!check_publish(channel, command, &error)) {
+    if (!check_publish(channel, command, is_known, &error)) {
         if (question_is_open(channel->session)) {
             channel_wait_for_access(channel, command);
             return;
@@ -282,5 +290,5 @@ void channel_publish(struct channel *channel, struct command *command)
         return;
     }
     uint64_t tag = channel->mode == CHANNEL_CONFIRM ? ++channel->publish_tag : 0;
-    publish_route(channel, command->message, command->mandatory, tag);
+    route(channel, command->message, command->mandatory, tag, is_known);
 }
