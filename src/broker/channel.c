@@ -440,7 +440,7 @@ static void apply_method(struct channel *channel, struct command *command)
 
 static void apply_ack(struct channel *channel, const struct command *command)
 {
-    struct amqp_error error = {0};
+    struct amqp_error error;
     struct tx_settlement settlement = {.tag = command->tag, .is_ack = true};
     if (!channel_settle(channel, settlement, command->multiple, &error))
         channel_fail(channel, AMQP_BASIC_ACK, &error);

@@ -57,22 +57,22 @@ void channel_add_unacked(struct channel *channel, struct lane *lane, struct cons
                          struct entry *entry)
 {
     bool is_on_disk = entry->batch != 0 && entry->batch <= channel_vhost(channel)->committed;
-    struct unacked unacked = {
+    struct message *message = is_on_disk ? NULL : message_ref(entry->message);
+    *unacked_ring_add(&channel->unacked) = (struct unacked){
         .tag = channel->delivery_tag,
         .position = entry->position,
         .expiry_ms = entry->expiry_ms,
         .failures = entry->failures,
         .lane = lane,
         .consumer = consumer,
-        .message = is_on_disk ? NULL : message_ref(entry->message),
+        .message = message,
         .batch = entry->batch,
         .operation = entry->operation,
         .body_bytes = entry->body_bytes & INT32_MAX,
     };
-    unacked_ring_push(&channel->unacked, unacked);
     lane->queue->unacked_count++;
     ack_timeout_note(channel, lane->queue);
-    channel->session->memory_bytes += sizeof unacked;
+    channel->session->memory_bytes += sizeof(struct unacked);
     if (consumer != NULL) {
         consumer->unacked_count++;
         channel->global_unacked++;

@@ -262,7 +262,8 @@ bool channel_settle(struct channel *channel, struct tx_settlement settlement, bo
     else
         settle_or_mark(channel, settlement, unacked, &list);
     unacked_ring_trim(&channel->unacked);
-    give_back_all(channel_vhost(channel), &list);
+    if (list.count > 0)
+        give_back_all(channel_vhost(channel), &list);
     if (channel->prefetch_global != 0)
         channel_wake_consumers(channel);
     return true;

@@ -37,15 +37,14 @@ static void rebuild(struct unacked_ring *ring, size_t capacity)
     *ring = (struct unacked_ring){entries, capacity, 0, count, count};
 }
 
-void unacked_ring_push(struct unacked_ring *ring, struct unacked unacked)
+struct unacked *unacked_ring_add(struct unacked_ring *ring)
 {
     if (ring->count == ring->capacity && ring->live > ring->capacity / 2)
         rebuild(ring, ring->capacity * 2);
     else if (ring->count == ring->capacity)
         rebuild(ring, ring->capacity > 0 ? ring->capacity : capacity_min);
-    *unacked_ring_at(ring, ring->count) = unacked;
-    ring->count++;
     ring->live++;
+    return unacked_ring_at(ring, ring->count++);
 }
 
 size_t unacked_ring_search(const struct unacked_ring *ring, uint64_t tag)

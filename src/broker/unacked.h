@@ -37,8 +37,8 @@ struct unacked_ring {
 };
 
 void unacked_ring_fini(struct unacked_ring *ring);
-/* The tag is higher than all before. */
-void unacked_ring_push(struct unacked_ring *ring, struct unacked unacked);
+/* A place for one more, whose tag is higher than all before; the caller fills all of it. */
+struct unacked *unacked_ring_add(struct unacked_ring *ring);
 
 static inline struct unacked *unacked_ring_at(const struct unacked_ring *ring, size_t index)
 {

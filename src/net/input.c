@@ -171,7 +171,7 @@ size_t input_frame_max(const struct connection *connection)
 static size_t parse_slow(struct connection *connection, struct bytes input)
 {
     struct amqp_frame frame;
-    struct amqp_error error = {0};
+    struct amqp_error error;
     size_t consumed = publish_begin_partial(connection, input);
     if (consumed > 0)
         return consumed;

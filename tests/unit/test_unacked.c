@@ -19,7 +19,7 @@ static struct lane *const a_lane = (struct lane *)(uintptr_t)64;
 
 static void push(struct unacked_ring *ring, uint64_t tag)
 {
-    unacked_ring_push(ring, (struct unacked){.tag = tag, .position = tag * 10, .lane = a_lane});
+    *unacked_ring_add(ring) = (struct unacked){.tag = tag, .position = tag * 10, .lane = a_lane};
 }
 
 static void settle(struct unacked_ring *ring, uint64_t tag)
