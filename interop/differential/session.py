@@ -192,9 +192,13 @@ def pump(connections, limit_s):
         live[ready].receive()
 
 
-def client_properties(capabilities):
-    pairs = [(name, Value("t", True)) for name in capabilities.replace(",", " ").split()]
-    return [("product", Value("S", "differential")), ("capabilities", Value("F", pairs))]
+def client_properties(options):
+    names = options.get("capabilities", CAPABILITIES).replace(",", " ").split()
+    pairs = [(name, Value("t", True)) for name in names]
+    properties = [("product", Value("S", "differential")), ("capabilities", Value("F", pairs))]
+    if "name" in options:
+        properties.append(("connection_name", Value("S", options["name"])))
+    return properties
 
 
 def sasl_response(mechanism, user, password):
@@ -212,7 +216,7 @@ def log_in(connection, wait_for, options):
     mechanism = options.get("mechanism", "PLAIN")
     response = sasl_response(mechanism, options["user"], options["password"])
     start_ok = {
-        "properties": client_properties(options.get("capabilities", CAPABILITIES)),
+        "properties": client_properties(options),
         "mechanism": mechanism,
         "response": options.get("response", response),
         "locale": "en_US",

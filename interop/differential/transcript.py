@@ -28,7 +28,7 @@ LABEL = re.compile(r"(?:amq\.gen|amq\.ctag|reply-to)-#\d+")
 REPLACED = (
     (re.compile(r"\b(?:leveret-\d+|rabbit|leveret)@[\w.-]*\w"), "NODE"),
     (re.compile(r"127\.0\.0\.1:\d+"), "ADDRESS"),
-    (re.compile(r"(?<=peer_port: )l\(\d+\)"), "PORT"),
+    (re.compile(r"(?<=port: )l\(\d+\)"), "PORT"),
     (re.compile(r"<(?:NODE\.)?\d+\.\d+\.\d+(?:\.\d+)?>"), "PID"),
     # To the connections of a vhost that goes: what of it RabbitMQ hears first.
     (re.compile(r"(?<=FORCED - vhost )('[^']*') is down"), r"\1 is deleted"),

@@ -174,7 +174,9 @@ static void note(void *context, const struct connection *connection, enum connec
     if (!log_takes(kinds[note].category, kinds[note].level))
         return;
     connection_describe(connection, &status);
-    log_write(kinds[note].category, kinds[note].level, "connection %s: %s", status.name, text);
+    bool has_name = status.client_name[0] != '\0';
+    log_write(kinds[note].category, kinds[note].level, "connection %s%s%.200s: %s", status.name,
+              has_name ? " - " : "", status.client_name, text);
 }
 
 /* --- mail */

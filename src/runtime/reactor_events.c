@@ -142,6 +142,8 @@ static struct message *make_created(const struct reactor *reactor,
     add_place(&headers, &status);
     add_pid(&headers, reactor, connection);
     add_text(&headers, "type", "network");
+    if (status.client_name[0] != '\0')
+        add_text(&headers, "user_provided_name", status.client_name);
     struct message *created = event_message_new("connection.created", &headers, clock_wall_ms());
     buffer_fini(&headers);
     return created;

@@ -682,6 +682,9 @@ static const struct row declares[] = {
     GOOD(DURABLE, QUORUM "x-queue-leader-locator:S=random"),
     GOOD(DURABLE, QUORUM "x-queue-leader-locator:S=least-leaders"),
     GOOD(DURABLE, QUORUM "x-my-own:F= x-consumer-timeout:I=60000"),
+    GOOD(DURABLE, QUORUM "x-quorum-target-group-size:S=later x-member-placement-tag:S=a"),
+    GOOD(DURABLE, QUORUM "x-delayed-retry-type:S=all x-delayed-retry-min:I=5 "
+                         "x-delayed-retry-max:I=50 x-consumer-disconnected-timeout:I=5"),
 
     /* right for a stream */
     NO_STREAM(""),
@@ -698,6 +701,7 @@ static const struct row declares[] = {
     /* nobody's business */
     GOOD(EXCLUSIVE, "x-my-own:S=anything another:F= third:I=-1"),
     GOOD(EXCLUSIVE, "x-ha-policy:S=all x-cancel-on-ha-failover:I=5"),
+    GOOD(EXCLUSIVE, "x-name-prefix:S=mine x-stream-filter-size-bytes:I=5"),
     GOOD(EXCLUSIVE, "x-consumer-timeout:S=soon"),
     GOOD(EXCLUSIVE, "X-Expires:S=no"),
 };

@@ -16,6 +16,8 @@
 #include "amqp/table.h"
 #include "base/xmalloc.h"
 #include "broker/vhost.h"
+#include "config.h"
+#include "config/config.h"
 #include "net/connection.h"
 
 enum { commands_max = 4096 };
@@ -561,6 +563,35 @@ static void malformed_login_is_silent(void **state)
     assert_no_more_frames();
     pass(3500);
     assert_null(connection);
+}
+
+static void assert_property(const char *name, const char *text)
+{
+    struct amqp_value value;
+    assert_true(amqp_table_find(buffer_bytes(&settings.server_properties), name, &value));
+    assert_bytes_equal(value.bytes, bytes_of_text(text));
+}
+
+static void server_properties_are_those_of_the_configuration(void **state)
+{
+    struct config config;
+    struct config_messages messages;
+    (void)state;
+    config_init(&config);
+    config_messages_init(&messages);
+    assert_true(config_set_option(&config, "product.name=Hare", &messages));
+    assert_true(config_set_option(&config, "product.version=4.1.0", &messages));
+    assert_true(config_set_option(&config, "cluster_name=meadow", &messages));
+    assert_true(config_set_option(&config, "leveret.server_properties.place=north", &messages));
+    buffer_fini(&settings.server_properties);
+    net_settings_init(&settings, &config);
+    assert_property("product", "Hare");
+    assert_property("version", "4.1.0");
+    assert_property("cluster_name", "meadow");
+    assert_property("place", "north");
+    assert_property("leveret_version", PACKAGE_VERSION);
+    config_messages_fini(&messages);
+    config_fini(&config);
 }
 
 static void challenge_and_response(void **state)
@@ -1553,6 +1584,7 @@ int main(void)
         TEST(refused_login_is_told_and_ends_after_the_delay),
         TEST(refused_login_without_capability_is_silent),
         TEST(malformed_login_is_silent),
+        TEST(server_properties_are_those_of_the_configuration),
         TEST(challenge_and_response),
         TEST(pending_login_holds_the_input),
         TEST(pending_vhost_holds_the_input),

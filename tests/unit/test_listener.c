@@ -100,6 +100,7 @@ static void accepted_sockets_have_their_options(void **state)
 {
     (void)state;
     options.sndbuf_bytes = 50000;
+    options.recbuf_bytes = 30000;
     struct listener *listener = listen_on("127.0.0.1");
     listener_start(listener, base, on_accept, on_trouble, &options);
     int fd = connect_to(listener_port(listener));
@@ -109,7 +110,51 @@ static void accepted_sockets_have_their_options(void **state)
     assert_true(option_of(accepted[0], IPPROTO_TCP, TCP_NODELAY) != 0);
     assert_true(option_of(accepted[0], SOL_SOCKET, SO_KEEPALIVE) != 0);
     assert_int_equal(option_of(accepted[0], SOL_SOCKET, SO_SNDBUF), 100000);
+    assert_int_equal(option_of(accepted[0], SOL_SOCKET, SO_RCVBUF), 60000);
     close(fd);
+    listener_free(listener);
+}
+
+static void accepted_sockets_have_no_options_but_theirs(void **state)
+{
+    (void)state;
+    options.nodelay = options.keepalive = false;
+    struct listener *listener = listen_on("127.0.0.1");
+    listener_start(listener, base, on_accept, on_trouble, &options);
+    int fd = connect_to(listener_port(listener));
+    await_accepted(1);
+    struct linger linger = {.l_onoff = 1};
+    socklen_t size = sizeof linger;
+    assert_int_equal(getsockopt(accepted[0], SOL_SOCKET, SO_LINGER, &linger, &size), 0);
+    assert_int_equal(linger.l_onoff, 0);
+    assert_int_equal(option_of(accepted[0], IPPROTO_TCP, TCP_NODELAY), 0);
+    assert_int_equal(option_of(accepted[0], SOL_SOCKET, SO_KEEPALIVE), 0);
+    close(fd);
+    listener_free(listener);
+}
+
+/* A queue of one takes two of them; to the others nobody answers until it is their turn. */
+static void the_backlog_is_limited(void **state)
+{
+    enum { clients = 6 };
+    int fds[clients];
+    unsigned established = 0;
+    (void)state;
+    options.backlog = 1;
+    struct listener *listener = listen_on("127.0.0.1");
+    for (int i = 0; i < clients; i++) {
+        struct sockaddr_in address = {.sin_family = AF_INET,
+                                      .sin_port = htons(listener_port(listener)),
+                                      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        connect(fds[i], (struct sockaddr *)&address, sizeof address);
+    }
+    for (int i = 0; i < clients; i++) {
+        struct pollfd writable = {.fd = fds[i], .events = POLLOUT};
+        established += poll(&writable, 1, 0) == 1;
+        close(fds[i]);
+    }
+    assert_in_range(established, 1, 2);
     listener_free(listener);
 }
 
@@ -221,6 +266,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(accepted_sockets_have_their_options),
+        TEST(accepted_sockets_have_no_options_but_theirs),
+        TEST(the_backlog_is_limited),
         TEST(linger_without_a_timeout_resets),
         TEST(linger_with_a_timeout_does_not_block),
         TEST(every_address_takes_ipv4),

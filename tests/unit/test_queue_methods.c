@@ -88,7 +88,7 @@ static void passive_declare_of_nothing_is_404(void **state)
 static void another_declaration_is_406(void **state)
 {
     struct core *core = *state;
-    core_open(core, 1, 4);
+    core_open(core, 1, 5);
     run(core, "1.1 queue.declare q x-max-length=5 x-other=1", "1.1 queue.declare-ok q 0 0\n");
     run(core, "1.1 queue.declare q x-max-length=5 x-other=2", "1.1 queue.declare-ok q 0 0\n");
     run(core, "1.1 queue.declare q auto-delete x-max-length=5",
@@ -103,6 +103,11 @@ static void another_declaration_is_406(void **state)
         "(50.10)\n");
     run(core, "1.4 queue.declare q exclusive x-max-length=5",
         "1.4 channel.close " LOCKED("q") " (50.10)\n");
+    run(core, "1.5 queue.declare r x-queue-leader-locator=balanced",
+        "1.5 queue.declare-ok r 0 0\n");
+    run(core, "1.5 queue.declare r x-queue-leader-locator=client-local",
+        "1.5 channel.close 406 PRECONDITION_FAILED - inequivalent arg 'x-queue-leader-locator' for "
+        "queue 'r' in vhost '/': received 'client-local' but current is 'balanced' (50.10)\n");
 }
 
 static void an_unknown_type_is_406(void **state)
