@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The SASL mechanisms are a table: a name, when it is offered, how its response is read. All of
- * them need one response only, so connection.secure is never sent.
+ * The SASL mechanisms are a table: a name, when it is offered, how its response is read. One of
+ * them has a challenge, and a response to that: RABBIT-CR-DEMO, with which RabbitMQ shows that it
+ * can.
  *
  * A mechanism that was not offered is not taken either: EXTERNAL on a connection without TLS is as
  * unknown as a name nobody has heard of. With TLS it is offered whether or not there is a
  * certificate, as RabbitMQ does: who comes without one is told that the login was refused.
  */
 #include "auth/sasl.h"
+
+#include <string.h>
 
 #include "amqp/table.h"
 #include "config/config.h"
@@ -17,6 +20,8 @@ struct sasl_mechanism {
     bool needs_tls;
     bool needs_anonymous_user;
     bool (*parse)(struct bytes response, struct sasl_credentials *credentials);
+    const char *challenge; /* NULL: none */
+    bool (*parse_second)(struct bytes response, struct sasl_credentials *credentials);
 };
 
 /* NUL user NUL password. RabbitMQ takes no authorization identity, which would stand in front; what
@@ -69,11 +74,31 @@ static bool parse_anonymous(struct bytes response, struct sasl_credentials *cred
     return true;
 }
 
+static bool parse_user(struct bytes response, struct sasl_credentials *credentials)
+{
+    credentials->user = response;
+    return true;
+}
+
+static bool parse_told_password(struct bytes response, struct sasl_credentials *credentials)
+{
+    static const char words[] = "My password is ";
+    size_t size = sizeof words - 1;
+    if (response.size < size || memcmp(response.data, words, size) != 0)
+        return false;
+    credentials->password = bytes_of(response.data + size, response.size - size);
+    return true;
+}
+
 static const struct sasl_mechanism mechanisms[] = {
-    {"PLAIN", false, false, parse_plain},
-    {"AMQPLAIN", false, false, parse_amqplain},
-    {"EXTERNAL", true, false, parse_external},
-    {"ANONYMOUS", false, true, parse_anonymous},
+    {.name = "PLAIN", .parse = parse_plain},
+    {.name = "AMQPLAIN", .parse = parse_amqplain},
+    {.name = "EXTERNAL", .needs_tls = true, .parse = parse_external},
+    {.name = "ANONYMOUS", .needs_anonymous_user = true, .parse = parse_anonymous},
+    {.name = "RABBIT-CR-DEMO",
+     .parse = parse_user,
+     .challenge = "Please tell me your password",
+     .parse_second = parse_told_password},
 };
 
 static const struct sasl_mechanism *find(struct bytes name)
@@ -117,14 +142,17 @@ const struct sasl_mechanism *sasl_find(struct bytes name, const struct config *c
     return NULL;
 }
 
-const char *sasl_name(const struct sasl_mechanism *mechanism)
-{
-    return mechanism->name;
-}
-
-bool sasl_parse(const struct sasl_mechanism *mechanism, struct bytes response,
-                struct sasl_credentials *credentials)
+enum sasl_result sasl_read(const struct sasl_mechanism *mechanism,
+                           const struct sasl_responses *responses,
+                           struct sasl_credentials *credentials, struct bytes *challenge)
 {
     *credentials = (struct sasl_credentials){0};
-    return mechanism->parse(response, credentials);
+    if (!mechanism->parse(responses->first, credentials))
+        return SASL_MALFORMED;
+    if (mechanism->challenge == NULL)
+        return SASL_COMPLETE;
+    *challenge = bytes_of_text(mechanism->challenge);
+    if (!responses->has_second)
+        return SASL_CHALLENGE;
+    return mechanism->parse_second(responses->second, credentials) ? SASL_COMPLETE : SASL_MALFORMED;
 }

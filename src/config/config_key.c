@@ -73,7 +73,7 @@ static const struct config_choice SAN_TYPES[] = {{"dns", CONFIG_SAN_DNS},
 
 static const struct config_choice MECHANISMS[] = {{"PLAIN", 1},          {"AMQPLAIN", 1},
                                                   {"EXTERNAL", 1},       {"ANONYMOUS", 1},
-                                                  {"RABBIT-CR-DEMO", 0}, {NULL, 0}};
+                                                  {"RABBIT-CR-DEMO", 1}, {NULL, 0}};
 
 static const struct config_choice HASHING[] = {
     {"rabbit_password_hashing_sha256", CONFIG_HASHING_SHA256},

@@ -167,16 +167,11 @@ void connection_shut(struct connection *connection, const struct amqp_error *err
 static struct command_batch *gather(struct connection *connection)
 {
     struct connection_host *host = connection->host;
-    struct command_batch *batch = connection->batch;
-    if (batch == NULL)
-        batch = host->gather(host->context, connection->gate);
+    struct command_batch *batch = host->gather(host->context, connection->gate);
     if (batch->count < commands_per_batch)
         return batch;
     host->submit(host->context, connection->gate);
-    batch = host->gather(host->context, connection->gate);
-    if (connection->batch != NULL)
-        connection->batch = batch;
-    return batch;
+    return host->gather(host->context, connection->gate);
 }
 
 struct command *connection_command(struct connection *connection, enum command_kind kind,

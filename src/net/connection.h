@@ -45,11 +45,12 @@ enum login_result {
 
 struct login_request {
     struct connection *connection;
-    struct bytes mechanism;      /* as the client named it, at most 255 bytes of UTF-8 */
-    struct bytes response;       /* of start-ok or of the last secure-ok */
-    struct bytes first_response; /* of start-ok, where it is not the same; else empty */
-    struct bytes peer_name;      /* the user in the client's verified certificate, else empty */
-    bool is_loopback;            /* the peer is this machine */
+    struct bytes mechanism;       /* as the client named it, at most 255 bytes of UTF-8 */
+    struct bytes response;        /* of start-ok */
+    struct bytes second_response; /* of secure-ok */
+    bool has_second_response;     /* false: there was no challenge yet */
+    struct bytes peer_name;       /* the user in the client's verified certificate, else empty */
+    bool is_loopback;             /* the peer is this machine */
 };
 
 struct login_answer {

@@ -18,10 +18,8 @@ typedef void effect_handler(struct connection *connection, struct effect *effect
 
 /* --- deliveries and confirms */
 
-static struct bytes consumer_tag(const struct connection *connection,
-                                 const struct net_channel *channel, uint32_t number)
+static struct bytes consumer_tag(const struct net_channel *channel, uint32_t number)
 {
-    (void)connection;
     CHECK(channel != NULL && number < channel->consumer_capacity);
     const char *tag = channel->consumer_tags[number];
     CHECK(tag != NULL);
@@ -33,7 +31,7 @@ static void on_deliver(struct connection *connection, struct effect *effect)
     struct output *output = &connection->output;
     struct message *message = effect->message;
     struct net_channel *channel = channels_find(connection, effect->channel);
-    struct bytes tag = consumer_tag(connection, channel, effect->consumer);
+    struct bytes tag = consumer_tag(channel, effect->consumer);
     size_t before = output->data.size;
     amqp_frame_write_deliver(&output->data, effect->channel, tag, effect->tag, effect->flag,
                              message_exchange(message), message_routing_key(message));

@@ -175,7 +175,8 @@ static void on_login_result(struct connection *connection, enum login_result res
     buffer_fini(&answer->challenge);
 }
 
-static void log_in(struct connection *connection, struct bytes response, bool is_first)
+/* second NULL: nothing was asked yet. */
+static void log_in(struct connection *connection, struct bytes response, const struct bytes *second)
 {
     struct connection_host *host = connection->host;
     struct login_answer answer = {0};
@@ -186,12 +187,13 @@ static void log_in(struct connection *connection, struct bytes response, bool is
         .connection = connection,
         .mechanism = kept_text(&connection->mechanism),
         .response = response,
-        .first_response = is_first ? bytes_of(NULL, 0) : buffer_bytes(&connection->first_response),
+        .second_response = second != NULL ? *second : bytes_of(NULL, 0),
+        .has_second_response = second != NULL,
         .peer_name = buffer_bytes(&peer_name),
         .is_loopback = connection->is_loopback,
     };
     enum login_result result = host->login(host->context, &request, &answer);
-    if (is_first && result == LOGIN_MORE)
+    if (result == LOGIN_MORE)
         buffer_append_bytes(&connection->first_response, response);
     buffer_fini(&peer_name);
     on_login_result(connection, result, &answer);
@@ -216,12 +218,13 @@ static void on_start_ok(struct connection *connection, const struct amqp_method 
     const struct amqp_connection_start_ok *start_ok = &method->connection_start_ok;
     read_client_properties(connection, start_ok->client_properties);
     keep_text(&connection->mechanism, start_ok->mechanism);
-    log_in(connection, start_ok->response, true);
+    log_in(connection, start_ok->response, NULL);
 }
 
 static void on_secure_ok(struct connection *connection, const struct amqp_method *method)
 {
-    log_in(connection, method->connection_secure_ok.response, false);
+    log_in(connection, buffer_bytes(&connection->first_response),
+           &method->connection_secure_ok.response);
 }
 
 /* --- tune */

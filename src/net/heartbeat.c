@@ -104,7 +104,7 @@ static void check_pending(struct connection *connection)
     size = recv(connection->stream.fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT);
     if (size == 0 || (size < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
         connection_gone(connection, CONNECTION_NOTE_WARNING,
-                        "client unexpectedly closed TCP connection");
+                        "client closed TCP connection during the handshake");
 }
 
 void heartbeat_tick(struct connection *connection)

@@ -25,11 +25,6 @@ enum {
 
 /* --- frames of a running connection */
 
-static void fail(struct connection *connection, const struct amqp_error *error)
-{
-    connection_fail(connection, error);
-}
-
 static uint32_t method_id_of(struct bytes payload)
 {
     return (uint32_t)payload.data[0] << 24 | (uint32_t)payload.data[1] << 16 |
@@ -72,12 +67,12 @@ static void submit_method(struct connection *connection, uint16_t number,
     struct command_method *method =
         command_method_decode(payload, connection->host->settings->table_depth_max, &error);
     if (method == NULL) {
-        fail(connection, &error);
+        connection_fail(connection, &error);
         return;
     }
     if (!may_open(connection, number, channel, method->method.id, &error)) {
         free(method);
-        fail(connection, &error);
+        connection_fail(connection, &error);
         return;
     }
     track_channel(connection, number, channel, method->method.id);
@@ -117,7 +112,7 @@ static void on_stray_content(struct connection *connection)
     struct amqp_error error = {0};
     amqp_error_set(&error, AMQP_UNEXPECTED_FRAME,
                    "expected method frame, got non method frame instead");
-    fail(connection, &error);
+    connection_fail(connection, &error);
 }
 
 static void on_frame(struct connection *connection, const struct amqp_frame *frame)
@@ -183,7 +178,7 @@ static size_t parse_slow(struct connection *connection, struct bytes input)
         return 0;
     case AMQP_FRAME_INVALID:
         connection->is_deaf = true;
-        fail(connection, &error);
+        connection_fail(connection, &error);
         return input.size;
     }
     return 0;
@@ -263,7 +258,6 @@ static size_t parse(struct connection *connection, struct bytes input)
             break;
         at += taken;
     }
-    connection->batch = NULL;
     return at;
 }
 

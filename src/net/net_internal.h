@@ -92,9 +92,8 @@ struct connection {
     struct list_node host_node;
     struct list_node dirty_node;
 
-    struct vhost_gate *gate;     /* borrowed from the host */
-    struct session *session;     /* the core's; NULL before and after */
-    struct command_batch *batch; /* borrowed: only while input is parsed */
+    struct vhost_gate *gate; /* borrowed from the host */
+    struct session *session; /* the core's; NULL before and after */
 
     size_t frame_max;
     uint16_t channel_max;

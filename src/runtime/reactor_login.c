@@ -196,6 +196,14 @@ static void work_on_login(struct work *work)
     come_back(job, finish_login);
 }
 
+static enum login_result refuse(struct reactor *reactor, const struct connection *connection,
+                                struct bytes user, const char *reason)
+{
+    log_refusal(user, reason);
+    reactor_tell_login(reactor, connection, user, reason);
+    return LOGIN_REFUSED;
+}
+
 static enum login_result ask_chain(struct reactor *reactor, const struct login_request *request,
                                    const struct auth_login *login)
 {
@@ -210,19 +218,51 @@ static enum login_result ask_chain(struct reactor *reactor, const struct login_r
     job->login.password = bytes_of(job->text.data + login->user.size, login->password.size);
     if (submit_job(job, WORK_FOR_STRANGERS, work_on_login))
         return LOGIN_PENDING;
-    log_refusal(login->user, "too many logins wait for the back ends");
-    reactor_tell_login(reactor, request->connection, login->user, "too many logins wait");
-    return LOGIN_REFUSED;
+    return refuse(reactor, request->connection, login->user,
+                  "too many logins wait for the back ends");
 }
 
 static void tell_malformed(struct reactor *reactor, const struct login_request *request)
 {
     struct buffer reason = {0};
-    buffer_append_bytes(&reason, bytes_of_text("response "));
-    erlang_append_binary(&reason, request->response);
-    buffer_append(&reason, " invalid", sizeof " invalid");
+    if (request->has_second_response) {
+        buffer_append_format(&reason, "Invalid response '%.*s'", (int)request->second_response.size,
+                             (const char *)request->second_response.data);
+        buffer_append_u8(&reason, '\0');
+    } else {
+        buffer_append_bytes(&reason, bytes_of_text("response "));
+        erlang_append_binary(&reason, request->response);
+        buffer_append(&reason, " invalid", sizeof " invalid");
+    }
     reactor_tell_login(reactor, request->connection, bytes_of(NULL, 0), (const char *)reason.data);
     buffer_fini(&reason);
+}
+
+/* Who says to be whom; LOGIN_OK where that is known. */
+static enum login_result read_credentials(struct reactor *reactor,
+                                          const struct login_request *request,
+                                          struct sasl_credentials *credentials,
+                                          struct login_answer *answer)
+{
+    const struct sasl_responses responses = {request->response, request->second_response,
+                                             request->has_second_response};
+    struct bytes challenge;
+    const struct sasl_mechanism *mechanism =
+        sasl_find(request->mechanism, server_config(reactor->server),
+                  connection_tls(request->connection) != NULL);
+    if (mechanism == NULL)
+        return LOGIN_MALFORMED;
+    switch (sasl_read(mechanism, &responses, credentials, &challenge)) {
+    case SASL_COMPLETE:
+        return LOGIN_OK;
+    case SASL_CHALLENGE:
+        buffer_append_bytes(&answer->challenge, challenge);
+        return LOGIN_MORE;
+    case SASL_MALFORMED:
+        break;
+    }
+    tell_malformed(reactor, request);
+    return LOGIN_MALFORMED;
 }
 
 enum login_result reactor_login(void *context, const struct login_request *request,
@@ -231,20 +271,11 @@ enum login_result reactor_login(void *context, const struct login_request *reque
     struct reactor *reactor = context;
     const struct config *config = server_config(reactor->server);
     struct sasl_credentials credentials;
-    const struct sasl_mechanism *mechanism =
-        sasl_find(request->mechanism, config, connection_tls(request->connection) != NULL);
-    if (mechanism == NULL)
-        return LOGIN_MALFORMED;
-    if (!sasl_parse(mechanism, request->response, &credentials)) {
-        tell_malformed(reactor, request);
-        return LOGIN_MALFORMED;
-    }
-    if (credentials.is_external && request->peer_name.size == 0) {
-        log_write(LOG_CONNECTION, CONFIG_LOG_WARNING,
-                  "login refused: there is no verified certificate that names a user");
-        reactor_tell_login(reactor, request->connection, bytes_of(NULL, 0), "no peer certificate");
-        return LOGIN_REFUSED;
-    }
+    enum login_result result = read_credentials(reactor, request, &credentials, answer);
+    if (result != LOGIN_OK)
+        return result;
+    if (credentials.is_external && request->peer_name.size == 0)
+        return refuse(reactor, request->connection, bytes_of(NULL, 0), "no peer certificate");
     struct auth_login login = {
         .user = credentials.is_external    ? request->peer_name
                 : credentials.is_anonymous ? bytes_of_text(config->anonymous_login_user)
@@ -255,11 +286,8 @@ enum login_result reactor_login(void *context, const struct login_request *reque
         .is_loopback = request->is_loopback,
     };
     /* To some it would end there, and be somebody else's. */
-    if (login.user.size > 0 && memchr(login.user.data, '\0', login.user.size) != NULL) {
-        log_write(LOG_CONNECTION, CONFIG_LOG_WARNING,
-                  "login refused: the user's name has a NUL in it");
-        return LOGIN_REFUSED;
-    }
+    if (login.user.size > 0 && memchr(login.user.data, '\0', login.user.size) != NULL)
+        return refuse(reactor, request->connection, login.user, "the name has a NUL in it");
     if (auth_chain_is_internal(server_auth_chain(reactor->server)))
         return check_user(reactor, request->connection, &login, answer);
     return ask_chain(reactor, request, &login);

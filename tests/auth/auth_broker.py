@@ -204,6 +204,12 @@ def longstr(octets):
     return struct.pack(">I", len(octets)) + octets
 
 
+def method_frame(class_id, method_id, arguments):
+    """On channel 0."""
+    payload = struct.pack(">HH", class_id, method_id) + arguments
+    return struct.pack(">BHI", 1, 0, len(payload)) + payload + b"\xce"
+
+
 def start_ok(user, password, mechanism="PLAIN"):
     """The frame."""
     table = b"\x0ccapabilitiesF" + longstr(b"\x1cauthentication_failure_closet\1")
@@ -211,9 +217,20 @@ def start_ok(user, password, mechanism="PLAIN"):
     response = b"\0%s\0%s" % (user, password)
     if mechanism == "AMQPLAIN":
         response = b"\x05LOGINS" + longstr(user) + b"\x08PASSWORDS" + longstr(password)
-    arguments = struct.pack(">HH", 10, 11) + longstr(table)
+    if mechanism == "RABBIT-CR-DEMO":
+        response = user
+    arguments = longstr(table)
     arguments += bytes([len(mechanism)]) + mechanism.encode() + longstr(response) + b"\x05en_US"
-    return struct.pack(">BHI", 1, 0, len(arguments)) + arguments + b"\xce"
+    return method_frame(10, 11, arguments)
+
+
+def receive_method(client):
+    """Class, method and arguments; None at the end."""
+    head = receive(client, 7)
+    if not head:
+        return None
+    payload = receive(client, struct.unpack(">I", head[3:])[0] + 1)
+    return struct.unpack(">HH", payload[:4]) + (payload[4:-1],)
 
 
 def raw_login(client, user, password, waits=True, mechanism="PLAIN"):

@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.x509.name import _ASN1Type as Asn1
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
-from auth_broker import outcome, raw_login
+from auth_broker import longstr, method_frame, outcome, raw_login, receive_method
 from auth_servers import Authority, WebServer
 from auth_suite import Suite, equal, is_login_refused, refused
 
@@ -247,6 +247,37 @@ class WithoutAnonymous(Suite):
         equal(talk(self.broker.port, proxy_v1("127.0.0.1")), b"AMQP\0\0\x09\x01")
 
 
+class ChallengeResponse(Suite):
+    name = "entrance-challenge"
+
+    def settings(self):
+        names = ("PLAIN", "RABBIT-CR-DEMO")
+        return ["auth_mechanisms.%d = %s" % (i + 1, name) for i, name in enumerate(names)]
+
+    def answer_challenge(self, user, answer):
+        """The class and method that come of it."""
+        with socket.create_connection(("127.0.0.1", self.broker.port), timeout=20) as client:
+            raw_login(client, user, "", waits=False, mechanism="RABBIT-CR-DEMO")
+            secure = (10, 20, longstr(b"Please tell me your password"))
+            equal(receive_method(client), secure)
+            client.sendall(method_frame(10, 21, longstr(answer)))
+            try:
+                return (receive_method(client) or ())[:2]
+            except ConnectionResetError:
+                return ()
+
+    def test_the_password_is_told_when_it_is_asked_for(self):
+        tune, close = (10, 30), (10, 50)
+        equal(self.answer_challenge("guest", b"My password is guest"), tune)
+        equal(self.answer_challenge("guest", b"My password is wrong"), close)
+        equal(self.answer_challenge("guest", b"My password is "), close)
+        equal(self.answer_challenge("", b"My password is guest"), close)
+
+    def test_another_answer_is_none(self):
+        equal(self.answer_challenge("guest", b"guest"), ())
+        equal(self.answer_challenge("guest", b""), ())
+
+
 # --- certificates --------------------------------------------------------------------------------
 
 
@@ -465,6 +496,7 @@ SUITES = [
     ProxyTls,
     WithAnonymous,
     WithoutAnonymous,
+    ChallengeResponse,
     ExternalByDistinguishedName,
     ExternalByCommonName,
     ExternalByDns,

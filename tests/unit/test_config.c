@@ -690,14 +690,14 @@ static void what_cannot_be_offered_is_passed_over_with_a_warning(void **state)
     struct fixture *f = *state;
     assert_true(load_text(f, "ssl_options.versions.1 = tlsv1.3\n"
                              "ssl_options.versions.2 = tlsv1.1\n"
-                             "auth_mechanisms.1 = RABBIT-CR-DEMO\n"
-                             "auth_mechanisms.2 = PLAIN\n"));
+                             "auth_oauth2.algorithms.1 = EdDSA\n"
+                             "auth_oauth2.algorithms.2 = RS256\n"));
     assert_message(f, CONFIG_WARNING,
                    "main.conf:2: ssl_options.versions.2 = tlsv1.1: has no effect");
     assert_message(f, CONFIG_WARNING,
-                   "main.conf:3: auth_mechanisms.1 = RABBIT-CR-DEMO: has no effect");
+                   "main.conf:3: auth_oauth2.algorithms.1 = EdDSA: has no effect");
     assert_int_equal(f->config.tls.versions.count, 1);
-    assert_int_equal(f->config.auth_mechanisms.count, 1);
+    assert_int_equal(f->config.auth_oauth2.algorithms.count, 1);
 }
 
 /* --- keys without effect --- */

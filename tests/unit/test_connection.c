@@ -37,7 +37,7 @@ static size_t submit_count;
 static enum login_result login_result;
 static bool vhost_pending;
 static int vhost_refusal;
-static struct buffer asked_mechanism, asked_response, asked_vhost;
+static struct buffer asked_mechanism, asked_response, asked_second_response, asked_vhost;
 static enum connection_note last_note;
 static char last_note_text[320];
 static bool has_session; /* SESSION_OPEN was seen, SESSION_CLOSED not yet answered */
@@ -61,7 +61,8 @@ static enum login_result on_login(void *context, const struct login_request *req
     (void)context;
     copy(&asked_mechanism, request->mechanism);
     copy(&asked_response, request->response);
-    if (login_result == LOGIN_MORE && request->first_response.size == 0) {
+    copy(&asked_second_response, request->second_response);
+    if (login_result == LOGIN_MORE && !request->has_second_response) {
         buffer_append_bytes(&answer->challenge, bytes_of_text("who?"));
         return LOGIN_MORE;
     }
@@ -453,6 +454,7 @@ static int tear_down(void **state)
     buffer_fini(&settings.server_properties);
     buffer_fini(&asked_mechanism);
     buffer_fini(&asked_response);
+    buffer_fini(&asked_second_response);
     buffer_fini(&asked_vhost);
     return 0;
 }
@@ -608,7 +610,8 @@ static void challenge_and_response(void **state)
     put_method(0, &(struct amqp_method){.id = AMQP_CONNECTION_SECURE_OK,
                                         .connection_secure_ok = {.response = bytes_of_text("me")}});
     flush_out();
-    assert_bytes_equal(buffer_bytes(&asked_response), bytes_of_text("me"));
+    assert_bytes_equal(buffer_bytes(&asked_second_response), bytes_of_text("me"));
+    assert_bytes_equal(buffer_bytes(&asked_response), BYTES("\0guest\0secret"));
     next_method(0, AMQP_CONNECTION_TUNE);
 }
 
