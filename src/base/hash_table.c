@@ -191,3 +191,22 @@ bool hash_table_scan(const struct hash_table *table, uint64_t *cursor,
     *cursor = next_bucket(bucket, table->mask);
     return *cursor != 0;
 }
+
+/* --- draining */
+
+bool hash_table_drain(struct hash_table *table, size_t *cursor, struct hash_node **chain)
+{
+    size_t count = table->buckets != NULL ? table->mask + 1 : 0;
+    size_t old_count = table->old_buckets != NULL ? table->old_mask + 1 : 0;
+    struct hash_node **bucket = NULL;
+    if (*cursor < count)
+        bucket = &table->buckets[*cursor];
+    else if (*cursor < count + old_count)
+        bucket = &table->old_buckets[*cursor - count];
+    *chain = bucket != NULL ? *bucket : NULL;
+    if (bucket != NULL)
+        *bucket = NULL;
+    for (struct hash_node *node = *chain; node != NULL; node = node->next)
+        table->count--;
+    return ++*cursor < count + old_count;
+}

@@ -47,6 +47,11 @@ struct hash_node *hash_table_next(const struct hash_table *table, const struct h
 bool hash_table_scan(const struct hash_table *table, uint64_t *cursor,
                      void (*visit)(void *context, struct hash_node *node), void *context);
 
+/* Empties the table a bucket at a time, for one that is going to be freed and is not used any more:
+ * the chain of the next bucket (linked by next, NULL where it is empty). *cursor is 0 at the
+ * beginning; false when that was the last bucket. */
+bool hash_table_drain(struct hash_table *table, size_t *cursor, struct hash_node **chain);
+
 /* Mixes a number into a hash (for tables keyed by numbers). */
 static inline uint64_t hash_u64(uint64_t value)
 {

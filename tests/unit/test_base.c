@@ -331,6 +331,35 @@ static void a_scan_sees_once_what_stays(void **state)
     }
 }
 
+/* Each entry once, at every step of growing. */
+static void a_table_is_drained(void **state)
+{
+    (void)state;
+    enum { count_max = 300 };
+    static struct entry entries[count_max];
+    for (unsigned count = 0; count <= count_max; count++) {
+        struct hash_table table;
+        struct hash_node *chain;
+        size_t cursor = 0, drained = 0;
+        bool more = true;
+        hash_table_init(&table);
+        for (unsigned i = 0; i < count; i++) {
+            entries[i] = (struct entry){.key = i};
+            hash_table_insert(&table, &entries[i].node, hash_u64(i));
+        }
+        while (more) {
+            more = hash_table_drain(&table, &cursor, &chain);
+            for (; chain != NULL; chain = chain->next, drained++)
+                container_of(chain, struct entry, node)->seen++;
+        }
+        assert_int_equal(drained, count);
+        assert_int_equal(table.count, 0);
+        for (unsigned i = 0; i < count; i++)
+            assert_int_equal(entries[i].seen, 1);
+        hash_table_fini(&table);
+    }
+}
+
 static void everything_is_found_at_every_step_of_growing(void **state)
 {
     (void)state;
@@ -644,6 +673,7 @@ int main(void)
         cmocka_unit_test(exactly_the_code_points_are_valid_utf8),
         cmocka_unit_test(overlong_forms_are_not_utf8),
         cmocka_unit_test(parts_of_sequences_are_not_utf8),
+        cmocka_unit_test(a_table_is_drained),
         cmocka_unit_test(everything_is_found_at_every_step_of_growing),
         cmocka_unit_test(a_scan_sees_once_what_stays),
         cmocka_unit_test(equal_hashes_are_told_apart),
