@@ -70,6 +70,7 @@ void store_batch_cancel(struct store_batch *batch, size_t index)
     CHECK(has_message(operation->kind));
     batch->bytes -= message_footprint(operation->message);
     message_unref(operation->message);
+    free(operation->definition);
     *operation = (struct store_operation){.kind = STORE_NOTHING};
     batch->live--;
 }
@@ -344,10 +345,22 @@ void store_read_result_free(struct store_read_result *result)
     free(result);
 }
 
+void store_opened_add_value(struct store_opened *opened, struct store_value value, struct bytes key)
+{
+    value.key_offset = opened->keys.size;
+    value.key_size = key.size;
+    buffer_append_bytes(&opened->keys, key);
+    opened->values = xgrow(opened->values, &opened->value_capacity, opened->value_count + 1,
+                           sizeof *opened->values);
+    opened->values[opened->value_count++] = value;
+}
+
 void store_opened_fini(struct store_opened *opened)
 {
     store_batch_free(opened->definitions);
     free(opened->lanes);
     free(opened->delays);
+    free(opened->values);
+    buffer_fini(&opened->keys);
     *opened = (struct store_opened){0};
 }

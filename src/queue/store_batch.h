@@ -29,7 +29,9 @@ enum store_operation_kind {
                            lanes */
     STORE_BINDING_PUT,  /* definition: a durable binding came */
     STORE_BINDING_DELETE,
-    STORE_INSERT,    /* lane, position, message: a message at the end of a lane */
+    STORE_INSERT,    /* lane, position, message: a message at the end of a lane; definition->name:
+                        the value by which a queue that deduplicates knows it, see store_key; goes
+                        with the message; NULL: there is none */
     STORE_REMOVE,    /* lane, position, count: these positions are acked, dropped or purged; those
                         of them that hold no message count as removed already */
     STORE_DELIVERED, /* lane, position: messages below this position may have been delivered */
@@ -96,7 +98,7 @@ void store_batch_cancel(struct store_batch *batch, size_t index);
 /* A definition in one heap block, its bytes copied behind it. */
 struct store_definition *store_definition_copy(const struct store_definition *definition);
 
-/* The definition that stands for a key of deduplication: its name is the key. */
+/* The definition that stands for a key or a value of deduplication: its name is that. */
 struct store_definition *store_key(struct bytes key);
 
 /* The batch as bytes, and back. Decoding makes messages of its own; NULL where the bytes are no
@@ -159,6 +161,14 @@ struct store_delay_state {
     uint64_t first_due_ms; /* of the delay that is due first; where count > 0 */
 };
 
+/* The value by which a queue that deduplicates knows a message. */
+struct store_value {
+    uint64_t lane, position;
+    uint64_t expiry_ms; /* of the message */
+    size_t key_offset;  /* in store_opened.keys */
+    size_t key_size;
+};
+
 /* What a store holds when it is opened. */
 struct store_opened {
     struct store_batch *definitions; /* owned; PUT operations: exchanges, queues, bindings, then
@@ -169,8 +179,20 @@ struct store_opened {
     struct store_delay_state *delays; /* owned; of every exchange that has a number, in the order of
                                          these */
     size_t delay_count;
+    struct store_value *values; /* owned; of every message that came with one, by lane and position
+                                 */
+    size_t value_count, value_capacity;
+    struct buffer keys; /* owned; of the values, behind one another */
     uint64_t lane_next; /* the lowest lane number that was never used */
 };
+/* Adds a value with its key, which is copied. */
+void store_opened_add_value(struct store_opened *opened, struct store_value value,
+                            struct bytes key);
+static inline struct bytes store_opened_key(const struct store_opened *opened,
+                                            const struct store_value *value)
+{
+    return bytes_of(opened->keys.data + value->key_offset, value->key_size);
+}
 void store_opened_fini(struct store_opened *opened);
 
 #endif

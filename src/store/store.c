@@ -9,6 +9,7 @@
  *     segment_group  how much of segments is needed /  the journal stays short
  *     definition     exchanges, queues, bindings
  *     attempt        how often a message failed, where it did (store_attempt.c)
+ *     value          by what a queue that deduplicates knows a message (store_value.c)
  *     shelf          what an exchange keeps: how many delays and keys, and
  *     delay, dedup   these themselves, by when they are due and in their order (store_shelf.c)
  *

@@ -20,7 +20,7 @@ struct store;
 /* Opens the store in an existing folder, or makes it there, and says what is in it: the caller
  * frees *opened with store_opened_fini. NULL with a reason where the file is foreign, newer than
  * this program, damaged or cannot be opened; it is then as it was. Takes time in the number of
- * queues and of keys of deduplication, not of messages. */
+ * queues, and of keys and values of deduplication, not of messages. */
 struct store *store_open(const char *folder, struct store_opened *opened, char *reason,
                          size_t reason_size);
 

@@ -4,7 +4,8 @@
  * that did, so that a requeue never writes a body again. A position is never used twice, and nobody
  * asks for the row of a position without a message; so rows may outlive their message, and only
  * their space is owed. What is acked takes its row along; what a purge or the deletion of a queue
- * leaves, perhaps millions, is noted as a range and deleted in slices with the commits after.
+ * leaves, perhaps millions, is noted as a range and deleted in slices with the commits after; so is
+ * what is left of values (store_value.c).
  *
  * The notes are in memory alone. When the store is opened it looks which lanes have rows, one look
  * each, and notes what lies below their first message, and everything of lanes that are gone.
@@ -23,11 +24,17 @@ static int64_t key_of(uint64_t position)
     return position >> position_bits == 0 ? (int64_t)position : INT64_MAX;
 }
 
-static void note_garbage(struct store *store, uint64_t lane, uint64_t first, uint64_t end)
+void sweep_note(struct store *store, enum statement statement, uint64_t lane, uint64_t first,
+                uint64_t end)
 {
     store->sweeps =
         xgrow(store->sweeps, &store->sweep_capacity, store->sweep_count + 1, sizeof *store->sweeps);
-    store->sweeps[store->sweep_count++] = (struct sweep){lane, first, end};
+    store->sweeps[store->sweep_count++] = (struct sweep){statement, lane, first, end};
+}
+
+static void note_garbage(struct store *store, uint64_t lane, uint64_t first, uint64_t end)
+{
+    sweep_note(store, SQL_ATTEMPT_SWEEP, lane, first, end);
 }
 
 bool attempt_put(struct store *store, struct stored_lane *lane, uint64_t position, uint64_t count)
@@ -73,21 +80,21 @@ void attempt_forget(struct store *store, const struct stored_lane *lane)
 
 /* --- slices */
 
-bool attempt_has_garbage(const struct store *store)
+bool sweep_has_garbage(const struct store *store)
 {
     return store->sweep_count > 0;
 }
 
-bool attempt_reclaim(struct store *store, int left)
+bool sweep_reclaim(struct store *store, int left)
 {
-    sqlite3_stmt *delete = store->statements[SQL_ATTEMPT_SWEEP];
     while (store->sweep_count > 0 && left > 0) {
         const struct sweep *sweep = &store->sweeps[store->sweep_count - 1];
+        sqlite3_stmt *delete = store->statements[sweep->statement];
         sqlite3_bind_int64(delete, 1, (int64_t)sweep->lane);
         sqlite3_bind_int64(delete, 2, key_of(sweep->first));
         sqlite3_bind_int64(delete, 3, key_of(sweep->end));
         sqlite3_bind_int(delete, 4, left);
-        if (!store_step(store, SQL_ATTEMPT_SWEEP))
+        if (!store_step(store, sweep->statement))
             return false;
         int deleted = sqlite3_changes(store->db);
         if (deleted < left)

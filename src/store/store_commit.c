@@ -22,7 +22,7 @@ static bool apply_insert(struct store *store, const struct store_operation *oper
     struct stored_lane *lane = stored_queue_need_lane(store, operation->lane);
     stored_lane_append(store, lane, place);
     journal_run(store, lane, place);
-    return true;
+    return operation->definition == NULL || value_put(store, lane, operation);
 }
 
 static bool apply_remove(struct store *store, const struct store_operation *operation)
@@ -39,7 +39,8 @@ static bool apply_remove(struct store *store, const struct store_operation *oper
     journal_lane(store, JOURNAL_REMOVE, operation->lane, operation->position,
                  end - operation->position);
     return stored_lane_remove(store, lane, operation->position, end, stored_queue_release, true) &&
-           attempt_remove(store, lane, operation->position, end);
+           attempt_remove(store, lane, operation->position, end) &&
+           value_remove(store, lane, operation->position, end);
 }
 
 static bool apply_delivered(struct store *store, const struct store_operation *operation)

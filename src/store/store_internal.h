@@ -19,7 +19,7 @@
 
 enum {
     STORE_APPLICATION_ID = 0x4c657631, /* "Lev1" */
-    STORE_VERSION = 2,
+    STORE_VERSION = 3,
     SEGMENT_BYTES = 64 << 10, /* a segment is closed when the next record would pass this */
     CHUNK_RUNS = 256,         /* a chunk takes no more runs at its end */
     GROUP_SEGMENTS = 256,     /* segments whose counts share a row */
@@ -72,6 +72,7 @@ struct stored_lane {
     bool has_moves;       /* moves of the transaction under way are still to be applied */
     bool is_ghost;        /* replay: deleted later in the journal */
     bool has_attempts;    /* there may be rows of attempts */
+    bool has_values;      /* there may be rows of values */
 };
 
 /* The lanes that a queue owns, used or not. */
@@ -90,11 +91,6 @@ struct stored_shelf {
     uint64_t delays; /* rows */
     uint64_t keys;   /* rows */
     bool is_gone;
-};
-
-/* Rows of attempts that nobody asks for any more. */
-struct sweep {
-    uint64_t lane, first, end;
 };
 
 struct segment_count {
@@ -152,6 +148,10 @@ enum statement {
     SQL_ATTEMPT_DELETE,
     SQL_ATTEMPT_SWEEP,
     SQL_ATTEMPT_LANE,
+    SQL_VALUE_PUT,
+    SQL_VALUE_DELETE,
+    SQL_VALUE_SWEEP,
+    SQL_VALUE_LANE,
     SQL_SHELF_PUT,
     SQL_SHELF_DELETE,
     SQL_DELAY_INSERT,
@@ -164,6 +164,12 @@ enum statement {
     SQL_DEDUP_SWEEP,
     SQL_VACUUM,
     SQL_COUNT
+};
+
+/* Rows of attempts or values that nobody asks for any more. */
+struct sweep {
+    enum statement statement; /* that deletes them */
+    uint64_t lane, first, end;
 };
 
 enum reader_statement {
@@ -332,7 +338,8 @@ enum {
     ROW_ATTEMPT,
     ROW_SHELF,
     ROW_DELAY,
-    ROW_DEDUP
+    ROW_DEDUP,
+    ROW_VALUE
 };
 
 /* --- stored_chunk.c: stretches of a lane */
@@ -475,11 +482,28 @@ bool attempt_remove(struct store *store, struct stored_lane *lane, uint64_t firs
 /* Everything of a lane that is being deleted. */
 void attempt_forget(struct store *store, const struct stored_lane *lane);
 bool attempt_load(struct store *store);
-bool attempt_has_garbage(const struct store *store);
-/* Deletes so many of the rows that nobody asks for. */
-bool attempt_reclaim(struct store *store, int rows);
 /* The rows' delivery counts, in the reader's snapshot. */
 bool attempt_read(struct store *store, struct store_read_result *result);
+
+/* Rows that nobody asks for any more, first <= position < end, by the statement that deletes them
+ * in slices. */
+void sweep_note(struct store *store, enum statement statement, uint64_t lane, uint64_t first,
+                uint64_t end);
+bool sweep_has_garbage(const struct store *store);
+/* Deletes so many of them. */
+bool sweep_reclaim(struct store *store, int rows);
+
+/* --- store_value.c: what queues that deduplicate know their messages by */
+/* The value of an insertion that has one. */
+bool value_put(struct store *store, struct stored_lane *lane,
+               const struct store_operation *operation);
+/* The messages of a range are gone. */
+bool value_remove(struct store *store, struct stored_lane *lane, uint64_t first, uint64_t end);
+/* Everything of a lane that is being deleted. */
+void value_forget(struct store *store, const struct stored_lane *lane);
+bool value_load(struct store *store);
+/* The values of all messages that are there, once the lanes are listed. */
+bool value_list(struct store *store, struct store_opened *opened);
 
 /* --- store_shelf.c: what exchanges keep */
 bool shelf_put(struct store *store, uint64_t id);

@@ -44,7 +44,11 @@ static bool fill_new(sqlite3 *db)
     "CREATE TABLE dedup(shelf INTEGER NOT NULL, position INTEGER NOT NULL, data BLOB NOT NULL,"    \
     " PRIMARY KEY(shelf, position)) STRICT, WITHOUT ROWID;"
 
-static const char *const upgrades[STORE_VERSION - 1] = {SCHEMA_OF_VERSION_2};
+#define SCHEMA_OF_VERSION_3                                                                        \
+    "CREATE TABLE value(lane INTEGER NOT NULL, position INTEGER NOT NULL, data BLOB NOT NULL,"     \
+    " PRIMARY KEY(lane, position)) STRICT, WITHOUT ROWID;"
+
+static const char *const upgrades[STORE_VERSION - 1] = {SCHEMA_OF_VERSION_2, SCHEMA_OF_VERSION_3};
 
 static const struct sqlite_format format = {
     .kind = " message store",
@@ -59,7 +63,7 @@ static const struct sqlite_format format = {
         " PRIMARY KEY(lane, key)) STRICT, WITHOUT ROWID;"
         "CREATE TABLE segment_group(id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;"
         "CREATE TABLE definition(kind INTEGER NOT NULL, key BLOB NOT NULL, data BLOB NOT NULL,"
-        " PRIMARY KEY(kind, key)) STRICT, WITHOUT ROWID;" SCHEMA_OF_VERSION_2,
+        " PRIMARY KEY(kind, key)) STRICT, WITHOUT ROWID;" SCHEMA_OF_VERSION_2 SCHEMA_OF_VERSION_3,
     .upgrades = upgrades,
     .fill = fill_new,
 };
@@ -90,6 +94,12 @@ static const char *const statement_sql[SQL_COUNT] = {
                           " coalesce((SELECT position FROM attempt WHERE lane=?1 AND position>=?2"
                           " ORDER BY position LIMIT 1 OFFSET ?4), ?3))",
     [SQL_ATTEMPT_LANE] = "SELECT min(lane) FROM attempt WHERE lane>?",
+    [SQL_VALUE_PUT] = "INSERT INTO value VALUES(?,?,?)",
+    [SQL_VALUE_DELETE] = "DELETE FROM value WHERE lane=? AND position>=? AND position<?",
+    [SQL_VALUE_SWEEP] = "DELETE FROM value WHERE lane=?1 AND position>=?2 AND position<min(?3,"
+                        " coalesce((SELECT position FROM value WHERE lane=?1 AND position>=?2"
+                        " ORDER BY position LIMIT 1 OFFSET ?4), ?3))",
+    [SQL_VALUE_LANE] = "SELECT min(lane) FROM value WHERE lane>?",
     [SQL_SHELF_PUT] = "INSERT OR REPLACE INTO shelf VALUES(?,?)",
     [SQL_SHELF_DELETE] = "DELETE FROM shelf WHERE id=?",
     [SQL_DELAY_INSERT] = "INSERT INTO delay VALUES(?,?,?,?)",
@@ -163,7 +173,7 @@ bool store_load(struct store *store, struct store_batch *definitions)
                      store_load_rows(store, "SELECT id, data FROM lane", stored_lane_read) &&
                      journal_replay(store) && settle_lanes(store) && segment_table_check(store) &&
                      shelf_load(store) && definition_load(store, definitions) &&
-                     stored_queue_ranges_check(store) && attempt_load(store);
+                     stored_queue_ranges_check(store) && attempt_load(store) && value_load(store);
     store->is_replaying = false;
     return succeeded;
 }
@@ -220,6 +230,9 @@ static bool open_all(struct store *store, struct store_opened *opened)
     if (!prepare_statements(store) || !store_load(store, opened->definitions) ||
         !shelf_list(store, opened) || !shelf_load_keys(store, opened))
         return false;
+    list_lanes(store, opened);
+    if (!value_list(store, opened))
+        return false;
     if (!sqlite_file_accept(store->db, reason, sizeof reason)) {
         store_report(store, "%s", reason);
         return false;
@@ -235,7 +248,6 @@ struct store *store_open(const char *folder, struct store_opened *opened, char *
     *opened = (struct store_opened){.definitions = store_batch_new(STORE_BATCH_BEFORE)};
     store->db = sqlite_file_open(store->path, &format, writer_cache_kib, reason, reason_size);
     if (store->db != NULL && open_all(store, opened)) {
-        list_lanes(store, opened);
         reserve_open(store, folder);
         transaction_publish(store);
         return store;

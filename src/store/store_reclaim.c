@@ -20,7 +20,7 @@ enum {
     empty_kept = 64,      /* rows to delete that commits leave to idle moments */
     delete_min = 32,      /* with a commit */
     delete_max = 256,     /* in a slice */
-    rows_min = 256,       /* of attempts, delays and keys with a commit */
+    rows_min = 256,       /* of attempts, values, delays and keys with a commit */
     rows_max = 2048,      /* in a slice */
     compact_max = 16,     /* segments moved in a slice */
     garbage_kept = 10000, /* messages: less is not worth moving */
@@ -46,7 +46,7 @@ static bool delete_segments(struct store *store, uint64_t count)
 
 static bool delete_rows(struct store *store, int rows)
 {
-    return attempt_reclaim(store, rows) && shelf_reclaim(store, rows);
+    return sweep_reclaim(store, rows) && shelf_reclaim(store, rows);
 }
 
 bool reclaim_with_commit(struct store *store)
@@ -216,7 +216,7 @@ static bool reclaim(struct store *store, bool may_vacuum)
 
 static bool has_garbage(const struct store *store)
 {
-    return empty_count(store) > 0 || wants_compaction(store) || attempt_has_garbage(store) ||
+    return empty_count(store) > 0 || wants_compaction(store) || sweep_has_garbage(store) ||
            shelf_has_garbage(store);
 }
 

@@ -115,6 +115,7 @@ static bool delete_lane(struct store *store, struct stored_lane *lane)
         return false;
     journal_lane(store, JOURNAL_LANE_DELETE, id, 0, 0);
     attempt_forget(store, lane);
+    value_forget(store, lane);
     forget_lane(store, lane);
     return store_delete(store, SQL_LANE_DELETE, id) &&
            store_delete(store, SQL_CHUNK_DELETE_ALL, id);

@@ -20,6 +20,7 @@ struct row {
     uint64_t expiry_ms;
     struct message *message; /* ref */
     uint16_t delivery_count;
+    struct store_definition *value; /* owned; NULL: none */
 };
 
 struct lane {
@@ -64,8 +65,10 @@ struct model_store *model_store_new(void)
 
 static void free_rows(struct row *rows, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         message_unref(rows[i].message);
+        free(rows[i].value);
+    }
     free(rows);
 }
 
@@ -246,8 +249,12 @@ static void insert(struct lane *lane, const struct store_operation *operation)
     lane->end = operation->position + 1;
     lane->is_used = true;
     lane->rows = xgrow(lane->rows, &lane->capacity, lane->count + 1, sizeof *lane->rows);
-    lane->rows[lane->count++] =
-        (struct row){operation->position, operation->expiry_ms, message_ref(operation->message), 0};
+    lane->rows[lane->count++] = (struct row){
+        .position = operation->position,
+        .expiry_ms = operation->expiry_ms,
+        .message = message_ref(operation->message),
+        .value = operation->definition != NULL ? store_key(operation->definition->name) : NULL,
+    };
 }
 
 static void remove_rows(struct lane *lane, uint64_t first, uint64_t count)
@@ -255,10 +262,12 @@ static void remove_rows(struct lane *lane, uint64_t first, uint64_t count)
     size_t kept = 0;
     CHECK(count > 0 && first > 0 && first + count <= lane->end);
     for (size_t i = 0; i < lane->count; i++) {
-        if (lane->rows[i].position >= first && lane->rows[i].position - first < count)
-            message_unref(lane->rows[i].message);
-        else
+        if (lane->rows[i].position < first || lane->rows[i].position - first >= count) {
             lane->rows[kept++] = lane->rows[i];
+            continue;
+        }
+        message_unref(lane->rows[i].message);
+        free(lane->rows[i].value);
     }
     lane->count = kept;
 }
@@ -354,8 +363,9 @@ static void insert_delay(struct shelf *shelf, const struct store_operation *oper
     take_position(shelf, operation->position);
     shelf->delays = xgrow(shelf->delays, &shelf->capacity, shelf->count + 1, sizeof *shelf->delays);
     memmove(&shelf->delays[i + 1], &shelf->delays[i], (shelf->count - i) * sizeof *shelf->delays);
-    shelf->delays[i] =
-        (struct row){operation->position, operation->expiry_ms, message_ref(operation->message), 0};
+    shelf->delays[i] = (struct row){.position = operation->position,
+                                    .expiry_ms = operation->expiry_ms,
+                                    .message = message_ref(operation->message)};
     shelf->count++;
 }
 
@@ -575,6 +585,17 @@ static void list_shelves(const struct model_store *store, struct store_opened *o
     }
 }
 
+static void list_values(const struct lane *lane, struct store_opened *opened)
+{
+    for (size_t i = 0; i < lane->count; i++) {
+        const struct row *row = &lane->rows[i];
+        struct store_value value = {
+            .lane = lane->id, .position = row->position, .expiry_ms = row->expiry_ms};
+        if (row->value != NULL)
+            store_opened_add_value(opened, value, row->value->name);
+    }
+}
+
 struct store_opened model_store_open(const struct model_store *store)
 {
     struct store_opened opened = {
@@ -588,6 +609,7 @@ struct store_opened model_store_open(const struct model_store *store)
     for (size_t i = 0; i < store->lane_count; i++) {
         if (store->lanes[i].is_used)
             opened.lanes[opened.lane_count++] = state_of(&store->lanes[i]);
+        list_values(&store->lanes[i], &opened);
     }
     list_shelves(store, &opened);
     return opened;

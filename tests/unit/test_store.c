@@ -385,6 +385,53 @@ static void attempts_are_counted_and_go_with_their_messages(void **state)
     check_equal(f);
 }
 
+static void commit_values(struct fixture *f, uint64_t lane, uint64_t count)
+{
+    struct store_batch *batch = store_batch_new(2);
+    for (uint64_t i = 0; i < count; i++) {
+        char value[24];
+        snprintf(value, sizeof value, "value %llu", (unsigned long long)f->positions[lane]);
+        model_add_insert_of(batch, lane, f->positions[lane]++, model_message(&f->random, 20),
+                            value);
+    }
+    commit(f, batch);
+}
+
+/* They come back with the messages that are there, whatever was swept when the process died. */
+static void values_come_and_go_with_their_messages(void **state)
+{
+    struct fixture *f = *state;
+    commit_queues(f, 1, 3);
+    for (uint64_t lane = 1; lane <= 3; lane++) {
+        commit_values(f, lane, 2500);
+        commit_inserts(f, lane, 10, 20); /* without */
+        commit_values(f, lane, 2500);
+    }
+    reopen_after_crash(f);
+    check_equal(f);
+    assert_int_equal(f->opened.value_count, 3 * 5000);
+    commit_remove(f, 1, 1, 40);
+    commit_remove(f, 1, 100, 1);
+    assert_int_equal(count_rows(f, "value"), 3 * 5000 - 41);
+    commit_remove(f, 1, 1000, 2500); /* many at once go in slices */
+    commit_remove(f, 2, 1, 5010);
+    struct store_batch *batch = store_batch_new(2);
+    model_add_queue_delete(batch, 3);
+    commit(f, batch);
+    assert_true(count_rows(f, "value") > 6000);
+    reopen_after_crash(f);
+    check_equal(f);
+    assert_int_equal(f->opened.value_count, 5000 - 41 - 2490);
+    maintain_all(f); /* what the slices before the crash did not come to is found again */
+    assert_int_equal(count_rows(f, "value"), 5000 - 41 - 2490);
+    commit_values(f, 2, 3);
+    reopen(f);
+    check_equal(f);
+    commit_remove(f, 1, 1, 5010);
+    maintain_all(f);
+    assert_int_equal(count_rows(f, "value"), 3);
+}
+
 /* --- what exchanges keep */
 
 static void commit_shelf(struct fixture *f, uint64_t shelf)
@@ -837,6 +884,23 @@ static void fill_kept_version_2(struct fixture *f)
     commit(f, batch);
 }
 
+/* What version 3 can hold beside what version 2 could. */
+static void fill_kept_version_3(struct fixture *f)
+{
+    uint64_t first = f->model->lane_next;
+    struct store_batch *batch = store_batch_new(2);
+    model_add_queue_of(batch, first, 3);
+    for (uint64_t position = 1; position <= 50; position++)
+        model_add_insert_of(batch, first + position % 2, position,
+                            kept_message(first + position % 2, position),
+                            position % 7 == 0 ? "" : "a value");
+    model_add_insert(batch, first, 60, kept_message(first, 60));
+    commit(f, batch);
+    batch = store_batch_new(2);
+    model_add_remove(batch, first, 1, 20);
+    commit(f, batch);
+}
+
 static uint32_t version_of_file(const char *folder)
 {
     char path[4096];
@@ -868,10 +932,11 @@ static void check_kept(struct fixture *f, const char *name)
     must_open(f);
     check_equal(f);
     shut(f);
-    assert_int_equal(version_of_file(f->folder), 2);
+    assert_int_equal(version_of_file(f->folder), 3);
     must_open(f);
     check_equal(f);
     fill_kept_version_2(f);
+    fill_kept_version_3(f);
     for (int i = 0; i < 5; i++)
         commit(f, model_random_batch(f->model, &f->random, 8));
     maintain_all(f);
@@ -920,6 +985,24 @@ static void file_of_version_2_that_nobody_closed(void **state)
     check_kept(f, "messages-v2-killed.db");
 }
 
+static void file_of_version_3_is_read(void **state)
+{
+    struct fixture *f = *state;
+    fill_kept(f);
+    fill_kept_version_2(f);
+    fill_kept_version_3(f);
+    check_kept(f, "messages-v3.db");
+}
+
+static void file_of_version_3_that_nobody_closed(void **state)
+{
+    struct fixture *f = *state;
+    fill_kept_life(f);
+    fill_kept_version_2(f);
+    fill_kept_version_3(f);
+    check_kept(f, "messages-v3-killed.db");
+}
+
 static void execute_in(const char *folder, const char *sql)
 {
     char path[4096];
@@ -950,6 +1033,7 @@ static int make_kept_file(const char *target, bool is_killed)
     if (is_killed) {
         fill_kept_life(f);
         fill_kept_version_2(f);
+        fill_kept_version_3(f);
         char *copy = model_folder_new();
         model_folder_copy(f->folder, copy);
         execute_in(copy, "PRAGMA wal_checkpoint(TRUNCATE)");
@@ -959,6 +1043,7 @@ static int make_kept_file(const char *target, bool is_killed)
     }
     fill_kept(f);
     fill_kept_version_2(f);
+    fill_kept_version_3(f);
     shut(f);
     keep_file(f->folder, target);
     must_open(f);
@@ -1162,9 +1247,9 @@ static void foreign_and_newer_files_are_refused(void **state)
     uint8_t *data = read_file(path, &size);
     check_refused((const uint8_t *)"a letter to somebody", 20, "not a SQLite file");
     check_refused(data, 60, "not a SQLite file");
-    data[63] = 3;
+    data[63]++;
     check_refused(data, size, "newer version");
-    data[63] = 2, data[70] ^= 1;
+    data[63]--, data[70] ^= 1;
     check_refused(data, size, "not a file of ours");
     free(data);
     must_open(f);
@@ -1372,11 +1457,9 @@ static void damage_one(const char *folder, const char *table, const char *data, 
     sqlite3 *db;
     path_in(path, sizeof path, folder);
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    static const char *const keys[][2] = {{"lane_chunk", "lane, key"},
-                                          {"attempt", "lane, position"},
-                                          {"dedup", "shelf, position"},
-                                          {"delay", "shelf, due, id"},
-                                          {"definition", "kind, key"}};
+    static const char *const keys[][2] = {
+        {"lane_chunk", "lane, key"}, {"attempt", "lane, position"}, {"dedup", "shelf, position"},
+        {"value", "lane, position"}, {"delay", "shelf, due, id"},   {"definition", "kind, key"}};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         if (strcmp(table, keys[i][0]) == 0)
             snprintf(key, sizeof key, "%s", keys[i][1]);
@@ -1400,6 +1483,7 @@ static void fill_all_tables(struct fixture *f)
     reopen(f);
     commit_inserts(f, 2, 20, 100);
     commit_attempts(f, 2, 1, 20);
+    commit_values(f, 2, 20);
     commit_shelf(f, 5);
     commit_delays(f, 5, 1, 10, 10);
     struct store_batch *batch = store_batch_new(2);
@@ -1415,7 +1499,7 @@ static void changed_rows_of_every_table_are_found_out(void **state)
     struct fixture *f = *state;
     static const char *const tables[] = {"segment",       "journal",    "lane",    "lane_chunk",
                                          "segment_group", "definition", "attempt", "shelf",
-                                         "delay",         "dedup"};
+                                         "delay",         "dedup",      "value"};
     static const char *const flipped =
         "CAST(substr(data,1,8) || CASE substr(data,9,1) WHEN x'5a' THEN x'a5' ELSE x'5a' END ||"
         " substr(data,10) AS BLOB)";
@@ -1456,6 +1540,7 @@ int main(int count, char **arguments)
         fixture_test(many_lanes_interleaved),
         fixture_test(lane_comes_with_its_first_use),
         fixture_test(attempts_are_counted_and_go_with_their_messages),
+        fixture_test(values_come_and_go_with_their_messages),
         fixture_test(delays_come_back_in_the_order_in_which_they_are_due),
         fixture_test(read_of_delays_keeps_to_its_bounds),
         fixture_test(delays_are_read_on_while_others_come),
@@ -1471,6 +1556,8 @@ int main(int count, char **arguments)
         fixture_test(file_of_version_1_that_nobody_closed),
         fixture_test(file_of_version_2_is_read),
         fixture_test(file_of_version_2_that_nobody_closed),
+        fixture_test(file_of_version_3_is_read),
+        fixture_test(file_of_version_3_that_nobody_closed),
         fixture_test(damaged_file_of_version_1_stays_as_it_is),
         fixture_test(random_lives_equal_the_model),
         fixture_test(reader_beside_the_writer_misses_nothing),

@@ -112,7 +112,7 @@ static struct store_batch *small_batch(void)
     model_add_queue(batch, 1);
     struct message *message = model_message(&random, 20);
     model_add_insert(batch, 1, 1, message_ref(message));
-    model_add_insert(batch, 1, 2, message);
+    model_add_insert_of(batch, 1, 2, message, "value");
     model_add_attempts(batch, 1, 2, 300);
     model_add_remove(batch, 1, 1, 1);
     model_add_queue_delete(batch, 1);

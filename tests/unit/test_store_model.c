@@ -33,8 +33,10 @@ struct model *model_new(void)
 
 static void free_entries(struct model_entry *entries, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         message_unref(entries[i].message);
+        free(entries[i].value);
+    }
     free(entries);
 }
 
@@ -176,7 +178,9 @@ static void remove_range(struct model_lane *lane, uint64_t first, uint64_t count
         if (entry->position < first || entry->position - first >= count)
             continue;
         message_unref(entry->message);
+        free(entry->value);
         entry->message = NULL;
+        entry->value = NULL;
     }
 }
 
@@ -254,13 +258,20 @@ static void remove_keys(struct model_shelf *shelf, const struct store_operation 
     shelf->key_count = kept;
 }
 
+static struct store_definition *copy_value(const struct store_definition *value)
+{
+    return value != NULL ? store_key(value->name) : NULL;
+}
+
 static void apply_to_lane(struct model *model, const struct store_operation *operation)
 {
     struct model_lane *lane = need_lane(model, operation->lane);
     switch (operation->kind) {
     case STORE_INSERT:
-        add_entry(lane, (struct model_entry){operation->position, operation->expiry_ms,
-                                             message_ref(operation->message), 0});
+        add_entry(lane, (struct model_entry){.position = operation->position,
+                                             .expiry_ms = operation->expiry_ms,
+                                             .message = message_ref(operation->message),
+                                             .value = copy_value(operation->definition)});
         lane->end = operation->position + 1;
         lane->is_used = true;
         break;
@@ -281,8 +292,9 @@ static void apply_to_shelf(struct model *model, const struct store_operation *op
     struct model_shelf *shelf = need_shelf(model, operation->lane);
     switch (operation->kind) {
     case STORE_DELAY_INSERT:
-        put_delay(shelf, (struct model_entry){operation->position, operation->expiry_ms,
-                                              message_ref(operation->message), 0});
+        put_delay(shelf, (struct model_entry){.position = operation->position,
+                                              .expiry_ms = operation->expiry_ms,
+                                              .message = message_ref(operation->message)});
         break;
     case STORE_DELAY_REMOVE:
         remove_delay(shelf, operation);
@@ -363,9 +375,11 @@ struct model *model_copy(const struct model *model)
         lane->entries = entries;
         lane->count = lane->capacity = 0;
         for (size_t n = 0; n < from->count; n++) {
-            add_entry(lane, from->entries[n]);
-            if (from->entries[n].message != NULL)
-                message_ref(from->entries[n].message);
+            struct model_entry entry = from->entries[n];
+            if (entry.message != NULL)
+                message_ref(entry.message);
+            entry.value = copy_value(entry.value);
+            add_entry(lane, entry);
         }
     }
     for (size_t i = 0; i < model->shelf_count; i++)
@@ -581,6 +595,39 @@ static bool same_states(const struct model *model, const struct store_opened *op
     return same_shelf_states(model, opened);
 }
 
+static const struct model_entry *find_entry(const struct model_lane *lane, uint64_t position)
+{
+    for (size_t i = 0; lane != NULL && i < lane->count; i++) {
+        if (lane->entries[i].position == position)
+            return &lane->entries[i];
+    }
+    return NULL;
+}
+
+/* Those of the messages that are there, by lane and position. */
+static bool same_values(const struct model *model, const struct store_opened *opened)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < model->lane_count; i++) {
+        for (size_t n = 0; n < model->lanes[i].count; n++)
+            count += model->lanes[i].entries[n].value != NULL;
+    }
+    if (opened->value_count != count)
+        return differ("number of values", 0, opened->value_count, count);
+    for (size_t i = 0; i < opened->value_count; i++) {
+        const struct store_value *value = &opened->values[i], *before = value - 1;
+        const struct model_entry *entry =
+            find_entry(find_lane(model, value->lane), value->position);
+        if (entry == NULL || entry->value == NULL || entry->expiry_ms != value->expiry_ms ||
+            !bytes_equal(entry->value->name, store_opened_key(opened, value)))
+            return differ("an unknown value", value->lane, value->position, 0);
+        if (i > 0 && (before->lane > value->lane ||
+                      (before->lane == value->lane && before->position >= value->position)))
+            return differ("the order of values", value->lane, value->position, 0);
+    }
+    return true;
+}
+
 static bool has_key(const struct model_shelf *shelf, const struct store_operation *key)
 {
     for (size_t i = 0; shelf != NULL && i < shelf->key_count; i++) {
@@ -630,7 +677,7 @@ bool model_equals(const struct model *model, const struct store_opened *opened, 
                   uint64_t *random)
 {
     return same_definitions(model, opened->definitions) && same_states(model, opened) &&
-           model_equals_messages(model, store, random);
+           same_values(model, opened) && model_equals_messages(model, store, random);
 }
 
 bool model_would_equal(const struct model *model, const struct store_opened *opened,
@@ -768,6 +815,13 @@ void model_add_insert(struct store_batch *batch, uint64_t lane, uint64_t positio
                                                     .expiry_ms = position % 3 * 1000});
 }
 
+void model_add_insert_of(struct store_batch *batch, uint64_t lane, uint64_t position,
+                         struct message *message, const char *value)
+{
+    model_add_insert(batch, lane, position, message);
+    batch->operations[batch->count - 1].definition = store_key(bytes_of_text(value));
+}
+
 void model_add_remove(struct store_batch *batch, uint64_t lane, uint64_t position, uint64_t count)
 {
     store_batch_add(batch,
@@ -798,8 +852,16 @@ static struct model_lane *random_lane(struct model *model, uint64_t *random)
     return &model->lanes[model_below(random, 3) > 0 ? index / 4 : index];
 }
 
+/* Size of value: 24. */
+static const char *random_value(uint64_t *random, char *value)
+{
+    snprintf(value, 24, "%llx", (unsigned long long)model_random(random));
+    return value + model_below(random, 17) % strlen(value);
+}
+
 static void add_inserts(struct model *model, struct store_batch *batch, uint64_t *random)
 {
+    char value[24];
     size_t count = 1 + model_below(random, 30), lanes = 1;
     size_t body_bytes = random_body_bytes(random);
     if (model_below(random, 8) == 0)
@@ -809,7 +871,11 @@ static void add_inserts(struct model *model, struct store_batch *batch, uint64_t
         for (size_t n = 0; n < lanes; n++) {
             struct model_lane *lane = random_lane(model, random);
             uint64_t gap = model_below(random, 20) == 0 ? model_below(random, 5) : 0;
-            model_add_insert(batch, lane->id, lane->end + gap, message_ref(message));
+            if (lane->id % 3 == 0 && model_below(random, 8) > 0)
+                model_add_insert_of(batch, lane->id, lane->end + gap, message_ref(message),
+                                    random_value(random, value));
+            else
+                model_add_insert(batch, lane->id, lane->end + gap, message_ref(message));
             apply(model, &batch->operations[batch->count - 1]);
         }
         message_unref(message);
@@ -911,8 +977,7 @@ static void add_random_keys(struct model *model, struct store_batch *batch,
 {
     char key[24];
     for (size_t i = model_below(random, 8); i > 0; i--) {
-        snprintf(key, sizeof key, "%llx", (unsigned long long)model_random(random));
-        model_add_key(batch, shelf->id, shelf->end, key + model_below(random, 17) % strlen(key));
+        model_add_key(batch, shelf->id, shelf->end, random_value(random, key));
         apply_last(model, batch);
     }
     if (shelf->key_count > 5) {

@@ -14,6 +14,7 @@ struct model_entry {
     uint64_t position, expiry_ms;
     struct message *message; /* ref; NULL where it was removed */
     uint16_t attempts;
+    struct store_definition *value; /* owned; NULL: none */
 };
 
 struct model_lane {
@@ -91,6 +92,9 @@ void model_add_attempts(struct store_batch *batch, uint64_t lane, uint64_t posit
 /* Takes the reference. */
 void model_add_insert(struct store_batch *batch, uint64_t lane, uint64_t position,
                       struct message *message);
+/* The same for a message that a queue knows by a value. */
+void model_add_insert_of(struct store_batch *batch, uint64_t lane, uint64_t position,
+                         struct message *message, const char *value);
 void model_add_remove(struct store_batch *batch, uint64_t lane, uint64_t position, uint64_t count);
 
 /* Folders for tests: made under TMPDIR, removed with all files in it. */
