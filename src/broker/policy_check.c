@@ -3,8 +3,8 @@
  * What a policy's definition may say: a table of the keys, what their values must be, and
  * RabbitMQ's words for a value that is not. Some keys are also looked at together (mirroring,
  * federation, delayed retries). Accepted are the keys of all versions from 3.10 to 4.3, of
- * mirroring and of federation too, so that definitions of any of them can be imported; an operator
- * policy may have what it may have in 4.3.
+ * mirroring and of federation too, so that definitions of any of them can be imported, and those of
+ * the community's deduplication; an operator policy may have what it may have in 4.3.
  */
 #include "broker/policy.h"
 
@@ -20,7 +20,7 @@
 /* Which policies may have a key. */
 enum { FOR_USERS = 1, FOR_OPERATORS = 2, FOR_BOTH = FOR_USERS | FOR_OPERATORS };
 
-enum value_kind { TEXT, WORD, INTEGER, AGE, PATTERN, ANY };
+enum value_kind { TEXT, WORD, INTEGER, FLAG, AGE, PATTERN, ANY };
 
 struct key_rule {
     const char *key;
@@ -29,6 +29,7 @@ struct key_rule {
     int64_t min, max;      /* of an INTEGER */
     enum value_kind kind;
     unsigned policies;
+    const char *before; /* the value, where all the words stand there */
 };
 
 #define INTEGERS(least, most) .kind = INTEGER, .min = (least), .max = (most)
@@ -95,6 +96,14 @@ static const struct key_rule rules[] = {
      .policies = FOR_USERS},
     {"target-group-size", "is not a valid qq target count value", INTEGERS(1, INT64_MAX),
      .policies = FOR_BOTH},
+    {"x-cache-persistence", "", WORDS("disk memory"), .policies = FOR_USERS,
+     .before = "\"x-cache-persistence\" must be either \"disk\" or \"memory\", got "},
+    {"x-cache-size", "", INTEGERS(1, INT64_MAX), .policies = FOR_USERS,
+     .before = "\"x-cache-size\" must be an integer greater than 0, got "},
+    {"x-cache-ttl", "", INTEGERS(1, INT64_MAX), .policies = FOR_USERS,
+     .before = "\"x-cache-ttl\" must be an integer greater than 0, got "},
+    {"x-message-deduplication", "", .kind = FLAG, .policies = FOR_USERS,
+     .before = "\"x-message-deduplication\" must be a boolean, got "},
 };
 
 enum { RULE_COUNT = sizeof rules / sizeof rules[0] };
@@ -170,6 +179,8 @@ static bool value_fits(const struct amqp_value *value, const struct key_rule *ru
         return is_word(value, rule->words);
     case INTEGER:
         return is_in_range(value, rule);
+    case FLAG:
+        return value->type == AMQP_TYPE_BOOL;
     case AGE:
         return is_age(value);
     case ANY:
@@ -223,6 +234,8 @@ static bool check_rule(const struct check *check, const struct key_rule *rule)
         char after[120];
         if (is_of_mirroring)
             return complain_of_mirroring(check, rule, &value);
+        if (rule->before != NULL)
+            return complain(check, rule->before, &value, "");
         snprintf(after, sizeof after, " %s", rule->complaint);
         return complain(check, "", &value, after);
     }

@@ -254,6 +254,15 @@ static void every_key_is_checked(void **state)
         {"ha-sync-mode=x", "ha-mode must be specified to specify ha-params, ha-sync-mode or "
                            "ha-promote-on-shutdown"},
         {"delayed-retry-type=all", "delayed-retry-min is required when delayed-retry-type is all"},
+        {"x-message-deduplication=true",
+         "\"x-message-deduplication\" must be a boolean, got <<\"true\">>"},
+        {"x-message-deduplication=#1", "\"x-message-deduplication\" must be a boolean, got 1"},
+        {"x-cache-size=#1", ""},
+        {"x-cache-size=#0", "\"x-cache-size\" must be an integer greater than 0, got 0"},
+        {"x-cache-ttl=5", "\"x-cache-ttl\" must be an integer greater than 0, got <<\"5\">>"},
+        {"x-cache-persistence=memory", ""},
+        {"x-cache-persistence=tape", "\"x-cache-persistence\" must be either \"disk\" or "
+                                     "\"memory\", got <<\"tape\">>"},
         {"max-priority=#1", "[{<<\"max-priority\">>,1}] are not recognised policy settings"},
         /* Octets are Latin-1 to Erlang. */
         {"foo=\xc3\xa4",
