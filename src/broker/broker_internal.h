@@ -110,6 +110,9 @@ struct vhost {
     struct lane_remains *remains; /* memory to free in slices */
     uint64_t window_bytes;        /* sum of the lanes' memory */
 
+    struct value_set *former_values; /* owned; what queues knew, to be freed in slices */
+    struct buffer value;             /* scratch: of the message that is let into a queue */
+
     struct store_batch *batch; /* owned: what is gathered for the store */
     uint64_t insertions;       /* messages and keys given to a batch, ever */
     uint64_t committed;        /* number of the last batch that is on disk */
@@ -587,11 +590,34 @@ void queue_deliver_at_once(struct vhost *vhost, struct lane *lane, struct consum
 
 /* --- coming into a queue: enqueue.c */
 
-/* A message for a queue: to a consumer at once, or to the end of its lane. false where the queue is
- * full and rejects it. The reference passes. */
+/* A message for a queue: to a consumer at once, or to the end of its lane. false where the queue
+ * rejects it: it is full, or has a message of the same value. The reference passes. */
 bool queue_enqueue(struct vhost *vhost, struct queue *queue, struct message *message);
-/* Stores an entry, which gets its batch. */
-void queue_store_insert(struct vhost *vhost, struct lane *lane, struct entry *entry);
+/* Stores an entry, which gets its batch, with its value where that has data. */
+void queue_store_insert(struct vhost *vhost, struct lane *lane, struct entry *entry,
+                        struct bytes value);
+
+/* --- queues that deduplicate: queue_values.c */
+
+/* false where a message of the same value is in the queue. *value is the message's, without data
+ * where it has none or nobody asks for it; good until the next message. */
+bool queue_values_admit(struct vhost *vhost, const struct queue *queue,
+                        const struct message *message, struct bytes *value);
+/* The message that has just been let in holds the value. */
+void queue_values_note(const struct lane *lane, const struct entry *entry, struct bytes value);
+/* A message of a queue with values has left. */
+void queue_values_forget(const struct lane *lane, uint64_t position);
+/* All that were ready have. */
+void queue_values_purged(struct vhost *vhost, struct queue *queue);
+/* The queue needs none of its values any more. */
+void queue_values_drop(struct vhost *vhost, struct queue *queue);
+void queue_values_follow_settings(struct vhost *vhost, struct queue *queue);
+void queue_values_restore(struct vhost *vhost, const struct store_opened *opened);
+/* Frees about count of what queues had. */
+void queue_values_free_some(struct vhost *vhost, size_t count);
+/* Their memory. */
+uint64_t queue_values_bytes(const struct queue *queue);
+void queue_values_check(const struct queue *queue);
 
 /* --- leaving it without an ack: departure.c */
 

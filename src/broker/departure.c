@@ -31,6 +31,8 @@ void queue_forget(struct vhost *vhost, struct lane *lane, uint64_t position, uin
                   uint32_t operation)
 {
     struct queue *queue = lane->queue;
+    if (queue->values != NULL)
+        queue_values_forget(lane, position);
     if (batch == 0 || queue->is_deleted)
         return;
     if (batch == vhost->batch->number) {
@@ -104,7 +106,7 @@ static void append_again(struct vhost *vhost, struct lane *lane, struct entry *e
         .body_bytes = entry->body_bytes,
     };
     if (entry->batch != 0) {
-        queue_store_insert(vhost, lane, &again);
+        queue_store_insert(vhost, lane, &again, bytes_of(NULL, 0));
         lane_note_failures(vhost, lane, &again);
         queue_forget(vhost, lane, entry->position, entry->batch, entry->operation);
     }

@@ -2,23 +2,26 @@
 /*
  * A message comes into a queue: to a consumer at once, where one can take it and nothing is before
  * it, or else to the end of the lane of its priority. What a queue without arguments and policies
- * does not have (priorities, limits, a time to live) costs it a comparison each.
+ * does not have (priorities, limits, a time to live, values) costs it a comparison each.
  */
 #include "amqp/properties.h"
 #include "broker/broker_internal.h"
 #include "broker/dead_letter.h"
 #include "broker/expiration.h"
 
-void queue_store_insert(struct vhost *vhost, struct lane *lane, struct entry *entry)
+void queue_store_insert(struct vhost *vhost, struct lane *lane, struct entry *entry,
+                        struct bytes value)
 {
     entry->batch = vhost->batch->number;
-    entry->operation = (uint32_t)vhost_store(vhost, (struct store_operation){
-                                                        .kind = STORE_INSERT,
-                                                        .lane = lane->id,
-                                                        .position = entry->position,
-                                                        .message = message_ref(entry->message),
-                                                        .expiry_ms = entry->expiry_ms,
-                                                    });
+    entry->operation =
+        (uint32_t)vhost_store(vhost, (struct store_operation){
+                                         .kind = STORE_INSERT,
+                                         .lane = lane->id,
+                                         .position = entry->position,
+                                         .message = message_ref(entry->message),
+                                         .expiry_ms = entry->expiry_ms,
+                                         .definition = value.data != NULL ? store_key(value) : NULL,
+                                     });
 }
 
 static struct lane *lane_for(struct vhost *vhost, struct queue *queue,
@@ -64,12 +67,10 @@ static void turn_away(struct vhost *vhost, struct queue *queue, struct message *
     message_unref(message);
 }
 
-bool queue_enqueue(struct vhost *vhost, struct queue *queue, struct message *message)
+/* The message is let in. */
+static void take_in(struct vhost *vhost, struct queue *queue, struct message *message,
+                    struct bytes value)
 {
-    if (queue->has_limits && !queue_takes(queue, message)) {
-        turn_away(vhost, queue, message);
-        return false;
-    }
     struct lane *lane = queue->max_priority == 0 ? &queue->lane : lane_for(vhost, queue, message);
     struct entry entry = {
         .position = lane->next_position++,
@@ -82,13 +83,29 @@ bool queue_enqueue(struct vhost *vhost, struct queue *queue, struct message *mes
         queue_is_stored(queue) && (message->is_persistent || queue->settings.type == QUEUE_QUORUM);
     bool is_direct = consumer != NULL && queue_first_lane(queue)->ready_count == 0;
     if (is_stored && !(is_direct && consumer->no_ack))
-        queue_store_insert(vhost, lane, &entry);
+        queue_store_insert(vhost, lane, &entry, value);
+    if (value.data != NULL)
+        queue_values_note(lane, &entry, value);
     if (is_direct) {
         queue_deliver_at_once(vhost, lane, consumer, &entry);
-        return true;
+        return;
     }
     push(vhost, lane, entry);
     if (consumer != NULL)
         queue_schedule(vhost, queue);
+}
+
+bool queue_enqueue(struct vhost *vhost, struct queue *queue, struct message *message)
+{
+    struct bytes value = {0};
+    if (queue->has_limits && !queue_takes(queue, message)) {
+        turn_away(vhost, queue, message);
+        return false;
+    }
+    if (queue->values != NULL && !queue_values_admit(vhost, queue, message, &value)) {
+        message_unref(message);
+        return false;
+    }
+    take_in(vhost, queue, message, value);
     return true;
 }

@@ -23,6 +23,7 @@ void vhost_count(const struct vhost *vhost, struct vhost_counters *counters)
         counters->ready += queue_ready_count(queue_of(node));
         counters->ready_bytes += queue_ready_bytes(queue_of(node));
         counters->unacked += queue_of(node)->unacked_count;
+        counters->value_bytes += queue_values_bytes(queue_of(node));
     }
     list_for_each(&vhost->sessions, session) counters->session_bytes +=
         list_entry(session, struct session, vhost_node)->memory_bytes;
@@ -191,6 +192,7 @@ static void check_queue(const struct vhost *vhost, const struct queue *queue)
     }
     CHECK(subscribers == queue->subscriber_count);
     CHECK(!queue->is_deleted);
+    queue_values_check(queue);
     /* Nobody who could take a message waits while one is there to be taken, but for the next slice.
      */
     struct entry *entry;

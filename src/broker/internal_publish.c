@@ -87,10 +87,13 @@ static void publish_new(struct vhost *vhost, struct exchange *exchange, struct m
     enqueue_all(vhost, result, message);
 }
 
-static bool have_room(const struct route_result *result, const struct message *letter)
+static bool have_room(struct vhost *vhost, const struct route_result *result,
+                      const struct message *letter)
 {
+    struct bytes value;
     for (size_t i = 0; i < result->count; i++) {
-        if (!queue_takes(result->queues[i], letter))
+        if (!queue_takes(result->queues[i], letter) ||
+            !queue_values_admit(vhost, result->queues[i], letter, &value))
             return false;
     }
     return result->count > 0 || result->is_kept;
@@ -103,7 +106,7 @@ bool internal_publish_surely(struct vhost *vhost, struct message *letter)
         return false;
     struct route_result *result = find_route(vhost, exchange, letter);
     leave_out_cycles(letter, result);
-    if (!have_room(result, letter))
+    if (!have_room(vhost, result, letter))
         return false;
     for (size_t i = 0; i < result->count; i++)
         CHECK(queue_enqueue(vhost, result->queues[i], message_ref(letter)));

@@ -50,7 +50,7 @@ void parked_letters_add(struct vhost *vhost, struct queue *queue, struct message
         .message = letter,
         .body_bytes = (uint32_t)letter->body_size,
     };
-    queue_store_insert(vhost, lane, &entry);
+    queue_store_insert(vhost, lane, &entry, bytes_of(NULL, 0));
     lane_push(lane, entry);
     lane_touch(vhost, lane);
     if (timer_due_ms(&parked->timer) == UINT64_MAX)

@@ -118,6 +118,7 @@ void queue_apply_settings(struct vhost *vhost, struct queue *queue)
     if (queue->has_limits)
         queue_keep_limits(vhost, queue);
     parked_letters_follow_settings(vhost, queue);
+    queue_values_follow_settings(vhost, queue);
 }
 
 struct queue *queue_create(struct vhost *vhost, struct bytes name, struct bytes arguments,
@@ -195,7 +196,9 @@ static uint64_t drop_ready(struct vhost *vhost, struct queue *queue, lane_range 
 
 uint64_t queue_purge(struct vhost *vhost, struct queue *queue)
 {
-    return drop_ready(vhost, queue, remove_range);
+    uint64_t count = drop_ready(vhost, queue, remove_range);
+    queue_values_purged(vhost, queue);
+    return count;
 }
 
 static void cancel_consumers(struct queue *queue)
@@ -251,6 +254,7 @@ static void leave_vhost(struct vhost *vhost, struct queue *queue)
     struct list_node *node;
     const char *user = vhost->acting_user;
     queue->is_deleted = true;
+    queue_values_drop(vhost, queue);
     hash_table_remove(&vhost->queues, &queue->by_name);
     leave_lanes(vhost, queue);
     timer_clear(vhost, &queue->expiry_timer);

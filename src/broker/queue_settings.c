@@ -67,11 +67,19 @@ static void read_common(struct queue_settings *settings, struct bytes arguments)
     settings->dead_letter_exchange = find_text(arguments, "x-dead-letter-exchange");
     settings->dead_letter_routing_key = find_text(arguments, "x-dead-letter-routing-key");
     settings->single_active_consumer = find_flag(arguments, "x-single-active-consumer");
-    settings->deduplicates = find_flag(arguments, "x-message-deduplication");
+}
+
+/* The plug-in takes whatever is not false for true, and looks at classic queues alone. */
+static bool deduplicates(struct bytes arguments)
+{
+    struct amqp_value value;
+    return amqp_table_find(arguments, "x-message-deduplication", &value) &&
+           (value.type != AMQP_TYPE_BOOL || value.boolean);
 }
 
 static void read_classic(struct queue_settings *settings, struct bytes arguments)
 {
+    settings->deduplicates = deduplicates(arguments);
     uint64_t max_priority = find_number(arguments, "x-max-priority");
     if (max_priority <= UINT8_MAX)
         settings->max_priority = (uint8_t)max_priority;
@@ -185,6 +193,14 @@ static void apply_common(struct queue_settings *settings, struct policy_pair pol
                   policy_text(policies, "dead-letter-routing-key"));
 }
 
+/* The policy says the last word. */
+static void apply_classic(struct queue_settings *settings, const struct policy *user)
+{
+    struct amqp_value value;
+    if (policy_value(user, "x-message-deduplication", &value))
+        settings->deduplicates = value.type != AMQP_TYPE_BOOL || value.boolean;
+}
+
 static void apply_quorum(struct queue_settings *settings, struct policy_pair policies)
 {
     uint64_t limit = policy_number(policies, "delivery-limit");
@@ -211,4 +227,6 @@ void queue_settings_apply_policy(struct queue_settings *settings, const struct p
     apply_common(settings, policies);
     if (settings->type == QUEUE_QUORUM)
         apply_quorum(settings, policies);
+    else
+        apply_classic(settings, user);
 }

@@ -122,6 +122,7 @@ void vhost_restore(struct vhost *vhost, const struct store_opened *opened)
             expect_expiry(vhost, lane->queue);
     }
     exchange_restore_kept(vhost, opened);
+    queue_values_restore(vhost, opened);
     CHECK(opened->lane_next >= vhost->lane_next);
     vhost->lane_next = opened->lane_next;
     vhost->counters.queues_created = 0;

@@ -166,6 +166,9 @@ void vhost_free(struct vhost *vhost)
     free_sessions(vhost);
     free_definitions(vhost);
     free_remains(vhost, SIZE_MAX);
+    while (vhost->former_values != NULL)
+        queue_values_free_some(vhost, SIZE_MAX);
+    buffer_fini(&vhost->value);
     internal_publish_fini(vhost);
     event_fini(vhost);
     heap_fini(&vhost->timers);
@@ -414,6 +417,7 @@ static void finish_input(struct vhost *vhost)
     vhost->leave_left = leave_slice;
     give_memory_back(vhost);
     free_remains(vhost, free_slice);
+    queue_values_free_some(vhost, free_slice);
 }
 
 /* --- inputs */
@@ -578,8 +582,8 @@ size_t vhost_take_reads(struct vhost *vhost, struct store_read **reads)
 uint64_t vhost_deadline(const struct vhost *vhost)
 {
     const struct heap_node *timer = heap_first(&vhost->timers);
-    if (vhost->remains != NULL || !list_is_empty(&vhost->dispatch) ||
-        !list_is_empty(&vhost->disobedient))
+    if (vhost->remains != NULL || vhost->former_values != NULL ||
+        !list_is_empty(&vhost->dispatch) || !list_is_empty(&vhost->disobedient))
         return 0;
     return timer != NULL ? timer->key : UINT64_MAX;
 }

@@ -179,6 +179,7 @@ struct vhost_counters {
     uint64_t ready_bytes;                  /* sum of body sizes */
     uint64_t window_bytes, unstored_bytes; /* memory */
     uint64_t session_bytes;                /* memory of sessions, channels, consumers */
+    uint64_t value_bytes;                  /* memory of queues that deduplicate */
 };
 void vhost_count(const struct vhost *vhost, struct vhost_counters *counters);
 

@@ -58,6 +58,7 @@ void queue_free(struct queue *queue)
     if (queue->parked != NULL)
         lane_fini(&queue->parked->lane);
     free(queue->parked);
+    value_set_free(queue->values);
     free(queue->upper);
     free(queue);
 }

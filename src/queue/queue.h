@@ -12,6 +12,7 @@
 #include "queue/lane.h"
 #include "queue/queue_settings.h"
 #include "queue/timer.h"
+#include "queue/value_set.h"
 
 /* Dead letters that found no place yet, in a lane behind those of the ready messages. */
 struct parked_letters {
@@ -53,6 +54,8 @@ struct queue {
     uint64_t unacked_count;
     uint64_t remove_batch;   /* the batch that has this queue's last STORE_REMOVE, */
     size_t remove_operation; /* and its index there, so that acks in order share it */
+
+    struct value_set *values; /* owned; of a queue that deduplicates; NULL: it does not */
 
     struct list subscribers; /* all, in the order in which they came */
     struct list active;      /* those that can take a message, by priority, then by turn */

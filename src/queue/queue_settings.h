@@ -38,7 +38,7 @@ struct queue_settings {
     bool has_dead_letter_strategy;                  /* by the arguments */
     uint8_t max_priority;                           /* 0: one level; never more than 255 */
     bool single_active_consumer;
-    bool deduplicates;            /* x-message-deduplication */
+    bool deduplicates;            /* x-message-deduplication; only classic queues do */
     int64_t delivery_limit;       /* -1: none; only quorum queues have one */
     uint64_t consumer_timeout_ms; /* absent: the server's own applies */
 };

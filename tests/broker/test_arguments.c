@@ -658,8 +658,16 @@ static const struct row declares[] = {
     BAD(EXCLUSIVE, "x-max-length:S=a x-max-length:I=5",
         INVALID("x-max-length", "\"expected integer, got longstr\"")),
 
+    /* nobody looks at it */
+    GOOD(EXCLUSIVE, "x-message-deduplication:t=1"),
+    GOOD(EXCLUSIVE, "x-message-deduplication:S=yes"),
+    GOOD(EXCLUSIVE, "x-message-deduplication:I=1 x-max-priority:I=5"),
+    GOOD(EXCLUSIVE, "x-message-deduplication:V="),
+    GOOD(EXCLUSIVE, "x-message-deduplication:F="),
+
     /* right for a quorum queue */
     GOOD(DURABLE, QUORUM),
+    GOOD(DURABLE, QUORUM "x-message-deduplication:t=1"),
     GOOD(DURABLE, QUORUM "x-delivery-limit:I=5"),
     GOOD(DURABLE, QUORUM "x-delivery-limit:I=0"),
     GOOD(DURABLE, QUORUM "x-delivery-limit:I=-1"),

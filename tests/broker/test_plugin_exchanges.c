@@ -349,6 +349,38 @@ static void repetitions_are_dropped(const void *row)
     step_exchange_delete(c, 1, "x-plugin");
 }
 
+static void publish_to_queue(struct raw_client *c, const char *body, int number)
+{
+    struct raw_table headers = raw_table("I", "x-deduplication-header", number);
+    struct raw_properties properties = raw_properties("h", &headers);
+    step_publish_with(c, 2, "", "x-plugin-0", 0, &properties, body, strlen(body));
+}
+
+/* The publisher is told of a repetition by a nack. */
+static void a_queue_has_one_message_of_a_value(const void *row)
+{
+    struct raw_table args = raw_table("t", "x-message-deduplication", 1);
+    struct raw_client *c;
+    (void)row;
+    need_leveret("Debian's RabbitMQ has no x-message-deduplication");
+    c = raw_open();
+    raw_open_channel(c, 2);
+    step_declare(c, 1, "x-plugin-0", QUEUE_EXCLUSIVE, &args);
+    step_confirm_select(c, 2);
+    publish_to_queue(c, "a", 1);
+    step_confirms(c, 2, 1, 1);
+    publish_to_queue(c, "b", 1);
+    raw_expect(c, 2, 60, 120);
+    publish_to_queue(c, "c", 2);
+    step_confirms(c, 2, 3, 3);
+    step_get_no_ack(c, 1, "x-plugin-0", "a");
+    publish_to_queue(c, "d", 1);
+    step_confirms(c, 2, 4, 4);
+    step_get_no_ack(c, 1, "x-plugin-0", "c");
+    step_get_no_ack(c, 1, "x-plugin-0", "d");
+    step_get_empty(c, 1, "x-plugin-0");
+}
+
 /* --- errors */
 
 static void send_weight(struct raw_client *c, const char *key)
@@ -418,5 +450,6 @@ int main(int argc, char **argv)
     BROKER_TEST(local_random_takes_queues_with_an_empty_key);
     BROKER_TEST(delayed_messages_come_later);
     BROKER_TEST(repetitions_are_dropped);
+    BROKER_TEST(a_queue_has_one_message_of_a_value);
     return broker_test_run("plugin_exchanges", argc, argv);
 }

@@ -29,6 +29,7 @@ class Message:
         self.is_acked = False
         self.due_s = 0.0
         self.priority = 0
+        self.value = None  # by which a queue knows it
         self.failures = 0  # that are known to be on disk
 
 
@@ -458,6 +459,52 @@ class Once(Scenario):
     def frames_of(self, message, _):
         headers = {"x-deduplication-header": "message %d" % message.number}
         return publish("kill.deduplicating", "", encode(message.number), headers=headers)
+
+
+class Unique(Scenario):
+    """A queue holds one message of a value, and takes the next when that has left."""
+
+    queues = ("kill.unique",)
+    values = 300
+
+    def declare(self, client):
+        client.declare_queue("kill.unique", arguments={"x-message-deduplication": True})
+
+    def jobs(self, choice):
+        yield self.publish, choice(), self.frames_of
+        yield self.publish, choice(), self.frames_of
+        if choice().random() < 0.7:
+            yield self.consume, "kill.unique", 50, self.ack
+
+    def frames_of(self, message, choice):
+        message.value = choice.randrange(self.values)
+        return self.frames_with(message.value, message.number)
+
+    def frames_with(self, value, number):
+        headers = {"x-deduplication-header": "value %d" % value}
+        return publish("", "kill.unique", encode(number), headers=headers)
+
+    def check_drained(self, found):
+        values = [self.messages[decode(delivery)].value for delivery in found["kill.unique"]]
+        for value, count in collections.Counter(values).items():
+            if count > 1:
+                self.find("value %d is there %d times" % (value, count))
+
+    def drain(self, port):
+        super().drain(port)
+        client = Client(port)
+        client.select_confirms()
+        sent = {}
+        for value in range(self.values):
+            sent[value + 1] = self.new_message()
+            client.send(self.frames_with(value, sent[value + 1].number))
+        probes = list(sent.values())
+        while sent:
+            self.on_publisher_event(client.read(), sent)
+        for value, probe in enumerate(probes):
+            if not probe.is_confirmed:
+                self.find("value %d is held by no message" % value)
+        client.close()
 
 
 class Single(Scenario):

@@ -146,6 +146,13 @@ static void open_channel(struct clients *clients, struct sim_session *session, u
     }
 }
 
+static void add_integer(struct buffer *table, const char *name, unsigned number)
+{
+    struct amqp_value value = {.type = AMQP_TYPE_INT32, .integer = number};
+    if (number > 0)
+        amqp_table_add_value(table, name, &value);
+}
+
 /* --- publishing */
 
 static void publish(struct clients *clients, const struct sim_session *session,
@@ -153,7 +160,7 @@ static void publish(struct clients *clients, const struct sim_session *session,
                     const char *exchange, const char *key)
 {
     struct amqp_properties properties = {.priority = message->priority};
-    struct buffer raw = {0}, body = {0};
+    struct buffer raw = {0}, body = {0}, headers = {0};
     char expiration[16];
     if (message->is_persistent) {
         properties.flags |= AMQP_PROPERTY_DELIVERY_MODE;
@@ -165,6 +172,11 @@ static void publish(struct clients *clients, const struct sim_session *session,
         snprintf(expiration, sizeof expiration, "%u", message->expiration_ms);
         properties.flags |= AMQP_PROPERTY_EXPIRATION;
         properties.expiration = bytes_of_text(expiration);
+    }
+    if (message->value > 0) {
+        add_integer(&headers, "x-deduplication-header", message->value);
+        properties.flags |= AMQP_PROPERTY_HEADERS;
+        properties.headers = buffer_bytes(&headers);
     }
     if (properties.flags != 0)
         amqp_properties_encode(&raw, &properties);
@@ -180,6 +192,7 @@ static void publish(struct clients *clients, const struct sim_session *session,
                                    buffer_bytes(&body));
     command->message->is_persistent = message->is_persistent;
     command->mandatory = message->is_mandatory;
+    buffer_fini(&headers);
     buffer_fini(&raw);
     buffer_fini(&body);
 }
@@ -211,6 +224,8 @@ static void publish_to(struct clients *clients, const struct sim_session *sessio
     oracle_routes(clients->oracle, message, queue);
     if ((queue->flags & SIM_DEAD_LETTERS) != 0 && chance(clients, 20))
         message->expiration_ms = 1 + below(clients, 40);
+    if ((queue->flags & SIM_UNIQUE) != 0 && chance(clients, 90))
+        message->value = 1 + below(clients, 8);
     publish(clients, session, channel, message, "", queue->name);
 }
 
@@ -437,13 +452,6 @@ static void act_tx(struct clients *clients, struct sim_session *session,
 
 /* --- topology */
 
-static void add_integer(struct buffer *table, const char *name, unsigned number)
-{
-    struct amqp_value value = {.type = AMQP_TYPE_INT32, .integer = number};
-    if (number > 0)
-        amqp_table_add_value(table, name, &value);
-}
-
 static void add_arguments(struct buffer *table, const struct sim_arguments *arguments)
 {
     if (arguments->type != NULL)
@@ -456,6 +464,8 @@ static void add_arguments(struct buffer *table, const struct sim_arguments *argu
         amqp_table_add_text(table, "x-overflow", "reject-publish");
     if (arguments->is_dead_lettering)
         amqp_table_add_text(table, "x-dead-letter-exchange", "dlx");
+    if (arguments->is_deduplicating)
+        amqp_table_add_bool(table, "x-message-deduplication", true);
     if (arguments->is_at_least_once)
         amqp_table_add_text(table, "x-dead-letter-strategy", "at-least-once");
 }

@@ -16,6 +16,8 @@
  *   - a message in a queue that messages leave by themselves (they expire, limits drop them, they
  *     fail too often) is there or among the dead letters, never in both, until somebody has it;
  *   - what is nacked is delivered to nobody;
+ *   - a queue that deduplicates never has two messages of one value, and nacks a message only for a
+ *     twin that may be there;
  *   - a tag is confirmed once, a reply answers the oldest question of its channel.
  */
 #include "oracle.h"
@@ -515,6 +517,46 @@ static void check_order(const struct sim_copy *copy)
     }
 }
 
+/* Has the message with this value a twin that is certainly in the queue? One that expires holds no
+ * value for certain. */
+static const struct sim_copy *standing_twin(struct oracle *oracle, const struct sim_copy *copy)
+{
+    for (size_t i = 0; i < copy->queue->count; i++) {
+        const struct sim_copy *twin = copy->queue->copies[i];
+        if (twin == copy || twin->message->value != copy->message->value ||
+            twin->message->expiration_ms > 0)
+            continue;
+        bool is_held = twin->place == PLACE_OUT && !is_released(oracle, twin);
+        if (is_held || (twin->place == PLACE_READY && !twin->is_excused))
+            return twin;
+    }
+    return NULL;
+}
+
+/* Could a message of the same value have been in the queue when this one came? Also one that left
+ * within the same input: nacks come at its end. */
+static bool may_have_twin(const struct oracle *oracle, const struct sim_copy *copy)
+{
+    for (size_t i = 0; i < copy->queue->count; i++) {
+        const struct sim_copy *twin = copy->queue->copies[i];
+        if (twin != copy && twin->message->value == copy->message->value &&
+            twin->message->publish != PUBLISH_ROLLED_BACK && !twin->message->is_rejected &&
+            twin->place != PLACE_LOST &&
+            (twin->place != PLACE_GONE || twin->touched > oracle->settled))
+            return true;
+    }
+    return false;
+}
+
+static void check_unique(struct oracle *oracle, const struct sim_copy *copy)
+{
+    if ((copy->queue->flags & SIM_UNIQUE) == 0 || copy->message->value == 0)
+        return;
+    const struct sim_copy *twin = standing_twin(oracle, copy);
+    REQUIRE(twin == NULL, "message %llu of %s is a twin of message %llu", ID(copy),
+            copy->queue->name, ID(twin));
+}
+
 static void hand_out(struct oracle *oracle, const struct sim_channel *channel,
                      struct sim_copy *copy, bool redelivered, bool no_ack)
 {
@@ -523,6 +565,7 @@ static void hand_out(struct oracle *oracle, const struct sim_channel *channel,
     check_owner(oracle, copy);
     check_order(copy);
     check_lossy(oracle, copy);
+    check_unique(oracle, copy);
     REQUIRE(redelivered || !copy->was_delivered, "message %llu of %s comes again unmarked",
             ID(copy), copy->queue->name);
     REQUIRE(!redelivered || copy->was_delivered || copy->has_survived,
@@ -628,7 +671,7 @@ static void on_ack(struct oracle *oracle, struct sim_channel *channel, uint64_t 
     REQUIRE(is_found, "a confirm of tag %llu, which does not wait", NUMBER(tag));
 }
 
-static void on_nack(struct sim_channel *channel, uint64_t tag)
+static void on_nack(const struct oracle *oracle, struct sim_channel *channel, uint64_t tag)
 {
     size_t i = 0;
     while (i < channel->confirm_count && channel->confirms[i].tag != tag)
@@ -639,6 +682,9 @@ static void on_nack(struct sim_channel *channel, uint64_t tag)
             "message %llu is nacked", NUMBER(message->id));
     REQUIRE(message->lossy->place == PLACE_SENT, "message %llu is nacked after it was delivered",
             NUMBER(message->id));
+    REQUIRE((message->lossy->queue->flags & SIM_UNIQUE) == 0 ||
+                (message->value != 0 && may_have_twin(oracle, message->lossy)),
+            "message %llu is nacked without a twin", NUMBER(message->id));
     message->is_rejected = true;
     channel->confirm_count--;
     memmove(&channel->confirms[i], &channel->confirms[i + 1],
@@ -820,7 +866,7 @@ static void on_channel_effect(struct oracle *oracle, struct sim_session *session
         break;
     case EFFECT_NACK:
         REQUIRE(!effect->flag, "a nack of several");
-        on_nack(channel, effect->tag);
+        on_nack(oracle, channel, effect->tag);
         break;
     case EFFECT_METHOD:
         on_channel_method(oracle, session, channel, effect);
@@ -1020,6 +1066,7 @@ void oracle_settled_input(struct oracle *oracle)
     }
     promote_copies(oracle);
     promote_messages(oracle);
+    oracle->settled = oracle->events;
 }
 
 /* --- the end of a life */
@@ -1200,6 +1247,13 @@ void oracle_init(struct oracle *oracle, struct model_store *store)
                        .is_rejecting = true,
                        .is_dead_lettering = true,
                        .is_at_least_once = true}},
+        {.name = "unique",
+         .flags = SIM_DURABLE | SIM_LOSSY | SIM_REJECTS | SIM_UNIQUE,
+         .arguments = {.is_deduplicating = true}},
+        {.name = "singles",
+         .flags =
+             SIM_DURABLE | SIM_LOSSY | SIM_REJECTS | SIM_UNIQUE | SIM_DEAD_LETTERS | SIM_PRIORITIES,
+         .arguments = {.is_deduplicating = true, .is_dead_lettering = true, .max_priority = 3}},
     };
     *oracle = (struct oracle){.store = store};
     memcpy(oracle->queues, queues, sizeof queues);

@@ -14,7 +14,7 @@
 #include "broker/vhost.h"
 #include "model_store.h"
 
-enum { SIM_SESSIONS = 8, SIM_CHANNELS = 4, SIM_CONSUMERS = 8, SIM_QUEUES = 18 };
+enum { SIM_SESSIONS = 8, SIM_CHANNELS = 4, SIM_CONSUMERS = 8, SIM_QUEUES = 20 };
 
 /* --- queues */
 
@@ -27,15 +27,16 @@ enum sim_queue_flag {
     SIM_DEAD_LETTERS = 32, /* what leaves it that way, or is rejected, goes to DEAD_QUEUE */
     SIM_REJECTS = 64,      /* publishers get a nack where it is full */
     SIM_PRIORITIES = 128,
-    SIM_QUORUM = 256, /* what comes back may come back elsewhere; transient messages are stored */
-    SIM_DEAD = 512,   /* the queue behind the dead letter exchange: in any order */
+    SIM_QUORUM = 256,  /* what comes back may come back elsewhere; transient messages are stored */
+    SIM_DEAD = 512,    /* the queue behind the dead letter exchange: in any order */
+    SIM_UNIQUE = 1024, /* it deduplicates */
 };
 
 /* What a queue is declared with. */
 struct sim_arguments {
     const char *type;
     unsigned message_ttl_ms, max_length, max_priority, delivery_limit; /* 0: none */
-    bool is_rejecting, is_dead_lettering, is_at_least_once;
+    bool is_rejecting, is_dead_lettering, is_at_least_once, is_deduplicating;
 };
 
 struct sim_copy;
@@ -69,6 +70,7 @@ struct sim_message {
     bool is_mandatory;
     uint8_t priority;
     unsigned expiration_ms; /* 0: none */
+    unsigned value;         /* of x-deduplication-header; 0: none */
     struct sim_copy *lossy; /* the copy in a lossy queue, or NULL */
     bool is_expected;       /* it was put there for certain */
     bool is_settled;        /* acked, perhaps: nobody must get it any more */
@@ -202,7 +204,8 @@ struct oracle {
     size_t message_count, message_capacity;
     struct sim_session sessions[SIM_SESSIONS];
     uint64_t serials;
-    uint64_t events; /* commands and effects so far */
+    uint64_t events;  /* commands and effects so far */
+    uint64_t settled; /* of these, up to the end of the last input */
     bool is_traced;
     uint64_t digest; /* of all effects */
 };

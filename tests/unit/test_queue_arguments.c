@@ -63,7 +63,7 @@ static void assert_common(const struct queue_settings *settings)
     assert_int_equal(settings->dead_letter_exchange.size, 0);
     assert_bytes_equal(settings->dead_letter_routing_key, BYTES("dead"));
     assert_true(settings->single_active_consumer);
-    assert_true(settings->deduplicates);
+    assert_int_equal(settings->deduplicates, settings->type == QUEUE_CLASSIC);
 }
 
 static void a_classic_queue_takes_its_own(void **state)
@@ -103,11 +103,26 @@ static void what_is_not_checked_and_makes_no_sense_is_absent(void **state)
     amqp_table_add_text(&arguments, "x-queue-type", "quorum");
     amqp_table_add_text(&arguments, "x-delivery-limit", "3");
     amqp_table_add_text(&arguments, "x-consumer-timeout", "3");
-    amqp_table_add_text(&arguments, "x-message-deduplication", "true");
     struct queue_settings settings = settings_of(&arguments);
     assert_int_equal(settings.delivery_limit, -1);
     assert_true(settings.consumer_timeout_ms == QUEUE_SETTING_ABSENT);
-    assert_false(settings.deduplicates);
+    buffer_fini(&arguments);
+}
+
+/* So it is with the plug-in: whatever it is, "false" too, but false. */
+static void whatever_is_not_false_deduplicates(void **state)
+{
+    (void)state;
+    struct buffer arguments = {0};
+    assert_false(settings_of(&arguments).deduplicates);
+    amqp_table_add_text(&arguments, "x-message-deduplication", "false");
+    assert_true(settings_of(&arguments).deduplicates);
+    buffer_clear(&arguments);
+    amqp_table_add_int(&arguments, "x-message-deduplication", 0);
+    assert_true(settings_of(&arguments).deduplicates);
+    buffer_clear(&arguments);
+    amqp_table_add_bool(&arguments, "x-message-deduplication", false);
+    assert_false(settings_of(&arguments).deduplicates);
     buffer_fini(&arguments);
 }
 
@@ -315,6 +330,7 @@ int main(void)
         cmocka_unit_test(a_classic_queue_takes_its_own),
         cmocka_unit_test(a_quorum_queue_takes_its_own),
         cmocka_unit_test(what_is_not_checked_and_makes_no_sense_is_absent),
+        cmocka_unit_test(whatever_is_not_false_deduplicates),
         cmocka_unit_test(a_negative_delivery_limit_is_none),
         cmocka_unit_test(no_policy_changes_nothing),
         cmocka_unit_test(a_policy_gives_what_the_arguments_do_not),
