@@ -187,9 +187,10 @@ static void reply_got(struct channel *channel, struct lane *lane, struct entry *
         trace_delivered(channel, lane->queue, message, redelivered);
     vhost->counters.got++;
     vhost->counters.redelivered += redelivered;
-    if (no_ack)
+    if (no_ack) {
+        confirm_consumed(vhost, entry->batch, entry->operation);
         queue_forget(vhost, lane, entry->position, entry->batch, entry->operation);
-    else
+    } else
         channel_add_unacked(channel, lane, NULL, entry);
     channel_reply_content(channel, &ok, queue_show(lane->queue, entry, true));
 }

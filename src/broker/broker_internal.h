@@ -125,6 +125,9 @@ struct vhost {
     struct store_read *reads; /* owned */
     size_t read_count, read_capacity;
     uint64_t read_tokens;
+    struct confirm_note *notes; /* owned; by operation of the batch note_batch */
+    size_t note_count, note_capacity;
+    uint64_t note_batch;
     uint64_t probe_due_ms; /* when the next lane of those found at the start may be probed, */
     unsigned probe_count;  /* and how many were since */
 
@@ -412,12 +415,25 @@ enum channel_mode { CHANNEL_PLAIN, CHANNEL_CONFIRM, CHANNEL_TX };
 /* Why a channel does not go on. */
 enum channel_wait { WAIT_NOTHING, WAIT_COMMIT, WAIT_READ, WAIT_ACCESS, WAIT_ALARM };
 
-/* Publishes that wait for a batch: tags first .. last, all of them. */
+/* Publishes that wait for a batch: tags first .. last, all of them; last = first - 1: none any
+ * more. */
 struct confirm_run {
     uint64_t batch;
     uint64_t first;
     uint64_t last;
 };
+
+/* What an insertion of the batch that is being gathered has to do with confirms: the publish that
+ * made it is known by its first insertion, whose note alone holds the rest. */
+struct confirm_note {
+    uint32_t first;          /* operation of the publish's first insertion, or CONFIRM_NOTE_NONE */
+    uint32_t left;           /* its insertions that are not consumed yet */
+    uint32_t former;         /* first insertion of the channel's publish before it, or .._NONE */
+    struct channel *channel; /* that waits for the confirm; NULL: it is gone */
+    uint64_t tag;
+};
+
+enum { CONFIRM_NOTE_NONE = UINT32_MAX };
 
 /* A settled delivery inside a transaction. */
 struct tx_settlement {
@@ -465,6 +481,8 @@ struct channel {
     uint64_t settled_first, settled_last; /* a run of tags to confirm at the end of this input */
     struct confirm_run *runs;             /* owned; waiting, by batch */
     size_t run_first, run_count, run_capacity;
+    uint64_t note_batch; /* the batch that note is true for */
+    uint32_t note;       /* first insertion of the last publish that was noted */
     struct list_node settling_node;
     struct list_node confirm_node;
 
@@ -672,6 +690,11 @@ bool publish_route(struct channel *channel, struct message *message, bool mandat
 void confirm_rejected(struct channel *channel, uint64_t tag);
 void confirm_settled(struct channel *channel, uint64_t tag);
 void confirm_waits(struct channel *channel, uint64_t tag, uint64_t batch);
+/* The publish that waits under this tag is the operations from first on of the batch being
+ * gathered. */
+void confirm_note(struct channel *channel, uint64_t tag, size_t first);
+/* A message was acked, or given to a consumer that does not ack: before it is forgotten. */
+void confirm_consumed(struct vhost *vhost, uint64_t batch, uint32_t operation);
 void confirm_flush(struct channel *channel);
 void confirm_committed(struct vhost *vhost);
 void confirm_forget(struct channel *channel);

@@ -3,7 +3,8 @@
  * Publisher confirms. Every publish of a channel in confirm mode has a tag, counted from 1. It is
  * settled at once where nothing of it goes to the store, and otherwise with the batch that holds
  * it: the channel keeps runs of tags by batch number, at most a few, whatever the number of
- * messages.
+ * messages. What is consumed before its batch leaves is never written, and settled there and then;
+ * each insertion of the batch that is being gathered has a note of whose tag that is.
  *
  * What settles within one input is gathered and leaves as one ack. "multiple" is set only where
  * every lower tag is settled, that is when no run waits that is older than the tags acked.
@@ -12,9 +13,28 @@
 #include "base/xmalloc.h"
 #include "broker/broker_internal.h"
 
+enum { runs_max = 64 }; /* above it no run is split */
+
 static struct confirm_run *first_run(const struct channel *channel)
 {
     return channel->run_count > 0 ? &channel->runs[channel->run_first] : NULL;
+}
+
+static bool is_empty(const struct confirm_run *run)
+{
+    return run->first > run->last;
+}
+
+static void drop_first_run(struct channel *channel)
+{
+    channel->run_first++;
+    channel->run_count--;
+}
+
+static void drop_empty_runs(struct channel *channel)
+{
+    while (channel->run_count > 0 && is_empty(first_run(channel)))
+        drop_first_run(channel);
 }
 
 static void send_ack(struct channel *channel, uint64_t tag, bool multiple)
@@ -112,8 +132,8 @@ static void settle_runs(struct channel *channel, uint64_t committed)
     const struct confirm_run *run;
     while ((run = first_run(channel)) != NULL && run->batch <= committed) {
         struct confirm_run settled = *run;
-        channel->run_first++;
-        channel->run_count--;
+        drop_first_run(channel);
+        drop_empty_runs(channel);
         send_acks(channel, settled.first, settled.last);
     }
 }
@@ -133,8 +153,125 @@ void confirm_committed(struct vhost *vhost)
     }
 }
 
+/* --- consumed before it is written */
+
+/* Of the tags that wait only insertions of messages are noted, and marks of deliveries, which mean
+ * nothing without them: whatever else a publish causes has to be on disk. */
+static uint32_t count_insertions(const struct store_batch *batch, size_t first)
+{
+    uint32_t count = 0;
+    for (size_t i = first; i < batch->count; i++) {
+        if (batch->operations[i].kind == STORE_INSERT)
+            count++;
+        else if (batch->operations[i].kind != STORE_DELIVERED)
+            return 0;
+    }
+    return count;
+}
+
+static void extend_notes(struct vhost *vhost)
+{
+    size_t count = vhost->batch->count;
+    if (vhost->note_batch != vhost->batch->number)
+        vhost->note_count = 0;
+    vhost->note_batch = vhost->batch->number;
+    vhost->notes = xgrow(vhost->notes, &vhost->note_capacity, count, sizeof *vhost->notes);
+    while (vhost->note_count < count)
+        vhost->notes[vhost->note_count++].first = CONFIRM_NOTE_NONE;
+}
+
+void confirm_note(struct channel *channel, uint64_t tag, size_t first)
+{
+    struct vhost *vhost = channel_vhost(channel);
+    const struct store_batch *batch = vhost->batch;
+    uint32_t left = count_insertions(batch, first);
+    if (left == 0)
+        return;
+    extend_notes(vhost);
+    while (batch->operations[first].kind != STORE_INSERT)
+        first++;
+    for (size_t i = first; i < batch->count; i++)
+        vhost->notes[i].first = (uint32_t)first;
+    vhost->notes[first] = (struct confirm_note){
+        .first = (uint32_t)first,
+        .left = left,
+        .former = channel->note_batch == batch->number ? channel->note : CONFIRM_NOTE_NONE,
+        .channel = channel,
+        .tag = tag,
+    };
+    channel->note_batch = batch->number;
+    channel->note = (uint32_t)first;
+}
+
+/* The run that the tag would be in: the first that does not end before it. */
+static size_t find_run(const struct channel *channel, uint64_t tag)
+{
+    size_t low = channel->run_first, high = low + channel->run_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (channel->runs[middle].last < tag)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low - channel->run_first;
+}
+
+/* Runs before and behind the tag, in place of the one at index. */
+static void split_run(struct channel *channel, size_t index, uint64_t tag)
+{
+    add_run(channel);
+    struct confirm_run *run = &channel->runs[channel->run_first + index];
+    memmove(run + 1, run, (channel->run_count - 1 - index) * sizeof *run);
+    run[0].last = tag - 1;
+    run[1].first = tag + 1;
+}
+
+/* A tag inside a run waits for its batch where there are very many runs already. */
+static void settle_consumed(struct channel *channel, uint64_t tag)
+{
+    size_t index = find_run(channel, tag);
+    struct confirm_run *run = &channel->runs[channel->run_first + index];
+    if (index == channel->run_count || run->first > tag)
+        return;
+    if (tag == run->first)
+        run->first++;
+    else if (tag == run->last)
+        run->last--;
+    else if (channel->run_count < runs_max)
+        split_run(channel, index, tag);
+    else
+        return;
+    drop_empty_runs(channel);
+    if (channel->run_count == 0)
+        list_remove(&channel->confirm_node);
+    confirm_settled(channel, tag);
+}
+
+void confirm_consumed(struct vhost *vhost, uint64_t batch, uint32_t operation)
+{
+    if (batch != vhost->batch->number || batch != vhost->note_batch ||
+        operation >= vhost->note_count || vhost->notes[operation].first == CONFIRM_NOTE_NONE)
+        return;
+    struct confirm_note *note = &vhost->notes[vhost->notes[operation].first];
+    if (--note->left == 0 && note->channel != NULL)
+        settle_consumed(note->channel, note->tag);
+}
+
+/* --- a channel ends */
+
+static void forget_notes(struct channel *channel)
+{
+    struct vhost *vhost = channel_vhost(channel);
+    if (channel->note_batch != vhost->batch->number)
+        return;
+    for (uint32_t i = channel->note; i != CONFIRM_NOTE_NONE; i = vhost->notes[i].former)
+        vhost->notes[i].channel = NULL;
+}
+
 void confirm_forget(struct channel *channel)
 {
+    forget_notes(channel);
     list_remove(&channel->settling_node);
     list_remove(&channel->confirm_node);
     channel->run_count = channel->run_first = 0;

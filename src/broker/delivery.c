@@ -144,6 +144,7 @@ static void deliver(struct vhost *vhost, struct lane *lane, struct consumer *con
     vhost->counters.delivered++;
     vhost->counters.redelivered += redelivered;
     if (consumer->no_ack) {
+        confirm_consumed(vhost, entry->batch, entry->operation);
         queue_forget(vhost, lane, entry->position, entry->batch, entry->operation);
     } else {
         channel_add_unacked(channel, lane, consumer, entry);

@@ -214,6 +214,7 @@ static bool route(struct channel *channel, struct message *message, bool mandato
     struct vhost *vhost = channel_vhost(channel);
     const struct route_result *route = &channel->route.result;
     uint64_t insertions = vhost->insertions;
+    size_t first_operation = vhost->batch->count;
     bool is_taken = true;
     vhost->counters.published++;
     if (message_has(message, AMQP_PROPERTY_HEADERS))
@@ -232,6 +233,8 @@ static bool route(struct channel *channel, struct message *message, bool mandato
     bool is_stored = vhost->insertions > insertions;
     if (tag != 0)
         confirm(channel, tag, is_taken, is_stored);
+    if (tag != 0 && is_taken && is_stored)
+        confirm_note(channel, tag, first_operation);
     if (is_stored && vhost_is_store_behind(vhost))
         session_pause(channel->session, PAUSE_STORE);
     return is_taken;

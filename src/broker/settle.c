@@ -32,6 +32,7 @@ static void count_out(struct channel *channel, struct unacked *unacked)
 static void discard(struct channel *channel, struct unacked *unacked)
 {
     struct queue *queue = unacked->lane->queue;
+    confirm_consumed(channel_vhost(channel), unacked->batch, unacked->operation);
     queue_forget(channel_vhost(channel), unacked->lane, unacked->position, unacked->batch,
                  unacked->operation);
     message_unref(unacked->message);

@@ -184,6 +184,7 @@ void vhost_free(struct vhost *vhost)
     store_batch_free(vhost->batch);
     free(vhost->in_flight);
     free(vhost->reads);
+    free(vhost->notes);
     free(vhost->effects);
     free(vhost->ending);
     free_former_policies(vhost);

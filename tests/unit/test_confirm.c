@@ -2,6 +2,7 @@
 /*
  * Publisher confirms: when they leave, in what order, and when one stands for many.
  */
+#include "broker/broker_internal.h"
 #include "core_fixture.h"
 
 /* Session 1, channel 1 in confirm mode, a durable queue d and a transient one t. */
@@ -99,9 +100,8 @@ static void what_is_consumed_before_it_is_written_is_safe(void **state)
         "1.2 basic.cancel-ok x\n"
         "1.2 basic.consume-ok y\n");
     run(core, "1.1 basic.publish - d b persistent", "1.2 deliver y 2 b\n");
-    run(core, "1.2 basic.ack 2", "");
-    /* All that is left of the batch is the mark; the message is never written. */
-    commit(core, "1.1 ack 2\n");
+    run(core, "1.2 basic.ack 2", "1.1 ack 2\n");
+    commit(core, ""); /* all that is left of the batch is the mark; the message is never written */
     core_crash(core);
     assert_queue(core, "d", "0 0 0");
 }
@@ -128,6 +128,126 @@ static void a_fan_out_waits_for_all_of_it(void **state)
         "1.2 basic.consume t x no-ack\n1.1 basic.publish amq.fanout - a persistent",
         "1.2 basic.consume-ok x\n1.2 deliver x 1 a\n");
     commit(core, "1.1 ack 1\n");
+}
+
+/* Session 1: as above, and the marks of d's deliveries are on disk. */
+static void open_confirming_marked(struct core *core)
+{
+    open_confirming(core);
+    run(core, "1.2 basic.consume d x no-wait\n1.1 basic.publish - d first persistent",
+        "1.2 deliver x 1 first\n");
+    commit(core, "1.1 ack 1\n");
+}
+
+static void consumed_in_any_order_is_confirmed_in_that_order(void **state)
+{
+    struct core *core = *state;
+    open_confirming_marked(core);
+    run(core,
+        "1.1 basic.publish - d a persistent\n1.1 basic.publish - d b persistent\n"
+        "1.1 basic.publish - d c persistent\n1.1 basic.publish - d e persistent\n"
+        "1.1 basic.publish - d f persistent",
+        "1.2 deliver x 2 a\n1.2 deliver x 3 b\n1.2 deliver x 4 c\n1.2 deliver x 5 e\n"
+        "1.2 deliver x 6 f\n");
+    run(core, "1.2 basic.ack 4", "1.1 ack 4\n");
+    run(core, "1.2 basic.ack 6", "1.1 ack 6\n");
+    run(core, "1.2 basic.ack 2", "1.1 ack 2\n");
+    run(core, "1.2 basic.ack 5", "1.1 ack 5\n");
+    run(core, "1.1 basic.publish - d g persistent", "1.2 deliver x 7 g\n");
+    commit(core, "1.1 ack 3\n1.1 ack 7\n");
+}
+
+static void what_is_being_written_is_confirmed_by_the_disk(void **state)
+{
+    struct core *core = *state;
+    open_confirming_marked(core);
+    run(core, "1.1 basic.publish - d a persistent", "1.2 deliver x 2 a\n");
+    assert_true(core_submit(core));
+    run(core, "1.1 basic.publish - d b persistent\n1.2 basic.ack 2", "1.2 deliver x 3 b\n");
+    run(core, "1.2 basic.ack 3", "1.1 ack 3\n");
+    complete(core, "1.1 ack 2\n");
+}
+
+static void a_fan_out_is_safe_when_all_of_it_is_consumed(void **state)
+{
+    struct core *core = *state;
+    open_confirming_marked(core);
+    run(core,
+        "1.2 queue.declare e durable no-wait\n1.2 queue.bind d amq.fanout - no-wait\n"
+        "1.2 queue.bind e amq.fanout - no-wait",
+        "");
+    commit(core, "");
+    run(core, "1.1 basic.publish amq.fanout - a persistent", "1.2 deliver x 2 a\n");
+    run(core, "1.2 basic.ack 2", "");
+    run(core, "1.2 basic.get e no-ack", "1.2 basic.get-ok 3 left=0 a\n1.1 ack 2\n");
+}
+
+static void what_was_put_back_is_safe_when_it_is_consumed(void **state)
+{
+    struct core *core = *state;
+    open_confirming_marked(core);
+    run(core, "1.1 basic.publish - d a persistent", "1.2 deliver x 2 a\n");
+    run(core, "1.2 basic.reject 2 requeue", "1.2 deliver x 3 redelivered a\n");
+    run(core, "1.2 basic.ack 3", "1.1 ack 2\n");
+}
+
+static void a_rejected_message_is_not_consumed(void **state)
+{
+    struct core *core = *state;
+    open_confirming_marked(core);
+    run(core, "1.1 basic.publish - d a persistent\n1.1 basic.publish - d b persistent",
+        "1.2 deliver x 2 a\n1.2 deliver x 3 b\n");
+    run(core, "1.2 basic.reject 2", "");
+    commit(core, "1.1 ack 3 multiple\n");
+}
+
+static void what_a_channel_that_is_gone_published_is_consumed(void **state)
+{
+    struct core *core = *state;
+    open_confirming_marked(core);
+    run(core, "1.1 basic.publish - d a persistent\n1.1 basic.publish - d b persistent",
+        "1.2 deliver x 2 a\n1.2 deliver x 3 b\n");
+    run(core, "1.1 channel.close", "1.1 channel.close-ok\n");
+    run(core, "1.2 basic.ack 3 multiple", "");
+    commit(core, "");
+    assert_queue(core, "d", "0 0 1");
+}
+
+/* What a publish does besides waits for the disk, whoever consumes the message. */
+static void a_key_of_deduplication_is_written_first(void **state)
+{
+    struct core *core = *state;
+    open_confirming_marked(core);
+    run(core,
+        "1.2 exchange.declare u x-message-deduplication durable x-cache-size=10 "
+        "x-cache-persistence=disk no-wait\n1.2 queue.bind d u - no-wait",
+        "");
+    commit(core, "");
+    run(core, "1.1 basic.publish u - a persistent x-deduplication-header=k", "1.2 deliver x 2 a\n");
+    run(core, "1.2 basic.ack 2", "");
+    commit(core, "1.1 ack 2\n");
+}
+
+/* A consumer that acks every other message of very many. */
+static void very_many_runs_are_not_split(void **state)
+{
+    struct core *core = *state;
+    open_confirming_marked(core);
+    for (int i = 0; i < 1000; i++)
+        run(core, "1.1 basic.publish - d a persistent", NULL);
+    for (int i = 0; i < 1000; i += 2) {
+        char line[40];
+        snprintf(line, sizeof line, "1.2 basic.ack %d", 3 + i);
+        run(core, line, NULL);
+    }
+    assert_true(channel_find(core->sessions[1], 1)->run_count <= 64);
+    core->transcript.size = 0;
+    assert_true(core_submit(core));
+    vhost_complete(core->vhost, model_store_commit(core->store), core->now_ms);
+    run(core, "", NULL);
+    core->transcript.size = 0;
+    run(core, "1.1 basic.publish - d a persistent", "1.2 deliver x 1002 a\n");
+    commit(core, "1.1 ack 1002\n");
 }
 
 static void a_deleted_queue_confirms_what_it_held(void **state)
@@ -176,6 +296,14 @@ int main(void)
         core_test(what_is_consumed_before_it_is_written_is_safe),
         core_test(an_empty_batch_is_committed_at_once),
         core_test(a_fan_out_waits_for_all_of_it),
+        core_test(consumed_in_any_order_is_confirmed_in_that_order),
+        core_test(what_is_being_written_is_confirmed_by_the_disk),
+        core_test(a_fan_out_is_safe_when_all_of_it_is_consumed),
+        core_test(what_was_put_back_is_safe_when_it_is_consumed),
+        core_test(a_rejected_message_is_not_consumed),
+        core_test(what_a_channel_that_is_gone_published_is_consumed),
+        core_test(a_key_of_deduplication_is_written_first),
+        core_test(very_many_runs_are_not_split),
         core_test(a_deleted_queue_confirms_what_it_held),
         core_test(confirms_of_a_failed_channel_are_lost),
         core_test(confirms_of_two_channels_do_not_mix),
