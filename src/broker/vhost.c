@@ -548,6 +548,12 @@ bool vhost_has_batch(const struct vhost *vhost)
     return vhost->batch->live > 0;
 }
 
+bool vhost_batch_shrinks(const struct vhost *vhost)
+{
+    const struct store_batch *batch = vhost->batch;
+    return batch->live > 0 && (batch->count - batch->live) * 4 >= batch->count;
+}
+
 struct store_batch *vhost_take_batch(struct vhost *vhost)
 {
     struct store_batch *batch = vhost->batch;

@@ -159,6 +159,9 @@ size_t vhost_take_events(struct vhost *vhost, struct message ***events);
 struct store_batch *vhost_take_batch(struct vhost *vhost);
 /* Is there a batch to take? */
 bool vhost_has_batch(const struct vhost *vhost);
+/* Was at least a quarter of what it was to write consumed already? More of it is likely to follow.
+ */
+bool vhost_batch_shrinks(const struct vhost *vhost);
 
 /* The reads asked for since the last call: the caller frees the array. */
 size_t vhost_take_reads(struct vhost *vhost, struct store_read **reads);

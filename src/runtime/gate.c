@@ -8,7 +8,9 @@
  * Before the gate is given up, the effects are in the mailboxes of the reactors that own their
  * connections: two runs of the core therefore reach a mailbox in the order of the core, which is
  * the order on every connection (design, invariant 8). One batch of the vhost is with the store at
- * a time; what comes meanwhile gathers for the next.
+ * a time; what comes meanwhile gathers for the next. What is consumed before its batch leaves is
+ * never written: where consumers are about as fast as the disk a batch waits a moment for them,
+ * which makes it much smaller, and delays nothing but the confirms of what they do not take.
  *
  * A holder has sockets of its own that wait. After a bounded number of rounds it hands the gate,
  * still held, to the reactor whose batch is next. That goes by the reactor's mailbox, posted under
@@ -30,9 +32,11 @@
 #include "runtime/wake.h"
 
 enum { rounds_max = 16, idle_before_maintenance_ms = 300 };
+enum { pause_us = 200 }; /* about a commit */
 
 enum note_kind {
     NOTE_COMMITTED,
+    NOTE_PAUSED,
     NOTE_MAINTAINED,
     NOTE_READ_DONE,
     NOTE_CALL,
@@ -74,6 +78,7 @@ struct gate {
     struct wake_node wake_node;
     /* The holder's. */
     bool is_writer_busy;
+    bool has_paused; /* before the batch that is gathered */
     bool has_maintenance;
     bool may_maintain;
     bool is_disk_full;
@@ -150,6 +155,10 @@ static void run_note(struct gate *gate, struct note *note)
         gate->maintain_after_ms = now_ms + idle_before_maintenance_ms;
         vhost_complete(vhost, note->batch_number, now_ms);
         break;
+    case NOTE_PAUSED:
+        gate->is_writer_busy = false;
+        gate->has_paused = true;
+        break;
     case NOTE_MAINTAINED:
         gate->is_writer_busy = false;
         gate->has_maintenance = note->flag || note->is_short;
@@ -206,6 +215,20 @@ static void post_events(struct gate *gate)
     free(messages);
 }
 
+/* true where it has something to do. */
+static bool feed_writer(struct gate *gate)
+{
+    bool is_pausing = !gate->has_paused && vhost_batch_shrinks(gate->config.vhost);
+    struct store_batch *batch = is_pausing ? NULL : vhost_take_batch(gate->config.vhost);
+    gate->has_paused = false;
+    gate->is_writer_busy = is_pausing || batch != NULL;
+    if (is_pausing)
+        store_pool_pause(gate->config.pool, gate);
+    else if (batch != NULL)
+        store_pool_commit(gate->config.pool, gate, batch);
+    return gate->is_writer_busy;
+}
+
 static void feed_store(struct gate *gate)
 {
     struct store_read *reads;
@@ -216,12 +239,8 @@ static void feed_store(struct gate *gate)
     free(reads);
     if (gate->is_writer_busy)
         return;
-    struct store_batch *batch = vhost_take_batch(gate->config.vhost);
-    if (batch != NULL) {
-        gate->is_writer_busy = true;
-        store_pool_commit(gate->config.pool, gate, batch);
+    if (feed_writer(gate))
         return;
-    }
     if (gate->has_maintenance && gate->may_maintain && clock_wall_ms() >= gate->maintain_after_ms) {
         gate->is_writer_busy = true;
         store_pool_maintain(gate->config.pool, gate);
@@ -413,6 +432,15 @@ void gate_call(struct gate *gate, gate_function *function, void *context)
 void gate_committed(struct gate *gate, uint64_t batch_number)
 {
     leave_note(gate, (struct note){.kind = NOTE_COMMITTED, .batch_number = batch_number});
+}
+
+void gate_pause(struct gate *gate)
+{
+    if (gate->config.pause != NULL)
+        gate->config.pause(gate->config.pause_context);
+    else
+        nanosleep(&(struct timespec){.tv_nsec = pause_us * 1000L}, NULL);
+    leave_note(gate, (struct note){.kind = NOTE_PAUSED});
 }
 
 void gate_maintained(struct gate *gate, bool has_more, bool is_short)

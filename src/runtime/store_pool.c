@@ -26,7 +26,7 @@
 
 enum { full_retry_ms = 200, full_tries_before_giving_up = 5 };
 
-enum work_kind { WORK_COMMIT, WORK_MAINTAIN, WORK_READ, WORK_CHECKPOINT };
+enum work_kind { WORK_COMMIT, WORK_PAUSE, WORK_MAINTAIN, WORK_READ, WORK_CHECKPOINT };
 
 struct work {
     struct work *next;
@@ -91,6 +91,11 @@ static void give_later(struct store_pool *pool, struct work work)
 void store_pool_commit(struct store_pool *pool, struct gate *gate, struct store_batch *batch)
 {
     give(pool, (struct work){.kind = WORK_COMMIT, .gate = gate, .batch = batch});
+}
+
+void store_pool_pause(struct store_pool *pool, struct gate *gate)
+{
+    give(pool, (struct work){.kind = WORK_PAUSE, .gate = gate});
 }
 
 void store_pool_maintain(struct store_pool *pool, struct gate *gate)
@@ -184,6 +189,9 @@ static void do_work(struct store_pool *pool, struct work *work)
     switch (work->kind) {
     case WORK_COMMIT:
         commit(pool, work);
+        break;
+    case WORK_PAUSE:
+        gate_pause(work->gate);
         break;
     case WORK_MAINTAIN:
         maintain(pool, work->gate);

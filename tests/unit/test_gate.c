@@ -17,6 +17,7 @@
 #include <cmocka.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 #include "amqp/properties.h"
@@ -38,6 +39,7 @@ enum { PUBLISHES = REACTORS * BATCHES_EACH * PUBLISHES_PER_BATCH };
 
 struct store {
     atomic_bool is_full;
+    atomic_bool is_slow; /* a commit does not end meanwhile */
     atomic_uint commits, tries;
 };
 
@@ -45,6 +47,8 @@ enum store_result store_commit(struct store *store, const struct store_batch *ba
 {
     (void)batch;
     store->tries++;
+    while (store->is_slow)
+        sched_yield();
     if (store->is_full)
         return STORE_FULL;
     store->commits++;
@@ -106,9 +110,19 @@ struct broker {
     struct event_bus *events;
     struct gate *gate;
     struct session *sessions[SESSIONS];
+    atomic_bool is_pausing, is_pause_over;
     atomic_uint finished; /* reactors that have all they wait for */
     atomic_bool is_over;
 };
+
+/* Lasts until the test ends it. */
+static void pause_long(void *context)
+{
+    struct broker *broker = context;
+    broker->is_pausing = true;
+    while (!broker->is_pause_over)
+        sched_yield();
+}
 
 static struct gate *make_gate(struct broker *broker, struct store **store)
 {
@@ -125,6 +139,8 @@ static struct gate *make_gate(struct broker *broker, struct store **store)
         .mailboxes = broker->mailboxes,
         .reactor_count = REACTORS,
         .events = broker->events,
+        .pause = pause_long,
+        .pause_context = broker,
     };
     return gate_new(&gate_config);
 }
@@ -546,6 +562,89 @@ static void a_full_disk_is_in_no_other_vhosts_way(void **state)
     stop(&broker);
 }
 
+/* --- what is consumed meanwhile */
+
+static void submit_ack(struct broker *broker, uint64_t tag)
+{
+    struct command_batch *batch = command_batch_new();
+    *command_batch_add(batch) = (struct command){.kind = COMMAND_ACK,
+                                                 .channel = 1,
+                                                 .session = broker->sessions[0],
+                                                 .multiple = true,
+                                                 .tag = tag};
+    gate_submit(broker->gate, batch, 0);
+}
+
+static void wait_for_tag(struct broker *broker, uint64_t tag)
+{
+    uint64_t acked = 0;
+    while (acked < tag) {
+        sleep_until_woken(&broker->mailboxes[0]);
+        take_mail(&broker->mailboxes[0], count_acks, &acked);
+    }
+}
+
+static void publish_more(struct broker *broker, size_t count)
+{
+    struct command_batch *batch = command_batch_new();
+    for (size_t i = 0; i < count; i++)
+        add_publish(batch, broker->sessions[0], "", "q", i);
+    gate_submit(broker->gate, batch, 0);
+}
+
+static void open_consumer(struct broker *broker)
+{
+    struct command_batch *batch = command_batch_new();
+    publish_with_confirm(broker, broker->gate, 0);
+    add_method(batch, broker->sessions[0],
+               &(struct amqp_method){.id = AMQP_BASIC_CONSUME,
+                                     .basic_consume = {.queue = bytes_of_text("q"),
+                                                       .consumer_tag = bytes_of_text("c")}});
+    gate_submit(broker->gate, batch, 0);
+    wait_for_ack(broker, 0);
+    gate_drain(broker->gate);
+}
+
+/* Half of what gathered during a commit is consumed when it ends: the rest gets a moment, and is
+ * consumed as well. */
+static void a_batch_waits_for_consumers_that_are_fast(void **state)
+{
+    struct broker broker;
+    (void)state;
+    start(&broker, 2);
+    open_consumer(&broker);
+    broker.store->is_slow = true;
+    publish_more(&broker, 1);
+    publish_more(&broker, 8);
+    submit_ack(&broker, 6);
+    unsigned commits = broker.store->commits;
+    broker.store->is_slow = false;
+    while (!broker.is_pausing)
+        sched_yield();
+    submit_ack(&broker, 0);
+    wait_for_tag(&broker, 10);
+    assert_int_equal(broker.store->commits, commits + 1);
+    broker.is_pause_over = true;
+    stop(&broker);
+}
+
+/* It is written when the moment is over. */
+static void a_batch_does_not_wait_for_long(void **state)
+{
+    struct broker broker;
+    (void)state;
+    start(&broker, 2);
+    open_consumer(&broker);
+    broker.store->is_slow = true;
+    publish_more(&broker, 1);
+    publish_more(&broker, 8);
+    submit_ack(&broker, 6);
+    broker.is_pause_over = true;
+    broker.store->is_slow = false;
+    wait_for_tag(&broker, 10);
+    stop(&broker);
+}
+
 static void a_vhost_with_a_full_disk_can_be_closed(void **state)
 {
     struct broker broker;
@@ -726,6 +825,8 @@ int main(void)
         cmocka_unit_test(nothing_is_handed_over_to_reactors_that_end),
         cmocka_unit_test(a_full_disk_is_in_no_other_vhosts_way),
         cmocka_unit_test(a_vhost_with_a_full_disk_can_be_closed),
+        cmocka_unit_test(a_batch_waits_for_consumers_that_are_fast),
+        cmocka_unit_test(a_batch_does_not_wait_for_long),
         cmocka_unit_test(events_of_another_vhost_come_in_their_order),
         cmocka_unit_test(a_vhost_that_does_not_keep_up_loses_events),
         cmocka_unit_test(what_is_posted_without_such_a_vhost_is_gone),
