@@ -101,3 +101,8 @@ bool vhost_is_stored(const struct vhost *vhost)
 {
     return vhost->committed >= vhost_last_batch(vhost);
 }
+
+size_t vhost_unstored_count(const struct vhost *vhost)
+{
+    return vhost->batch->live;
+}

@@ -27,5 +27,7 @@ bool vhost_define_binding(struct vhost *vhost, const struct binding_status *bind
 
 /* Is everything so far on disk? */
 bool vhost_is_stored(const struct vhost *vhost);
+/* Operations that wait for the batch before them to be stored. */
+size_t vhost_unstored_count(const struct vhost *vhost);
 
 #endif

@@ -13,11 +13,16 @@ static struct queue *queue_of(struct hash_node *node)
     return container_of(node, struct queue, by_name);
 }
 
-void vhost_count(const struct vhost *vhost, struct vhost_counters *counters)
+void vhost_count_quickly(const struct vhost *vhost, struct vhost_counters *counters)
 {
     *counters = vhost->counters;
     counters->window_bytes = vhost->window_bytes;
     counters->unstored_bytes = vhost->in_flight_bytes + vhost->batch->bytes;
+}
+
+void vhost_count(const struct vhost *vhost, struct vhost_counters *counters)
+{
+    vhost_count_quickly(vhost, counters);
     struct hash_node *node = NULL;
     while ((node = hash_table_next(&vhost->queues, node)) != NULL) {
         counters->ready += queue_ready_count(queue_of(node));

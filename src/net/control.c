@@ -5,6 +5,9 @@
  * answer; that the client has gone is then seen when the answer is written. An answer is written at
  * once, as far as the socket takes it: the command that stops the server ends the event loop too.
  *
+ * Other things run on this thread, so what is large is read, and freed, on another one: definitions
+ * of a hundred thousand queues take a second.
+ *
  * Who may ask is decided three times: by the mode of the data folder, by that of the socket, and by
  * the credentials that the kernel tells of the peer. There is no password.
  *
@@ -37,8 +40,9 @@ enum {
     BACKLOG = 16,
     CALLS_MAX = 64,              /* at the same time */
     REQUEST_BYTES_MAX = 1 << 27, /* definitions of a hundred thousand queues, and more */
-    READ_BYTES = 4096,
-    PATIENCE_S = 10, /* with a client that neither sends nor reads */
+    READ_BYTES = 1 << 16,
+    LARGE_BYTES = 1 << 16, /* a request that takes longer to read than to hand over */
+    PATIENCE_S = 10,       /* with a client that neither sends nor reads */
 };
 
 struct entry {
@@ -56,6 +60,8 @@ struct control {
     size_t entry_capacity;
     struct list calls; /* of struct control_call, owned */
     size_t call_count;
+    void (*submit)(void *context, struct control_work *work); /* NULL: there is no helper */
+    void *submit_context;
 };
 
 struct control_call {
@@ -66,13 +72,43 @@ struct control_call {
     struct buffer bytes;     /* the request, then the reply */
     size_t written;
     struct json_t *request; /* owned; NULL until it was read */
-    bool is_handled;        /* a command has it and did not answer yet */
+    bool is_handled;        /* a command has it and did not answer yet, or another thread */
+    bool is_large;          /* the request */
+    struct control_work reading;
+};
+
+/* A request to be freed. */
+struct waste {
+    struct control_work work;
+    json_t *request; /* owned */
 };
 
 /* --- a call's end */
 
+static void run_waste(struct control_work *work)
+{
+    json_decref(container_of(work, struct waste, work)->request);
+}
+
+static void end_waste(struct control_work *work)
+{
+    free(container_of(work, struct waste, work));
+}
+
+static void free_request(struct control_call *call)
+{
+    if (!call->is_large || call->control == NULL) {
+        json_decref(call->request);
+        return;
+    }
+    struct waste *waste = xmalloc(sizeof *waste);
+    *waste = (struct waste){{run_waste, end_waste}, call->request};
+    call->control->submit(call->control->submit_context, &waste->work);
+}
+
 static void call_free(struct control_call *call)
 {
+    free_request(call);
     if (call->control != NULL) {
         list_remove(&call->in_calls);
         call->control->call_count--;
@@ -81,7 +117,6 @@ static void call_free(struct control_call *call)
         event_free(call->event);
     if (call->fd >= 0)
         close(call->fd);
-    json_decref(call->request);
     buffer_fini(&call->bytes);
     free(call);
 }
@@ -124,38 +159,59 @@ static void on_writable(evutil_socket_t fd, short what, void *context)
         call_free(call); /* the client does not read */
 }
 
-/* Takes over reply. */
-static void send_reply(struct control_call *call, json_t *reply)
+void control_reply_printed(struct control_call *call, struct buffer *reply)
 {
+    CHECK(call->is_handled);
     call->is_handled = false;
-    char *line = call->control != NULL ? json_dumps(reply, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-    json_decref(reply);
-    if (line == NULL) {
+    buffer_fini(&call->bytes);
+    call->bytes = *reply;
+    buffer_init(reply);
+    if (call->control != NULL)
+        write_reply(call);
+    else
         call_free(call);
-        return;
-    }
-    buffer_clear(&call->bytes);
-    buffer_append_format(&call->bytes, "%s\n", line);
-    free(line);
-    write_reply(call);
+}
+
+static int append_text(const char *text, size_t size, void *context)
+{
+    buffer_append(context, text, size);
+    return 0;
+}
+
+/* Takes over reply. What cannot be printed is no answer at all: the connection ends. */
+static void print(json_t *reply, struct buffer *bytes)
+{
+    if (json_dump_callback(reply, append_text, bytes, JSON_COMPACT | JSON_ENCODE_ANY) == 0)
+        buffer_append_u8(bytes, '\n');
+    else
+        buffer_clear(bytes);
+    json_decref(reply);
+}
+
+void control_print_reply(struct json_t *result, struct buffer *reply)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, "status", json_integer(CONTROL_OK));
+    if (result != NULL)
+        json_object_set_new(object, "result", result);
+    print(object, reply);
 }
 
 void control_reply(struct control_call *call, struct json_t *result)
 {
-    CHECK(call->is_handled);
-    json_t *reply = json_object();
-    json_object_set_new(reply, "status", json_integer(CONTROL_OK));
-    if (result != NULL)
-        json_object_set_new(reply, "result", result);
-    send_reply(call, reply);
+    struct buffer reply = {0};
+    control_print_reply(result, &reply);
+    control_reply_printed(call, &reply);
 }
 
 static void send_failure(struct control_call *call, enum control_status status, const char *text)
 {
+    struct buffer bytes = {0};
     json_t *reply = json_object();
     json_object_set_new(reply, "status", json_integer(status));
     json_object_set_new(reply, "error", control_json_text(bytes_of_text(text)));
-    send_reply(call, reply);
+    print(reply, &bytes);
+    control_reply_printed(call, &bytes);
 }
 
 void control_fail(struct control_call *call, enum control_status status, const char *format, ...)
@@ -197,22 +253,53 @@ static const struct entry *find_entry(const struct control *control, const char 
     return NULL;
 }
 
-static void run_request(struct control_call *call)
+static void read_request(struct control_call *call)
 {
     call->request =
         json_loadb((const char *)call->bytes.data, call->bytes.size, JSON_REJECT_DUPLICATES, NULL);
+    buffer_fini(&call->bytes);
+}
+
+static void run_request(struct control_call *call)
+{
     const char *name = json_string_value(json_object_get(call->request, "command"));
+    call->is_handled = true;
     if (name == NULL || !json_is_object(json_object_get(call->request, "arguments"))) {
         send_failure(call, CONTROL_USAGE, "the request is not one");
         return;
     }
     const struct entry *entry = find_entry(call->control, name);
-    if (entry == NULL) {
+    if (entry != NULL)
+        entry->command->handle(entry->context, call);
+    else
         send_failure(call, CONTROL_USAGE, "the server does not know this command");
+}
+
+static void read_elsewhere(struct control_work *work)
+{
+    read_request(container_of(work, struct control_call, reading));
+}
+
+static void end_reading(struct control_work *work)
+{
+    struct control_call *call = container_of(work, struct control_call, reading);
+    if (call->control != NULL)
+        run_request(call);
+    else
+        call_free(call);
+}
+
+static void take_request(struct control_call *call)
+{
+    call->is_large = call->control->submit != NULL && call->bytes.size > LARGE_BYTES;
+    if (!call->is_large) {
+        read_request(call);
+        run_request(call);
         return;
     }
     call->is_handled = true;
-    entry->command->handle(entry->context, call);
+    call->reading = (struct control_work){read_elsewhere, end_reading};
+    call->control->submit(call->control->submit_context, &call->reading);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *context)
@@ -231,7 +318,7 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
     if (got > 0 && memchr(place, '\n', (size_t)got) != NULL) {
         event_free(call->event);
         call->event = NULL;
-        run_request(call);
+        take_request(call);
     } else if (is_busy || (got > 0 && call->bytes.size <= REQUEST_BYTES_MAX)) {
         call_wait(call, EV_READ, on_readable);
     } else {
@@ -346,6 +433,13 @@ void control_close(struct control *control)
     list_for_each(&control->calls, node) abandon(list_entry(node, struct control_call, in_calls));
     unlinkat(control->folder_fd, CONTROL_SOCKET_NAME, 0);
     control_free(control);
+}
+
+void control_set_helper(struct control *control,
+                        void (*submit)(void *context, struct control_work *work), void *context)
+{
+    control->submit = submit;
+    control->submit_context = context;
 }
 
 void control_add_commands(struct control *control, const struct control_command *commands,

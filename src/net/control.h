@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "net/acceptor.h"
 
+struct buffer;
 struct event_base;
 struct json_t;
 
@@ -58,6 +59,17 @@ void control_close(struct control *control);
 void control_add_commands(struct control *control, const struct control_command *commands,
                           size_t count, void *context);
 
+/* Work that takes long: run is called on another thread, then done on that of the event base. It
+ * frees itself. */
+struct control_work {
+    void (*run)(struct control_work *work);
+    void (*done)(struct control_work *work);
+};
+/* Where requests are read that are large, so that nothing else of the event base waits for that.
+ * Without it they are read at once. submit may do everything at once, too. */
+void control_set_helper(struct control *control,
+                        void (*submit)(void *context, struct control_work *work), void *context);
+
 /* The arguments: a JSON object, borrowed from the call. */
 const struct json_t *control_arguments(const struct control_call *call);
 /* One of them where it is a string without NUL, else NULL. */
@@ -68,6 +80,10 @@ struct json_t *control_json_text(struct bytes name);
 
 /* Answers with status 0 and ends the call. result is taken over; NULL: nothing. */
 void control_reply(struct control_call *call, struct json_t *result);
+/* The same in two parts for what may be large: the first one, on any thread, makes the bytes of the
+ * reply, which the second takes over. */
+void control_print_reply(struct json_t *result, struct buffer *reply);
+void control_reply_printed(struct control_call *call, struct buffer *reply);
 /* Answers with a status other than 0 and a text, and ends the call. */
 void control_fail(struct control_call *call, enum control_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -12,10 +12,11 @@
  * never written: where consumers are about as fast as the disk a batch waits a moment for them,
  * which makes it much smaller, and delays nothing but the confirms of what they do not take.
  *
- * A holder has sockets of its own that wait. After a bounded number of rounds it hands the gate,
- * still held, to the reactor whose batch is next. That goes by the reactor's mailbox, posted under
- * the gate's mutex, so that once gate_stop_handing_over has returned no gate is on its way to a
- * reactor that ends. (A gate's mutex is taken before a mailbox's, never after it.)
+ * A holder has sockets of its own that wait. After a bounded number of rounds, or some milliseconds
+ * where rounds are long, it hands the gate, still held, to the reactor whose batch is next. That
+ * goes by the reactor's mailbox, posted under the gate's mutex, so that once gate_stop_handing_over
+ * has returned no gate is on its way to a reactor that ends. (A gate's mutex is taken before a
+ * mailbox's, never after it.)
  */
 #include "runtime/gate.h"
 
@@ -31,7 +32,7 @@
 #include "runtime/store_pool.h"
 #include "runtime/wake.h"
 
-enum { rounds_max = 16, idle_before_maintenance_ms = 300 };
+enum { rounds_max = 16, held_max_ms = 2, idle_before_maintenance_ms = 300 };
 enum { pause_us = 200 }; /* about a commit */
 
 enum note_kind {
@@ -124,6 +125,11 @@ const char *gate_name(const struct gate *gate)
 struct store *gate_store(const struct gate *gate)
 {
     return gate->config.store;
+}
+
+void *gate_owner(const struct gate *gate)
+{
+    return gate->config.owner;
 }
 
 /* --- running */
@@ -356,9 +362,11 @@ void gate_run_handed_over(struct gate *gate, int reactor)
 {
     struct inbox inbox;
     int rounds = 0;
+    uint64_t started_ms = clock_steady_ms();
     while (take_inbox(gate, &inbox)) {
         run_inbox(gate, &inbox);
-        if (++rounds % rounds_max == 0 && hand_over(gate, reactor))
+        bool is_long = ++rounds >= rounds_max || clock_steady_ms() - started_ms > held_max_ms;
+        if (is_long && hand_over(gate, reactor))
             return;
     }
 }
@@ -416,6 +424,14 @@ static void leave_note(struct gate *gate, struct note note)
     unlock_and_run(gate, GATE_NO_REACTOR);
 }
 
+static void wait_until_done(struct gate *gate, const bool *is_done)
+{
+    pthread_mutex_lock(&gate->mutex);
+    while (!*is_done)
+        pthread_cond_wait(&gate->done, &gate->mutex);
+    pthread_mutex_unlock(&gate->mutex);
+}
+
 void gate_call(struct gate *gate, gate_function *function, void *context)
 {
     bool is_done = false;
@@ -423,10 +439,32 @@ void gate_call(struct gate *gate, gate_function *function, void *context)
                                    .function = function,
                                    .context = context,
                                    .is_done = &is_done});
+    wait_until_done(gate, &is_done);
+}
+
+/* Nobody holds the gate: a reactor is to. false where there are none any more. */
+static bool call_reactor_locked(struct gate *gate)
+{
+    if (!hand_over_locked(gate, GATE_NO_REACTOR))
+        return false;
+    gate->is_held = true;
+    gate->is_idle = false;
+    return true;
+}
+
+void gate_ask(struct gate *gate, gate_function *function, void *context)
+{
+    bool is_done = false;
     pthread_mutex_lock(&gate->mutex);
-    while (!is_done)
-        pthread_cond_wait(&gate->done, &gate->mutex);
-    pthread_mutex_unlock(&gate->mutex);
+    add_note_locked(gate, (struct note){.kind = NOTE_CALL,
+                                        .function = function,
+                                        .context = context,
+                                        .is_done = &is_done});
+    if (gate->is_held || call_reactor_locked(gate))
+        pthread_mutex_unlock(&gate->mutex);
+    else
+        unlock_and_run(gate, GATE_NO_REACTOR);
+    wait_until_done(gate, &is_done);
 }
 
 void gate_committed(struct gate *gate, uint64_t batch_number)
@@ -497,11 +535,8 @@ void gate_announce_events(struct gate *gate, struct event_bus *bus)
     pthread_mutex_lock(&gate->mutex);
     if (!gate->has_no_reactors) {
         add_note_locked(gate, (struct note){.kind = NOTE_EVENTS, .bus = bus});
-        if (!gate->is_held) {
-            gate->is_held = true;
-            gate->is_idle = false;
-            hand_over_locked(gate, GATE_NO_REACTOR);
-        }
+        if (!gate->is_held)
+            call_reactor_locked(gate);
     }
     pthread_mutex_unlock(&gate->mutex);
 }

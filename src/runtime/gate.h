@@ -29,6 +29,7 @@ struct gate_config {
     struct event_bus *events; /* borrowed: it outlives the gate; NULL: the vhost makes no events */
     void (*pause)(void *context); /* how long a moment is; NULL: about a commit */
     void *pause_context;          /* borrowed */
+    void *owner;                  /* borrowed; for gate_owner */
     struct wake *wake; /* borrowed; NULL: somebody ticks the gate whenever something may be due */
 };
 
@@ -38,6 +39,7 @@ void gate_free(struct gate *gate);
 
 const char *gate_name(const struct gate *gate);
 struct store *gate_store(const struct gate *gate);
+void *gate_owner(const struct gate *gate);
 
 /* The caller is no reactor. */
 enum { GATE_NO_REACTOR = -1 };
@@ -54,6 +56,10 @@ size_t gate_backlog(struct gate *gate, size_t reactor);
  * the gate. */
 typedef void gate_function(struct vhost *vhost, uint64_t now_ms, void *context);
 void gate_call(struct gate *gate, gate_function *function, void *context);
+/* The same for threads that are busy with other things for long: the caller never becomes the
+ * holder, while there are reactors, so that nobody waits for it when the system gives its processor
+ * to others. */
+void gate_ask(struct gate *gate, gate_function *function, void *context);
 
 /* From the store pool: a batch is on disk; a slice of maintenance is done, and there is more to do,
  * now or (is_short: of space) some time later; reading is done. The result passes. */

@@ -186,6 +186,7 @@ static void start_threads(struct server *server)
 {
     const struct config *config = server->config;
     server->workers = worker_pool_new(&worker_limits);
+    server_start_jobs(server);
     server->reactor_count = config->reactors > 0 ? config->reactors : default_reactor_count();
     server->mailboxes = xcalloc(server->reactor_count, sizeof *server->mailboxes);
     server->reactors = xcalloc(server->reactor_count, sizeof *server->reactors);
@@ -219,6 +220,7 @@ static bool start(struct server *server, char *reason, size_t reason_size)
         return false;
     alarm_limits_init(&server->alarm_limits, server->config);
     server_check_alarms(server);
+    control_set_helper(server->control, server_submit_job, server);
     directory_add_commands(server->directory, server->control);
     directory_add_parameter_commands(server->directory, server->control);
     server_add_listing_commands(server);
@@ -345,6 +347,7 @@ static void stop_threads(struct server *server)
 {
     if (server->reactors == NULL)
         return;
+    server_end_jobs(server);
     say_farewell(server);
     auth_chain_stop(server->auth_chain);
     worker_pool_end(server->workers);
@@ -355,6 +358,7 @@ static void stop_threads(struct server *server)
     server_free_vhosts(server);
     store_pool_free(server->pool);
     worker_pool_free(server->workers);
+    worker_pool_free(server->jobs);
     for (size_t i = 0; i < server->reactor_count; i++)
         mailbox_fini(&server->mailboxes[i]);
     net_settings_fini(&server->settings);

@@ -4,15 +4,20 @@
  * they need of a vhost they ask through its gate.
  */
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buffer.h"
+#include "base/check.h"
+#include "base/xmalloc.h"
 #include "config.h"
 #include "net/control.h"
 #include "net/listener.h"
 #include "runtime/clock.h"
 #include "runtime/reactor.h"
 #include "runtime/server_internal.h"
+#include "runtime/server_listing.h"
 
 static void handle_ping(void *context, struct control_call *call)
 {
@@ -34,17 +39,31 @@ static void handle_reload(void *context, struct control_call *call)
 
 /* --- status */
 
-static void add_counters(struct vhost *vhost, uint64_t now_ms, void *context)
+static void count(struct vhost *vhost, uint64_t now_ms, void *context)
+{
+    (void)now_ms;
+    vhost_count_quickly(vhost, context);
+}
+
+static void count_messages(void *context, const struct queue_status *status)
+{
+    struct vhost_counters *counters = context;
+    counters->ready += status->ready;
+    counters->unacked += status->unacked;
+}
+
+static void add_counters(json_t *object, const struct server *server, struct gate *gate)
 {
     struct vhost_counters counters;
-    (void)now_ms;
-    vhost_count(vhost, &counters);
-    json_object_set_new(context, "connections", json_integer((json_int_t)counters.sessions));
-    json_object_set_new(context, "channels", json_integer((json_int_t)counters.channels));
-    json_object_set_new(context, "consumers", json_integer((json_int_t)counters.consumers));
-    json_object_set_new(context, "queues", json_integer((json_int_t)counters.queues));
-    json_object_set_new(context, "messages_ready", json_integer((json_int_t)counters.ready));
-    json_object_set_new(context, "messages_unacknowledged",
+    const struct vhost_visitor visitor = {.queue = count_messages, .context = &counters};
+    gate_ask(gate, count, &counters);
+    server_list(server, gate, &visitor);
+    json_object_set_new(object, "connections", json_integer((json_int_t)counters.sessions));
+    json_object_set_new(object, "channels", json_integer((json_int_t)counters.channels));
+    json_object_set_new(object, "consumers", json_integer((json_int_t)counters.consumers));
+    json_object_set_new(object, "queues", json_integer((json_int_t)counters.queues));
+    json_object_set_new(object, "messages_ready", json_integer((json_int_t)counters.ready));
+    json_object_set_new(object, "messages_unacknowledged",
                         json_integer((json_int_t)counters.unacked));
 }
 
@@ -60,19 +79,6 @@ static void add_store_figures(json_t *object, struct store *store)
                         json_integer((json_int_t)figures.messages_debt));
 }
 
-static json_t *vhosts_status(const struct server *server)
-{
-    json_t *list = json_array();
-    for (struct server_vhost *vhost = server->vhosts; vhost != NULL; vhost = vhost->next) {
-        json_t *object = json_object();
-        json_object_set_new(object, "name", json_string(vhost->name));
-        gate_call(vhost->gate, add_counters, object);
-        add_store_figures(object, gate_store(vhost->gate));
-        json_array_append_new(list, object);
-    }
-    return list;
-}
-
 static json_t *listeners_status(const struct server *server)
 {
     json_t *list = json_array();
@@ -86,16 +92,56 @@ static json_t *listeners_status(const struct server *server)
     return list;
 }
 
+struct status_job {
+    struct control_work work;
+    struct server *server;
+    struct control_call *call;
+    json_t *status; /* owned, until it is printed */
+    struct gate **gates;
+    size_t gate_count;
+    struct buffer reply; /* owned */
+};
+
+static void run_status(struct control_work *work)
+{
+    struct status_job *job = container_of(work, struct status_job, work);
+    json_t *list = json_array();
+    for (size_t i = 0; i < job->gate_count; i++) {
+        json_t *object = json_object();
+        json_object_set_new(object, "name", json_string(gate_name(job->gates[i])));
+        add_counters(object, job->server, job->gates[i]);
+        add_store_figures(object, gate_store(job->gates[i]));
+        json_array_append_new(list, object);
+    }
+    json_object_set_new(job->status, "vhosts", list);
+    control_print_reply(job->status, &job->reply);
+}
+
+static void end_status(struct control_work *work)
+{
+    struct status_job *job = container_of(work, struct status_job, work);
+    for (size_t i = 0; i < job->gate_count; i++)
+        server_release_gate(job->server, job->gates[i]);
+    free(job->gates);
+    control_reply_printed(job->call, &job->reply);
+    free(job);
+}
+
 static void handle_status(void *context, struct control_call *call)
 {
-    const struct server *server = context;
+    struct server *server = context;
     uint64_t uptime_s = (clock_steady_ms() - server->started_ms) / 1000;
-    control_reply(call, json_pack("{s:i, s:s, s:s, s:s, s:I, s:I, s:o, s:o}", "pid", (int)getpid(),
-                                  "leveret_version", PACKAGE_VERSION, "data_directory",
-                                  server->config->data_dir, "rabbitmq_version",
-                                  server->config->product_version, "uptime", (json_int_t)uptime_s,
-                                  "reactors", (json_int_t)server->reactor_count, "listeners",
-                                  listeners_status(server), "vhosts", vhosts_status(server)));
+    struct status_job *job = xcalloc(1, sizeof *job);
+    job->work = (struct control_work){run_status, end_status};
+    job->server = server;
+    job->call = call;
+    job->status =
+        json_pack("{s:i, s:s, s:s, s:s, s:I, s:I, s:o}", "pid", (int)getpid(), "leveret_version",
+                  PACKAGE_VERSION, "data_directory", server->config->data_dir, "rabbitmq_version",
+                  server->config->product_version, "uptime", (json_int_t)uptime_s, "reactors",
+                  (json_int_t)server->reactor_count, "listeners", listeners_status(server));
+    job->gate_count = server_take_gates(server, &job->gates);
+    server_submit_job(server, &job->work);
 }
 
 /* --- alarms: as in rabbitmqctl, until the next start */

@@ -5,11 +5,10 @@
  * An import is two parts. Users, vhosts, permissions, policies and parameters are the directory's:
  * one transaction. Then come exchanges, queues and bindings, in this order, a slice of one vhost at
  * a time; a slice's arguments become field tables before its core is entered. On a running server
- * the slices are events of the main loop, so that a hundred thousand queues keep neither the core
- * nor the main thread from others. The answer waits until all of it is on disk.
+ * all but the directory's part is a job, which lets the store keep up: a client's confirm waits for
+ * what was defined before it. The answer waits until all of it is on disk.
  */
 #include <dirent.h>
-#include <event2/event.h>
 #include <jansson.h>
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -29,7 +28,12 @@
 #include "runtime/log.h"
 #include "runtime/server_internal.h"
 
-enum { SLICE_OBJECTS = 256, RETRY_MS = 2, HASH_TEXT_BYTES = 65 };
+enum {
+    SLICE_OBJECTS = 128,
+    UNSTORED_MAX = 512, /* objects that wait to be stored before more come */
+    RETRY_MS = 1,
+    HASH_TEXT_BYTES = 65
+};
 
 /* --- a slice of an import */
 
@@ -53,6 +57,7 @@ struct slice {
     struct amqp_error error;
     size_t failed; /* the entry that is wrong */
     size_t skipped_count;
+    size_t unstored; /* operations of the vhost that wait for the store */
 };
 
 static struct bytes bytes_at(const json_t *object, const char *name)
@@ -138,6 +143,14 @@ static void define_slice(struct vhost *vhost, uint64_t now_ms, void *context)
         slice->error.code = 0;
         slice->skipped_count++;
     }
+    slice->unstored = vhost_unstored_count(vhost);
+}
+
+static void ask_unstored(struct vhost *vhost, uint64_t now_ms, void *context)
+{
+    size_t *count = context;
+    (void)now_ms;
+    *count = vhost_unstored_count(vhost);
 }
 
 static void ask_stored(struct vhost *vhost, uint64_t now_ms, void *context)
@@ -150,6 +163,7 @@ static void ask_stored(struct vhost *vhost, uint64_t now_ms, void *context)
 /* --- an import */
 
 struct import {
+    struct control_work work;
     struct server *server;
     struct control_call *call; /* NULL: at the start */
     json_t *definitions;       /* owned */
@@ -158,6 +172,10 @@ struct import {
     bool may_skip; /* where nothing has changed since the last import that asked for this */
     enum section section;
     size_t next; /* object of the section */
+    bool is_right;
+    struct directory_error error; /* where it is not */
+    struct gate **gates;          /* owned, with a reference each; what has been touched */
+    size_t gate_count, gate_capacity;
 };
 
 static bool refuse(struct directory_error *error, enum control_status status, const char *what)
@@ -193,21 +211,61 @@ static bool gather(struct import *import, struct slice *slice, const json_t *lis
     return true;
 }
 
+/* The vhost's gate, borrowed from the import. */
+static struct gate *touch_gate(struct import *import, const char *name)
+{
+    struct gate *gate = server_find_gate(import->server, bytes_of_text(name));
+    for (size_t i = import->gate_count; gate != NULL && i-- > 0;) {
+        if (import->gates[i] != gate)
+            continue;
+        server_release_gate(import->server, gate);
+        return gate;
+    }
+    if (gate == NULL)
+        return NULL;
+    import->gates = xgrow(import->gates, &import->gate_capacity, import->gate_count + 1,
+                          sizeof import->gates[0]);
+    import->gates[import->gate_count++] = gate;
+    return gate;
+}
+
+static void release_gates(struct import *import)
+{
+    for (size_t i = 0; i < import->gate_count; i++)
+        server_release_gate(import->server, import->gates[i]);
+    free(import->gates);
+}
+
+static void pause_shortly(void)
+{
+    struct timespec pause = {.tv_nsec = RETRY_MS * 1000000};
+    nanosleep(&pause, NULL);
+}
+
+/* Others wait for what the store has to do: it is to have little of ours at any time. */
+static void let_store_catch_up(const struct import *import, struct gate *gate, size_t unstored)
+{
+    while (import->call != NULL && unstored > UNSTORED_MAX && !server_is_ending(import->server)) {
+        pause_shortly();
+        gate_ask(gate, ask_unstored, &unstored);
+    }
+}
+
 static bool run_slice(struct import *import, struct slice *slice, const char *name,
                       struct directory_error *error)
 {
-    struct gate *gate = server_find_gate(import->server, bytes_of_text(name));
+    struct gate *gate = touch_gate(import, name);
     error->status = gate != NULL ? CONTROL_UNAVAILABLE : CONTROL_DATA;
     if (gate == NULL) {
         snprintf(error->text, sizeof error->text, "Virtual host '%s' does not exist", name);
         return false;
     }
-    gate_call(gate, define_slice, slice);
-    server_release_gate(import->server, gate);
+    gate_ask(gate, define_slice, slice);
     if (slice->skipped_count > 0)
         log_warning("definitions: %zu bindings in virtual host '%s' are left out: "
                     "an end of them is not there",
                     slice->skipped_count, name);
+    let_store_catch_up(import, gate, slice->unstored);
     if (slice->error.code == 0)
         return true;
     const char *text = strstr(slice->error.text, " - ");
@@ -228,6 +286,8 @@ static bool step(struct import *import, struct directory_error *error)
         return true;
     }
     const char *vhost;
+    if (server_is_ending(import->server))
+        return refuse(error, CONTROL_UNAVAILABLE, "the server is being stopped");
     struct slice *slice = xcalloc(1, sizeof *slice);
     slice->section = import->section;
     bool is_done =
@@ -238,12 +298,27 @@ static bool step(struct import *import, struct directory_error *error)
 }
 
 /* Is everything on disk? */
-static bool is_stored(const struct server *server)
+static bool is_stored(const struct import *import)
 {
     bool is_everywhere = true;
-    for (struct server_vhost *vhost = server->vhosts; vhost != NULL; vhost = vhost->next)
-        gate_call(vhost->gate, ask_stored, &is_everywhere);
+    for (size_t i = 0; i < import->gate_count && is_everywhere; i++)
+        gate_ask(import->gates[i], ask_stored, &is_everywhere);
     return is_everywhere;
+}
+
+/* Exchanges, queues and bindings, until they are on disk. */
+static bool run_steps(struct import *import, struct directory_error *error)
+{
+    while (import->section < SECTIONS_END) {
+        if (!step(import, error))
+            return false;
+    }
+    while (!is_stored(import)) { /* what is remembered must not be lost */
+        if (server_is_ending(import->server))
+            return refuse(error, CONTROL_UNAVAILABLE, "the server is being stopped");
+        pause_shortly();
+    }
+    return true;
 }
 
 static bool remember(struct import *import, struct directory_error *error)
@@ -315,56 +390,70 @@ static bool are_lists(const json_t *definitions, struct directory_error *error)
     return true;
 }
 
-/* Everything but exchanges, queues and bindings. */
-static bool begin(struct import *import, struct directory_error *error)
+static bool prepare(struct import *import, struct directory_error *error)
 {
     if (!json_is_object(import->definitions))
         return refuse(error, CONTROL_DATA, "definitions are not a JSON object");
     if (!are_lists(import->definitions, error))
         return false;
+    if (import->may_skip)
+        find_hash(import->definitions, import->hash);
+    return true;
+}
+
+/* Everything but exchanges, queues and bindings. */
+static bool begin(struct import *import, struct directory_error *error)
+{
     return directory_import(import->server->directory, import->definitions, import->vhost, error);
 }
 
-/* --- import on a running server */
+/* --- import on a running server: a job, the directory's part, another job */
 
-static void finish(struct import *import, const struct directory_error *error)
+static void finish(struct import *import)
 {
-    if (error != NULL)
-        control_fail(import->call, (enum control_status)error->status, "%s", error->text);
-    else
-        control_reply(import->call, NULL);
     json_decref(import->definitions);
+    if (import->is_right)
+        control_reply(import->call, NULL);
+    else
+        control_fail(import->call, (enum control_status)import->error.status, "%s",
+                     import->error.text);
+    release_gates(import);
     free(import);
 }
 
-static void on_step(evutil_socket_t fd, short what, void *context);
-
-static void go_on(struct import *import, long delay_ms)
+static void run_objects(struct control_work *work)
 {
-    struct timeval delay = {.tv_usec = delay_ms * 1000};
-    CHECK(event_base_once(import->server->base, -1, EV_TIMEOUT, on_step, import, &delay) == 0);
+    struct import *import = container_of(work, struct import, work);
+    import->is_right = run_steps(import, &import->error);
 }
 
-static void on_step(evutil_socket_t fd, short what, void *context)
+static void end_objects(struct control_work *work)
 {
-    struct import *import = context;
-    struct directory_error error;
-    (void)fd, (void)what;
-    if (import->section < SECTIONS_END) {
-        if (step(import, &error))
-            go_on(import, 0);
-        else
-            finish(import, &error);
-    } else if (!is_stored(import->server)) {
-        go_on(import, RETRY_MS);
-    } else {
-        finish(import, remember(import, &error) ? NULL : &error);
-    }
+    struct import *import = container_of(work, struct import, work);
+    import->is_right = import->is_right && remember(import, &import->error);
+    finish(import);
+}
+
+static void run_preparation(struct control_work *work)
+{
+    struct import *import = container_of(work, struct import, work);
+    import->is_right = prepare(import, &import->error);
+}
+
+static void end_preparation(struct control_work *work)
+{
+    struct import *import = container_of(work, struct import, work);
+    bool is_done = import->is_right && import->may_skip && is_unchanged(import);
+    import->is_right = import->is_right && (is_done || begin(import, &import->error));
+    import->work = (struct control_work){run_objects, end_objects};
+    if (is_done || !import->is_right)
+        finish(import);
+    else
+        server_submit_job(import->server, &import->work);
 }
 
 static void handle_import(void *context, struct control_call *call)
 {
-    struct directory_error error;
     const json_t *arguments = control_arguments(call);
     json_t *definitions = json_object_get(arguments, "definitions");
     if (definitions == NULL) {
@@ -374,19 +463,14 @@ static void handle_import(void *context, struct control_call *call)
     const char *vhost = control_text(call, "vhost");
     struct import *import = xcalloc(1, sizeof *import);
     *import = (struct import){
+        .work = {run_preparation, end_preparation},
         .server = context,
         .call = call,
         .definitions = json_incref(definitions),
         .vhost = vhost != NULL ? vhost : "/",
+        .may_skip = json_is_true(json_object_get(arguments, "skip-if-unchanged")),
     };
-    find_hash(definitions, import->hash);
-    import->may_skip = json_is_true(json_object_get(arguments, "skip-if-unchanged"));
-    if (import->may_skip && is_unchanged(import))
-        finish(import, NULL);
-    else if (begin(import, &error))
-        go_on(import, 0);
-    else
-        finish(import, &error);
+    server_submit_job(context, &import->work);
 }
 
 /* --- import at the start */
@@ -396,17 +480,14 @@ static bool import_at_once(struct server *server, json_t *definitions, bool may_
 {
     struct import import = {
         .server = server, .definitions = definitions, .vhost = "/", .may_skip = may_skip};
-    find_hash(definitions, import.hash);
+    if (!prepare(&import, error))
+        return false;
     if (may_skip && is_unchanged(&import)) {
         log_info("definitions are unchanged since they were imported last");
         return true;
     }
-    bool is_done = begin(&import, error);
-    while (is_done && import.section < SECTIONS_END)
-        is_done = step(&import, error);
-    struct timespec pause = {.tv_nsec = RETRY_MS * 1000000};
-    while (is_done && !is_stored(server)) /* what is remembered must not be lost */
-        nanosleep(&pause, NULL);
+    bool is_done = begin(&import, error) && run_steps(&import, error);
+    release_gates(&import);
     return is_done && remember(&import, error);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * definitions.json goes out: what the directory keeps, then exchanges, queues and bindings, which
- * each core is asked for a slice at a time.
+ * each core is asked for a slice at a time by a job.
  */
 #include "runtime/server_internal.h"
 
@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
+#include "base/check.h"
+#include "base/xmalloc.h"
 #include "config/config.h"
 #include "config/json_table.h"
 #include "net/control.h"
@@ -65,21 +68,67 @@ static void export_binding(void *context, const struct binding_status *status)
     json_array_append_new(export->list, object);
 }
 
-static void export_kind(struct server *server, json_t *definitions, const char *name,
+/* One that was there when the export began. */
+struct exported_vhost {
+    char *name;        /* owned */
+    struct gate *gate; /* a reference */
+};
+
+struct export_job {
+    struct control_work work;
+    struct server *server;
+    struct control_call *call;
+    struct exported_vhost *vhosts; /* owned */
+    size_t vhost_count;
+    json_t *definitions; /* owned, until they are printed */
+    struct buffer reply; /* owned */
+};
+
+static void export_kind(const struct export_job *job, const char *name,
                         const struct vhost_visitor *kind)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < directory_vhost_count(server->directory); i++) {
-        struct export export = {list, directory_vhost(server->directory, i).name};
+    for (size_t i = 0; i < job->vhost_count; i++) {
+        struct export export = {list, job->vhosts[i].name};
         struct vhost_visitor visitor = *kind;
         visitor.context = &export;
-        struct gate *gate = server_find_gate(server, bytes_of_text(export.vhost));
-        if (gate == NULL)
-            continue;
-        server_list(gate, &visitor);
-        server_release_gate(server, gate);
+        server_list(job->server, job->vhosts[i].gate, &visitor);
     }
-    json_object_set_new(definitions, name, list);
+    json_object_set_new(job->definitions, name, list);
+}
+
+static void run_export(struct control_work *work)
+{
+    struct export_job *job = container_of(work, struct export_job, work);
+    export_kind(job, "exchanges", &(struct vhost_visitor){.exchange = export_exchange});
+    export_kind(job, "queues", &(struct vhost_visitor){.queue = export_queue});
+    export_kind(job, "bindings", &(struct vhost_visitor){.binding = export_binding});
+    control_print_reply(job->definitions, &job->reply);
+}
+
+static void end_export(struct control_work *work)
+{
+    struct export_job *job = container_of(work, struct export_job, work);
+    for (size_t i = 0; i < job->vhost_count; i++) {
+        server_release_gate(job->server, job->vhosts[i].gate);
+        free(job->vhosts[i].name);
+    }
+    free(job->vhosts);
+    control_reply_printed(job->call, &job->reply);
+    free(job);
+}
+
+static void add_vhosts(struct export_job *job)
+{
+    const struct directory *directory = job->server->directory;
+    size_t count = directory_vhost_count(directory);
+    job->vhosts = xcalloc(count + 1, sizeof job->vhosts[0]);
+    for (size_t i = 0; i < count; i++) {
+        const char *name = directory_vhost(directory, i).name;
+        struct gate *gate = server_find_gate(job->server, bytes_of_text(name));
+        if (gate != NULL)
+            job->vhosts[job->vhost_count++] = (struct exported_vhost){xstrdup(name), gate};
+    }
 }
 
 /* What this server remembers is not part of what it is. */
@@ -97,16 +146,15 @@ void server_export_definitions(void *context, struct control_call *call)
 {
     struct server *server = context;
     const struct config *config = server->config;
-    json_t *definitions =
-        json_pack("{s:s, s:s, s:s, s:s}", "rabbit_version", config->product_version,
-                  "rabbitmq_version", config->product_version, "product_name", config->product_name,
-                  "product_version", config->product_version);
-    directory_export(server->directory, NULL, definitions);
-    forget_hash(definitions);
-    export_kind(server, definitions, "exchanges",
-                &(struct vhost_visitor){.exchange = export_exchange});
-    export_kind(server, definitions, "queues", &(struct vhost_visitor){.queue = export_queue});
-    export_kind(server, definitions, "bindings",
-                &(struct vhost_visitor){.binding = export_binding});
-    control_reply(call, definitions);
+    struct export_job *job = xcalloc(1, sizeof *job);
+    job->work = (struct control_work){run_export, end_export};
+    job->server = server;
+    job->call = call;
+    job->definitions = json_pack("{s:s, s:s, s:s, s:s}", "rabbit_version", config->product_version,
+                                 "rabbitmq_version", config->product_version, "product_name",
+                                 config->product_name, "product_version", config->product_version);
+    directory_export(server->directory, NULL, job->definitions);
+    forget_hash(job->definitions);
+    add_vhosts(job);
+    server_submit_job(server, &job->work);
 }

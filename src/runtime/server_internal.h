@@ -8,11 +8,13 @@
 #include <stdint.h>
 
 #include "auth/directory.h"
+#include "base/list.h"
 #include "net/settings.h"
 #include "runtime/alarm.h"
 #include "runtime/server.h"
 
 struct control_call;
+struct control_work;
 
 struct server_vhost {
     struct server_vhost *next;
@@ -47,6 +49,9 @@ struct server {
     struct users_current *current_users;
     struct auth_chain *auth_chain; /* owned */
     struct worker_pool *workers;   /* owned */
+    struct worker_pool *jobs;      /* owned */
+    struct list unfinished_jobs;
+    _Atomic bool is_ending; /* jobs come to their end */
 
     pthread_mutex_t mutex; /* guards both lists; the main thread may read them without */
     struct server_vhost *vhosts;
@@ -72,6 +77,8 @@ struct server {
 /* Starts those that the directory has. False with a reason where one cannot be opened. */
 bool server_start_vhosts(struct server *server, char *reason, size_t reason_size)
     __attribute__((warn_unused_result));
+/* The gates of all vhosts, with a reference each; the caller frees the array. */
+size_t server_take_gates(struct server *server, struct gate ***gates);
 /* What the directory calls when something changes. */
 struct directory_events server_directory_events(struct server *server);
 /* An event for amq.rabbitmq.event; context is the server. */
@@ -94,6 +101,17 @@ void server_start_listeners(struct server *server);
 void server_free_listeners(struct server *server);
 /* Of an acceptor, for the log. */
 void server_tell_trouble(void *context, const char *text);
+
+/* --- server_jobs.c: what takes long, on other threads */
+
+void server_start_jobs(struct server *server);
+/* Main thread; context is the server. run is called on another thread, then done on the main one;
+ * where jobs have been ended both are at once. */
+void server_submit_job(void *context, struct control_work *work);
+/* Any thread: a job that can be left undone is to end now. */
+bool server_is_ending(const struct server *server);
+/* Returns when none runs any more; some of their done may still be in the main thread's mailbox. */
+void server_end_jobs(struct server *server);
 
 /* Main thread. */
 void server_reload(struct server *server);

@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "base/xmalloc.h"
 #include "broker/event_message.h"
+#include "net/control.h"
 #include "runtime/clock.h"
 #include "runtime/event_bus.h"
 #include "runtime/log.h"
@@ -63,11 +64,24 @@ static void free_vhost(struct server *server, struct server_vhost *vhost)
 
 struct farewell {
     struct task task;
+    struct control_work work;
     struct server *server;
     struct server_vhost *vhost;
 };
 
-/* Both lists change on the main thread alone, which may therefore walk them without the mutex. */
+static void free_elsewhere(struct control_work *work)
+{
+    struct farewell *farewell = container_of(work, struct farewell, work);
+    free_vhost(farewell->server, farewell->vhost);
+}
+
+static void end_farewell(struct control_work *work)
+{
+    free(container_of(work, struct farewell, work));
+}
+
+/* Both lists change on the main thread alone, which may therefore walk them without the mutex. What
+ * was in the vhost goes as a job: nobody uses it any more, and its file may be large. */
 static void run_farewell(struct task *task)
 {
     struct farewell *farewell = container_of(task, struct farewell, task);
@@ -78,8 +92,7 @@ static void run_farewell(struct task *task)
         place = &(*place)->next;
     *place = farewell->vhost->next;
     pthread_mutex_unlock(&server->mutex);
-    free_vhost(server, farewell->vhost);
-    free(farewell);
+    server_submit_job(server, &farewell->work);
 }
 
 /* The last reference to a deleted vhost may end on a reactor: the main thread frees it. */
@@ -88,24 +101,30 @@ static void release_locked(struct server *server, struct server_vhost *vhost)
     if (--vhost->references > 0)
         return;
     struct farewell *farewell = xmalloc(sizeof *farewell);
-    *farewell = (struct farewell){{.run = run_farewell}, server, vhost};
+    *farewell =
+        (struct farewell){{.run = run_farewell}, {free_elsewhere, end_farewell}, server, vhost};
     mailbox_post_task(&server->mailbox, &farewell->task);
 }
 
 void server_release_gate(struct server *server, struct gate *gate)
 {
     pthread_mutex_lock(&server->mutex);
-    struct server_vhost *lists[] = {server->vhosts, server->deleted_vhosts};
-    for (size_t i = 0; i < 2; i++) {
-        struct server_vhost *vhost = lists[i];
-        while (vhost != NULL && vhost->gate != gate)
-            vhost = vhost->next;
-        if (vhost != NULL) {
-            release_locked(server, vhost);
-            break;
-        }
+    release_locked(server, gate_owner(gate));
+    pthread_mutex_unlock(&server->mutex);
+}
+
+size_t server_take_gates(struct server *server, struct gate ***gates)
+{
+    size_t count = 0, capacity = 0;
+    *gates = NULL;
+    pthread_mutex_lock(&server->mutex);
+    for (struct server_vhost *vhost = server->vhosts; vhost != NULL; vhost = vhost->next) {
+        vhost->references++;
+        *gates = xgrow(*gates, &capacity, count + 1, sizeof **gates);
+        (*gates)[count++] = vhost->gate;
     }
     pthread_mutex_unlock(&server->mutex);
+    return count;
 }
 
 static uint64_t random_seed(void)
@@ -163,11 +182,12 @@ static size_t count_queues(const struct store_opened *opened)
     return count;
 }
 
-static struct gate *make_gate(struct server *server, const char *name, uint64_t id, char *reason,
+static struct gate *make_gate(struct server *server, struct server_vhost *owner, char *reason,
                               size_t reason_size)
 {
+    const char *name = owner->name;
     struct store_opened opened;
-    char *path = data_folder_vhost(server->folder, id, reason, reason_size);
+    char *path = data_folder_vhost(server->folder, owner->id, reason, reason_size);
     if (path == NULL)
         return NULL;
     struct store *store = store_open(path, &opened, reason, reason_size);
@@ -181,6 +201,7 @@ static struct gate *make_gate(struct server *server, const char *name, uint64_t 
         .mailboxes = server->mailboxes,
         .reactor_count = server->reactor_count,
         .events = server->events,
+        .owner = owner,
         .wake = server->wake,
     };
     log_info("vhost '%s': %zu durable queues", name, count_queues(&opened));
@@ -191,11 +212,14 @@ static struct gate *make_gate(struct server *server, const char *name, uint64_t 
 static bool start_vhost(struct server *server, const char *name, uint64_t id, char *reason,
                         size_t reason_size)
 {
-    struct gate *gate = make_gate(server, name, id, reason, reason_size);
-    if (gate == NULL)
-        return false;
     struct server_vhost *vhost = xcalloc(1, sizeof *vhost);
-    *vhost = (struct server_vhost){.name = xstrdup(name), .id = id, .gate = gate, .references = 1};
+    *vhost = (struct server_vhost){.name = xstrdup(name), .id = id, .references = 1};
+    struct gate *gate = vhost->gate = make_gate(server, vhost, reason, reason_size);
+    if (gate == NULL) {
+        free(vhost->name);
+        free(vhost);
+        return false;
+    }
     pthread_mutex_lock(&server->mutex);
     vhost->next = server->vhosts;
     server->vhosts = vhost;

@@ -132,7 +132,7 @@ def publish(exchange, routing_key, body, is_persistent=True, headers=None, prior
 
 
 class Client:
-    def __init__(self, port):
+    def __init__(self, port, vhost="/"):
         self.events = collections.deque()
         self.input = bytearray()
         self.half = None  # of a delivery: what is known before its body is complete
@@ -141,9 +141,9 @@ class Client:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:
             raise Lost(str(error)) from error
-        self.log_in()
+        self.log_in(vhost)
 
-    def log_in(self):
+    def log_in(self, vhost):
         self.send(b"AMQP\x00\x00\x09\x01")
         self.expect((10, 10))
         properties = table_of_capabilities("connection.blocked", "basic.nack")
@@ -151,7 +151,7 @@ class Client:
         self.send(method(10, 11, properties + short_string("PLAIN") + response + b"\5en_US", 0))
         self.expect((10, 30))
         self.send(method(10, 31, struct.pack(">HIH", 16, FRAME_MAX, 0), 0))
-        self.send(method(10, 40, b"\1/\0\0", 0))
+        self.send(method(10, 40, short_string(vhost) + b"\0\0", 0))
         self.expect((10, 41))
         self.call((20, 10), b"\0", (20, 11))
 

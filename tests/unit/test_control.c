@@ -36,6 +36,7 @@ struct server {
     struct event_base *base;
     struct control *control;
     struct control_call *kept; /* by the command "keep" */
+    struct control_work *work; /* what the helper was given */
     int started;
     int trouble_count;
 };
@@ -260,6 +261,75 @@ static void a_large_reply_arrives_whole(void **state)
     close(fd);
 }
 
+static void submit(void *context, struct control_work *work)
+{
+    struct server *server = context;
+    assert_null(server->work);
+    server->work = work;
+}
+
+/* The helper does one piece of work. */
+static void help(struct server *server)
+{
+    struct control_work *work = server->work;
+    int64_t deadline_ms = now_ms() + DEADLINE_MS;
+    for (; work == NULL && now_ms() < deadline_ms; work = server->work)
+        serve(server);
+    assert_non_null(work);
+    work->run(work);
+    server->work = NULL;
+    work->done(work);
+}
+
+static int send_large_request(struct server *server)
+{
+    size_t size = 100000;
+    char *request = malloc(size + 100);
+    int head = sprintf(request, "{\"command\":\"name\",\"arguments\":{\"name\":\"large\",\"x\":\"");
+    memset(request + head, 'x', size);
+    strcpy(request + (size_t)head + size, "\"}}\n");
+    int fd = client_open(server);
+    for (size_t sent = 0; sent < strlen(request);) {
+        ssize_t part = send(fd, request + sent, strlen(request) - sent, MSG_NOSIGNAL);
+        sent += part > 0 ? (size_t)part : 0;
+        serve(server);
+    }
+    free(request);
+    return fd;
+}
+
+/* It is read, and freed, by somebody else, and meanwhile others are answered. */
+static void a_large_request_is_the_helpers(void **state)
+{
+    struct server *server = *state;
+    control_set_helper(server->control, submit, server);
+    int fd = send_large_request(server);
+    assert_reply(server, "{\"command\":\"nothing\",\"arguments\":{}}\n", "{\"status\":0}\n");
+    help(server);
+    char *reply = client_receive(server, fd);
+    assert_string_equal(reply, "{\"status\":0,\"result\":\"large\"}\n");
+    help(server);
+    assert_null(server->work);
+    free(reply);
+    close(fd);
+}
+
+static void the_end_does_not_wait_for_the_helper(void **state)
+{
+    struct server *server = *state;
+    control_set_helper(server->control, submit, server);
+    int fd = send_large_request(server);
+    while (server->work == NULL)
+        serve(server);
+    control_close(server->control);
+    server->control = NULL;
+    help(server);
+    char *reply = client_receive(server, fd);
+    assert_string_equal(reply, "");
+    free(reply);
+    close(fd);
+}
+
 static void names_need_not_be_utf8(void **state)
 {
     (void)state;
@@ -389,6 +459,8 @@ int main(void)
         CASE(what_is_no_request_is_refused),
         CASE(a_request_without_end_is_cut_off),
         CASE(a_large_reply_arrives_whole),
+        CASE(a_large_request_is_the_helpers),
+        CASE(the_end_does_not_wait_for_the_helper),
         CASE(names_need_not_be_utf8),
         CASE(a_command_may_answer_later),
         CASE(a_client_may_go_before_the_answer),
