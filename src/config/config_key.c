@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "amqp/table.h"
 #include "base/xmalloc.h"
 #include "config/config_apply.h"
 
@@ -451,7 +452,8 @@ static const struct config_key KEYS[] = {
     {"leveret.store_writers", apply_auto_count, FIELD(store_writers), .min = 1, .max = 64},
     {"leveret.lane_memory", apply_size, FIELD(lane_memory_bytes), .min = 1 << 20},
     {"leveret.connection_output_bytes", apply_size, FIELD(connection_output_bytes), .min = 4096},
-    {"leveret.table_depth_max", apply_count, FIELD(table_depth_max), .min = 1, .max = 1000},
+    {"leveret.table_depth_max", apply_count, FIELD(table_depth_max), .min = 1,
+     .max = AMQP_TABLE_DEPTH_MAX},
     {"leveret.header_bytes_max", apply_size, FIELD(header_bytes_max), .min = 1024},
 
     /* families that mean nothing here */

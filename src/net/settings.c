@@ -61,8 +61,6 @@ void net_settings_init(struct net_settings *settings, const struct config *confi
         .message_bytes_max = config->max_message_size_bytes,
         .output_bytes = config->connection_output_bytes,
     };
-    if (settings->table_depth_max > AMQP_TABLE_DEPTH_MAX)
-        settings->table_depth_max = AMQP_TABLE_DEPTH_MAX;
     add_server_properties(&settings->server_properties, config);
 }
 

@@ -553,6 +553,7 @@ static void wrong_values_are_refused_with_the_reason(void **state)
         {"leveret.reactors = 0", "must be at least 1"},
         {"leveret.reactors = 1000", "must be at most 256"},
         {"leveret.table_depth_max = 0", "must be at least 1"},
+        {"leveret.table_depth_max = 129", "must be at most 128"},
         {"leveret.connection_output_bytes = 1", "must be at least 4096"},
     };
     struct fixture *f = *state;
