@@ -442,6 +442,12 @@ struct tx_settlement {
     bool requeue;
 };
 
+/* A lane of the store, by its number, whose first so many fetches a commit waits for. */
+struct tx_fetches {
+    uint64_t lane;
+    uint64_t asked;
+};
+
 /* Deliveries up to the tag had been made at that time. */
 enum { ACK_MARKS = 16 };
 struct ack_mark {
@@ -498,6 +504,8 @@ struct channel {
     size_t tx_publish_count, tx_publish_capacity;
     struct tx_settlement *tx_settlements; /* owned */
     size_t tx_settlement_count, tx_settlement_capacity;
+    struct tx_fetches *tx_fetches; /* owned; NULL: the commit fetches nothing */
+    size_t tx_fetch_count, tx_fetch_capacity;
 
     struct {
         uint64_t topology; /* generations in which it is true */

@@ -275,6 +275,7 @@ void channel_free(struct channel *channel)
     free(channel->deferred);
     free(channel->tx_publishes);
     free(channel->tx_settlements);
+    free(channel->tx_fetches);
     free(channel->route.result.queues);
     free(channel);
 }

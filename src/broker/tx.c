@@ -2,10 +2,14 @@
 /*
  * Transactions. Publishes are kept, with the checks already made (RabbitMQ reports their errors at
  * once, not at the commit); acks and rejects mark their deliveries. A commit routes the publishes
- * in order, then settles, and commit-ok leaves when the batch that holds all of it is on disk.
+ * in order, then settles, and commit-ok leaves when the batch that holds all of it is on disk: the
+ * dead letters of its rejects, too, even where their messages have to be read from the store first.
  * A rollback forgets the publishes and unmarks the deliveries, which can then be acked again.
  */
+#include <stdlib.h>
+
 #include "base/check.h"
+#include "base/xmalloc.h"
 #include "broker/broker_internal.h"
 
 static bool check_tx(const struct channel *channel, struct amqp_error *error)
@@ -27,28 +31,81 @@ enum outcome handle_tx_select(struct channel *channel, const struct amqp_method 
     return OUTCOME_DONE;
 }
 
-/* false where a queue rejected one of them. */
-static bool commit_publishes(struct channel *channel)
+/* What the publishes of a commit came to. */
+struct tx_published {
+    bool is_rejected; /* a queue rejected one of them */
+    bool is_repeated; /* an exchange had seen one of them before */
+};
+
+static struct tx_published commit_publishes(struct channel *channel)
 {
-    bool is_taken = true;
+    struct tx_published published = {false, false};
     for (size_t i = 0; i < channel->tx_publish_count; i++) {
         struct command *command = &channel->tx_publishes[i];
         channel->session->memory_bytes -= message_footprint(command->message);
-        is_taken &= publish_route(channel, command->message, command->mandatory, 0);
+        published.is_rejected |= !publish_route(channel, command->message, command->mandatory, 0);
+        published.is_repeated |= channel->route.result.is_repeated;
     }
     channel->tx_publish_count = 0;
-    return is_taken;
+    return published;
+}
+
+/* Settles one, and notes where its dead letter has to be read for. */
+static void commit_settlement(struct channel *channel, struct tx_settlement settlement)
+{
+    struct amqp_error error;
+    const struct lane *lane = unacked_ring_find(&channel->unacked, settlement.tag)->lane;
+    bool stays = !lane->queue->is_deleted;
+    uint64_t asked = lane_fetches_asked(lane);
+    CHECK(channel_settle(channel, settlement, false, &error));
+    if (!stays || lane_fetches_asked(lane) == asked)
+        return;
+    size_t count = channel->tx_fetch_count;
+    if (count == 0 || channel->tx_fetches[count - 1].lane != lane->id) {
+        channel->tx_fetches = xgrow(channel->tx_fetches, &channel->tx_fetch_capacity, count + 1,
+                                    sizeof *channel->tx_fetches);
+        channel->tx_fetches[count++].lane = lane->id;
+    }
+    channel->tx_fetches[count - 1].asked = asked + 1;
+    channel->tx_fetch_count = count;
 }
 
 static void commit_settlements(struct channel *channel)
 {
-    struct amqp_error error;
     size_t count = channel->tx_settlement_count;
     channel->tx_settlement_count = 0;
     channel->mode = CHANNEL_PLAIN;
     for (size_t i = 0; i < count; i++)
-        CHECK(channel_settle(channel, channel->tx_settlements[i], false, &error));
+        commit_settlement(channel, channel->tx_settlements[i]);
     channel->mode = CHANNEL_TX;
+}
+
+/* Does the channel wait for dead letters of its commit? Queue by queue. */
+static bool wait_for_fetches(struct channel *channel)
+{
+    for (; channel->tx_fetch_count > 0; channel->tx_fetch_count--) {
+        const struct tx_fetches *fetches = &channel->tx_fetches[channel->tx_fetch_count - 1];
+        struct lane *lane = lane_find(channel_vhost(channel), fetches->lane);
+        if (lane == NULL || lane->fetches.taken >= fetches->asked)
+            continue;
+        channel_wait_for_read(channel, lane->queue);
+        return true;
+    }
+    return false;
+}
+
+static void forget_fetches(struct channel *channel)
+{
+    free(channel->tx_fetches);
+    channel->tx_fetches = NULL;
+    channel->tx_fetch_capacity = 0;
+}
+
+/* The batch that commit-ok waits for. What was done before the channel waited for a read, or by
+ * others, may have left for the store already. */
+static uint64_t batch_of_commit(const struct vhost *vhost, bool has_earlier)
+{
+    return has_earlier || vhost->batch->live > 0 ? vhost_last_batch(vhost) : 0;
 }
 
 enum outcome handle_tx_commit(struct channel *channel, const struct amqp_method *method,
@@ -58,14 +115,18 @@ enum outcome handle_tx_commit(struct channel *channel, const struct amqp_method 
     (void)method;
     if (!check_tx(channel, error))
         return OUTCOME_ERROR;
-    bool is_taken = commit_publishes(channel);
+    struct tx_published published = commit_publishes(channel);
     commit_settlements(channel);
-    if (!is_taken) {
+    internal_publish_all(vhost);
+    if (published.is_rejected) {
         amqp_error_set(error, AMQP_PRECONDITION_FAILED, "partial tx completion");
         return OUTCOME_ERROR;
     }
-    if (vhost->batch->live > 0)
-        channel_wait_for_commit(channel, vhost->batch->number);
+    if (wait_for_fetches(channel))
+        return OUTCOME_RETRY; /* with nothing left to do but to wait */
+    bool has_earlier = published.is_repeated || channel->tx_fetches != NULL;
+    forget_fetches(channel);
+    channel_wait_for_commit(channel, batch_of_commit(vhost, has_earlier));
     channel_reply_empty(channel, AMQP_TX_COMMIT_OK);
     return OUTCOME_DONE;
 }

@@ -283,6 +283,7 @@ bool lane_take_fetched(struct lane *lane, struct fetch *fetch)
     if (list->first == list->count || list->items[list->first].entry.message == NULL)
         return false;
     *fetch = list->items[list->first++];
+    list->taken++;
     return true;
 }
 

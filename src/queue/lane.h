@@ -24,6 +24,7 @@ struct fetch {
 struct fetch_list {
     struct fetch *items; /* owned */
     size_t first, count, capacity;
+    uint64_t taken; /* those that were read and taken, ever */
 };
 
 /* What a read that is under way is for. */
@@ -114,6 +115,11 @@ void lane_fetch(struct lane *lane, struct entry entry, uint8_t purpose);
 static inline bool lane_has_fetches(const struct lane *lane)
 {
     return lane->fetches.first < lane->fetches.count;
+}
+/* How many were asked for, ever: so many are taken when all of them are read. */
+static inline uint64_t lane_fetches_asked(const struct lane *lane)
+{
+    return lane->fetches.taken + (lane->fetches.count - lane->fetches.first);
 }
 /* The first of those asked for, when it was read: its reference passes. */
 bool lane_take_fetched(struct lane *lane, struct fetch *fetch);

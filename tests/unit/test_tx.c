@@ -34,6 +34,66 @@ static void a_commit_without_durable_work_is_answered_at_once(void **state)
     assert_queue(core, "q", "1 0 0");
 }
 
+/* Though its queue stores nothing. */
+static void a_dead_letter_of_the_transaction_is_on_disk_before_commit_ok(void **state)
+{
+    struct core *core = *state;
+    open_in_tx(core);
+    run(core,
+        "1.2 queue.declare dead durable no-wait\n"
+        "1.2 queue.declare t no-wait x-dead-letter-exchange= x-dead-letter-routing-key=dead\n"
+        "1.2 basic.publish - t a persistent",
+        "");
+    commit(core, "");
+    run(core, "1.1 basic.get t\n1.1 basic.reject 1\n1.1 tx.commit",
+        "1.1 basic.get-ok 1 left=0 a\n");
+    commit(core, "1.1 tx.commit-ok\n");
+    core_crash(core);
+    assert_queue(core, "dead", "1 0 0");
+}
+
+/* What it rejects is read from the store for that, one queue after the other. */
+static void a_commit_waits_for_dead_letters_that_are_read(void **state)
+{
+    struct core *core = *state;
+    open_in_tx(core);
+    run(core,
+        "1.2 queue.declare dead durable no-wait\n"
+        "1.2 queue.declare p durable no-wait x-dead-letter-exchange= "
+        "x-dead-letter-routing-key=dead\n"
+        "1.2 queue.declare r durable no-wait x-dead-letter-exchange= "
+        "x-dead-letter-routing-key=dead\n"
+        "1.2 basic.publish - p a persistent\n1.2 basic.publish - r b persistent",
+        "");
+    commit(core, "");
+    run(core, "1.1 basic.get p\n1.1 basic.get r", "");
+    commit(core, "1.1 basic.get-ok 1 left=0 a\n1.1 basic.get-ok 2 left=0 b\n");
+    run(core, "1.1 basic.reject 1\n1.1 basic.reject 2\n1.1 tx.commit\n1.1 basic.qos 7", "");
+    commit(core, "");
+    answer_all(core, "");
+    assert_queue(core, "dead", "2 0 0");
+    commit(core, "1.1 tx.commit-ok\n1.1 basic.qos-ok\n");
+    core_crash(core);
+    assert_queue(core, "dead", "2 0 0");
+}
+
+static void what_an_exchange_has_seen_before_is_committed(void **state)
+{
+    struct core *core = *state;
+    open_in_tx(core);
+    run(core,
+        "1.2 exchange.declare e x-message-deduplication x-cache-size=9 no-wait\n"
+        "1.2 queue.declare d durable no-wait\n1.2 queue.bind d e - no-wait\n"
+        "1.2 basic.publish e - a persistent x-deduplication-header=1",
+        "");
+    assert_true(core_submit(core));
+    run(core, "1.1 basic.publish e - a persistent x-deduplication-header=1\n1.1 tx.commit", "");
+    complete(core, "1.1 tx.commit-ok\n"); /* as with a confirm: the first one is safe now */
+    run(core, "1.1 basic.publish e - a persistent x-deduplication-header=1\n1.1 tx.commit",
+        "1.1 tx.commit-ok\n");
+    assert_queue(core, "d", "1 0 0");
+}
+
 static void a_rollback_forgets_publishes_and_gives_tags_back(void **state)
 {
     struct core *core = *state;
@@ -168,6 +228,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         core_test(publishes_wait_for_the_commit),
         core_test(a_commit_without_durable_work_is_answered_at_once),
+        core_test(a_dead_letter_of_the_transaction_is_on_disk_before_commit_ok),
+        core_test(a_commit_waits_for_dead_letters_that_are_read),
+        core_test(what_an_exchange_has_seen_before_is_committed),
         core_test(a_rollback_forgets_publishes_and_gives_tags_back),
         core_test(settlements_wait_for_the_commit),
         core_test(a_tag_is_settled_once_in_a_transaction),
