@@ -36,6 +36,13 @@ struct route_result {
     bool is_repeated;  /* an exchange has dropped the message: it has seen its value before */
 };
 
+/* The exchanges that a message passed in a rehearsal, and that may keep something of it. */
+struct rehearsal {
+    struct exchange **exchanges; /* owned */
+    size_t count;
+    size_t capacity;
+};
+
 /* --- the vhost */
 
 /* Messages that the broker itself publishes, first come first served. */
@@ -46,7 +53,8 @@ struct internal_item {
 struct internal_publishes {
     struct internal_item *items; /* owned */
     size_t first, count, capacity;
-    struct route_result route; /* scratch */
+    struct route_result route; /* scratch, and so is the next */
+    struct rehearsal rehearsal;
 };
 
 /* Events that leave for another vhost. */
@@ -281,6 +289,8 @@ struct route_request {
     const struct bytes *keys;
     size_t key_count;
     struct message *message; /* borrowed; an exchange that keeps it takes a reference */
+    struct rehearsal
+        *rehearsal; /* NULL, or: no exchange keeps anything, those that would are here */
 };
 
 /* The queues that a message reaches, each once. */

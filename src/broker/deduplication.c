@@ -192,6 +192,15 @@ bool deduplication_pass(struct deduplication *deduplication, const struct messag
     return true;
 }
 
+bool deduplication_knows(struct deduplication *deduplication, const struct message *message)
+{
+    deduplication->key.size = 0;
+    if (!deduplication_key(message, &deduplication->key))
+        return false;
+    const struct known *known = known_find(deduplication, buffer_bytes(&deduplication->key));
+    return known != NULL && !is_over(deduplication, known);
+}
+
 void deduplication_resize(struct deduplication *deduplication, uint64_t size_max, uint64_t ttl_ms)
 {
     deduplication->size_max = size_max != 0 ? size_max : deduplication->arguments_size;

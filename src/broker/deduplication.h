@@ -18,6 +18,8 @@ bool deduplication_is_persistent(struct bytes arguments);
 /* May the message pass? It may where it has no such header, or a value that is not known; which is
  * known from then on. */
 bool deduplication_pass(struct deduplication *deduplication, const struct message *message);
+/* Has it a value that is known? */
+bool deduplication_knows(struct deduplication *deduplication, const struct message *message);
 
 /* The size and the time to live are these from now on (of a policy); 0: the arguments' own. */
 void deduplication_resize(struct deduplication *deduplication, uint64_t size_max, uint64_t ttl_ms);

@@ -383,14 +383,28 @@ static void keep(struct delays *delays, uint64_t delay_ms, struct message *messa
     arm(delays);
 }
 
+/* The delay that the message's header says, in ms; 0 where there is none. */
+static uint64_t find_delay(const struct message *message, struct bytes *headers,
+                           struct amqp_value *value)
+{
+    return amqp_properties_headers(message_properties(message), headers) &&
+                   amqp_table_find(*headers, "x-delay", value)
+               ? delay_of(value)
+               : 0;
+}
+
+bool delays_want(const struct message *message)
+{
+    struct bytes headers;
+    struct amqp_value value;
+    return find_delay(message, &headers, &value) != 0;
+}
+
 bool delays_take(struct delays *delays, const struct message *message)
 {
     struct bytes headers;
     struct amqp_value value;
-    if (!amqp_properties_headers(message_properties(message), &headers) ||
-        !amqp_table_find(headers, "x-delay", &value))
-        return false;
-    uint64_t delay_ms = delay_of(&value);
+    uint64_t delay_ms = find_delay(message, &headers, &value);
     if (delay_ms == 0)
         return false;
     struct amqp_value later = negated(&value, delay_ms);

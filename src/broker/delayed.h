@@ -14,6 +14,8 @@ void delays_free(struct delays *delays);
 /* Has the message a header x-delay of 1 to 2^32 - 1 ms? Then a copy of it is kept, with the header
  * negated, and routed when it is due; false where the message is to be routed now. */
 bool delays_take(struct delays *delays, const struct message *message);
+/* Would it be kept? */
+bool delays_want(const struct message *message);
 
 /* What the store knows of the delays when the vhost is opened. */
 void delays_restore(struct delays *delays, const struct store_delay_state *state);

@@ -5,6 +5,9 @@
  * another is being filled), so it goes to the end of a list first, and the list is worked off
  * before the next command: nothing is entered twice, and chains of dead letters need no stack.
  *
+ * A dead letter that must not be lost goes to all of its queues or to none: its way is rehearsed,
+ * and nothing remembers it that has not let it through.
+ *
  * Nobody waits for a confirm of these, nobody's permission is asked, and what has no route is gone.
  * The store operations of an input are one batch, so a message that leaves a queue here and enters
  * another one is in exactly one of the two after any crash.
@@ -15,6 +18,7 @@
 #include "base/xmalloc.h"
 #include "broker/broker_internal.h"
 #include "broker/copies.h"
+#include "broker/keeping.h"
 
 static void add(struct vhost *vhost, struct message *message, struct queue *origin)
 {
@@ -39,10 +43,11 @@ void internal_publish_or_park(struct vhost *vhost, struct message *letter, struc
 /* --- routing */
 
 static struct route_result *find_route(struct vhost *vhost, struct exchange *exchange,
-                                       struct message *message)
+                                       struct message *message, struct rehearsal *rehearsal)
 {
     struct bytes key = message_routing_key(message);
-    struct route_request request = {.keys = &key, .key_count = 1, .message = message};
+    struct route_request request = {
+        .keys = &key, .key_count = 1, .message = message, .rehearsal = rehearsal};
     struct route_result *result = &vhost->internal.route;
     struct bytes *copies = NULL;
     if (copies_has_any(message))
@@ -63,7 +68,7 @@ static void enqueue_all(struct vhost *vhost, const struct route_result *result,
 
 void internal_publish_from(struct vhost *vhost, struct exchange *exchange, struct message *message)
 {
-    enqueue_all(vhost, find_route(vhost, exchange, message), message);
+    enqueue_all(vhost, find_route(vhost, exchange, message, NULL), message);
 }
 
 /* Leaves the queues to which a dead letter may go. */
@@ -81,7 +86,7 @@ static void leave_out_cycles(const struct message *letter, struct route_result *
  * published again with its history is no dead letter, whoever kept it meanwhile. */
 static void publish_new(struct vhost *vhost, struct exchange *exchange, struct message *message)
 {
-    struct route_result *result = find_route(vhost, exchange, message);
+    struct route_result *result = find_route(vhost, exchange, message, NULL);
     if (dead_letter_has_history(message))
         leave_out_cycles(message, result);
     enqueue_all(vhost, result, message);
@@ -104,10 +109,14 @@ bool internal_publish_surely(struct vhost *vhost, struct message *letter)
     struct exchange *exchange = exchange_find(vhost, message_exchange(letter));
     if (exchange == NULL)
         return false;
-    struct route_result *result = find_route(vhost, exchange, letter);
+    struct rehearsal *rehearsal = &vhost->internal.rehearsal;
+    rehearsal->count = 0;
+    struct route_result *result = find_route(vhost, exchange, letter, rehearsal);
     leave_out_cycles(letter, result);
     if (!have_room(vhost, result, letter))
         return false;
+    for (size_t i = 0; i < rehearsal->count; i++)
+        exchange_pass(vhost, rehearsal->exchanges[i], letter);
     for (size_t i = 0; i < result->count; i++)
         CHECK(queue_enqueue(vhost, result->queues[i], message_ref(letter)));
     return true;
@@ -154,4 +163,5 @@ void internal_publish_fini(struct vhost *vhost)
     }
     free(list->items);
     free(list->route.queues);
+    free(list->rehearsal.exchanges);
 }

@@ -134,6 +134,17 @@ enum passage exchange_pass(struct vhost *vhost, struct exchange *exchange, struc
     return PASSAGE_ROUTE;
 }
 
+enum passage exchange_foresee(struct vhost *vhost, struct exchange *exchange,
+                              const struct message *message)
+{
+    if (exchange->delays != NULL && delays_want(message))
+        return PASSAGE_WAIT;
+    if (exchange->deduplication == NULL)
+        return PASSAGE_ROUTE;
+    exchange_refresh(vhost, exchange);
+    return deduplication_knows(exchange->deduplication, message) ? PASSAGE_DROP : PASSAGE_ROUTE;
+}
+
 void exchange_bound(const struct binding *binding)
 {
     if (binding->source->history != NULL)

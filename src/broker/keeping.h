@@ -24,6 +24,9 @@ enum passage {
     PASSAGE_DROP, /* it goes nowhere from here */
 };
 enum passage exchange_pass(struct vhost *vhost, struct exchange *exchange, struct message *message);
+/* What exchange_pass would say now. */
+enum passage exchange_foresee(struct vhost *vhost, struct exchange *exchange,
+                              const struct message *message);
 
 /* A binding was made, by a client or from definitions. */
 void exchange_bound(const struct binding *binding);

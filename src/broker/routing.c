@@ -5,6 +5,10 @@
  * a queue gets one copy and a cycle ends. An exchange whose own bindings yield nothing hands the
  * message to its alternate exchange. The default exchange has no bindings: its routing key is the
  * name of the queue.
+ *
+ * A rehearsal finds the same queues, and no exchange notices: no delay begins, no history grows. An
+ * exchange that chooses by chance may choose differently the next time, so what is done afterwards
+ * follows the rehearsal.
  */
 #include <stdlib.h>
 
@@ -84,15 +88,32 @@ static void open_message(const struct message *message, struct route_subject *su
         subject->headers = bytes_of(NULL, 0);
 }
 
+static void note(struct rehearsal *rehearsal, struct exchange *exchange)
+{
+    rehearsal->exchanges = xgrow(rehearsal->exchanges, &rehearsal->capacity, rehearsal->count + 1,
+                                 sizeof(struct exchange *));
+    rehearsal->exchanges[rehearsal->count++] = exchange;
+}
+
+static enum passage pass(struct vhost *vhost, struct exchange *exchange,
+                         const struct route_request *request)
+{
+    if (request->rehearsal == NULL)
+        return exchange_pass(vhost, exchange, request->message);
+    note(request->rehearsal, exchange);
+    return exchange_foresee(vhost, exchange, request->message);
+}
+
 /* Fills vhost->matches; false where the message waits in the exchange. */
-static bool match(struct vhost *vhost, struct exchange *exchange, struct message *message,
-                  struct route_subject *subject, struct route_result *result)
+static bool match(struct vhost *vhost, struct exchange *exchange,
+                  const struct route_request *request, struct route_subject *subject,
+                  struct route_result *result)
 {
     enum passage passage = PASSAGE_ROUTE;
     if (!exchange->type->routes_by_key) {
         result->is_cacheable = false;
-        open_message(message, subject);
-        passage = exchange_pass(vhost, exchange, message);
+        open_message(request->message, subject);
+        passage = pass(vhost, exchange, request);
     }
     if (passage == PASSAGE_ROUTE)
         exchange->type->match(exchange->state, subject, &vhost->matches);
@@ -118,7 +139,7 @@ void routing_find(struct vhost *vhost, struct exchange *exchange,
             continue;
         }
         vhost->matches.count = 0;
-        if (match(vhost, exchange, request->message, &subject, result))
+        if (match(vhost, exchange, request, &subject, result))
             follow(vhost, exchange, &frontier, result);
     }
     free(frontier.exchanges);

@@ -94,6 +94,85 @@ static void a_full_queue_gets_it_later_and_the_others_not_twice(void **state)
     assert_queue(core, "full", "1 0 0");
 }
 
+/* A try that finds no place leaves nothing in the exchanges that it has asked. */
+static void a_history_has_a_letter_once(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 2);
+    run(core,
+        "1.2 exchange.declare dlx x-recent-history no-wait\n1.1 queue.declare q " CAREFUL
+        "\n1.1 basic.publish - q a",
+        "");
+    reject_first(core, "1.1 basic.get-ok 1 left=0 a failures=0\n");
+    pass(core, RETRY_MS, "");
+    pass(core, RETRY_MS, "");
+    run(core, "1.2 queue.declare dead no-wait\n1.2 queue.bind dead dlx - no-wait", "");
+    assert_queue(core, "dead", "0 0 0");
+    pass(core, RETRY_MS, "");
+    assert_queue(core, "dead", "1 0 0");
+    run(core, "1.2 queue.declare late no-wait\n1.2 queue.bind late dlx - no-wait", "");
+    assert_queue(core, "late", "1 0 0");
+}
+
+static void a_try_is_no_message_that_was_seen_before(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 2);
+    run(core,
+        "1.2 exchange.declare dlx x-message-deduplication x-cache-size=9 no-wait\n"
+        "1.1 queue.declare q " CAREFUL "\n1.1 basic.publish - q a x-deduplication-header=1",
+        "");
+    reject_first(core, "1.1 basic.get-ok 1 left=0 a failures=0\n");
+    run(core, "1.2 queue.declare dead no-wait\n1.2 queue.bind dead dlx - no-wait", "");
+    pass(core, RETRY_MS, "");
+    assert_queue(core, "dead", "1 0 0");
+    run(core, "1.2 basic.publish dlx - a x-deduplication-header=1", "");
+    assert_queue(core, "dead", "1 0 0");
+}
+
+static void a_delay_begins_when_all_take_the_letter(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 2);
+    run(core,
+        "1.2 exchange.declare dlx fanout no-wait\n"
+        "1.2 exchange.declare delay x-delayed-message x-delayed-type=fanout no-wait\n"
+        "1.2 exchange.bind delay dlx - no-wait\n"
+        "1.2 queue.declare later no-wait\n1.2 queue.bind later delay - no-wait\n"
+        "1.2 queue.declare full no-wait x-max-length=1 x-overflow=reject-publish\n"
+        "1.2 queue.bind full dlx - no-wait\n1.2 basic.publish - full before\n"
+        "1.1 queue.declare q " CAREFUL "\n1.1 basic.publish - q a x-delay=100",
+        "");
+    reject_first(core, "1.1 basic.get-ok 1 left=0 a x-delay=100 failures=0\n");
+    pass(core, RETRY_MS, "");
+    pass(core, RETRY_MS, "");
+    assert_queue(core, "later", "0 0 0");
+    run(core, "1.2 queue.purge full no-wait", "");
+    pass(core, RETRY_MS, "");
+    pass(core, 100, "");
+    assert_queue(core, "full", "1 0 0");
+    assert_queue(core, "later", "1 0 0");
+}
+
+/* The queue that had room is the one that gets it. */
+static void a_place_by_chance_is_chosen_once(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 2);
+    run(core,
+        "1.2 exchange.declare dlx x-random no-wait\n"
+        "1.2 queue.declare full no-wait x-max-length=0 x-overflow=reject-publish\n"
+        "1.2 queue.bind full dlx - no-wait\n1.2 queue.declare dead no-wait\n"
+        "1.2 queue.bind dead dlx - no-wait\n1.1 queue.declare q " CAREFUL,
+        "");
+    for (int i = 0; i < 20; i++)
+        run(core, "1.1 basic.publish - q a\n1.1 basic.get q", NULL), core->transcript.size = 0;
+    run(core, "1.1 basic.nack 20 multiple", "");
+    for (int i = 0; i < 20; i++)
+        pass(core, RETRY_MS, "");
+    assert_queue(core, "dead", "20 0 0");
+}
+
 static void letters_count_for_the_limit_and_are_not_purged(void **state)
 {
     struct core *core = *state;
@@ -150,6 +229,10 @@ int main(void)
         core_test(where_there_is_a_place_it_goes_at_once),
         core_test(a_letter_outlives_crashes),
         core_test(a_full_queue_gets_it_later_and_the_others_not_twice),
+        core_test(a_history_has_a_letter_once),
+        core_test(a_try_is_no_message_that_was_seen_before),
+        core_test(a_delay_begins_when_all_take_the_letter),
+        core_test(a_place_by_chance_is_chosen_once),
         core_test(letters_count_for_the_limit_and_are_not_purged),
         core_test(one_that_finds_no_place_holds_nobody_up),
         core_test(a_queue_that_goes_takes_its_letters_along),
