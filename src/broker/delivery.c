@@ -223,11 +223,6 @@ void lane_probe(struct vhost *vhost, struct lane *lane)
 void queue_read(struct vhost *vhost, struct queue *queue)
 {
     lane_read(vhost, queue_first_lane(queue));
-    for (unsigned priority = 0; priority <= queue->top_priority; priority++) {
-        struct lane *lane = queue_lane(queue, priority);
-        if (lane != NULL && lane->fetches.first < lane->fetches.count)
-            lane_read(vhost, lane);
-    }
 }
 
 void queue_schedule(struct vhost *vhost, struct queue *queue)

@@ -86,7 +86,7 @@ void queue_bury(struct vhost *vhost, struct lane *lane, struct entry *entry,
         (queue_parks_letters(queue) || has_dead_letter_exchange(vhost, queue))) {
         if (entry->message == NULL) {
             lane_fetch(lane, *entry, (uint8_t)reason);
-            queue_read(vhost, queue);
+            lane_read(vhost, lane);
             return;
         }
         queue_dead_letter(vhost, queue, entry->message, reason);
@@ -122,7 +122,7 @@ void queue_requeue_behind(struct vhost *vhost, struct lane *lane, struct entry *
         return;
     }
     lane_fetch(lane, *entry, FETCH_REQUEUE);
-    queue_read(vhost, lane->queue);
+    lane_read(vhost, lane);
 }
 
 void lane_note_failures(struct vhost *vhost, struct lane *lane, const struct entry *entry)

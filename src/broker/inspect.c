@@ -198,11 +198,13 @@ static void check_queue(const struct vhost *vhost, const struct queue *queue)
     CHECK(subscribers == queue->subscriber_count);
     CHECK(!queue->is_deleted);
     queue_values_check(queue);
+    CHECK(!queue->is_leaving || queue_has_fetches(queue));
+    queue_check(queue);
     /* Nobody who could take a message waits while one is there to be taken, but for the next slice.
      */
     struct entry *entry;
-    bool waits =
-        list_node_is_linked(&queue->mark_node) || list_node_is_linked(&queue->dispatch_node);
+    bool waits = queue->is_leaving || list_node_is_linked(&queue->mark_node) ||
+                 list_node_is_linked(&queue->dispatch_node);
     if (lane_peek(queue_first_lane(queue), &entry) == LANE_READY && !waits &&
         !is_expiring(vhost, queue, entry))
         CHECK(list_is_empty(&queue->active));

@@ -44,6 +44,19 @@ void lane_fini(struct lane *lane)
     entry_ring_fini(&lane->tail);
 }
 
+/* Tells those who look at all lanes, where it had so much before. */
+static void note_level(struct lane *lane, uint64_t count_before, uint64_t bytes_before)
+{
+    struct lane_levels *levels = lane->levels;
+    if (levels == NULL)
+        return;
+    uint64_t *word = &levels->occupied[lane->priority / 64];
+    uint64_t bit = UINT64_C(1) << lane->priority % 64;
+    levels->ready_count += lane->ready_count - count_before;
+    levels->ready_bytes += lane->ready_bytes - bytes_before;
+    *word = lane->ready_count > 0 ? *word | bit : *word & ~bit;
+}
+
 void lane_restore(struct lane *lane, const struct store_lane_state *state)
 {
     CHECK(lane->next_position == 1 && state->end >= state->first);
@@ -55,6 +68,7 @@ void lane_restore(struct lane *lane, const struct store_lane_state *state)
     lane->marked_below = lane->marked_before = state->delivered_below;
     lane->delivered_below =
         state->delivered_below < state->end ? state->delivered_below : state->end;
+    note_level(lane, 0, 0);
 }
 
 static void count_in(struct lane *lane, const struct entry *entry)
@@ -63,6 +77,7 @@ static void count_in(struct lane *lane, const struct entry *entry)
     lane->ready_bytes += entry->body_bytes;
     if (entry->message != NULL)
         lane->memory_bytes += message_footprint(entry->message);
+    note_level(lane, lane->ready_count - 1, lane->ready_bytes - entry->body_bytes);
 }
 
 static void count_out(struct lane *lane, const struct entry *entry)
@@ -71,6 +86,7 @@ static void count_out(struct lane *lane, const struct entry *entry)
     lane->ready_bytes -= entry->body_bytes;
     if (entry->message != NULL)
         lane->memory_bytes -= message_footprint(entry->message);
+    note_level(lane, lane->ready_count + 1, lane->ready_bytes + entry->body_bytes);
 }
 
 void lane_push(struct lane *lane, struct entry entry)
@@ -492,6 +508,7 @@ struct lane_remains *lane_purge(struct lane *lane, uint64_t submitted, lane_rang
     if (lane->ready_count == 0)
         return NULL;
     struct purge purge = {submitted, on_range, on_cancel, context, 0, 0};
+    uint64_t count = lane->ready_count, bytes = lane->ready_bytes;
     purge_ring(&purge, &lane->returned);
     purge_ring(&purge, &lane->paged);
     if (lane->stretch_count > 0)
@@ -500,6 +517,7 @@ struct lane_remains *lane_purge(struct lane *lane, uint64_t submitted, lane_rang
     purge_ring(&purge, &lane->tail);
     lane->stretch_count = lane->stretch_bytes = 0;
     lane->ready_count = lane->ready_bytes = lane->memory_bytes = lane->returned_bytes = 0;
+    note_level(lane, count, bytes);
     if (lane->read_kind != LANE_READ_FETCHES)
         lane->read_token = 0;
     return take_remains(lane);

@@ -30,20 +30,28 @@ struct fetch_list {
 /* What a read that is under way is for. */
 enum lane_read { LANE_READ_STRETCH, LANE_READ_RETURNED, LANE_READ_FETCHES };
 
+/* What the lanes of a priority queue have ready, all together. */
+struct lane_levels {
+    uint64_t ready_count;
+    uint64_t ready_bytes;
+    uint64_t occupied[4]; /* a bit for each priority: something is ready there */
+};
+
 /*
  * The ready messages of a queue, in order of position: a window in memory at the head, one at the
  * tail, and between them a stretch that exists in the store alone. See lane.c.
  */
 struct lane {
-    struct hash_node by_id;   /* the broker's, where id is not 0 */
-    struct queue *queue;      /* borrowed: whose lane it is */
-    uint8_t priority;         /* of its messages */
-    uint64_t id;              /* in the store; 0 = nothing of this lane is stored */
-    uint64_t next_position;   /* of the next message */
-    uint64_t delivered_below; /* messages below were delivered once: they carry redelivered */
-    uint64_t marked_below;    /* the store has been told that messages below may be delivered */
-    uint64_t marked_batch;    /* by this batch; */
-    uint64_t marked_before;   /* while that is under way, this is what it knows */
+    struct hash_node by_id;     /* the broker's, where id is not 0 */
+    struct queue *queue;        /* borrowed: whose lane it is */
+    uint8_t priority;           /* of its messages */
+    struct lane_levels *levels; /* borrowed: of its queue; NULL: the lane counts for itself */
+    uint64_t id;                /* in the store; 0 = nothing of this lane is stored */
+    uint64_t next_position;     /* of the next message */
+    uint64_t delivered_below;   /* messages below were delivered once: they carry redelivered */
+    uint64_t marked_below;      /* the store has been told that messages below may be delivered */
+    uint64_t marked_batch;      /* by this batch; */
+    uint64_t marked_before;     /* while that is under way, this is what it knows */
 
     struct entry_ring returned; /* given back, all below what else is ready at their return */
     struct entry_ring paged;    /* read from the store */

@@ -5,7 +5,8 @@
  * equals. A subscriber without prefetch or output credit leaves the list, so that the next one
  * is always at its front, whatever the number of those that wait.
  *
- * A priority queue has a lane for each priority, made when its first message comes.
+ * A priority queue has a lane for each priority, made when its first message comes. Which of up to
+ * 256 have something ready stands in a bitmap, so that no message costs a walk over all of them.
  */
 #include "queue/queue.h"
 
@@ -28,8 +29,10 @@ struct queue *queue_new(struct bytes name, struct bytes arguments, uint8_t max_p
     queue->arguments = bytes_of(at + name.size, arguments.size);
     queue->max_priority = max_priority;
     queue->upper = max_priority > 0 ? xcalloc(max_priority, sizeof(struct lane *)) : NULL;
+    queue->levels = max_priority > 0 ? xcalloc(1, sizeof *queue->levels) : NULL;
     lane_init(&queue->lane, lane_id);
     queue->lane.queue = queue;
+    queue->lane.levels = queue->levels;
     list_init(&queue->subscribers);
     list_init(&queue->active);
     list_init(&queue->bindings);
@@ -59,6 +62,7 @@ void queue_free(struct queue *queue)
         lane_fini(&queue->parked->lane);
     free(queue->parked);
     value_set_free(queue->values);
+    free(queue->levels);
     free(queue->upper);
     free(queue);
 }
@@ -75,6 +79,7 @@ struct lane *queue_use_lane(struct queue *queue, unsigned priority)
     lane_init(lane, queue->lane.id != 0 ? queue->lane.id + priority : 0);
     lane->queue = queue;
     lane->priority = (uint8_t)priority;
+    lane->levels = queue->levels;
     if (priority > queue->top_priority)
         queue->top_priority = (uint8_t)priority;
     return lane;
@@ -82,10 +87,10 @@ struct lane *queue_use_lane(struct queue *queue, unsigned priority)
 
 struct lane *queue_first_lane_of_several(const struct queue *queue)
 {
-    for (unsigned priority = queue->top_priority; priority > 0; priority--) {
-        struct lane *lane = queue_lane(queue, priority);
-        if (lane != NULL && lane->ready_count > 0)
-            return lane;
+    const uint64_t *occupied = queue->levels->occupied;
+    for (unsigned word = queue->top_priority / 64 + 1; word-- > 0;) {
+        if (occupied[word] != 0)
+            return queue_lane(queue, word * 64 + 63 - (unsigned)__builtin_clzll(occupied[word]));
     }
     return queue_lane(queue, 0);
 }
@@ -102,18 +107,28 @@ bool queue_has_fetches(const struct queue *queue)
 
 uint64_t queue_ready_count(const struct queue *queue)
 {
-    uint64_t count = queue->lane.ready_count;
-    for (unsigned i = 0; i < queue->top_priority; i++)
-        count += queue->upper[i] != NULL ? queue->upper[i]->ready_count : 0;
-    return count;
+    return queue->levels != NULL ? queue->levels->ready_count : queue->lane.ready_count;
 }
 
 uint64_t queue_ready_bytes(const struct queue *queue)
 {
-    uint64_t bytes = queue->lane.ready_bytes;
-    for (unsigned i = 0; i < queue->top_priority; i++)
-        bytes += queue->upper[i] != NULL ? queue->upper[i]->ready_bytes : 0;
-    return bytes;
+    return queue->levels != NULL ? queue->levels->ready_bytes : queue->lane.ready_bytes;
+}
+
+void queue_check(const struct queue *queue)
+{
+    uint64_t count = 0, bytes = 0;
+    for (unsigned priority = 0; priority <= queue->top_priority; priority++) {
+        const struct lane *lane = queue_lane(queue, priority);
+        if (lane == NULL)
+            continue;
+        count += lane->ready_count;
+        bytes += lane->ready_bytes;
+        CHECK(queue->levels == NULL ||
+              (lane->ready_count > 0) ==
+                  (queue->levels->occupied[priority / 64] >> priority % 64 & 1));
+    }
+    CHECK(count == queue_ready_count(queue) && bytes == queue_ready_bytes(queue));
 }
 
 /* --- subscribers */

@@ -40,11 +40,12 @@ struct queue {
 
     struct queue_settings settings; /* in force; its texts are borrowed */
 
-    struct lane lane;     /* of priority 0: all that most queues have */
-    struct lane **upper;  /* owned; lanes of priority 1 .. max_priority, NULL until they are used */
-    uint8_t max_priority; /* 0: one lane */
-    uint8_t top_priority; /* no lane above is used */
-    uint16_t lane_count;  /* lanes that are the queue's in the store */
+    struct lane lane;    /* of priority 0: all that most queues have */
+    struct lane **upper; /* owned; lanes of priority 1 .. max_priority, NULL until they are used */
+    struct lane_levels *levels;    /* owned; NULL: one lane */
+    uint8_t max_priority;          /* 0: one lane */
+    uint8_t top_priority;          /* no lane above is used */
+    uint16_t lane_count;           /* lanes that are the queue's in the store */
     struct parked_letters *parked; /* owned; NULL until there is one */
     bool has_limits;               /* of its length */
     bool may_expire;               /* a message with an expiry was put into it */
@@ -118,6 +119,9 @@ static inline struct lane *queue_first_lane(const struct queue *queue)
 
 /* Is there a message that was asked for, and is in the store alone? */
 bool queue_has_fetches(const struct queue *queue);
+
+/* Adds up the queue's lanes and aborts where its counters are wrong. For tests. */
+void queue_check(const struct queue *queue);
 
 /* Ready messages, and the sum of their body sizes. */
 uint64_t queue_ready_count(const struct queue *queue);

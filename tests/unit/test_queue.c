@@ -108,6 +108,42 @@ static void one_alone_has_every_turn(void **state)
     end(&party);
 }
 
+static void push(struct queue *queue, unsigned priority)
+{
+    struct lane *lane = queue_use_lane(queue, priority);
+    struct message *message = message_new(bytes_of_text(""), bytes_of_text("q"), bytes_of(NULL, 0),
+                                          bytes_of_text("body"));
+    lane_push(lane, (struct entry){
+                        .position = lane->next_position++, .message = message, .body_bytes = 4});
+    queue_check(queue);
+}
+
+/* Takes the first message, which is of that priority. */
+static void pop(struct queue *queue, unsigned priority)
+{
+    struct lane *lane = queue_first_lane(queue);
+    assert_int_equal(lane->priority, priority);
+    message_unref(lane_pop(lane).message);
+    queue_check(queue);
+}
+
+static void the_highest_priority_comes_first(void **state)
+{
+    (void)state;
+    static const unsigned priorities[] = {63, 0, 255, 64, 128, 127, 255, 1, 191, 192};
+    static const unsigned sorted[] = {255, 255, 192, 191, 128, 127, 64, 63, 1, 0};
+    struct queue *queue = queue_new(bytes_of_text("q"), bytes_of(NULL, 0), 255, 0);
+    for (size_t i = 0; i < 10; i++)
+        push(queue, priorities[i]);
+    assert_int_equal(queue_ready_count(queue), 10);
+    assert_int_equal(queue_ready_bytes(queue), 40);
+    for (size_t i = 0; i < 10; i++)
+        pop(queue, sorted[i]);
+    assert_int_equal(queue_ready_count(queue), 0);
+    assert_ptr_equal(queue_first_lane(queue), &queue->lane);
+    queue_free(queue);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -115,6 +151,7 @@ int main(void)
         cmocka_unit_test(equals_take_turns),
         cmocka_unit_test(higher_priorities_come_first),
         cmocka_unit_test(one_alone_has_every_turn),
+        cmocka_unit_test(the_highest_priority_comes_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
