@@ -54,10 +54,59 @@ def process_seconds(process_id):
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
 
+def tree_of(process_id):
+    """The process and those below it: a broker may have helpers."""
+    children = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/stat" % name) as stat:
+                parent = int(stat.read().rpartition(")")[2].split()[1])
+        except OSError:
+            continue  # It has ended meanwhile.
+        children.setdefault(parent, []).append(int(name))
+    tree = [process_id]
+    for member in tree:
+        tree += children.get(member, [])
+    return tree
+
+
+def memory_bytes(process_id):
+    """What the tree holds: each process's share of its pages (PSS), and its pages (RSS)."""
+    found = {"Pss": 0, "Rss": 0}
+    for member in tree_of(process_id):
+        try:
+            with open("/proc/%d/smaps_rollup" % member) as lines:
+                for line in lines:
+                    name, _, rest = line.partition(":")
+                    if name in found:
+                        found[name] += int(rest.split()[0]) * 1024
+        except OSError:
+            continue
+    return {"pss": found["Pss"], "rss": found["Rss"]}
+
+
+def memory_gib():
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+
+
+def file_system(folder):
+    """The type of the file system that the folder is on."""
+    best, kind = "", "unknown"
+    with open("/proc/self/mounts") as lines:
+        for line in lines:
+            point, found = line.split()[1:3]
+            inside = (os.path.realpath(folder) + "/").startswith(point.rstrip("/") + "/")
+            if inside and len(point) >= len(best):
+                best, kind = point, found
+    return kind
+
+
 def describe(folder):
     return {
         "processor": processor(),
         "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(memory_gib(), 1),
+        "file_system": file_system(folder),
         "kernel": platform.release(),
         "load_average": os.getloadavg()[0],
         "sync_us": round(sync_us(folder), 1),
