@@ -14,7 +14,8 @@ public final class Broker {
     private Broker() {
     }
 
-    private static String environment(String name) {
+    /** One of the variables that describe the broker. */
+    public static String environment(String name) {
         String value = System.getenv(name);
         if (value == null || value.isEmpty()) {
             throw new IllegalStateException(name + " is not set (start the suite with interop/run)");
@@ -48,11 +49,20 @@ public final class Broker {
 
     /** Restarts the broker and returns once it accepts connections again. */
     public static void restart() throws IOException, InterruptedException {
-        Process restart = new ProcessBuilder("sh", "-c", environment("BROKER_RESTART"))
+        shell(environment("BROKER_RESTART"));
+    }
+
+    /** The same after a SIGKILL. */
+    public static void crash() throws IOException, InterruptedException {
+        shell(environment("BROKER_CRASH"));
+    }
+
+    private static void shell(String command) throws IOException, InterruptedException {
+        Process process = new ProcessBuilder("sh", "-c", command)
             .redirectOutput(ProcessBuilder.Redirect.DISCARD)
             .redirectError(ProcessBuilder.Redirect.DISCARD)
             .start();
-        Check.isTrue("the restart ends", restart.waitFor(RESTART_SECONDS, TimeUnit.SECONDS));
-        Check.equal("status of the restart", 0, restart.exitValue());
+        Check.isTrue(command + " ends", process.waitFor(RESTART_SECONDS, TimeUnit.SECONDS));
+        Check.equal("status of " + command, 0, process.exitValue());
     }
 }

@@ -12,20 +12,25 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
+import leveret.interop.support.Broker;
+import leveret.interop.support.Check;
+import leveret.interop.support.Suite;
 
 /** Connections and channels as such: heartbeats, many channels, many threads, closing. */
 final class Connections {
-    static final List<Test> TESTS = List.of(
-        Test.of("server_properties", Connections::serverProperties),
-        Test.of("connect_by_uri", Connections::connectByUri),
-        Test.of("heartbeats_keep_an_idle_connection", Connections::heartbeats),
-        Test.of("many_channels", Connections::manyChannels),
-        Test.of("channels_of_many_threads", Connections::manyThreads),
-        Test.of("many_connections", Connections::manyConnections),
-        Test.of("close_is_clean", Connections::closeIsClean),
-        Test.of("publish_then_close_loses_nothing", Connections::publishThenClose));
 
     private Connections() {
+    }
+
+    static void addTo(Suite suite) {
+        Context.add(suite, "server_properties", Connections::serverProperties);
+        Context.add(suite, "connect_by_uri", Connections::connectByUri);
+        Context.add(suite, "heartbeats_keep_an_idle_connection", Connections::heartbeats);
+        Context.add(suite, "many_channels", Connections::manyChannels);
+        Context.add(suite, "channels_of_many_threads", Connections::manyThreads);
+        Context.add(suite, "many_connections", Connections::manyConnections);
+        Context.add(suite, "close_is_clean", Connections::closeIsClean);
+        Context.add(suite, "publish_then_close_loses_nothing", Connections::publishThenClose);
     }
 
     private static void serverProperties(Context t) throws Exception {
@@ -60,14 +65,14 @@ final class Connections {
         Check.equal("heartbeat", 1, connection.getHeartbeat());
         Watched channel = t.confirmChannel(connection);
         String queue = t.transientQueue(channel, "q");
-        Thread.sleep(Context.QUICK ? 4000 : 8000);
+        Thread.sleep(Broker.QUICK ? 4000 : 8000);
         channel.publishConfirmed("", queue, "still here");
         Check.equal("messages", List.of("still here"), channel.drain(queue));
     }
 
     private static void manyChannels(Context t) throws Exception {
         Connection connection = t.connect();
-        int count = Context.QUICK ? 200 : 1000;
+        int count = Broker.QUICK ? 200 : 1000;
         List<Watched> channels = new ArrayList<>();
         for (int i = 0; i < count; i++) {
             channels.add(t.confirmChannel(connection));
@@ -115,7 +120,7 @@ final class Connections {
 
     private static void manyConnections(Context t) throws Exception {
         List<Connection> connections = new ArrayList<>();
-        for (int i = 0; i < (Context.QUICK ? 20 : 100); i++) {
+        for (int i = 0; i < (Broker.QUICK ? 20 : 100); i++) {
             connections.add(t.connect());
         }
         for (Connection connection : connections) {

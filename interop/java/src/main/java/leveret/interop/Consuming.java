@@ -15,25 +15,29 @@ import com.rabbitmq.client.RpcServer;
 import com.rabbitmq.client.StringRpcServer;
 import java.io.IOException;
 import java.util.List;
+import leveret.interop.support.Check;
+import leveret.interop.support.Suite;
 
 /** Consuming: prefetch, acknowledgements, requeueing, cancelling, request and reply. */
 final class Consuming {
-    static final List<Test> TESTS = List.of(
-        Test.of("prefetch_per_consumer", Consuming::prefetchPerConsumer),
-        Test.of("prefetch_per_channel", Consuming::prefetchPerChannel),
-        Test.of("work_is_shared_round_robin", Consuming::roundRobin),
-        Test.of("nack_requeues_in_place", Consuming::nackRequeuesInPlace),
-        Test.of("ack_and_nack_multiple", Consuming::ackAndNackMultiple),
-        Test.of("reject_without_requeue_drops", Consuming::rejectDrops),
-        Test.of("closing_a_channel_requeues", Consuming::closingRequeues),
-        Test.of("a_dropped_connection_requeues", Consuming::droppingRequeues),
-        Test.of("recover_redelivers", Consuming::recoverRedelivers),
-        Test.of("cancelled_consumer_gets_nothing", Consuming::cancelledConsumer),
-        Test.of("cancel_notification_on_queue_delete", Consuming::cancelNotification),
-        Test.of("purge_and_delete_count_messages", Consuming::purgeAndDelete),
-        Test.of("rpc", Consuming::rpc));
 
     private Consuming() {
+    }
+
+    static void addTo(Suite suite) {
+        Context.add(suite, "prefetch_per_consumer", Consuming::prefetchPerConsumer);
+        Context.add(suite, "prefetch_per_channel", Consuming::prefetchPerChannel);
+        Context.add(suite, "work_is_shared_round_robin", Consuming::roundRobin);
+        Context.add(suite, "nack_requeues_in_place", Consuming::nackRequeuesInPlace);
+        Context.add(suite, "ack_and_nack_multiple", Consuming::ackAndNackMultiple);
+        Context.add(suite, "reject_without_requeue_drops", Consuming::rejectDrops);
+        Context.add(suite, "closing_a_channel_requeues", Consuming::closingRequeues);
+        Context.add(suite, "a_dropped_connection_requeues", Consuming::droppingRequeues);
+        Context.add(suite, "recover_redelivers", Consuming::recoverRedelivers);
+        Context.add(suite, "cancelled_consumer_gets_nothing", Consuming::cancelledConsumer);
+        Context.add(suite, "cancel_notification_on_queue_delete", Consuming::cancelNotification);
+        Context.add(suite, "purge_and_delete_count_messages", Consuming::purgeAndDelete);
+        Context.add(suite, "rpc", Consuming::rpc);
     }
 
     private static String fill(Context t, Watched publisher, String... bodies) throws Exception {

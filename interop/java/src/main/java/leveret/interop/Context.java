@@ -12,9 +12,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ThreadLocalRandom;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicInteger;
+import leveret.interop.support.Broker;
+import leveret.interop.support.Scope;
+import leveret.interop.support.Suite;
 
 /**
  * What a test works with: connections to the broker, names that are unique to the run, and the removal of
@@ -22,41 +22,38 @@ import java.util.concurrent.atomic.AtomicInteger;
  * sleeps to wait for the broker: what is awaited is an event, or polled with a deadline.
  */
 final class Context {
-    static final long RESTART_SECONDS = 120;
-    static final boolean QUICK = "1".equals(System.getenv("INTEROP_QUICK"));
+    /** What a test does; it fails by throwing. */
+    interface Body {
+        void run(Context context) throws Exception;
+    }
 
-    private static final String RUN = Integer.toHexString(ThreadLocalRandom.current().nextInt());
-    private static final AtomicInteger COUNT = new AtomicInteger();
-
-    private final int number = COUNT.incrementAndGet();
+    private final Scope scope;
     private final List<Connection> connections = new ArrayList<>();
     private final Map<Connection, Socket> sockets = new ConcurrentHashMap<>();
     private final List<String> queues = new ArrayList<>();
     private final List<String> exchanges = new ArrayList<>();
 
-    static String environment(String name) {
-        String value = System.getenv(name);
-        Check.isTrue(name + " is not set", value != null && !value.isEmpty());
-        return value;
+    private Context(Scope scope) {
+        this.scope = scope;
+        scope.defer(this::cleanUp);
     }
 
-    static String environment(String name, String otherwise) {
-        String value = System.getenv(name);
-        return value == null || value.isEmpty() ? otherwise : value;
+    static void add(Suite suite, String name, Body body) {
+        suite.add(name, scope -> body.run(new Context(scope)));
     }
 
-    static String user() {
-        return environment("AMQP_USER", "guest");
+    static void addWithRestart(Suite suite, String name, Body body) {
+        suite.addWithRestart(name, scope -> body.run(new Context(scope)));
     }
 
     /** A factory of connections that do not recover, so that a test sees each failure as it happens. */
     static ConnectionFactory factory() {
         ConnectionFactory factory = new ConnectionFactory();
-        factory.setHost(environment("AMQP_HOST", "127.0.0.1"));
-        factory.setPort(Integer.parseInt(environment("AMQP_PORT")));
-        factory.setUsername(user());
-        factory.setPassword(environment("AMQP_PASSWORD", "guest"));
-        factory.setVirtualHost(environment("AMQP_VHOST", "/"));
+        factory.setHost(Broker.host());
+        factory.setPort(Broker.port());
+        factory.setUsername(Broker.user());
+        factory.setPassword(Broker.password());
+        factory.setVirtualHost(Broker.vhost());
         factory.setAutomaticRecoveryEnabled(false);
         factory.setShutdownTimeout(1000);
         return factory;
@@ -101,9 +98,8 @@ final class Context {
         return channel;
     }
 
-    /** A name of this test's own; short, because a reply text that names it is cut off at 255 bytes. */
     String name(String suffix) {
-        return "java." + RUN + "." + number + "." + suffix;
+        return scope.name(suffix);
     }
 
     String queueName(String suffix) {
@@ -148,7 +144,7 @@ final class Context {
         try {
             channel.queueDeclarePassive(queue);
         } catch (IOException missing) {
-            Check.reply(Check.failure(() -> {
+            Refusal.reply(Refusal.failure(() -> {
                 throw missing;
             }), 404, "NOT_FOUND - no queue '" + queue + "' in vhost '/'");
             return false;
@@ -157,26 +153,7 @@ final class Context {
         return true;
     }
 
-    /** Restarts the broker and returns once it accepts connections again. */
-    void restartBroker() throws Exception {
-        shell(environment("BROKER_RESTART"));
-    }
-
-    /** The same after a SIGKILL. */
-    void crashBroker() throws Exception {
-        shell(environment("BROKER_CRASH"));
-    }
-
-    private static void shell(String command) throws Exception {
-        Process process = new ProcessBuilder("sh", "-c", command)
-            .redirectOutput(ProcessBuilder.Redirect.DISCARD)
-            .redirectError(ProcessBuilder.Redirect.DISCARD)
-            .start();
-        Check.isTrue(command + " did not end", process.waitFor(RESTART_SECONDS, TimeUnit.SECONDS));
-        Check.equal("status of " + command, 0, process.exitValue());
-    }
-
-    void cleanUp() throws Exception {
+    private void cleanUp() throws Exception {
         for (Connection connection : connections) {
             connection.abort(1000);
         }

@@ -11,34 +11,38 @@ import com.rabbitmq.client.BuiltinExchangeType;
 import com.rabbitmq.client.Connection;
 import com.rabbitmq.client.ConnectionFactory;
 import com.rabbitmq.client.ShutdownSignalException;
-import java.util.List;
 import java.util.Map;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
+import leveret.interop.support.Broker;
+import leveret.interop.support.Check;
+import leveret.interop.support.Suite;
 
 /** Mistakes, and what the broker answers: the code, the text, and that only what had to close was closed. */
 final class Errors {
-    static final List<Test> TESTS = List.of(
-        Test.of("passive_declare_of_a_missing_queue_404", Errors::missingQueue),
-        Test.of("passive_declare_of_a_missing_exchange_404", Errors::missingExchange),
-        Test.of("redeclare_of_a_queue_inequivalent_406", Errors::inequivalentQueue),
-        Test.of("redeclare_of_an_exchange_inequivalent_406", Errors::inequivalentExchange),
-        Test.of("publish_to_a_missing_exchange_404", Errors::publishToMissing),
-        Test.of("bind_to_a_missing_exchange_404", Errors::bindToMissing),
-        Test.of("exclusive_queue_of_another_connection_405", Errors::exclusiveLocked),
-        Test.of("second_exclusive_consumer_403", Errors::exclusiveConsumer),
-        Test.of("reserved_queue_name_403", Errors::reservedName),
-        Test.of("delete_of_a_queue_in_use_406", Errors::deleteInUse),
-        Test.of("delete_of_a_queue_not_empty_406", Errors::deleteNotEmpty),
-        Test.of("double_ack_406", Errors::doubleAck),
-        Test.of("commit_without_transaction_406", Errors::commitWithoutTransaction),
-        Test.of("wrong_user_id_406", Errors::wrongUserId),
-        Test.of("reused_consumer_tag_530", Errors::reusedConsumerTag),
-        Test.of("wrong_password_403", Errors::wrongPassword),
-        Test.of("missing_vhost_530", Errors::missingVhost),
-        Test.of("errors_leave_other_channels_alone", Errors::leaveOthersAlone));
 
     private Errors() {
+    }
+
+    static void addTo(Suite suite) {
+        Context.add(suite, "passive_declare_of_a_missing_queue_404", Errors::missingQueue);
+        Context.add(suite, "passive_declare_of_a_missing_exchange_404", Errors::missingExchange);
+        Context.add(suite, "redeclare_of_a_queue_inequivalent_406", Errors::inequivalentQueue);
+        Context.add(suite, "redeclare_of_an_exchange_inequivalent_406", Errors::inequivalentExchange);
+        Context.add(suite, "publish_to_a_missing_exchange_404", Errors::publishToMissing);
+        Context.add(suite, "bind_to_a_missing_exchange_404", Errors::bindToMissing);
+        Context.add(suite, "exclusive_queue_of_another_connection_405", Errors::exclusiveLocked);
+        Context.add(suite, "second_exclusive_consumer_403", Errors::exclusiveConsumer);
+        Context.add(suite, "reserved_queue_name_403", Errors::reservedName);
+        Context.add(suite, "delete_of_a_queue_in_use_406", Errors::deleteInUse);
+        Context.add(suite, "delete_of_a_queue_not_empty_406", Errors::deleteNotEmpty);
+        Context.add(suite, "double_ack_406", Errors::doubleAck);
+        Context.add(suite, "commit_without_transaction_406", Errors::commitWithoutTransaction);
+        Context.add(suite, "wrong_user_id_406", Errors::wrongUserId);
+        Context.add(suite, "reused_consumer_tag_530", Errors::reusedConsumerTag);
+        Context.add(suite, "wrong_password_403", Errors::wrongPassword);
+        Context.add(suite, "missing_vhost_530", Errors::missingVhost);
+        Context.add(suite, "errors_leave_other_channels_alone", Errors::leaveOthersAlone);
     }
 
     private static String noQueue(String name) {
@@ -52,13 +56,13 @@ final class Errors {
     private static void missingQueue(Context t) throws Exception {
         Watched channel = t.channel();
         String queue = t.name("missing");
-        Check.channelError(channel, 404, noQueue(queue), () -> channel.channel().queueDeclarePassive(queue));
+        Refusal.channelError(channel, 404, noQueue(queue), () -> channel.channel().queueDeclarePassive(queue));
     }
 
     private static void missingExchange(Context t) throws Exception {
         Watched channel = t.channel();
         String exchange = t.name("missing");
-        Check.channelError(
+        Refusal.channelError(
             channel, 404, noExchange(exchange), () -> channel.channel().exchangeDeclarePassive(exchange));
     }
 
@@ -67,10 +71,10 @@ final class Errors {
         String queue = t.transientQueue(t.channel(connection), "q");
         String start = "PRECONDITION_FAILED - inequivalent arg '%s' for queue '" + queue + "' in vhost '/': received ";
         Watched one = t.channel(connection);
-        Check.channelError(one, 406, start.formatted("durable") + "'true' but current is 'false'",
+        Refusal.channelError(one, 406, start.formatted("durable") + "'true' but current is 'false'",
             () -> one.channel().queueDeclare(queue, true, false, false, null));
         Watched two = t.channel(connection);
-        Check.channelError(two, 406,
+        Refusal.channelError(two, 406,
             start.formatted("x-max-length") + "the value '10' of type 'signedint' but current is none",
             () -> two.channel().queueDeclare(queue, false, false, false, Map.of("x-max-length", 10)));
     }
@@ -78,7 +82,7 @@ final class Errors {
     private static void inequivalentExchange(Context t) throws Exception {
         Watched channel = t.channel();
         String exchange = t.exchange(channel, "x", BuiltinExchangeType.DIRECT);
-        Check.channelError(channel, 406,
+        Refusal.channelError(channel, 406,
             "PRECONDITION_FAILED - inequivalent arg 'type' for exchange '" + exchange
                 + "' in vhost '/': received 'fanout' but current is 'direct'",
             () -> channel.channel().exchangeDeclare(exchange, BuiltinExchangeType.FANOUT));
@@ -88,14 +92,14 @@ final class Errors {
         Watched channel = t.channel();
         String exchange = t.name("missing");
         channel.publish(exchange, "", "x");
-        Check.closed(channel, 404, noExchange(exchange));
+        Refusal.closed(channel, 404, noExchange(exchange));
     }
 
     private static void bindToMissing(Context t) throws Exception {
         Watched channel = t.channel();
         String queue = t.transientQueue(channel, "q");
         String exchange = t.name("missing");
-        Check.channelError(channel, 404, noExchange(exchange), () -> channel.channel().queueBind(queue, exchange, ""));
+        Refusal.channelError(channel, 404, noExchange(exchange), () -> channel.channel().queueBind(queue, exchange, ""));
     }
 
     private static void exclusiveLocked(Context t) throws Exception {
@@ -106,12 +110,12 @@ final class Errors {
             + " does not match that of the original declaration.";
         Connection connection = t.connect();
         Watched consuming = t.channel(connection);
-        Check.channelError(consuming, 405, locked, () -> consuming.consume(queue, true));
+        Refusal.channelError(consuming, 405, locked, () -> consuming.consume(queue, true));
         Watched declaring = t.channel(connection);
-        Check.channelError(declaring, 405, locked,
+        Refusal.channelError(declaring, 405, locked,
             () -> declaring.channel().queueDeclare(queue, false, true, false, null));
         Watched deleting = t.channel(connection);
-        Check.channelError(deleting, 405, locked, () -> deleting.channel().queueDelete(queue));
+        Refusal.channelError(deleting, 405, locked, () -> deleting.channel().queueDelete(queue));
         Check.equal("messages", 0, owner.ready(queue));
     }
 
@@ -120,13 +124,13 @@ final class Errors {
         String queue = t.transientQueue(channel, "q");
         channel.channel().basicConsume(queue, true, "", false, true, null, (tag, delivery) -> { }, tag -> { });
         Watched other = t.channel();
-        Check.channelError(other, 403, "ACCESS_REFUSED - queue '" + queue + "' in vhost '/' in exclusive use",
+        Refusal.channelError(other, 403, "ACCESS_REFUSED - queue '" + queue + "' in vhost '/' in exclusive use",
             () -> other.consume(queue, true));
     }
 
     private static void reservedName(Context t) throws Exception {
         Watched channel = t.channel();
-        Check.channelError(channel, 403,
+        Refusal.channelError(channel, 403,
             "ACCESS_REFUSED - queue name 'amq.mine' contains reserved prefix 'amq.*'",
             () -> channel.channel().queueDeclare("amq.mine", false, false, false, null));
     }
@@ -136,7 +140,7 @@ final class Errors {
         String queue = t.transientQueue(channel, "q");
         channel.consume(queue, true);
         Watched other = t.channel();
-        Check.channelError(other, 406, "PRECONDITION_FAILED - queue '" + queue + "' in vhost '/' in use",
+        Refusal.channelError(other, 406, "PRECONDITION_FAILED - queue '" + queue + "' in vhost '/' in use",
             () -> other.channel().queueDelete(queue, true, false));
     }
 
@@ -144,7 +148,7 @@ final class Errors {
         Watched channel = t.confirmChannel();
         String queue = t.transientQueue(channel, "q");
         channel.publishConfirmed("", queue, "x");
-        Check.channelError(channel, 406, "PRECONDITION_FAILED - queue '" + queue + "' in vhost '/' not empty",
+        Refusal.channelError(channel, 406, "PRECONDITION_FAILED - queue '" + queue + "' in vhost '/' not empty",
             () -> channel.channel().queueDelete(queue, false, true));
     }
 
@@ -155,12 +159,12 @@ final class Errors {
         long tag = channel.get(queue, false).getEnvelope().getDeliveryTag();
         channel.channel().basicAck(tag, false);
         channel.channel().basicAck(tag, false);
-        Check.closed(channel, 406, "PRECONDITION_FAILED - unknown delivery tag 1");
+        Refusal.closed(channel, 406, "PRECONDITION_FAILED - unknown delivery tag 1");
     }
 
     private static void commitWithoutTransaction(Context t) throws Exception {
         Watched channel = t.channel();
-        Check.channelError(channel, 406, "PRECONDITION_FAILED - channel is not transactional",
+        Refusal.channelError(channel, 406, "PRECONDITION_FAILED - channel is not transactional",
             () -> channel.channel().txCommit());
     }
 
@@ -169,8 +173,8 @@ final class Errors {
         String queue = t.transientQueue(channel, "q");
         AMQP.BasicProperties properties = new AMQP.BasicProperties.Builder().userId("somebody").build();
         channel.channel().basicPublish("", queue, properties, bytes("x"));
-        Check.closed(channel, 406,
-            "PRECONDITION_FAILED - user_id property set to 'somebody' but authenticated user was '" + Context.user()
+        Refusal.closed(channel, 406,
+            "PRECONDITION_FAILED - user_id property set to 'somebody' but authenticated user was '" + Broker.user()
                 + "'");
     }
 
@@ -182,8 +186,8 @@ final class Errors {
         String queue = t.transientQueue(channel, "q");
         channel.consume(queue, true, "twice");
         String text = "NOT_ALLOWED - attempt to reuse consumer tag 'twice'";
-        Check.reply(Check.failure(() -> channel.consume(queue, true, "twice")), 530, text);
-        Check.reply(Check.next("the connection to be closed", closed), 530, text);
+        Refusal.reply(Refusal.failure(() -> channel.consume(queue, true, "twice")), 530, text);
+        Refusal.reply(Check.next("the connection to be closed", closed), 530, text);
     }
 
     private static void wrongPassword(Context t) throws Exception {
@@ -202,7 +206,7 @@ final class Errors {
     private static void missingVhost(Context t) throws Exception {
         ConnectionFactory factory = Context.factory();
         factory.setVirtualHost("missing");
-        Check.reply(Check.failure(() -> t.connect(factory)), 530, "NOT_ALLOWED - vhost missing not found");
+        Refusal.reply(Refusal.failure(() -> t.connect(factory)), 530, "NOT_ALLOWED - vhost missing not found");
     }
 
     private static void leaveOthersAlone(Context t) throws Exception {
@@ -213,7 +217,7 @@ final class Errors {
         for (int i = 0; i < 20; i++) {
             Watched channel = t.channel(connection);
             String missing = t.name("missing");
-            Check.channelError(channel, 404, noQueue(missing), () -> channel.channel().queueDeclarePassive(missing));
+            Refusal.channelError(channel, 404, noQueue(missing), () -> channel.channel().queueDeclarePassive(missing));
             healthy.publishConfirmed("", queue, Integer.toString(i));
             Check.equal("body", Integer.toString(i), text(consumer.next()));
         }

@@ -15,24 +15,28 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicReference;
+import leveret.interop.support.Check;
+import leveret.interop.support.Suite;
 
 /**
  * What a queue's arguments make of its messages: time to live, dead letters, limits, priorities; and the
  * reply queue that is none, as the client's RpcClient uses it.
  */
 final class Features {
-    static final List<Test> TESTS = List.of(
-        Test.of("expired_messages_are_dead_lettered", Features::expired),
-        Test.of("expiration_of_a_message_is_taken_off_and_told", Features::expiration),
-        Test.of("rejected_messages_get_the_dead_letter_routing_key", Features::rejected),
-        Test.of("retry_queues_count_deaths", Features::retry),
-        Test.of("max_length_drops_the_oldest", Features::maxLength),
-        Test.of("full_queue_nacks_publishes", Features::fullQueue),
-        Test.of("priorities_come_first", Features::priorities),
-        Test.of("wrong_arguments_are_406", Features::wrongArguments),
-        Test.of("rpc_by_direct_reply_to", Features::directReplyTo));
 
     private Features() {
+    }
+
+    static void addTo(Suite suite) {
+        Context.add(suite, "expired_messages_are_dead_lettered", Features::expired);
+        Context.add(suite, "expiration_of_a_message_is_taken_off_and_told", Features::expiration);
+        Context.add(suite, "rejected_messages_get_the_dead_letter_routing_key", Features::rejected);
+        Context.add(suite, "retry_queues_count_deaths", Features::retry);
+        Context.add(suite, "max_length_drops_the_oldest", Features::maxLength);
+        Context.add(suite, "full_queue_nacks_publishes", Features::fullQueue);
+        Context.add(suite, "priorities_come_first", Features::priorities);
+        Context.add(suite, "wrong_arguments_are_406", Features::wrongArguments);
+        Context.add(suite, "rpc_by_direct_reply_to", Features::directReplyTo);
     }
 
     static String queue(Context t, Watched on, String suffix, boolean durable, Map<String, Object> arguments)
@@ -68,7 +72,7 @@ final class Features {
         List<String> deaths = new ArrayList<>();
         for (Object one : (List<?>) properties.getHeaders().getOrDefault("x-death", List.of())) {
             Map<?, ?> death = (Map<?, ?>) one;
-            Check.isTrue("a death without its time: " + death, death.get("time") instanceof java.util.Date);
+            Check.isTrue("a death has its time: " + death, death.get("time") instanceof java.util.Date);
             deaths.add(death.get("count") + " " + death.get("reason") + " " + death.get("queue") + " "
                 + death.get("exchange") + " " + death.get("routing-keys"));
         }
@@ -182,7 +186,7 @@ final class Features {
         String name = t.name("wrong");
         for (Map.Entry<String, Object> one : wrong.entrySet()) {
             Watched channel = t.channel();
-            Check.channelError(channel, 406,
+            Refusal.channelError(channel, 406,
                 "PRECONDITION_FAILED - invalid arg '" + one.getKey() + "' for queue '" + name + "' in vhost '/': "
                     + reasons.get(one.getKey()),
                 () -> channel.channel().queueDeclare(name, false, false, false, Map.of(one.getKey(), one.getValue())));

@@ -8,21 +8,24 @@ import static leveret.interop.Watched.bytes;
 import com.rabbitmq.client.AMQP;
 import com.rabbitmq.client.BuiltinExchangeType;
 import com.rabbitmq.client.Connection;
-import java.util.List;
+import leveret.interop.support.Check;
+import leveret.interop.support.Suite;
 
 /** Queues and exchanges that come and go with their users. */
 final class Lifetimes {
-    static final List<Test> TESTS = List.of(
-        Test.of("server_named_queue", Lifetimes::serverNamedQueue),
-        Test.of("exclusive_queue_vanishes_with_its_connection", Lifetimes::exclusiveQueueVanishes),
-        Test.of("exclusive_queue_vanishes_with_a_dropped_connection", Lifetimes::exclusiveQueueVanishesOnDrop),
-        Test.of("auto_delete_queue_vanishes_with_its_last_consumer", Lifetimes::autoDeleteQueueVanishes),
-        Test.of("auto_delete_exchange_vanishes_with_its_last_binding", Lifetimes::autoDeleteExchangeVanishes),
-        Test.of("auto_delete_exchange_vanishes_with_its_queue", Lifetimes::autoDeleteExchangeVanishesWithQueue),
-        Test.of("declaring_again_is_idempotent", Lifetimes::declaringAgain),
-        Test.of("deleting_what_is_missing_succeeds", Lifetimes::deletingWhatIsMissing));
 
     private Lifetimes() {
+    }
+
+    static void addTo(Suite suite) {
+        Context.add(suite, "server_named_queue", Lifetimes::serverNamedQueue);
+        Context.add(suite, "exclusive_queue_vanishes_with_its_connection", Lifetimes::exclusiveQueueVanishes);
+        Context.add(suite, "exclusive_queue_vanishes_with_a_dropped_connection", Lifetimes::exclusiveQueueVanishesOnDrop);
+        Context.add(suite, "auto_delete_queue_vanishes_with_its_last_consumer", Lifetimes::autoDeleteQueueVanishes);
+        Context.add(suite, "auto_delete_exchange_vanishes_with_its_last_binding", Lifetimes::autoDeleteExchangeVanishes);
+        Context.add(suite, "auto_delete_exchange_vanishes_with_its_queue", Lifetimes::autoDeleteExchangeVanishesWithQueue);
+        Context.add(suite, "declaring_again_is_idempotent", Lifetimes::declaringAgain);
+        Context.add(suite, "deleting_what_is_missing_succeeds", Lifetimes::deletingWhatIsMissing);
     }
 
     private static void serverNamedQueue(Context t) throws Exception {
@@ -30,7 +33,7 @@ final class Lifetimes {
         String one = channel.channel().queueDeclare().getQueue();
         String two = channel.channel().queueDeclare().getQueue();
         Check.isTrue("name " + one, one.matches("amq\\.gen-[A-Za-z0-9_-]{22}"));
-        Check.isTrue("the same name twice", !one.equals(two));
+        Check.isTrue("each has a name of its own", !one.equals(two));
         channel.publishConfirmed("", one, "x");
         Check.equal("messages", 1, channel.ready(one));
     }
@@ -51,7 +54,7 @@ final class Lifetimes {
         Connection other = t.connect();
         Check.eventually("the queue to be gone", () -> {
             Watched channel = t.channel(other);
-            Check.failure(() -> channel.channel().queueDeclarePassive(queue));
+            Refusal.failure(() -> channel.channel().queueDeclarePassive(queue));
             AMQP.Channel.Close reply = (AMQP.Channel.Close) channel.channel().getCloseReason().getReason();
             return reply.getReplyCode() == 404;
         });
@@ -70,7 +73,7 @@ final class Lifetimes {
     }
 
     private static void checkGone(Watched channel, String exchange) throws Exception {
-        Check.channelError(channel, 404, "NOT_FOUND - no exchange '" + exchange + "' in vhost '/'",
+        Refusal.channelError(channel, 404, "NOT_FOUND - no exchange '" + exchange + "' in vhost '/'",
             () -> channel.channel().exchangeDeclarePassive(exchange));
     }
 

@@ -17,21 +17,26 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import leveret.interop.support.Broker;
+import leveret.interop.support.Check;
+import leveret.interop.support.Suite;
 
 /**
  * What a message carries must come out as it went in: the body of any size, every property, every type of
  * a header table that this client knows.
  */
 final class Messages {
-    static final List<Test> TESTS = List.of(
-        Test.of("all_properties", Messages::allProperties),
-        Test.of("no_properties", Messages::noProperties),
-        Test.of("header_table_types", Messages::headerTableTypes),
-        Test.of("frame_sized_messages", Messages::frameSized),
-        Test.of("large_message", Messages::large),
-        Test.of("small_frames", Messages::smallFrames));
 
     private Messages() {
+    }
+
+    static void addTo(Suite suite) {
+        Context.add(suite, "all_properties", Messages::allProperties);
+        Context.add(suite, "no_properties", Messages::noProperties);
+        Context.add(suite, "header_table_types", Messages::headerTableTypes);
+        Context.add(suite, "frame_sized_messages", Messages::frameSized);
+        Context.add(suite, "large_message", Messages::large);
+        Context.add(suite, "small_frames", Messages::smallFrames);
     }
 
     private static GetResponse roundTrip(Context t, AMQP.BasicProperties properties) throws Exception {
@@ -54,7 +59,7 @@ final class Messages {
             .messageId("message")
             .timestamp(new Date(1_700_000_000_000L))
             .type("kind")
-            .userId(Context.user())
+            .userId(Broker.user())
             .appId("application")
             .clusterId("cluster")
             .build();
@@ -104,7 +109,7 @@ final class Messages {
             byte[] body = new byte[size];
             new Random(size).nextBytes(body);
             channel.publishConfirmed("", queue, PERSISTENT, body);
-            Check.isTrue("a body of " + size + " bytes came back changed",
+            Check.isTrue("a body of " + size + " bytes is unchanged",
                 Arrays.equals(body, channel.get(queue, true).getBody()));
         }
     }
@@ -116,7 +121,7 @@ final class Messages {
     }
 
     private static void large(Context t) throws Exception {
-        checkSizes(t, t.confirmChannel(), (Context.QUICK ? 8 << 20 : 32 << 20) + 1);
+        checkSizes(t, t.confirmChannel(), (Broker.QUICK ? 8 << 20 : 32 << 20) + 1);
     }
 
     private static void smallFrames(Context t) throws Exception {

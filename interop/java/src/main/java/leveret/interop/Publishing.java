@@ -14,23 +14,28 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentSkipListSet;
 import java.util.concurrent.atomic.AtomicInteger;
+import leveret.interop.support.Broker;
+import leveret.interop.support.Check;
+import leveret.interop.support.Suite;
 
 /** Publishing: confirms one by one, in batches and asynchronously, returns, and transactions. */
 final class Publishing {
-    static final List<Test> TESTS = List.of(
-        Test.of("publish_and_consume", Publishing::publishAndConsume),
-        Test.of("publish_and_get", Publishing::publishAndGet),
-        Test.of("empty_message", Publishing::emptyMessage),
-        Test.of("confirm_single", Publishing::confirmSingle),
-        Test.of("confirm_batch", Publishing::confirmBatch),
-        Test.of("confirm_async", Publishing::confirmAsync),
-        Test.of("mandatory_return", Publishing::mandatoryReturn),
-        Test.of("return_comes_before_its_confirm", Publishing::returnBeforeConfirm),
-        Test.of("tx_commit", Publishing::txCommit),
-        Test.of("tx_rollback", Publishing::txRollback),
-        Test.of("tx_of_acks", Publishing::txOfAcks));
 
     private Publishing() {
+    }
+
+    static void addTo(Suite suite) {
+        Context.add(suite, "publish_and_consume", Publishing::publishAndConsume);
+        Context.add(suite, "publish_and_get", Publishing::publishAndGet);
+        Context.add(suite, "empty_message", Publishing::emptyMessage);
+        Context.add(suite, "confirm_single", Publishing::confirmSingle);
+        Context.add(suite, "confirm_batch", Publishing::confirmBatch);
+        Context.add(suite, "confirm_async", Publishing::confirmAsync);
+        Context.add(suite, "mandatory_return", Publishing::mandatoryReturn);
+        Context.add(suite, "return_comes_before_its_confirm", Publishing::returnBeforeConfirm);
+        Context.add(suite, "tx_commit", Publishing::txCommit);
+        Context.add(suite, "tx_rollback", Publishing::txRollback);
+        Context.add(suite, "tx_of_acks", Publishing::txOfAcks);
     }
 
     private static void publishAndConsume(Context t) throws Exception {
@@ -66,7 +71,7 @@ final class Publishing {
         GetResponse second = channel.get(queue, false);
         Check.equal("body", "two", text(second.getBody()));
         channel.channel().basicAck(second.getEnvelope().getDeliveryTag(), false);
-        Check.isTrue("a third message", channel.channel().basicGet(queue, true) == null);
+        Check.isTrue("there is no third message", channel.channel().basicGet(queue, true) == null);
     }
 
     private static void emptyMessage(Context t) throws Exception {
@@ -101,7 +106,7 @@ final class Publishing {
     private static void confirmAsync(Context t) throws Exception {
         Watched channel = t.confirmChannel();
         String queue = t.durableQueue(channel, "q");
-        int count = Context.QUICK ? 2000 : 10_000;
+        int count = Broker.QUICK ? 2000 : 10_000;
         ConcurrentSkipListSet<Long> outstanding = new ConcurrentSkipListSet<>();
         AtomicInteger nacks = new AtomicInteger();
         channel.channel().addConfirmListener((tag, multiple) -> {

@@ -8,16 +8,20 @@ import static leveret.interop.Watched.text;
 import com.rabbitmq.client.Delivery;
 import java.util.List;
 import java.util.Map;
+import leveret.interop.support.Check;
+import leveret.interop.support.Suite;
 
 /** Quorum queues and single active consumers. */
 final class QueueTypes {
-    static final List<Test> TESTS = List.of(
-        Test.of("single_active_consumer_hands_over", QueueTypes::singleActiveConsumer),
-        Test.of("quorum_queue_counts_deliveries", QueueTypes::quorumCounts),
-        Test.of("quorum_queue_buries_poison", QueueTypes::quorumPoison),
-        Test.of("quorum_queue_must_be_durable", QueueTypes::quorumDurable));
 
     private QueueTypes() {
+    }
+
+    static void addTo(Suite suite) {
+        Context.add(suite, "single_active_consumer_hands_over", QueueTypes::singleActiveConsumer);
+        Context.add(suite, "quorum_queue_counts_deliveries", QueueTypes::quorumCounts);
+        Context.add(suite, "quorum_queue_buries_poison", QueueTypes::quorumPoison);
+        Context.add(suite, "quorum_queue_must_be_durable", QueueTypes::quorumDurable);
     }
 
     private static void singleActiveConsumer(Context t) throws Exception {
@@ -67,7 +71,7 @@ final class QueueTypes {
     private static void quorumDurable(Context t) throws Exception {
         Watched channel = t.channel();
         String name = t.name("q");
-        Check.channelError(channel, 406,
+        Refusal.channelError(channel, 406,
             "PRECONDITION_FAILED - invalid property 'non-durable' for queue '" + name + "' in vhost '/'",
             () -> channel.channel().queueDeclare(name, false, false, false, Map.of("x-queue-type", "quorum")));
     }

@@ -31,19 +31,24 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import leveret.interop.support.Broker;
+import leveret.interop.support.Check;
+import leveret.interop.support.Suite;
 
 /**
  * The broker restarts under its clients: what was durable is still there, what was not is gone, and the
  * client's automatic recovery of connections, channels, topology and consumers finds its way back.
  */
 final class Restart {
-    static final List<Test> TESTS = List.of(
-        Test.of("client_recovers_after_a_dropped_connection", Restart::recoveryAfterDrop),
-        Test.withRestart("durable_things_survive_a_restart", Restart::durableThings),
-        Test.withRestart("client_recovers_after_a_restart", Restart::recoveryAfterRestart),
-        Test.withRestart("what_was_confirmed_survives_a_crash", Restart::crash));
 
     private Restart() {
+    }
+
+    static void addTo(Suite suite) {
+        Context.add(suite, "client_recovers_after_a_dropped_connection", Restart::recoveryAfterDrop);
+        Context.addWithRestart(suite, "durable_things_survive_a_restart", Restart::durableThings);
+        Context.addWithRestart(suite, "client_recovers_after_a_restart", Restart::recoveryAfterRestart);
+        Context.addWithRestart(suite, "what_was_confirmed_survives_a_crash", Restart::crash);
     }
 
     private static void durableThings(Context t) throws Exception {
@@ -67,9 +72,9 @@ final class Restart {
         }
         Check.equal("messages before", 41, channel.ready(durable));
 
-        t.restartBroker();
+        Broker.restart();
 
-        Check.reply(Check.next("the connection to be closed", closed), 320,
+        Refusal.reply(Check.next("the connection to be closed", closed), 320,
             "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'");
         Connection after = t.connect();
         Watched again = t.confirmChannel(after);
@@ -140,8 +145,8 @@ final class Restart {
         channel.publishConfirmed("", queue, PERSISTENT, bytes("before"));
         Check.equal("redelivered at first", false, consumer.next().getEnvelope().isRedeliver());
 
-        t.restartBroker();
-        Check.isTrue("not recovered", recovered.poll(30, TimeUnit.SECONDS) != null);
+        Broker.restart();
+        Check.isTrue("the client recovers", recovered.poll(30, TimeUnit.SECONDS) != null);
 
         Delivery again = consumer.next();
         Check.equal("body", "before", text(again));
@@ -186,8 +191,8 @@ final class Restart {
         });
         publisher.shutdown();
         Check.eventually("publishing has begun", () -> confirmed.get() >= 500);
-        t.crashBroker();
-        Check.isTrue("not recovered", recovered.poll(60, TimeUnit.SECONDS) != null);
+        Broker.crash();
+        Check.isTrue("the client recovers", recovered.poll(60, TimeUnit.SECONDS) != null);
         crashed.set(true);
         publishing.get(100, TimeUnit.SECONDS);
         Watched reader = t.channel();

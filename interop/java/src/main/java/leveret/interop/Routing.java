@@ -9,22 +9,26 @@ import com.rabbitmq.client.BuiltinExchangeType;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import leveret.interop.support.Check;
+import leveret.interop.support.Suite;
 
 /**
  * The exchange types, exchange-to-exchange bindings and alternate exchanges. Each test publishes with
  * confirms, so that what a queue holds afterwards is final.
  */
 final class Routing {
-    static final List<Test> TESTS = List.of(
-        Test.of("direct_routing", Routing::direct),
-        Test.of("topic_routing", Routing::topic),
-        Test.of("fanout_routing", Routing::fanout),
-        Test.of("headers_routing", Routing::headers),
-        Test.of("exchange_to_exchange", Routing::exchangeToExchange),
-        Test.of("alternate_exchange", Routing::alternateExchange),
-        Test.of("cc_and_bcc", Routing::copies));
 
     private Routing() {
+    }
+
+    static void addTo(Suite suite) {
+        Context.add(suite, "direct_routing", Routing::direct);
+        Context.add(suite, "topic_routing", Routing::topic);
+        Context.add(suite, "fanout_routing", Routing::fanout);
+        Context.add(suite, "headers_routing", Routing::headers);
+        Context.add(suite, "exchange_to_exchange", Routing::exchangeToExchange);
+        Context.add(suite, "alternate_exchange", Routing::alternateExchange);
+        Context.add(suite, "cc_and_bcc", Routing::copies);
     }
 
     private static void direct(Context t) throws Exception {

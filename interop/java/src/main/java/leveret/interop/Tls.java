@@ -2,7 +2,7 @@
 
 package leveret.interop;
 
-import static leveret.interop.Context.environment;
+import static leveret.interop.support.Broker.environment;
 
 import com.rabbitmq.client.AuthenticationFailureException;
 import com.rabbitmq.client.Connection;
@@ -21,7 +21,6 @@ import java.security.spec.InvalidKeySpecException;
 import java.security.spec.PKCS8EncodedKeySpec;
 import java.util.Arrays;
 import java.util.Base64;
-import java.util.List;
 import java.util.Random;
 import java.util.concurrent.TimeoutException;
 import javax.net.ssl.KeyManager;
@@ -29,21 +28,25 @@ import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLHandshakeException;
 import javax.net.ssl.TrustManagerFactory;
+import leveret.interop.support.Check;
+import leveret.interop.support.Suite;
 
 /** TLS: the server verified by its authority, the client known by its certificate, and refusals. */
 final class Tls {
-    static final List<Test> TESTS = List.of(
-        Test.of("tls_server_verified", t -> roundTrip(t, factory("TLSv1.3", authority(), null))),
-        Test.of("tls_server_verified_by_host_name", Tls::byHostName),
-        Test.of("tls_mutual_1.2", t -> roundTrip(t, factory("TLSv1.2", authority(), identity()))),
-        Test.of("tls_mutual_1.3", t -> roundTrip(t, factory("TLSv1.3", authority(), identity()))),
-        Test.of("tls_unknown_authority_is_refused_by_the_client", Tls::unknownAuthority),
-        Test.of("tls_wrong_password_403", Tls::wrongPassword),
-        Test.of("plain_client_on_the_tls_port_fails", Tls::plainOnTls));
 
     private static final char[] NO_PASSWORD = {};
 
     private Tls() {
+    }
+
+    static void addTo(Suite suite) {
+        Context.add(suite, "tls_server_verified", t -> roundTrip(t, factory("TLSv1.3", authority(), null)));
+        Context.add(suite, "tls_server_verified_by_host_name", Tls::byHostName);
+        Context.add(suite, "tls_mutual_1.2", t -> roundTrip(t, factory("TLSv1.2", authority(), identity())));
+        Context.add(suite, "tls_mutual_1.3", t -> roundTrip(t, factory("TLSv1.3", authority(), identity())));
+        Context.add(suite, "tls_unknown_authority_is_refused_by_the_client", Tls::unknownAuthority);
+        Context.add(suite, "tls_wrong_password_403", Tls::wrongPassword);
+        Context.add(suite, "plain_client_on_the_tls_port_fails", Tls::plainOnTls);
     }
 
     private static Certificate certificate(String variable) throws IOException, GeneralSecurityException {

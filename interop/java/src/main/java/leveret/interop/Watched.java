@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeoutException;
+import leveret.interop.support.Check;
 
 /** A channel together with queues of what the broker says on it without being asked, and short forms. */
 record Watched(Channel channel, BlockingQueue<ShutdownSignalException> closed, BlockingQueue<Return> returned) {
@@ -64,7 +65,7 @@ record Watched(Channel channel, BlockingQueue<ShutdownSignalException> closed, B
 
     GetResponse get(String queue, boolean autoAck) throws IOException {
         GetResponse response = channel.basicGet(queue, autoAck);
-        Check.isTrue("queue " + queue + " is empty", response != null);
+        Check.isTrue("there is a message in queue " + queue, response != null);
         return response;
     }
 
