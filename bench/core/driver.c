@@ -161,6 +161,7 @@ void driver_init(struct driver *driver)
         .connection = 1, .user = "guest", .channel_max = 16, .output_bytes = UINT32_MAX};
     vhost_config_init(&config);
     *driver = (struct driver){.access = access_new_open(), .batch = command_batch_new()};
+    message_cache_use(&driver->messages);
     driver->vhost = vhost_new(&config, driver->access);
     driver->session = session_new(&session);
     driver_command(driver, COMMAND_SESSION_OPEN)->channel = 0;
@@ -174,4 +175,6 @@ void driver_fini(struct driver *driver)
     command_batch_free(driver->batch);
     vhost_free(driver->vhost);
     access_free(driver->access);
+    message_cache_use(NULL);
+    message_cache_fini(&driver->messages);
 }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "broker/vhost.h"
+#include "queue/message_cache.h"
 
 /* A vhost with one session and its channel 1, driven as the runtime does it, without threads. */
 struct driver {
@@ -14,6 +15,7 @@ struct driver {
     struct command_batch *batch; /* what the next turn applies */
     struct effect_chain effects; /* of the last turn */
     struct store_batch *stored;  /* on its way to the disk, or NULL */
+    struct message_cache messages;
 };
 
 void driver_init(struct driver *driver);

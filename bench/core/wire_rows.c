@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "broker/vhost.h"
 #include "net/connection.h"
+#include "queue/message_cache.h"
 #include "rows.h"
 
 enum { body_bytes = 16, wall_ms = 1000 };
@@ -43,6 +44,7 @@ struct wire {
     struct access *access;
     struct vhost *vhost;
     struct command_batch *batch; /* what the connection has made; NULL: nothing */
+    struct message_cache messages;
     int peer;
     uint32_t consumer;
 };
@@ -167,6 +169,7 @@ static void init(struct wire *wire)
     CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sockets) == 0);
     vhost_config_init(&config);
     *wire = (struct wire){.access = access_new_open(), .peer = sockets[1]};
+    message_cache_use(&wire->messages);
     wire->vhost = vhost_new(&config, wire->access);
     wire->host = (struct connection_host){
         .settings = &settings,
@@ -206,6 +209,8 @@ static void fini(struct wire *wire)
     event_base_free(wire->host.base);
     vhost_free(wire->vhost);
     access_free(wire->access);
+    message_cache_use(NULL);
+    message_cache_fini(&wire->messages);
 }
 
 /* --- what is measured */

@@ -8,11 +8,10 @@
  */
 #include "queue/message.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
-#include "base/xmalloc.h"
+#include "queue/message_cache.h"
 
 static uint8_t *append(uint8_t *at, struct bytes bytes)
 {
@@ -27,8 +26,8 @@ static struct message *make(struct bytes exchange, struct bytes routing_key,
 {
     CHECK(exchange.size <= UINT8_MAX && routing_key.size <= UINT8_MAX);
     CHECK(properties.size <= UINT32_MAX);
-    struct message *message =
-        xmalloc(sizeof *message + exchange.size + routing_key.size + properties.size + body_here);
+    struct message *message = message_cache_take(sizeof *message + exchange.size +
+                                                 routing_key.size + properties.size + body_here);
     atomic_init(&message->references, 1);
     message->is_persistent = message->hides_bcc = false;
     message->exchange_size = (uint8_t)exchange.size;
@@ -83,7 +82,11 @@ void message_unref(struct message *message)
         return;
     if (atomic_load_explicit(&message->references, memory_order_acquire) == 1 ||
         atomic_fetch_sub_explicit(&message->references, 1, memory_order_acq_rel) == 1) {
-        message_unref(message->body_owner);
-        free(message);
+        size_t size = message_footprint(message);
+        if (message->body_owner != NULL) {
+            size -= message->body_size;
+            message_unref(message->body_owner);
+        }
+        message_cache_give(message, size);
     }
 }

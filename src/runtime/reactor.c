@@ -310,9 +310,18 @@ static void wait_for_core(struct reactor *reactor)
     }
 }
 
+/* A sanitizer is to see every message come and go. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { keeps_messages = false };
+#else
+enum { keeps_messages = true };
+#endif
+
 static void *run(void *context)
 {
     struct reactor *reactor = context;
+    if (keeps_messages)
+        message_cache_use(&reactor->messages);
     while (!reactor->is_stopping) {
         wait_for_core(reactor);
         bool may_wait = reactor->gathering == NULL && mailbox_fall_asleep(reactor->mailbox);
@@ -320,6 +329,8 @@ static void *run(void *context)
         reactor->host.now_ms = clock_steady_ms();
         finish_turn(reactor);
     }
+    message_cache_use(NULL);
+    message_cache_fini(&reactor->messages);
     return NULL;
 }
 

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "net/connection.h"
+#include "queue/message_cache.h"
 #include "runtime/gate.h"
 #include "runtime/reactor.h"
 
@@ -44,9 +45,10 @@ struct reactor {
     struct event_base *base;
     struct event *wake_event, *tick_event;
     struct connection_host host;
-    struct vhost_gate *gates;     /* owned */
-    struct vhost_gate *gathering; /* those with a batch */
-    struct slot *slots;           /* owned */
+    struct message_cache messages; /* its thread's */
+    struct vhost_gate *gates;      /* owned */
+    struct vhost_gate *gathering;  /* those with a batch */
+    struct slot *slots;            /* owned */
     size_t slot_count, slot_capacity;
     uint32_t first_free; /* UINT32_MAX: none */
     bool is_stopping;

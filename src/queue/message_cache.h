@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_QUEUE_MESSAGE_CACHE_H
+#define LEVERET_QUEUE_MESSAGE_CACHE_H
+
+#include <stddef.h>
+
+/* Memory of messages that one thread keeps for the next ones it makes. Zero-initialised is empty.
+ * A thread without one makes and frees messages with malloc and free; what one thread allocated any
+ * other may free, with a cache or without. */
+enum { message_cache_classes = 40 };
+
+struct message_cache {
+    void *blocks[message_cache_classes]; /* owned; free ones, by size */
+    size_t bytes;                        /* of them */
+};
+
+/* From now on this thread uses the cache (borrowed); NULL: none. */
+void message_cache_use(struct message_cache *cache);
+/* Frees what it holds; no thread uses it. */
+void message_cache_fini(struct message_cache *cache);
+
+/* A block of at least size bytes, from this thread's cache where it has one of that size. */
+void *message_cache_take(size_t size) __attribute__((malloc, returns_nonnull));
+/* The end of a block that was taken with this size or a larger one. */
+void message_cache_give(void *block, size_t size);
+
+#endif
