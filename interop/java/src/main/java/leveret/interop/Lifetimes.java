@@ -20,10 +20,13 @@ final class Lifetimes {
     static void addTo(Suite suite) {
         Context.add(suite, "server_named_queue", Lifetimes::serverNamedQueue);
         Context.add(suite, "exclusive_queue_vanishes_with_its_connection", Lifetimes::exclusiveQueueVanishes);
-        Context.add(suite, "exclusive_queue_vanishes_with_a_dropped_connection", Lifetimes::exclusiveQueueVanishesOnDrop);
+        Context.add(suite, "exclusive_queue_vanishes_with_a_dropped_connection",
+            Lifetimes::exclusiveQueueVanishesOnDrop);
         Context.add(suite, "auto_delete_queue_vanishes_with_its_last_consumer", Lifetimes::autoDeleteQueueVanishes);
-        Context.add(suite, "auto_delete_exchange_vanishes_with_its_last_binding", Lifetimes::autoDeleteExchangeVanishes);
-        Context.add(suite, "auto_delete_exchange_vanishes_with_its_queue", Lifetimes::autoDeleteExchangeVanishesWithQueue);
+        Context.add(suite, "auto_delete_exchange_vanishes_with_its_last_binding",
+            Lifetimes::autoDeleteExchangeVanishes);
+        Context.add(suite, "auto_delete_exchange_vanishes_with_its_queue",
+            Lifetimes::autoDeleteExchangeVanishesWithQueue);
         Context.add(suite, "declaring_again_is_idempotent", Lifetimes::declaringAgain);
         Context.add(suite, "deleting_what_is_missing_succeeds", Lifetimes::deletingWhatIsMissing);
     }
