@@ -99,8 +99,8 @@ final class Errors {
         Watched channel = t.channel();
         String queue = t.transientQueue(channel, "q");
         String exchange = t.name("missing");
-        Refusal.channelError(channel, 404, noExchange(exchange), () -> channel.channel().queueBind(queue, exchange,
-            ""));
+        Refusal.channelError(channel, 404, noExchange(exchange),
+            () -> channel.channel().queueBind(queue, exchange, ""));
     }
 
     private static void exclusiveLocked(Context t) throws Exception {
