@@ -34,7 +34,7 @@ void event_note_bindings(struct vhost *vhost, const struct exchange *exchange)
     _Atomic bool *interest = exchange == vhost->event_exchange ? vhost->config.event_interest
                              : exchange == vhost->log_exchange ? vhost->config.log_interest
                                                                : NULL;
-    if (interest != NULL)
+    if (interest != NULL && !vhost->is_going)
         atomic_store_explicit(interest, exchange->source_count > 0, memory_order_release);
 }
 
@@ -235,6 +235,7 @@ void vhost_announce(struct vhost *vhost, bool is_created, uint64_t now_ms)
 {
     struct hash_node *node = NULL;
     vhost->now_ms = now_ms;
+    vhost->is_going = !is_created;
     if (!is_wanted(vhost))
         return;
     vhost->acting_user = EVENT_USER_CLI;

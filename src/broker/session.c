@@ -208,6 +208,17 @@ void session_unblock(struct session *session)
 
 /* --- commands */
 
+/* The host has asked before the session was on its way; since then the user may have been deleted. */
+static bool check_entrance(const struct session *session, struct amqp_error *error)
+{
+    const struct vhost *vhost = session->vhost;
+    return session->config.asks_access ||
+           access_may_enter(vhost->access, bytes_of_text(session->user),
+                            bytes_of_text(vhost->name)) ||
+           amqp_error_set(error, AMQP_NOT_ALLOWED, "access to vhost '%s' refused for user '%s'",
+                          vhost->name, session->user);
+}
+
 static void open_session(struct vhost *vhost, struct session *session)
 {
     CHECK(session->state == SESSION_NEW);
@@ -218,7 +229,7 @@ static void open_session(struct vhost *vhost, struct session *session)
     vhost->counters.connections_opened++;
     session_emit(session, EFFECT_SESSION_OPENED, 0);
     struct amqp_error error = {0};
-    if (!limit_check_session(session, &error)) {
+    if (!check_entrance(session, &error) || !limit_check_session(session, &error)) {
         error.class_id = amqp_method_class(AMQP_CONNECTION_OPEN);
         error.method_id = amqp_method_number(AMQP_CONNECTION_OPEN);
         session_fail(session, &error);

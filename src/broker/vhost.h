@@ -147,7 +147,8 @@ void vhost_stop(struct vhost *vhost, const struct amqp_error *reason, uint64_t n
 struct effect_chain vhost_take_effects(struct vhost *vhost, size_t reactor);
 
 /* Tells of the whole vhost that it comes (its exchanges), or is about to go (with all that is in
- * it), as events by the command line. */
+ * it), as events by the command line. What goes has no say any more in whether events and lines of
+ * the log are wanted: another vhost of its name may come while its sessions still end. */
 void vhost_announce(struct vhost *vhost, bool is_created, uint64_t now_ms);
 
 /* The events since the last call, for the vhost that has amq.rabbitmq.event: the caller frees the

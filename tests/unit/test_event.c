@@ -335,6 +335,20 @@ static void interest_follows_the_bindings(void **state)
     assert_true(watched->interest);
 }
 
+/* The vhost of that name that comes after it has the say then. */
+static void a_vhost_that_is_deleted_has_no_interest(void **state)
+{
+    struct watched *watched = *state;
+    struct core *core = &watched->core;
+    core_open(core, 1, 1);
+    run(core, "1.1 queue.declare q", "1.1 queue.declare-ok q 0 0\n");
+    run(core, "1.1 queue.bind q amq.rabbitmq.event queue.#", "1.1 queue.bind-ok\n");
+    assert_true(watched->interest);
+    vhost_announce(core->vhost, false, core->now_ms);
+    run(core, "1.1 queue.unbind q amq.rabbitmq.event queue.#", "1.1 queue.unbind-ok\n");
+    assert_true(watched->interest);
+}
+
 static void its_own_events_are_published_at_once(void **state)
 {
     struct watched *watched = *state;
@@ -403,6 +417,7 @@ int main(void)
         elsewhere_test(a_session_tells_the_event_it_was_given),
         elsewhere_test(nothing_is_told_while_nobody_wants_it),
         host_test(interest_follows_the_bindings),
+        host_test(a_vhost_that_is_deleted_has_no_interest),
         host_test(its_own_events_are_published_at_once),
         host_test(events_of_others_are_published_in_their_order),
         host_test(a_stored_binding_outlives_the_setting),

@@ -111,6 +111,21 @@ static void a_remembered_route_is_no_permission(void **state)
     access_free(others);
 }
 
+/* A user may lose its permission, or be deleted, between the answer that it may enter and this. */
+static void who_may_not_enter_any_more_is_refused(void **state)
+{
+    struct core *core = *state;
+    struct access *nobody = access_new();
+    vhost_set_access(core->vhost, nobody);
+    run(core, "1.0 connect",
+        "1.0 connection.close 530 NOT_ALLOWED - access to vhost '/' refused for user 'guest' "
+        "(10.40)\n");
+    core->session_config.asks_access = true;
+    run(core, "2.0 connect", "2.0 connection.open-ok\n");
+    vhost_set_access(core->vhost, core->access);
+    access_free(nobody);
+}
+
 /* --- sessions that ask outside */
 
 static void open_asking(struct core *core, unsigned session, unsigned channels)
@@ -305,6 +320,7 @@ static void a_secret_that_is_refused_ends_the_connection(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        core_test(who_may_not_enter_any_more_is_refused),
         core_test(a_dead_letter_exchange_is_asked_for),
         core_test(topics_are_asked_for),
         core_test(every_key_of_a_message_is_asked_for),
