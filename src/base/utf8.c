@@ -44,17 +44,21 @@ static size_t ascii_prefix(struct bytes bytes)
     return at;
 }
 
+size_t utf8_character_bytes(struct bytes bytes)
+{
+    uint8_t low = 0, high = 0;
+    size_t size = bytes.size > 0 ? sequence_of(bytes.data[0], &low, &high) : 0;
+    return size <= bytes.size && is_sequence(bytes.data, size, low, high) ? size : 0;
+}
+
 bool utf8_is_valid(struct bytes bytes)
 {
     size_t at = ascii_prefix(bytes);
     while (at < bytes.size) {
-        uint8_t low, high;
-        if (bytes.data[at] < 0x80) {
-            at++;
-            continue;
-        }
-        size_t size = sequence_of(bytes.data[at], &low, &high);
-        if (size == 0 || size > bytes.size - at || !is_sequence(bytes.data + at, size, low, high))
+        size_t size = bytes.data[at] < 0x80
+                          ? 1
+                          : utf8_character_bytes(bytes_of(bytes.data + at, bytes.size - at));
+        if (size == 0)
             return false;
         at += size;
     }

@@ -10,4 +10,7 @@
  */
 bool utf8_is_valid(struct bytes bytes);
 
+/* How many bytes the first character has, 1 to 4; 0 where there is none that is well-formed. */
+size_t utf8_character_bytes(struct bytes bytes);
+
 #endif

@@ -97,9 +97,14 @@ bool vhost_define_binding(struct vhost *vhost, const struct binding_status *bind
     return binding_define(vhost, &identity, error) != NULL;
 }
 
-bool vhost_is_stored(const struct vhost *vhost)
+uint64_t vhost_latest_batch(const struct vhost *vhost)
 {
-    return vhost->committed >= vhost_last_batch(vhost);
+    return vhost_last_batch(vhost);
+}
+
+bool vhost_is_stored(const struct vhost *vhost, uint64_t batch)
+{
+    return vhost->committed >= batch;
 }
 
 size_t vhost_unstored_count(const struct vhost *vhost)

@@ -25,8 +25,9 @@ bool vhost_define_queue(struct vhost *vhost, const struct queue_definition *queu
 bool vhost_define_binding(struct vhost *vhost, const struct binding_status *binding,
                           struct amqp_error *error) __attribute__((warn_unused_result));
 
-/* Is everything so far on disk? */
-bool vhost_is_stored(const struct vhost *vhost);
+/* The number of the batch with which everything so far is on disk, and whether it is there. */
+uint64_t vhost_latest_batch(const struct vhost *vhost);
+bool vhost_is_stored(const struct vhost *vhost, uint64_t batch);
 /* Operations that wait for the batch before them to be stored. */
 size_t vhost_unstored_count(const struct vhost *vhost);
 

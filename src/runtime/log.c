@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
 #include "base/xmalloc.h"
 
 enum { line_size = 2048 };
@@ -120,18 +121,26 @@ static size_t append_time(char *line, size_t size, const struct timespec *now)
                             zone + 3);
 }
 
-/* Escapes what a JSON string may not hold as it is. */
+/* Escapes what a JSON string may not hold as it is. An octet that is no UTF-8 is taken for Latin-1,
+ * as it is in the names that leveretctl prints. */
 static size_t append_json_text(char *line, size_t size, const char *text)
 {
+    struct bytes rest = bytes_of_text(text);
     size_t at = 0;
-    for (; *text != '\0' && at + 8 < size; text++) {
-        unsigned char byte = (unsigned char)*text;
-        if (byte == '"' || byte == '\\')
+    while (rest.size > 0 && at + 8 < size) {
+        uint8_t byte = rest.data[0];
+        size_t taken = utf8_character_bytes(rest);
+        if (byte == '"' || byte == '\\') {
             at += (size_t)snprintf(line + at, size - at, "\\%c", byte);
-        else if (byte < 0x20)
-            at += (size_t)snprintf(line + at, size - at, "\\u%04x", byte);
-        else
-            line[at++] = (char)byte;
+        } else if (taken == 0) {
+            line[at++] = (char)(0xc0 | byte >> 6);
+            line[at++] = (char)(0x80 | (byte & 0x3f));
+            taken = 1;
+        } else {
+            memcpy(line + at, rest.data, taken);
+            at += taken;
+        }
+        rest = bytes_of(rest.data + taken, rest.size - taken);
     }
     return at;
 }

@@ -438,10 +438,14 @@ void reactor_shut(struct reactor *reactor)
     post_ending(reactor, false);
 }
 
-void reactor_free(struct reactor *reactor)
+void reactor_stop(struct reactor *reactor)
 {
     post_ending(reactor, true);
     pthread_join(reactor->thread, NULL);
+}
+
+void reactor_free(struct reactor *reactor)
+{
     for (size_t i = 0; i < reactor->slot_count; i++) {
         if (reactor->slots[i].connection != NULL)
             closed(reactor, reactor->slots[i].connection);

@@ -28,8 +28,10 @@ size_t reactor_channel_count(const struct reactor *reactor);
 /* Ends the connections that have no vhost yet; those with a session are ended by their vhost. */
 void reactor_shut(struct reactor *reactor);
 
-/* Ends the thread, whatever connections there are, and frees all. Mail that came after that is
- * dropped with the mailbox. */
+/* Ends the thread, whatever connections there are. */
+void reactor_stop(struct reactor *reactor);
+/* It has been stopped, and so have the others, which count its connections. Mail that came after
+ * that is dropped with the mailbox. */
 void reactor_free(struct reactor *reactor);
 
 #endif

@@ -353,6 +353,8 @@ static void stop_threads(struct server *server)
     worker_pool_end(server->workers);
     server_stop_handing_over(server);
     for (size_t i = 0; i < server->reactor_count; i++)
+        reactor_stop(server->reactors[i]);
+    for (size_t i = 0; i < server->reactor_count; i++)
         reactor_free(server->reactors[i]);
     on_mail(-1, 0, server);
     server_free_vhosts(server);

@@ -6,7 +6,8 @@
  * one transaction. Then come exchanges, queues and bindings, in this order, a slice of one vhost at
  * a time; a slice's arguments become field tables before its core is entered. On a running server
  * all but the directory's part is a job, which lets the store keep up: a client's confirm waits for
- * what was defined before it. The answer waits until all of it is on disk.
+ * what was defined before it. The answer waits until all of it is on disk, and for
+ * nothing that others store meanwhile: of each vhost is known with which batch it is.
  */
 #include <dirent.h>
 #include <jansson.h>
@@ -58,6 +59,14 @@ struct slice {
     size_t failed; /* the entry that is wrong */
     size_t skipped_count;
     size_t unstored; /* operations of the vhost that wait for the store */
+    uint64_t batch;  /* with which it is on disk */
+};
+
+/* A vhost that an import has changed. */
+struct touched {
+    struct gate *gate; /* with a reference */
+    uint64_t batch;    /* with which the changes are on disk */
+    bool is_stored;
 };
 
 static struct bytes bytes_at(const json_t *object, const char *name)
@@ -144,6 +153,7 @@ static void define_slice(struct vhost *vhost, uint64_t now_ms, void *context)
         slice->skipped_count++;
     }
     slice->unstored = vhost_unstored_count(vhost);
+    slice->batch = vhost_latest_batch(vhost);
 }
 
 static void ask_unstored(struct vhost *vhost, uint64_t now_ms, void *context)
@@ -155,9 +165,9 @@ static void ask_unstored(struct vhost *vhost, uint64_t now_ms, void *context)
 
 static void ask_stored(struct vhost *vhost, uint64_t now_ms, void *context)
 {
-    bool *is_stored = context;
+    struct touched *touched = context;
     (void)now_ms;
-    *is_stored = *is_stored && vhost_is_stored(vhost);
+    touched->is_stored = vhost_is_stored(vhost, touched->batch);
 }
 
 /* --- an import */
@@ -174,8 +184,8 @@ struct import {
     size_t next; /* object of the section */
     bool is_right;
     struct directory_error error; /* where it is not */
-    struct gate **gates;          /* owned, with a reference each; what has been touched */
-    size_t gate_count, gate_capacity;
+    struct touched *touched;      /* owned */
+    size_t touched_count, touched_capacity;
 };
 
 static bool refuse(struct directory_error *error, enum control_status status, const char *what)
@@ -211,29 +221,30 @@ static bool gather(struct import *import, struct slice *slice, const json_t *lis
     return true;
 }
 
-/* The vhost's gate, borrowed from the import. */
-static struct gate *touch_gate(struct import *import, const char *name)
+/* Borrowed from the import, until the next one. NULL where there is no such vhost. */
+static struct touched *touch(struct import *import, const char *name)
 {
     struct gate *gate = server_find_gate(import->server, bytes_of_text(name));
-    for (size_t i = import->gate_count; gate != NULL && i-- > 0;) {
-        if (import->gates[i] != gate)
+    for (size_t i = import->touched_count; gate != NULL && i-- > 0;) {
+        if (import->touched[i].gate != gate)
             continue;
         server_release_gate(import->server, gate);
-        return gate;
+        return &import->touched[i];
     }
     if (gate == NULL)
         return NULL;
-    import->gates = xgrow(import->gates, &import->gate_capacity, import->gate_count + 1,
-                          sizeof import->gates[0]);
-    import->gates[import->gate_count++] = gate;
-    return gate;
+    import->touched = xgrow(import->touched, &import->touched_capacity, import->touched_count + 1,
+                            sizeof import->touched[0]);
+    struct touched *touched = &import->touched[import->touched_count++];
+    *touched = (struct touched){.gate = gate};
+    return touched;
 }
 
 static void release_gates(struct import *import)
 {
-    for (size_t i = 0; i < import->gate_count; i++)
-        server_release_gate(import->server, import->gates[i]);
-    free(import->gates);
+    for (size_t i = 0; i < import->touched_count; i++)
+        server_release_gate(import->server, import->touched[i].gate);
+    free(import->touched);
 }
 
 static void pause_shortly(void)
@@ -254,18 +265,19 @@ static void let_store_catch_up(const struct import *import, struct gate *gate, s
 static bool run_slice(struct import *import, struct slice *slice, const char *name,
                       struct directory_error *error)
 {
-    struct gate *gate = touch_gate(import, name);
-    error->status = gate != NULL ? CONTROL_UNAVAILABLE : CONTROL_DATA;
-    if (gate == NULL) {
+    struct touched *touched = touch(import, name);
+    error->status = touched != NULL ? CONTROL_UNAVAILABLE : CONTROL_DATA;
+    if (touched == NULL) {
         snprintf(error->text, sizeof error->text, "Virtual host '%s' does not exist", name);
         return false;
     }
-    gate_ask(gate, define_slice, slice);
+    gate_ask(touched->gate, define_slice, slice);
+    touched->batch = slice->batch;
     if (slice->skipped_count > 0)
         log_warning("definitions: %zu bindings in virtual host '%s' are left out: "
                     "an end of them is not there",
                     slice->skipped_count, name);
-    let_store_catch_up(import, gate, slice->unstored);
+    let_store_catch_up(import, touched->gate, slice->unstored);
     if (slice->error.code == 0)
         return true;
     const char *text = strstr(slice->error.text, " - ");
@@ -297,12 +309,14 @@ static bool step(struct import *import, struct directory_error *error)
     return is_done;
 }
 
-/* Is everything on disk? */
-static bool is_stored(const struct import *import)
+/* Is all of it on disk? */
+static bool is_stored(struct import *import)
 {
     bool is_everywhere = true;
-    for (size_t i = 0; i < import->gate_count && is_everywhere; i++)
-        gate_ask(import->gates[i], ask_stored, &is_everywhere);
+    for (size_t i = 0; i < import->touched_count && is_everywhere; i++) {
+        gate_ask(import->touched[i].gate, ask_stored, &import->touched[i]);
+        is_everywhere = import->touched[i].is_stored;
+    }
     return is_everywhere;
 }
 

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "base/buffer.h"
+#include "base/utf8.h"
 #include "runtime/log.h"
 
 struct fixture {
@@ -160,6 +161,27 @@ static void lines_may_be_json(void **state)
     assert_string_equal(line + 9 + 32, "\",\"level\":\"warning\",\"msg\":\"a \\\"b\\\" \\\\c\"}\n");
 }
 
+/* What clients call things need not be UTF-8, and a long name is cut anywhere. */
+static void json_is_valid_whatever_is_in_it(void **state)
+{
+    struct fixture *f = *state;
+    char line[4096] = "", name[2046];
+    set(f, "log.file.formatter=json");
+    begin(f);
+    log_warning("%s", "a\xff\xc3\xa4\xc3\xed\xa0\x80z");
+    memset(name, 'n', sizeof name);
+    memcpy(name + sizeof name - 3, "\xe2\x82", 3);
+    log_warning("%s\xac", name);
+    FILE *file = fopen(f->path, "r");
+    assert_non_null(file);
+    assert_non_null(fgets(line, sizeof line, file));
+    assert_non_null(strstr(line, "\"a\xc3\xbf\xc3\xa4\xc3\x83\xc3\xad\xc2\xa0\xc2\x80z\"}"));
+    assert_non_null(fgets(line, sizeof line, file));
+    assert_true(utf8_is_valid(bytes_of_text(line)));
+    assert_string_equal(line + strlen(line) - 3, "\"}\n");
+    fclose(file);
+}
+
 static void a_file_that_was_moved_is_made_again(void **state)
 {
     struct fixture *f = *state;
@@ -210,15 +232,11 @@ static void a_file_that_cannot_be_opened_is_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        LOG_TEST(all_from_info_on_is_logged),
-        LOG_TEST(the_file_has_a_level),
-        LOG_TEST(each_category_has_a_level),
-        LOG_TEST(debug_needs_both_levels),
-        LOG_TEST(a_line_stays_one_line),
-        LOG_TEST(lines_may_be_json),
-        LOG_TEST(a_file_that_was_moved_is_made_again),
-        LOG_TEST(the_exchange_has_a_level_too),
-        LOG_TEST(a_file_that_cannot_be_opened_is_told),
+        LOG_TEST(all_from_info_on_is_logged),      LOG_TEST(the_file_has_a_level),
+        LOG_TEST(each_category_has_a_level),       LOG_TEST(debug_needs_both_levels),
+        LOG_TEST(a_line_stays_one_line),           LOG_TEST(lines_may_be_json),
+        LOG_TEST(json_is_valid_whatever_is_in_it), LOG_TEST(a_file_that_was_moved_is_made_again),
+        LOG_TEST(the_exchange_has_a_level_too),    LOG_TEST(a_file_that_cannot_be_opened_is_told),
     };
     return cmocka_run_group_tests_name("log", tests, NULL, NULL);
 }

@@ -4,6 +4,8 @@
  */
 #include "core_fixture.h"
 
+#include "broker/define.h"
+
 static void a_confirmed_message_survives_a_crash(void **state)
 {
     struct core *core = *state;
@@ -24,6 +26,26 @@ static void a_confirmed_message_survives_a_crash(void **state)
     commit(core, "");
     core_crash(core);
     assert_queue(core, "q", "0 0 0");
+}
+
+/* What is stored after it is not waited for. */
+static void what_is_defined_is_stored_with_its_batch(void **state)
+{
+    struct core *core = *state;
+    struct amqp_error error;
+    const struct queue_definition queue = {.name = bytes_of_text("d"), .is_durable = true};
+    core_open(core, 1, 1);
+    assert_true(vhost_define_queue(core->vhost, &queue, &error));
+    uint64_t batch = vhost_latest_batch(core->vhost);
+    assert_false(vhost_is_stored(core->vhost, batch));
+    assert_true(core_submit(core));
+    run(core, "1.1 queue.declare later durable no-wait", "");
+    assert_true(core_submit(core));
+    complete(core, "");
+    assert_true(vhost_is_stored(core->vhost, batch));
+    assert_false(vhost_is_stored(core->vhost, vhost_latest_batch(core->vhost)));
+    commit(core, "");
+    assert_true(vhost_is_stored(core->vhost, vhost_latest_batch(core->vhost)));
 }
 
 static void what_is_not_on_disk_is_gone(void **state)
@@ -169,6 +191,7 @@ static void counters_start_again_and_sizes_do_not(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        core_test(what_is_defined_is_stored_with_its_batch),
         core_test(a_confirmed_message_survives_a_crash),
         core_test(what_is_not_on_disk_is_gone),
         core_test(definitions_come_back_as_they_were),
