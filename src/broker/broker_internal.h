@@ -85,7 +85,7 @@ struct vhost {
     struct exchange *default_exchange;
     struct exchange *event_exchange; /* NULL: not in this vhost; likewise the next */
     struct exchange *log_exchange;
-    bool is_going; /* it is deleted: what is bound to the two counts no more */
+    bool is_going;                /* it is deleted: what is bound to the two counts no more */
     uint64_t topology_generation; /* rises with every change of what may route where */
     uint64_t route_mark;
     struct route_matches matches; /* scratch of routing */

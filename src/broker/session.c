@@ -208,7 +208,7 @@ void session_unblock(struct session *session)
 
 /* --- commands */
 
-/* The host has asked before the session was on its way; since then the user may have been deleted. */
+/* The host has asked before the session was on its way; the user may have been deleted since. */
 static bool check_entrance(const struct session *session, struct amqp_error *error)
 {
     const struct vhost *vhost = session->vhost;
