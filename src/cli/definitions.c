@@ -80,8 +80,8 @@ int definitions_read(const struct options *options, json_t *arguments)
 {
     json_error_t error;
     const char *path = path_of(options);
-    json_t *definitions =
-        path != NULL ? json_load_file(path, 0, &error) : json_loadf(stdin, 0, &error);
+    json_t *definitions = path != NULL ? json_load_file(path, JSON_ALLOW_NUL, &error)
+                                       : json_loadf(stdin, JSON_ALLOW_NUL, &error);
     if (definitions == NULL) {
         fprintf(stderr, "Error:\nFailed to deserialise input (format: JSON) (error: line %d: %s)\n",
                 error.line, error.text);

@@ -48,6 +48,7 @@ enum {
 struct entry {
     const struct control_command *command; /* borrowed */
     void *context;                         /* borrowed */
+    bool takes_nul;
 };
 
 struct control {
@@ -244,7 +245,7 @@ struct json_t *control_json_text(struct bytes name)
 
 /* --- the request */
 
-static const struct entry *find_entry(const struct control *control, const char *name)
+static struct entry *find_entry(const struct control *control, const char *name)
 {
     for (size_t i = 0; i < control->entry_count; i++) {
         if (strcmp(control->entries[i].command->name, name) == 0)
@@ -253,26 +254,47 @@ static const struct entry *find_entry(const struct control *control, const char 
     return NULL;
 }
 
+bool control_has_nul(const struct json_t *json)
+{
+    const char *name;
+    json_t *value;
+    if (json_is_string(json))
+        return strlen(json_string_value(json)) < json_string_length(json);
+    for (size_t i = 0; i < json_array_size(json); i++) {
+        if (control_has_nul(json_array_get(json, i)))
+            return true;
+    }
+    json_object_foreach((json_t *)(uintptr_t)json, name, value)
+    {
+        if (control_has_nul(value))
+            return true;
+    }
+    return false;
+}
+
 static void read_request(struct control_call *call)
 {
-    call->request =
-        json_loadb((const char *)call->bytes.data, call->bytes.size, JSON_REJECT_DUPLICATES, NULL);
+    call->request = json_loadb((const char *)call->bytes.data, call->bytes.size,
+                               JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
     buffer_fini(&call->bytes);
 }
 
 static void run_request(struct control_call *call)
 {
-    const char *name = json_string_value(json_object_get(call->request, "command"));
+    const json_t *command = json_object_get(call->request, "command");
+    const char *name = control_has_nul(command) ? NULL : json_string_value(command);
     call->is_handled = true;
     if (name == NULL || !json_is_object(json_object_get(call->request, "arguments"))) {
         send_failure(call, CONTROL_USAGE, "the request is not one");
         return;
     }
     const struct entry *entry = find_entry(call->control, name);
-    if (entry != NULL)
-        entry->command->handle(entry->context, call);
-    else
+    if (entry == NULL)
         send_failure(call, CONTROL_USAGE, "the server does not know this command");
+    else if (!entry->takes_nul && control_has_nul(control_arguments(call)))
+        send_failure(call, CONTROL_DATA, "an argument has a NUL in it");
+    else
+        entry->command->handle(entry->context, call);
 }
 
 static void read_elsewhere(struct control_work *work)
@@ -449,6 +471,14 @@ void control_add_commands(struct control *control, const struct control_command 
                              control->entry_count + count, sizeof control->entries[0]);
     for (size_t i = 0; i < count; i++) {
         CHECK(find_entry(control, commands[i].name) == NULL);
-        control->entries[control->entry_count++] = (struct entry){&commands[i], context};
+        control->entries[control->entry_count++] =
+            (struct entry){.command = &commands[i], .context = context};
     }
+}
+
+void control_allow_nul(struct control *control, const char *command)
+{
+    struct entry *entry = find_entry(control, command);
+    CHECK(entry != NULL);
+    entry->takes_nul = true;
 }

@@ -59,6 +59,10 @@ void control_close(struct control *control);
 void control_add_commands(struct control *control, const struct control_command *commands,
                           size_t count, void *context);
 
+/* The command's arguments may have texts with a NUL in them, and it looks for that; those of others
+ * are refused. */
+void control_allow_nul(struct control *control, const char *command);
+
 /* Work that takes long: run is called on another thread, then done on that of the event base. It
  * frees itself. */
 struct control_work {
@@ -69,6 +73,9 @@ struct control_work {
  * Without it they are read at once. submit may do everything at once, too. */
 void control_set_helper(struct control *control,
                         void (*submit)(void *context, struct control_work *work), void *context);
+
+/* Has a text in it a NUL, which would end it early for whoever takes it as a string? */
+bool control_has_nul(const struct json_t *json);
 
 /* The arguments: a JSON object, borrowed from the call. */
 const struct json_t *control_arguments(const struct control_call *call);

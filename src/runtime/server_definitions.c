@@ -71,8 +71,8 @@ struct touched {
 
 static struct bytes bytes_at(const json_t *object, const char *name)
 {
-    const char *text = json_string_value(json_object_get(object, name));
-    return text != NULL ? bytes_of_text(text) : bytes_of(NULL, 0);
+    const json_t *text = json_object_get(object, name);
+    return bytes_of(json_string_value(text), json_string_length(text));
 }
 
 /* false where the object is not what the section needs. */
@@ -93,8 +93,9 @@ static bool fill_entry(struct slice *slice, const json_t *object)
         .to_queue = !bytes_equal_text(bytes_at(object, "destination_type"), "exchange"),
         .table_from = slice->tables.size,
     };
-    if (entry->name.data == NULL || entry->name.size > AMQP_SHORTSTR_MAX ||
-        entry->key.size > AMQP_SHORTSTR_MAX || entry->destination.size > AMQP_SHORTSTR_MAX ||
+    if (control_has_nul(json_object_get(object, "type")) || entry->name.data == NULL ||
+        entry->name.size > AMQP_SHORTSTR_MAX || entry->key.size > AMQP_SHORTSTR_MAX ||
+        entry->destination.size > AMQP_SHORTSTR_MAX ||
         (json_is_object(arguments) && !json_to_table(arguments, &slice->tables)))
         return false;
     entry->table_size = slice->tables.size - entry->table_from;
@@ -404,11 +405,34 @@ static bool are_lists(const json_t *definitions, struct directory_error *error)
     return true;
 }
 
+/* Names of vhosts, and all that is the directory's, are texts that end at a NUL; those of exchanges
+ * and queues are not. */
+static bool are_texts_whole(const json_t *definitions, struct directory_error *error)
+{
+    const char *name;
+    json_t *list;
+    json_object_foreach((json_t *)(uintptr_t)definitions, name, list)
+    {
+        bool is_of_vhost = false, has_nul = false;
+        for (size_t i = 0; i < SECTIONS_END; i++)
+            is_of_vhost = is_of_vhost || strcmp(name, section_names[i]) == 0;
+        has_nul = !is_of_vhost && control_has_nul(list);
+        for (size_t i = 0; is_of_vhost && i < json_array_size(list) && !has_nul; i++)
+            has_nul = control_has_nul(json_object_get(json_array_get(list, i), "vhost"));
+        if (!has_nul)
+            continue;
+        error->status = CONTROL_DATA;
+        snprintf(error->text, sizeof error->text, "a text of \"%.100s\" has a NUL in it", name);
+        return false;
+    }
+    return true;
+}
+
 static bool prepare(struct import *import, struct directory_error *error)
 {
     if (!json_is_object(import->definitions))
         return refuse(error, CONTROL_DATA, "definitions are not a JSON object");
-    if (!are_lists(import->definitions, error))
+    if (!are_lists(import->definitions, error) || !are_texts_whole(import->definitions, error))
         return false;
     if (import->may_skip)
         find_hash(import->definitions, import->hash);
@@ -523,7 +547,7 @@ static void merge(json_t *definitions, const json_t *more)
 static json_t *load_file(const char *path, char *reason, size_t reason_size)
 {
     json_error_t error;
-    json_t *definitions = json_load_file(path, 0, &error);
+    json_t *definitions = json_load_file(path, JSON_ALLOW_NUL, &error);
     if (definitions == NULL)
         snprintf(reason, reason_size, "definitions cannot be read: %s: line %d: %s", path,
                  error.line, error.text);
@@ -610,4 +634,5 @@ void server_add_definitions_commands(struct server *server)
         {"export_definitions", server_export_definitions},
     };
     control_add_commands(server->control, commands, sizeof commands / sizeof commands[0], server);
+    control_allow_nul(server->control, "import_definitions");
 }

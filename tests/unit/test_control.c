@@ -330,6 +330,18 @@ static void the_end_does_not_wait_for_the_helper(void **state)
     close(fd);
 }
 
+/* Most commands take a text as a string of C, which would be another text then. */
+static void a_nul_is_for_those_who_look_for_it(void **state)
+{
+    struct server *server = *state;
+    static const char request[] =
+        "{\"command\":\"echo\",\"arguments\":{\"list\":[1,{\"a\":\"b\\u0000c\"}]}}\n";
+    assert_reply(server, request, "{\"status\":65,\"error\":\"an argument has a NUL in it\"}\n");
+    control_allow_nul(server->control, "echo");
+    assert_reply(server, request,
+                 "{\"status\":0,\"result\":{\"list\":[1,{\"a\":\"b\\u0000c\"}]}}\n");
+}
+
 static void names_need_not_be_utf8(void **state)
 {
     (void)state;
@@ -461,6 +473,7 @@ int main(void)
         CASE(a_large_reply_arrives_whole),
         CASE(a_large_request_is_the_helpers),
         CASE(the_end_does_not_wait_for_the_helper),
+        CASE(a_nul_is_for_those_who_look_for_it),
         CASE(names_need_not_be_utf8),
         CASE(a_command_may_answer_later),
         CASE(a_client_may_go_before_the_answer),
