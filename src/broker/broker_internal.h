@@ -195,6 +195,9 @@ bool vhost_check_topic_access(struct session *session, enum permission permissio
                               const struct exchange *exchange, struct bytes key,
                               struct amqp_error *error);
 
+/* There is one more (1), or one less (-1): limit.c. */
+void limit_count_queues(struct vhost *vhost, int change);
+void limit_count_exchanges(struct vhost *vhost, int change);
 /* May there be one more? false with error set where not: limit.c. */
 bool limit_check_queue(const struct vhost *vhost, struct bytes name, struct amqp_error *error);
 bool limit_check_exchange(const struct vhost *vhost, struct bytes name, struct amqp_error *error);

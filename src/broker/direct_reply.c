@@ -41,7 +41,7 @@ struct queue *direct_reply_open(struct channel *channel, const struct amqp_basic
         queue_create(channel_vhost(channel), bytes_of_text(name), bytes_of(NULL, 0), 0);
     queue->is_auto_delete = true;
     queue->is_reply = true;
-    channel_vhost(channel)->counters.queues--; /* no limit counts it */
+    limit_count_queues(channel_vhost(channel), -1); /* no limit counts it */
     channel->reply_queue = queue;
     return queue;
 }

@@ -47,7 +47,7 @@ struct exchange *exchange_create(struct vhost *vhost, const struct exchange_type
     hash_table_insert(&vhost->exchanges, &exchange->by_name,
                       bytes_hash(name, vhost->config.hash_seed));
     vhost->topology_generation++;
-    vhost->counters.exchanges++;
+    limit_count_exchanges(vhost, 1);
     return exchange;
 }
 
@@ -83,7 +83,7 @@ static void finish_delete(struct vhost *vhost, struct exchange *exchange)
                                              .definition = store_definition_copy(&definition)});
     }
     vhost->topology_generation++;
-    vhost->counters.exchanges--;
+    limit_count_exchanges(vhost, -1);
     exchange_free(vhost, exchange);
 }
 

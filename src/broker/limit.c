@@ -3,10 +3,54 @@
  * Limits of a vhost and of its users. They hold for what is new: what is there when a limit comes
  * stays. A limit of a user counts what the user has in this vhost. Only where there is one, the
  * sessions are walked; logins and channels are rare.
+ *
+ * What all vhosts have together is two numbers that they share; cores that declare something at the
+ * same moment may all find the last place free.
  */
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "broker/broker_internal.h"
+
+void limit_count_queues(struct vhost *vhost, int change)
+{
+    vhost->counters.queues += (uint64_t)(int64_t)change;
+    if (vhost->config.totals != NULL)
+        atomic_fetch_add_explicit(&vhost->config.totals->queues, (uint64_t)(int64_t)change,
+                                  memory_order_relaxed);
+}
+
+void limit_count_exchanges(struct vhost *vhost, int change)
+{
+    vhost->counters.exchanges += (uint64_t)(int64_t)change;
+    if (vhost->config.totals != NULL)
+        atomic_fetch_add_explicit(&vhost->config.totals->exchanges, (uint64_t)(int64_t)change,
+                                  memory_order_relaxed);
+}
+
+void vhost_leave_totals(struct vhost *vhost)
+{
+    struct vhost_totals *totals = vhost->config.totals;
+    vhost->config.totals = NULL;
+    if (totals == NULL)
+        return;
+    atomic_fetch_sub_explicit(&totals->queues, vhost->counters.queues, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&totals->exchanges, vhost->counters.exchanges, memory_order_relaxed);
+}
+
+static uint64_t all_queues(const struct vhost *vhost)
+{
+    return vhost->config.totals != NULL
+               ? atomic_load_explicit(&vhost->config.totals->queues, memory_order_relaxed)
+               : vhost->counters.queues;
+}
+
+static uint64_t all_exchanges(const struct vhost *vhost)
+{
+    return vhost->config.totals != NULL
+               ? atomic_load_explicit(&vhost->config.totals->exchanges, memory_order_relaxed)
+               : vhost->counters.exchanges;
+}
 
 static bool too_many_queues(struct amqp_error *error, struct bytes name, const char *where,
                             uint64_t limit)
@@ -22,7 +66,7 @@ bool limit_check_queue(const struct vhost *vhost, struct bytes name, struct amqp
     char where[RESOURCE_TEXT_SIZE];
     const struct vhost_limits *limits = &vhost->limits;
     uint64_t count = vhost->counters.queues;
-    if (count + limits->queues_elsewhere >= limits->cluster_queues_max)
+    if (all_queues(vhost) >= limits->cluster_queues_max)
         return too_many_queues(error, name, "cluster", limits->cluster_queues_max);
     snprintf(where, sizeof where, "vhost '%s'", vhost->name);
     return count < limits->queues_max || too_many_queues(error, name, where, limits->queues_max);
@@ -32,8 +76,7 @@ bool limit_check_exchange(const struct vhost *vhost, struct bytes name, struct a
 {
     char text[RESOURCE_TEXT_SIZE];
     const struct vhost_limits *limits = &vhost->limits;
-    return vhost->counters.exchanges + limits->exchanges_elsewhere <
-               limits->cluster_exchanges_max ||
+    return all_exchanges(vhost) < limits->cluster_exchanges_max ||
            amqp_error_set(error, AMQP_PRECONDITION_FAILED,
                           "cannot declare %s: exchange limit of %llu is reached",
                           resource_text(vhost, "exchange", name, text),

@@ -136,7 +136,7 @@ struct queue *queue_create(struct vhost *vhost, struct bytes name, struct bytes 
     lane_register(vhost, &queue->lane);
     queue_apply_settings(vhost, queue);
     vhost->topology_generation++;
-    vhost->counters.queues++;
+    limit_count_queues(vhost, 1);
     vhost->counters.queues_created++;
     return queue;
 }
@@ -267,7 +267,8 @@ static void leave_vhost(struct vhost *vhost, struct queue *queue)
     list_remove(&queue->dispatch_node);
     list_remove(&queue->policy_node);
     vhost->topology_generation++;
-    vhost->counters.queues -= !queue->is_reply;
+    if (!queue->is_reply)
+        limit_count_queues(vhost, -1);
     vhost->counters.queues_deleted++;
 }
 

@@ -29,6 +29,11 @@ struct session;
 /* When a message interceptor writes its header. */
 enum stamp { STAMP_NEVER, STAMP_WHERE_MISSING, STAMP_ALWAYS };
 
+/* What all vhosts of a server have together. */
+struct vhost_totals {
+    _Atomic uint64_t queues, exchanges;
+};
+
 /* Limits have RabbitMQ's name and default where it has one. */
 struct vhost_config {
     const char *name;             /* copied */
@@ -39,6 +44,7 @@ struct vhost_config {
     bool has_event_exchange;      /* it is in this one */
     _Atomic bool *log_interest;   /* borrowed; likewise for amq.rabbitmq.log */
     bool has_log_exchange;
+    struct vhost_totals *totals;  /* borrowed; NULL: there is no other vhost */
     uint64_t hash_seed;           /* random in the server, fixed in tests */
     uint64_t name_seed;           /* for generated names; random in the server */
     size_t reactor_count;         /* effects go to reactors 0 .. reactor_count - 1 */
@@ -80,11 +86,12 @@ struct vhost_limits {
     uint64_t queues_max;            /* max-queues of the vhost */
     uint64_t connections_max;       /* max-connections of the vhost */
     uint64_t cluster_queues_max;    /* cluster_queue_limit, over all vhosts */
-    uint64_t queues_elsewhere;      /* how many there are in the other vhosts */
     uint64_t cluster_exchanges_max; /* cluster_exchange_limit; those always there count, too */
-    uint64_t exchanges_elsewhere;
 };
 void vhost_set_limits(struct vhost *vhost, const struct vhost_limits *limits);
+
+/* The vhost is deleted: what it has is no part of the totals any more. */
+void vhost_leave_totals(struct vhost *vhost);
 
 /* The policies changed (NULL: there are none). The vhost owns them from here on; the former ones
  * are freed. */

@@ -98,7 +98,6 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
     (void)fd, (void)what;
     if (clock_steady_ms() >= server->alarms_checked_ms + server->config->memory_monitor_interval_ms)
         server_check_alarms(server);
-    server_count_definitions(server);
     for (struct server_vhost *vhost = server->vhosts; vhost != NULL; vhost = vhost->next)
         gate_tick(vhost->gate);
 }

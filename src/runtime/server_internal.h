@@ -56,6 +56,7 @@ struct server {
     pthread_mutex_t mutex; /* guards both lists; the main thread may read them without */
     struct server_vhost *vhosts;
     struct server_vhost *deleted_vhosts;
+    struct vhost_totals totals; /* of those that are not deleted */
 
     struct net_settings settings;
     size_t reactor_count;
@@ -86,8 +87,6 @@ void server_tell_event(void *context, const char *key, struct buffer *headers);
 /* What the directory has to say of a vhost (enum directory_change) goes to its core. context is the
  * server. */
 void server_vhost_changed(void *context, const char *vhost, unsigned changes);
-/* Where the queues or exchanges of all vhosts together are limited: how many are elsewhere. */
-void server_count_definitions(struct server *server);
 /* Nothing more goes to the reactors, which are about to end. */
 void server_stop_handing_over(struct server *server);
 void server_free_vhosts(struct server *server);

@@ -157,6 +157,7 @@ static struct vhost *make_vhost(struct server *server, const char *name,
     vhost_config.has_event_exchange = has_event_exchange(server, name);
     vhost_config.log_interest = event_bus_interest(server->log_lines);
     vhost_config.has_log_exchange = has_log_exchange(server, name);
+    vhost_config.totals = &server->totals;
     vhost_config.hash_seed = random_seed();
     vhost_config.name_seed = random_seed();
     vhost_config.reactor_count = server->reactor_count;
@@ -295,34 +296,6 @@ static enum queue_type queue_type_of(const struct server *server, const char *na
                                          : QUEUE_CLASSIC;
 }
 
-static void add_count(struct vhost *vhost, uint64_t now_ms, void *context)
-{
-    struct vhost_limits *limits = context;
-    struct vhost_counters counters;
-    (void)now_ms;
-    vhost_count(vhost, &counters);
-    limits->queues_elsewhere += counters.queues;
-    limits->exchanges_elsewhere += counters.exchanges;
-}
-
-/* Where there is a limit over all vhosts. */
-static bool is_counted(const struct server *server)
-{
-    return server->config->cluster_queue_limit != CONFIG_UNLIMITED ||
-           server->config->cluster_exchange_limit != CONFIG_UNLIMITED;
-}
-
-static void count_elsewhere(const struct server *server, const struct gate *gate,
-                            struct vhost_limits *limits)
-{
-    if (!is_counted(server))
-        return;
-    for (struct server_vhost *vhost = server->vhosts; vhost != NULL; vhost = vhost->next) {
-        if (vhost->gate != gate)
-            gate_call(vhost->gate, add_count, limits);
-    }
-}
-
 void server_vhost_changed(void *context, const char *name, unsigned changes)
 {
     struct server *server = context;
@@ -340,19 +313,10 @@ void server_vhost_changed(void *context, const char *name, unsigned changes)
         .default_queue_type = queue_type_of(server, settings.default_queue_type),
         .is_tracing = settings.is_tracing,
     };
-    count_elsewhere(server, gate, &news.limits);
     if ((changes & DIRECTORY_POLICIES) != 0)
         news.policies = directory_policies(server->directory, name);
     gate_call(gate, hear, &news);
     server_release_gate(server, gate);
-}
-
-void server_count_definitions(struct server *server)
-{
-    if (!is_counted(server) || server->vhosts == NULL || server->vhosts->next == NULL)
-        return;
-    for (struct server_vhost *vhost = server->vhosts; vhost != NULL; vhost = vhost->next)
-        server_vhost_changed(server, vhost->name, DIRECTORY_SETTINGS);
 }
 
 /* --- what the directory tells */
@@ -402,6 +366,12 @@ static void announce(struct vhost *vhost, uint64_t now_ms, void *context)
     vhost_announce(vhost, *is_created, now_ms);
 }
 
+static void leave_totals(struct vhost *vhost, uint64_t now_ms, void *context)
+{
+    (void)now_ms, (void)context;
+    vhost_leave_totals(vhost);
+}
+
 void server_tell_event(void *context, const char *key, struct buffer *headers)
 {
     struct server *server = context;
@@ -439,6 +409,7 @@ static void on_vhost_deleted(void *context, const char *name, uint64_t id)
     pthread_mutex_unlock(&server->mutex);
     gate_call(vhost->gate, end_sessions, &ending);
     gate_call(vhost->gate, announce, &is_created);
+    gate_call(vhost->gate, leave_totals, NULL);
     detach_buses(server, vhost->gate);
     server_release_gate(server, vhost->gate);
 }

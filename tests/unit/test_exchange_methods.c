@@ -231,14 +231,19 @@ static void a_binding_is_durable_with_both_ends(void **state)
 /* As queues are; those that every vhost has count. */
 static void exchanges_of_all_vhosts_are_limited(void **state)
 {
-    struct core *core = *state;
+    struct core limited, *core = &limited;
+    struct vhost_totals totals = {.exchanges = 7};
+    struct vhost_config config;
+    (void)state;
+    vhost_config_init(&config);
+    config.totals = &totals;
+    core_init_with(core, &config);
     uint64_t there = core_counters(core).exchanges;
     const struct vhost_limits limits = {
         .queues_max = UINT64_MAX,
         .connections_max = UINT64_MAX,
         .cluster_queues_max = UINT64_MAX,
         .cluster_exchanges_max = 2 * there + 1,
-        .exchanges_elsewhere = there,
     };
     core_open(core, 1, 1);
     assert_int_equal(there, 7);
@@ -248,6 +253,10 @@ static void exchanges_of_all_vhosts_are_limited(void **state)
     run(core, "1.1 exchange.declare y direct",
         "1.1 channel.close 406 PRECONDITION_FAILED - cannot declare exchange 'y' in vhost '/': "
         "exchange limit of 15 is reached (40.10)\n");
+    assert_int_equal(totals.exchanges, 15);
+    vhost_leave_totals(core->vhost);
+    assert_int_equal(totals.exchanges, 7);
+    core_fini(core);
 }
 
 int main(void)
@@ -265,7 +274,7 @@ int main(void)
         core_test(a_remembered_route_follows_the_topology),
         core_test(durable_definitions_are_answered_when_they_are_on_disk),
         core_test(a_binding_is_durable_with_both_ends),
-        core_test(exchanges_of_all_vhosts_are_limited),
+        cmocka_unit_test(exchanges_of_all_vhosts_are_limited),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -291,8 +291,7 @@ static void reply_queues_are_not_limited(void **state)
 {
     struct core *core = *state;
     core_open(core, 1, 1);
-    vhost_set_limits(core->vhost,
-                     &(struct vhost_limits){1, UINT64_MAX, UINT64_MAX, 0, UINT64_MAX, 0});
+    vhost_set_limits(core->vhost, &(struct vhost_limits){1, UINT64_MAX, UINT64_MAX, UINT64_MAX});
     run(core, "1.1 basic.consume amq.rabbitmq.reply-to c no-ack\n1.1 queue.declare q",
         "1.1 basic.consume-ok c\n1.1 queue.declare-ok q 0 0\n");
 }

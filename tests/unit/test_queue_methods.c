@@ -320,12 +320,17 @@ static void a_quorum_queue_can_be_redeclared_loosely(void **state)
 /* Those of the other vhosts count too, those that are there already are no new ones. */
 static void queues_of_all_vhosts_are_limited(void **state)
 {
-    struct core *core = *state;
+    struct core limited, *core = &limited;
+    struct vhost_totals totals = {.queues = 1};
+    struct vhost_config config;
+    (void)state;
+    vhost_config_init(&config);
+    config.totals = &totals;
+    core_init_with(core, &config);
     const struct vhost_limits limits = {
         .queues_max = UINT64_MAX,
         .connections_max = UINT64_MAX,
         .cluster_queues_max = 3,
-        .queues_elsewhere = 1,
         .cluster_exchanges_max = UINT64_MAX,
     };
     core_open(core, 1, 1);
@@ -335,6 +340,14 @@ static void queues_of_all_vhosts_are_limited(void **state)
     run(core, "1.1 queue.declare c",
         "1.1 channel.close 406 PRECONDITION_FAILED - cannot declare queue 'c': queue limit in "
         "cluster (3) is reached (50.10)\n");
+    assert_int_equal(totals.queues, 3);
+    run(core, "1.1 channel.close-ok\n1.2 channel.open\n1.2 queue.delete a\n1.2 queue.declare c",
+        "1.2 channel.open-ok\n1.2 queue.delete-ok 0\n1.2 queue.declare-ok c 0 0\n");
+    run(core, "1.2 basic.consume amq.rabbitmq.reply-to t no-ack", "1.2 basic.consume-ok t\n");
+    assert_int_equal(totals.queues, 3);
+    vhost_leave_totals(core->vhost);
+    assert_int_equal(totals.queues, 1);
+    core_fini(core);
 }
 
 int main(void)
@@ -360,7 +373,7 @@ int main(void)
         core_test(delete_looks_at_its_conditions),
         core_test(delete_of_a_durable_queue_waits_for_the_disk),
         core_test(a_redeclared_queue_is_another_one),
-        core_test(queues_of_all_vhosts_are_limited),
+        cmocka_unit_test(queues_of_all_vhosts_are_limited),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
