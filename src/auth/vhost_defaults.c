@@ -57,7 +57,8 @@ static bool is_for(const json_t *fields, const char *name, const char *vhost,
     if (pattern == NULL)
         return directory_refuse(error, CONTROL_SOFTWARE, "pattern '%s' of new virtual hosts: %s",
                                 text, reason);
-    bool is_match = pattern_matches(pattern, bytes_of_text(vhost));
+    size_t steps_left = PATTERN_STEPS_MAX;
+    bool is_match = pattern_matches(pattern, bytes_of_text(vhost), &steps_left);
     pattern_free(pattern);
     return is_match;
 }

@@ -71,7 +71,10 @@ struct vhost {
     struct policies *policies;         /* owned; NULL: there are none */
     struct policies **former_policies; /* owned; some queues still obey them */
     size_t former_policy_count, former_policy_capacity;
-    struct list disobedient; /* queues that are to obey the present ones */
+    size_t freed_by_pass; /* of the former ones: those that the pass under way makes free */
+    bool is_policing;     /* a pass is under way: queues are to obey the present policies, */
+    uint64_t policing;    /* this far */
+    size_t policy_steps;  /* what finding policies has cost: see pattern.h */
     uint64_t policy_generation;
     bool is_tracing; /* the firehose is on */
     struct vhost_limits limits;
@@ -317,9 +320,12 @@ struct lane *lane_find(const struct vhost *vhost, uint64_t lane_id);
 /* The queue is in use: it does not expire before x-expires has passed from now on. */
 void queue_use(struct vhost *vhost, struct queue *queue);
 
-/* The policy that applies to the queue; NULL: none does. */
+/* The policy that applies to the queue; NULL: none does. What it costs to find it is added to
+ * *steps. */
 const struct policy *queue_policy(const struct vhost *vhost, const struct queue *queue,
-                                  bool is_operator);
+                                  bool is_operator, size_t *steps);
+/* What one slice of work may spend for policies. */
+enum { POLICY_STEPS_SLICE = 25000 };
 
 /* Works out what is in force from arguments and policies, and acts by it. */
 void queue_apply_settings(struct vhost *vhost, struct queue *queue);

@@ -35,14 +35,14 @@ void vhost_count(const struct vhost *vhost, struct vhost_counters *counters)
 }
 
 static struct bytes name_of_policy(const struct vhost *vhost, const struct queue *queue,
-                                   bool is_operator)
+                                   bool is_operator, size_t *steps)
 {
-    const struct policy *policy = queue_policy(vhost, queue, is_operator);
+    const struct policy *policy = queue_policy(vhost, queue, is_operator, steps);
     return policy != NULL ? policy_name(policy) : bytes_of(NULL, 0);
 }
 
 static void fill_status(const struct vhost *vhost, const struct queue *queue,
-                        struct queue_status *status)
+                        struct queue_status *status, size_t *steps)
 {
     *status = (struct queue_status){
         .name = queue->name,
@@ -54,8 +54,8 @@ static void fill_status(const struct vhost *vhost, const struct queue *queue,
         .is_auto_delete = queue->is_auto_delete,
         .is_exclusive = queue->owner != NULL,
         .arguments = queue->arguments,
-        .policy = name_of_policy(vhost, queue, false),
-        .operator_policy = name_of_policy(vhost, queue, true),
+        .policy = name_of_policy(vhost, queue, false, steps),
+        .operator_policy = name_of_policy(vhost, queue, true, steps),
         .type = queue_type_name(queue_arguments_type(queue->arguments)),
     };
 }
@@ -63,8 +63,9 @@ static void fill_status(const struct vhost *vhost, const struct queue *queue,
 bool vhost_queue_status(const struct vhost *vhost, struct bytes name, struct queue_status *status)
 {
     const struct queue *queue = queue_find(vhost, name);
+    size_t steps = 0;
     if (queue != NULL)
-        fill_status(vhost, queue, status);
+        fill_status(vhost, queue, status, &steps);
     return queue != NULL;
 }
 
@@ -73,11 +74,12 @@ void vhost_list_queues(const struct vhost *vhost,
                        void *context)
 {
     struct queue_status status;
+    size_t steps = 0;
     struct hash_node *node = NULL;
     while ((node = hash_table_next(&vhost->queues, node)) != NULL) {
         if (queue_of(node)->is_reply)
             continue;
-        fill_status(vhost, queue_of(node), &status);
+        fill_status(vhost, queue_of(node), &status, &steps);
         visit(context, &status);
     }
 }
@@ -88,6 +90,7 @@ struct slice {
     const struct vhost *vhost;
     const struct vhost_visitor *visitor;
     size_t visited;
+    size_t steps; /* that it took to find policies */
 };
 
 static void visit_queue(void *context, struct hash_node *node)
@@ -96,7 +99,7 @@ static void visit_queue(void *context, struct hash_node *node)
     struct queue_status status;
     if (queue_of(node)->is_reply)
         return;
-    fill_status(slice->vhost, queue_of(node), &status);
+    fill_status(slice->vhost, queue_of(node), &status, &slice->steps);
     slice->visitor->queue(slice->visitor->context, &status);
     slice->visited++;
 }
@@ -105,8 +108,8 @@ static void visit_exchange(void *context, struct hash_node *node)
 {
     struct slice *slice = context;
     const struct exchange *exchange = container_of(node, struct exchange, by_name);
-    const struct policy *policy =
-        policies_find(slice->vhost->policies, POLICY_EXCHANGE, exchange->name, false);
+    const struct policy *policy = policies_find_counting(slice->vhost->policies, POLICY_EXCHANGE,
+                                                         exchange->name, false, &slice->steps);
     const struct exchange_status status = {
         .name = exchange->name,
         .type = bytes_of_text(exchange->type->name),
@@ -146,7 +149,8 @@ void vhost_list(const struct vhost *vhost, struct vhost_listing *listing,
                                      : is_exchanges ? &vhost->exchanges
                                                     : &vhost->bindings;
     size_t buckets = 0;
-    while (!listing->is_done && slice.visited < count_max && buckets++ < 4 * count_max)
+    while (!listing->is_done && slice.visited < count_max && buckets++ < 4 * count_max &&
+           slice.steps < POLICY_STEPS_SLICE)
         listing->is_done = !hash_table_scan(table, &listing->cursor,
                                             is_queues      ? visit_queue
                                             : is_exchanges ? visit_exchange

@@ -3,6 +3,10 @@
  * Whoever sets a pattern is trusted with it, not with the server's time: (a+)+$ may take
  * exponential time on a name that somebody else chooses. A match gives up after a fixed amount of
  * work, and one that gave up is none, as in RabbitMQ.
+ *
+ * The matcher does not tell how much it did, only that a limit was reached. So a name is tried with
+ * a small limit first, which nearly always is enough, and then with larger ones; those that were
+ * reached are what it cost.
  */
 #include "broker/pattern.h"
 
@@ -15,14 +19,13 @@
 #include "base/check.h"
 #include "base/xmalloc.h"
 
-enum {
-    MATCH_WORK_MAX = 100000, /* steps of the matcher: some milliseconds */
-    MATCH_HEAP_KIB_MAX = 1024,
-};
+enum { TRIES = 4, MATCH_HEAP_KIB_MAX = 1024 };
+
+static const uint32_t step_limits[TRIES] = {200, 2000, 20000, 100000};
 
 struct pattern {
-    pcre2_code *code;            /* owned */
-    pcre2_match_context *limits; /* owned */
+    pcre2_code *code;                   /* owned */
+    pcre2_match_context *limits[TRIES]; /* owned */
 };
 
 static PCRE2_SPTR text_of(struct bytes text)
@@ -42,10 +45,13 @@ struct pattern *pattern_new(struct bytes text, char *reason, size_t reason_size)
         return NULL;
     }
     struct pattern *pattern = xmalloc(sizeof *pattern);
-    *pattern = (struct pattern){code, pcre2_match_context_create(NULL)};
-    CHECK(pattern->limits != NULL);
-    pcre2_set_match_limit(pattern->limits, MATCH_WORK_MAX);
-    pcre2_set_heap_limit(pattern->limits, MATCH_HEAP_KIB_MAX);
+    pattern->code = code;
+    for (size_t i = 0; i < TRIES; i++) {
+        pattern->limits[i] = pcre2_match_context_create(NULL);
+        CHECK(pattern->limits[i] != NULL);
+        pcre2_set_match_limit(pattern->limits[i], step_limits[i]);
+        pcre2_set_heap_limit(pattern->limits[i], MATCH_HEAP_KIB_MAX);
+    }
     return pattern;
 }
 
@@ -54,17 +60,29 @@ void pattern_free(struct pattern *pattern)
     if (pattern == NULL)
         return;
     pcre2_code_free(pattern->code);
-    pcre2_match_context_free(pattern->limits);
+    for (size_t i = 0; i < TRIES; i++)
+        pcre2_match_context_free(pattern->limits[i]);
     free(pattern);
 }
 
-bool pattern_matches(const struct pattern *pattern, struct bytes name)
+static void spend(size_t *steps_left, size_t steps)
+{
+    *steps_left -= steps < *steps_left ? steps : *steps_left;
+}
+
+bool pattern_matches(const struct pattern *pattern, struct bytes name, size_t *steps_left)
 {
     /* One pair of offsets: whether it matches is all that is asked. */
     pcre2_match_data *scratch = pcre2_match_data_create(1, NULL);
     CHECK(scratch != NULL);
-    int result =
-        pcre2_match(pattern->code, text_of(name), name.size, 0, 0, scratch, pattern->limits);
+    int result = PCRE2_ERROR_MATCHLIMIT;
+    for (size_t i = 0; i < TRIES && result == PCRE2_ERROR_MATCHLIMIT; i++) {
+        if (i > 0 && step_limits[i] > *steps_left)
+            break;
+        result =
+            pcre2_match(pattern->code, text_of(name), name.size, 0, 0, scratch, pattern->limits[i]);
+        spend(steps_left, step_limits[i]);
+    }
     pcre2_match_data_free(scratch);
     return result >= 0;
 }

@@ -16,7 +16,12 @@ struct pattern;
 struct pattern *pattern_new(struct bytes text, char *reason, size_t reason_size);
 void pattern_free(struct pattern *pattern);
 
-/* A match that would take too long is none. */
-bool pattern_matches(const struct pattern *pattern, struct bytes name);
+/* What one who matches one or several patterns may spend, in steps of the matcher: some
+ * milliseconds, at 40 ns each. */
+enum { PATTERN_STEPS_MAX = 125000 };
+
+/* A match that would take too long is none: *steps_left is what it may cost, and is lowered by what
+ * it did cost. A pattern that is easy to match always is matched. */
+bool pattern_matches(const struct pattern *pattern, struct bytes name, size_t *steps_left);
 
 #endif

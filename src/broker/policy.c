@@ -185,17 +185,34 @@ bool policies_add(struct policies *policies, const struct policy_source *source,
 
 /* --- asking */
 
-const struct policy *policies_find(const struct policies *policies, enum policy_target target,
-                                   struct bytes name, bool is_operator)
+static const struct policy *find(const struct policies *policies, enum policy_target target,
+                                 struct bytes name, bool is_operator, size_t *steps_left)
 {
     size_t count = policies != NULL ? policies->count : 0;
     for (size_t i = 0; i < count; i++) {
         const struct policy *policy = policies->rows[i];
         if (policy->is_operator == is_operator && (policy->targets & 1u << target) != 0 &&
-            pattern_matches(policy->pattern, name))
+            pattern_matches(policy->pattern, name, steps_left))
             return policy;
     }
     return NULL;
+}
+
+const struct policy *policies_find_counting(const struct policies *policies,
+                                            enum policy_target target, struct bytes name,
+                                            bool is_operator, size_t *steps)
+{
+    size_t steps_left = PATTERN_STEPS_MAX;
+    const struct policy *policy = find(policies, target, name, is_operator, &steps_left);
+    *steps += PATTERN_STEPS_MAX - steps_left;
+    return policy;
+}
+
+const struct policy *policies_find(const struct policies *policies, enum policy_target target,
+                                   struct bytes name, bool is_operator)
+{
+    size_t steps = 0;
+    return policies_find_counting(policies, target, name, is_operator, &steps);
 }
 
 struct bytes policy_name(const struct policy *policy)

@@ -43,6 +43,12 @@ bool policies_add(struct policies *policies, const struct policy_source *source,
 const struct policy *policies_find(const struct policies *policies, enum policy_target target,
                                    struct bytes name, bool is_operator);
 
+/* The same; what it cost is added to *steps. However many patterns there are that are hard to
+ * match, together they may cost PATTERN_STEPS_MAX; where that is spent, hard ones match nothing. */
+const struct policy *policies_find_counting(const struct policies *policies,
+                                            enum policy_target target, struct bytes name,
+                                            bool is_operator, size_t *steps);
+
 /* For listings. */
 struct bytes policy_name(const struct policy *policy);
 /* A field table. */

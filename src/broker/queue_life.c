@@ -90,16 +90,27 @@ static void unused_due(struct vhost *vhost, struct timer *timer)
         queue_leave(vhost, queue);
 }
 
-const struct policy *queue_policy(const struct vhost *vhost, const struct queue *queue,
-                                  bool is_operator)
+/* What it costs to find it is added to *steps. */
+static const struct policy *find_policy(const struct vhost *vhost, const struct queue *queue,
+                                        bool is_operator, size_t *steps)
 {
     static const enum policy_target targets[] = {
         [QUEUE_CLASSIC] = POLICY_CLASSIC_QUEUE,
         [QUEUE_QUORUM] = POLICY_QUORUM_QUEUE,
         [QUEUE_STREAM] = POLICY_STREAM,
     };
-    return policies_find(vhost->policies, targets[queue_arguments_type(queue->arguments)],
-                         queue->name, is_operator);
+    if (vhost->policies == NULL || queue->is_reply)
+        return NULL;
+    return policies_find_counting(vhost->policies, targets[queue_arguments_type(queue->arguments)],
+                                  queue->name, is_operator, steps);
+}
+
+const struct policy *queue_policy(const struct vhost *vhost, const struct queue *queue,
+                                  bool is_operator, size_t *steps)
+{
+    if (queue->policy_generation != vhost->policy_generation)
+        return find_policy(vhost, queue, is_operator, steps);
+    return is_operator ? queue->operator_policy : queue->policy;
 }
 
 void queue_apply_settings(struct vhost *vhost, struct queue *queue)
@@ -107,9 +118,10 @@ void queue_apply_settings(struct vhost *vhost, struct queue *queue)
     struct queue_settings *settings = &queue->settings;
     uint64_t expires_ms = settings->expires_ms;
     queue_settings_of_arguments(settings, queue->arguments);
-    if (vhost->policies != NULL && !queue->is_reply)
-        queue_settings_apply_policy(settings, queue_policy(vhost, queue, false),
-                                    queue_policy(vhost, queue, true));
+    queue->policy = find_policy(vhost, queue, false, &vhost->policy_steps);
+    queue->operator_policy = find_policy(vhost, queue, true, &vhost->policy_steps);
+    queue->policy_generation = vhost->policy_generation;
+    queue_settings_apply_policy(settings, queue->policy, queue->operator_policy);
     queue->has_limits = settings->max_length != QUEUE_SETTING_ABSENT ||
                         settings->max_length_bytes != QUEUE_SETTING_ABSENT;
     if (settings->expires_ms != expires_ms) /* its time begins with the policy */
@@ -265,7 +277,6 @@ static void leave_vhost(struct vhost *vhost, struct queue *queue)
     vhost->acting_user = user;
     list_remove(&queue->owner_node);
     list_remove(&queue->dispatch_node);
-    list_remove(&queue->policy_node);
     vhost->topology_generation++;
     if (!queue->is_reply)
         limit_count_queues(vhost, -1);

@@ -25,7 +25,8 @@ enum {
     leave_slice = 1024,
     own_share = 16, /* of what may be on its way to the disk, for what moves by itself */
     timer_slice = 1024,
-    policy_slice = 1024
+    policy_buckets = 1024, /* that are looked at, */
+    steps_of_queue = 200   /* and what a queue there costs beside finding its policies */
 };
 
 void vhost_config_init(struct vhost_config *config)
@@ -104,8 +105,7 @@ struct vhost *vhost_new(const struct vhost_config *config, const struct access *
     struct list *lists[] = {&vhost->sessions,      &vhost->paused,       &vhost->dispatch,
                             &vhost->touched,       &vhost->cold,         &vhost->settling,
                             &vhost->confirm_waits, &vhost->commit_waits, &vhost->resuming,
-                            &vhost->going,         &vhost->alarm_waits,  &vhost->mark_waits,
-                            &vhost->disobedient};
+                            &vhost->going,         &vhost->alarm_waits,  &vhost->mark_waits};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         list_init(lists[i]);
     declare_predeclared(vhost);
@@ -150,11 +150,15 @@ static void free_remains(struct vhost *vhost, size_t slice)
     }
 }
 
-static void free_former_policies(struct vhost *vhost)
+/* The first so many. */
+static void free_former_policies(struct vhost *vhost, size_t count)
 {
-    for (size_t i = 0; i < vhost->former_policy_count; i++)
+    for (size_t i = 0; i < count; i++)
         policies_free(vhost->former_policies[i]);
-    vhost->former_policy_count = 0;
+    vhost->former_policy_count -= count;
+    if (vhost->former_policy_count > 0)
+        memmove(vhost->former_policies, vhost->former_policies + count,
+                vhost->former_policy_count * sizeof vhost->former_policies[0]);
 }
 
 void vhost_free(struct vhost *vhost)
@@ -187,7 +191,7 @@ void vhost_free(struct vhost *vhost)
     free(vhost->notes);
     free(vhost->effects);
     free(vhost->ending);
-    free_former_policies(vhost);
+    free_former_policies(vhost, vhost->former_policy_count);
     policies_free(vhost->policies);
     free(vhost->former_policies);
     free(vhost->name);
@@ -210,25 +214,44 @@ void vhost_set_access(struct vhost *vhost, const struct access *access)
     vhost->access_generation++;
 }
 
-/* Queues obey new policies in slices, and refer to the texts of the former ones until then. */
-static void follow_policies(struct vhost *vhost, size_t slice)
+/* --- policies
+ *
+ * Queues obey new policies in slices, a pass over all of them, and refer to the texts of the former
+ * ones until then. Policies that come during a pass are obeyed from there on, and by those that
+ * were passed in one more pass, so that the passes end even where policies change all the time. */
+
+static void begin_pass(struct vhost *vhost)
 {
-    struct list_node *node;
-    while (slice-- > 0 && (node = list_pop_front(&vhost->disobedient)) != NULL)
-        queue_apply_settings(vhost, list_entry(node, struct queue, policy_node));
-    if (!list_is_empty(&vhost->disobedient))
-        return;
-    free_former_policies(vhost);
+    vhost->is_policing = vhost->former_policy_count > 0;
+    vhost->policing = 0;
+    vhost->freed_by_pass = vhost->former_policy_count;
 }
 
-void vhost_set_limits(struct vhost *vhost, const struct vhost_limits *limits)
+static void obey_policies(void *context, struct hash_node *node)
 {
-    vhost->limits = *limits;
+    struct vhost *vhost = context;
+    struct queue *queue = container_of(node, struct queue, by_name);
+    if (queue->policy_generation == vhost->policy_generation)
+        return;
+    queue_apply_settings(vhost, queue);
+    vhost->policy_steps += steps_of_queue;
+}
+
+static void follow_policies(struct vhost *vhost)
+{
+    vhost->policy_steps = 0;
+    for (int i = 0; vhost->is_policing && i < policy_buckets; i++) {
+        if (vhost->policy_steps >= POLICY_STEPS_SLICE)
+            return;
+        if (hash_table_scan(&vhost->queues, &vhost->policing, obey_policies, vhost))
+            continue;
+        free_former_policies(vhost, vhost->freed_by_pass);
+        begin_pass(vhost);
+    }
 }
 
 void vhost_set_policies(struct vhost *vhost, struct policies *policies)
 {
-    struct hash_node *node = NULL;
     vhost->former_policies =
         xgrow(vhost->former_policies, &vhost->former_policy_capacity,
               vhost->former_policy_count + 1, sizeof vhost->former_policies[0]);
@@ -236,11 +259,13 @@ void vhost_set_policies(struct vhost *vhost, struct policies *policies)
     vhost->policies = policies;
     vhost->policy_generation++;
     vhost->topology_generation++; /* alternate exchanges */
-    while ((node = hash_table_next(&vhost->queues, node)) != NULL) {
-        struct queue *queue = container_of(node, struct queue, by_name);
-        list_remove(&queue->policy_node);
-        list_push_back(&vhost->disobedient, &queue->policy_node);
-    }
+    if (!vhost->is_policing)
+        begin_pass(vhost);
+}
+
+void vhost_set_limits(struct vhost *vhost, const struct vhost_limits *limits)
+{
+    vhost->limits = *limits;
 }
 
 void vhost_set_tracing(struct vhost *vhost, bool is_tracing)
@@ -406,7 +431,7 @@ static void give_memory_back(struct vhost *vhost)
 static void finish_input(struct vhost *vhost)
 {
     vhost->dispatch_left = dispatch_slice;
-    follow_policies(vhost, policy_slice);
+    follow_policies(vhost);
     fire_timers(vhost);
     do {
         resume_sessions(vhost);
@@ -590,7 +615,7 @@ uint64_t vhost_deadline(const struct vhost *vhost)
 {
     const struct heap_node *timer = heap_first(&vhost->timers);
     if (vhost->remains != NULL || vhost->former_values != NULL ||
-        !list_is_empty(&vhost->dispatch) || !list_is_empty(&vhost->disobedient))
+        !list_is_empty(&vhost->dispatch) || vhost->is_policing)
         return 0;
     return timer != NULL ? timer->key : UINT64_MAX;
 }

@@ -40,7 +40,6 @@ struct queue *queue_new(struct bytes name, struct bytes arguments, uint8_t max_p
     list_node_init(&queue->owner_node);
     list_node_init(&queue->dispatch_node);
     list_node_init(&queue->mark_node);
-    list_node_init(&queue->policy_node);
     return queue;
 }
 
@@ -51,7 +50,6 @@ void queue_free(struct queue *queue)
     list_remove(&queue->owner_node);
     list_remove(&queue->dispatch_node);
     list_remove(&queue->mark_node);
-    list_remove(&queue->policy_node);
     for (unsigned i = 0; i < queue->top_priority; i++) {
         if (queue->upper[i] != NULL)
             lane_fini(queue->upper[i]);

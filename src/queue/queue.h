@@ -20,6 +20,8 @@ struct parked_letters {
     struct timer timer; /* of the next attempt */
 };
 
+struct policy;
+
 /*
  * A queue: its identity, its messages, and who wants them. It knows neither channels nor the wire:
  * the broker embeds a subscriber in each consumer and asks the queue whose turn it is.
@@ -38,7 +40,9 @@ struct queue {
     void *owner;           /* borrowed: the session that an exclusive queue belongs to, or NULL */
     uint64_t stored_batch; /* the batch that stores its definition; 0 = none */
 
-    struct queue_settings settings; /* in force; its texts are borrowed */
+    struct queue_settings settings;                /* in force; its texts are borrowed */
+    uint64_t policy_generation;                    /* of the policies that are in them */
+    const struct policy *policy, *operator_policy; /* borrowed; NULL: none applies */
 
     struct lane lane;    /* of priority 0: all that most queues have */
     struct lane **upper; /* owned; lanes of priority 1 .. max_priority, NULL until they are used */
@@ -68,7 +72,6 @@ struct queue {
     struct list waiting;            /* channels that wait for a read of this queue */
     struct list_node owner_node;    /* in its owner's list of exclusive queues */
     struct list_node dispatch_node; /* in the list of queues with something to hand out */
-    struct list_node policy_node;   /* in the list of queues that do not obey new policies yet */
     struct list_node mark_node;     /* in the list of queues that wait for a mark to be stored */
     uint64_t route_mark;            /* the last routing that reached the queue */
 };

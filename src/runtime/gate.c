@@ -365,7 +365,7 @@ void gate_run_handed_over(struct gate *gate, int reactor)
     uint64_t started_ms = clock_steady_ms();
     while (take_inbox(gate, &inbox)) {
         run_inbox(gate, &inbox);
-        bool is_long = ++rounds >= rounds_max || clock_steady_ms() - started_ms > held_max_ms;
+        bool is_long = ++rounds >= rounds_max || clock_steady_ms() - started_ms >= held_max_ms;
         if (is_long && hand_over(gate, reactor))
             return;
     }

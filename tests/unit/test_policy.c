@@ -179,6 +179,24 @@ static void a_pattern_that_takes_for_ever_does_not_match(void **state)
     policies_free(policies);
 }
 
+/* Nobody can make others wait by many of them; one that is easy counts in any case. */
+static void hard_patterns_share_what_a_lookup_may_cost(void **state)
+{
+    static const char name[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab";
+    struct policies *policies = policies_new();
+    size_t steps = 0;
+    (void)state;
+    add(policies, "easy", "b$", "all", 0, "expires", false);
+    for (int64_t priority = 1; priority <= 100; priority++)
+        add(policies, "hard", "^(a+)+$", "all", priority, "expires", false);
+    const struct policy *policy =
+        policies_find_counting(policies, POLICY_EXCHANGE, text(name), false, &steps);
+    assert_non_null(policy);
+    assert_true(bytes_equal_text(policy_name(policy), "easy"));
+    assert_in_range(steps, 100000, 125000);
+    policies_free(policies);
+}
+
 static void assert_check(struct bytes table, bool is_operator, const char *reason_wanted)
 {
     char reason[1024] = "";
@@ -361,6 +379,7 @@ int main(void)
         cmocka_unit_test(applies_to_what_it_says),
         cmocka_unit_test(sources_that_are_wrong_are_refused),
         cmocka_unit_test(a_pattern_that_takes_for_ever_does_not_match),
+        cmocka_unit_test(hard_patterns_share_what_a_lookup_may_cost),
         cmocka_unit_test(every_key_is_checked),
         cmocka_unit_test(operators_may_set_less),
         cmocka_unit_test(values_are_printed_as_terms),

@@ -342,6 +342,115 @@ static void a_long_key_in_a_durable_queue_after_a_restart(void **state)
     pass(core, 2000, "");
 }
 
+/* --- policies for very many queues */
+
+/* A policy with a max-length for all queues, behind so many others whose pattern is hard to match.
+ */
+static void set_policies(struct core *core, int64_t max_length, int hard_count)
+{
+    struct policies *policies = policies_new();
+    struct buffer definition = {0};
+    char reason[100];
+    amqp_table_add_int(&definition, "max-length", max_length);
+    struct policy_source source = {
+        .name = bytes_of_text("p"),
+        .pattern = bytes_of_text("^a"),
+        .apply_to = bytes_of_text("queues"),
+        .definition = buffer_bytes(&definition),
+    };
+    assert_true(policies_add(policies, &source, reason, sizeof reason));
+    source.pattern = bytes_of_text("^(a+)+$");
+    for (source.priority = 1; source.priority <= hard_count; source.priority++)
+        assert_true(policies_add(policies, &source, reason, sizeof reason));
+    vhost_set_policies(core->vhost, policies);
+    buffer_fini(&definition);
+}
+
+static void declare_many(struct core *core, int count)
+{
+    struct buffer lines = {0};
+    core_open(core, 1, 1);
+    for (int i = 0; i < count; i++)
+        buffer_append_format(
+            &lines, "1.1 queue.declare aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-%d no-wait\n", i);
+    buffer_append_u8(&lines, 0);
+    quiet_run(core, (char *)lines.data);
+    buffer_fini(&lines);
+}
+
+static size_t count_obedient(const struct core *core, uint64_t max_length)
+{
+    struct hash_node *node = NULL;
+    size_t count = 0;
+    while ((node = hash_table_next(&core->vhost->queues, node)) != NULL)
+        count += container_of(node, struct queue, by_name)->settings.max_length == max_length;
+    return count;
+}
+
+/* Until nothing is due at once; the most queues that one input changed. */
+static size_t obey(struct core *core, uint64_t max_length)
+{
+    size_t most = 0, before = count_obedient(core, max_length);
+    for (int i = 0; i < 10000 && vhost_deadline(core->vhost) == 0; i++) {
+        quiet_run(core, "");
+        size_t now = count_obedient(core, max_length);
+        most = now - before > most ? now - before : most;
+        before = now;
+    }
+    return most;
+}
+
+static void policies_are_obeyed_in_slices(void **state)
+{
+    struct core *core = *state;
+    declare_many(core, 3000);
+    set_policies(core, 7, 0);
+    assert_int_equal(count_obedient(core, 7), 0);
+    assert_int_equal(vhost_deadline(core->vhost), 0);
+    assert_in_range(obey(core, 7), 1, 1024);
+    assert_int_equal(count_obedient(core, 7), 3000);
+}
+
+/* Nobody waits for the one before, and none is kept for ever. */
+static void policies_may_change_while_they_are_obeyed(void **state)
+{
+    struct core *core = *state;
+    declare_many(core, 3000);
+    for (uint64_t length = 1; length <= 300; length++) {
+        set_policies(core, (int64_t)length, 0);
+        quiet_run(core, "");
+        assert_in_range(count_obedient(core, length), 1, 1024);
+        assert_in_range(core->vhost->former_policy_count, 0, 100);
+    }
+    obey(core, 300);
+    assert_int_equal(count_obedient(core, 300), 3000);
+    assert_int_equal(core->vhost->former_policy_count, 0);
+}
+
+static void count_row(void *context, const struct queue_status *status)
+{
+    assert_true(bytes_equal_text(status->policy, "p"));
+    ++*(size_t *)context;
+}
+
+/* Slices are smaller where queues take longer, those of listings too. */
+static void patterns_that_are_hard_make_slices_small(void **state)
+{
+    struct core *core = *state;
+    size_t listed = 0;
+    struct vhost_listing listing = {0};
+    const struct vhost_visitor visitor = {.queue = count_row, .context = &listed};
+    declare_many(core, 50);
+    set_policies(core, 7, 40);
+    vhost_list(core->vhost, &listing, &visitor, 50);
+    assert_in_range(listed, 1, 8); /* a bucket */
+    while (!listing.is_done)
+        vhost_list(core->vhost, &listing, &visitor, 50);
+    assert_int_equal(listed, 50);
+    assert_in_range(obey(core, 7), 1, 8);
+    assert_int_equal(count_obedient(core, 7), 50);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -353,6 +462,9 @@ int main(void)
         core_test(fetches_need_no_more_memory_for_ever),
         core_test(parked_letters_leave_in_slices),
         core_test(reply_queues_are_not_limited),
+        core_test(policies_are_obeyed_in_slices),
+        core_test(policies_may_change_while_they_are_obeyed),
+        core_test(patterns_that_are_hard_make_slices_small),
         core_test(a_long_key_in_a_durable_queue_after_a_restart),
         core_test(a_long_dead_letter_key_does_not_end_the_server),
         core_test(a_long_chain_of_auto_delete_exchanges_goes),
