@@ -65,37 +65,74 @@ static void reject(struct channel *channel, struct unacked *unacked)
 
 /* --- putting back */
 
-struct give_back {
-    struct lane *lane;
-    struct entry entry;
-};
-
+/* Entries, and beside each its lane: those of a lane are handed over as they lie there. */
 struct give_back_list {
-    struct give_back *items;
+    struct entry *entries;
+    struct lane **lanes;
     size_t count;
-    size_t capacity;
+    size_t entry_capacity, lane_capacity;
 };
 
 static void take_back(struct channel *channel, struct unacked *unacked, struct give_back_list *list)
 {
-    list->items = xgrow(list->items, &list->capacity, list->count + 1, sizeof *list->items);
-    list->items[list->count++] = (struct give_back){
-        .lane = unacked->lane,
-        .entry = entry_of(unacked),
-    };
+    list->entries =
+        xgrow(list->entries, &list->entry_capacity, list->count + 1, sizeof *list->entries);
+    list->lanes = xgrow(list->lanes, &list->lane_capacity, list->count + 1, sizeof list->lanes[0]);
+    list->entries[list->count] = entry_of(unacked);
+    list->lanes[list->count++] = unacked->lane;
     unacked->lane->queue->unacked_count++; /* until it is given back, so that the queue stays */
     count_out(channel, unacked);
     unacked_ring_settle(&channel->unacked, unacked);
 }
 
+struct give_back {
+    struct lane *lane;
+    struct entry entry;
+};
+
+/* By queue, and within it as they are delivered. */
+static int compare_lanes(const struct lane *a, const struct lane *b)
+{
+    if (a->queue->serial != b->queue->serial)
+        return a->queue->serial < b->queue->serial ? -1 : 1;
+    return a->priority > b->priority ? -1 : a->priority < b->priority;
+}
+
 static int by_lane_and_position(const void *left, const void *right)
 {
     const struct give_back *a = left, *b = right;
-    if (a->lane->queue->serial != b->lane->queue->serial)
-        return a->lane->queue->serial < b->lane->queue->serial ? -1 : 1;
-    if (a->lane->priority != b->lane->priority)
-        return a->lane->priority < b->lane->priority ? -1 : 1;
+    int order = compare_lanes(a->lane, b->lane);
+    if (order != 0)
+        return order;
     return a->entry.position < b->entry.position ? -1 : 1;
+}
+
+static bool is_in_order(const struct give_back_list *list)
+{
+    for (size_t i = 1; i < list->count; i++) {
+        int order = list->lanes[i - 1] == list->lanes[i]
+                        ? 0
+                        : compare_lanes(list->lanes[i - 1], list->lanes[i]);
+        if (order > 0 || (order == 0 && list->entries[i - 1].position > list->entries[i].position))
+            return false;
+    }
+    return true;
+}
+
+/* What comes from one lane was delivered in order, as a rule, and needs no sorting. */
+static void put_in_order(struct give_back_list *list)
+{
+    if (is_in_order(list))
+        return;
+    struct give_back *items = xmalloc(list->count * sizeof *items);
+    for (size_t i = 0; i < list->count; i++)
+        items[i] = (struct give_back){list->lanes[i], list->entries[i]};
+    qsort(items, list->count, sizeof *items, by_lane_and_position);
+    for (size_t i = 0; i < list->count; i++) {
+        list->lanes[i] = items[i].lane;
+        list->entries[i] = items[i].entry;
+    }
+    free(items);
 }
 
 /* A quorum queue counts failures. One with a delivery limit buries what has failed too often; one
@@ -138,13 +175,10 @@ static void give_back_entries(struct vhost *vhost, struct lane *lane, struct ent
     queue_schedule(vhost, queue);
 }
 
-static void give_back_run(struct vhost *vhost, struct give_back *run, size_t count)
+static void give_back_run(struct vhost *vhost, struct lane *lane, struct entry *entries,
+                          size_t count)
 {
-    struct lane *lane = run[0].lane;
     struct queue *queue = lane->queue;
-    struct entry *entries = xmalloc(count * sizeof *entries);
-    for (size_t i = 0; i < count; i++)
-        entries[i] = run[i].entry;
     queue->unacked_count -= count;
     if (queue->is_deleted) {
         for (size_t i = 0; i < count; i++)
@@ -153,20 +187,19 @@ static void give_back_run(struct vhost *vhost, struct give_back *run, size_t cou
     } else {
         give_back_entries(vhost, lane, entries, count);
     }
-    free(entries);
 }
 
 static void give_back_all(struct vhost *vhost, struct give_back_list *list)
 {
-    if (list->count > 1)
-        qsort(list->items, list->count, sizeof *list->items, by_lane_and_position);
+    put_in_order(list);
     for (size_t first = 0, end; first < list->count; first = end) {
         end = first + 1;
-        while (end < list->count && list->items[end].lane == list->items[first].lane)
+        while (end < list->count && list->lanes[end] == list->lanes[first])
             end++;
-        give_back_run(vhost, list->items + first, end - first);
+        give_back_run(vhost, list->lanes[first], list->entries + first, end - first);
     }
-    free(list->items);
+    free(list->entries);
+    free(list->lanes);
 }
 
 void channel_requeue_all(struct channel *channel)

@@ -43,6 +43,16 @@ void entry_ring_grow(struct entry_ring *ring)
     move_to(ring, ring->capacity > 0 ? ring->capacity * 2 : capacity_min);
 }
 
+/* Makes room for so many more. */
+static void reserve(struct entry_ring *ring, size_t count)
+{
+    size_t capacity = ring->capacity > 0 ? ring->capacity : capacity_min;
+    while (capacity < ring->count + count)
+        capacity *= 2;
+    if (capacity > ring->capacity)
+        move_to(ring, capacity);
+}
+
 void entry_ring_shrink(struct entry_ring *ring)
 {
     if (ring->capacity <= shrink_above || ring->count > ring->capacity / 8)
@@ -90,6 +100,8 @@ static bool add_at_an_end(struct entry_ring *ring, const struct entry *entries, 
     bool is_behind =
         ring->count == 0 || entry_ring_at(ring, ring->count - 1)->position < entries[0].position;
     bool is_before = !is_behind && entries[count - 1].position < entry_ring_front(ring)->position;
+    if (is_behind || is_before)
+        reserve(ring, count);
     for (size_t i = 0; is_behind && i < count; i++)
         entry_ring_push(ring, entries[i]);
     for (size_t i = count; is_before && i > 0; i--)
