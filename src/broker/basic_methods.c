@@ -268,7 +268,7 @@ static enum outcome recover(struct channel *channel, bool requeue, struct amqp_e
         amqp_error_set(error, AMQP_NOT_IMPLEMENTED, "requeue=false");
         return OUTCOME_ERROR;
     }
-    channel_requeue_all(channel);
+    channel_requeue_all(channel, false);
     return OUTCOME_DONE;
 }
 

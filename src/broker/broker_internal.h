@@ -706,8 +706,9 @@ void ack_timeout_due(struct vhost *vhost, struct timer *timer);
  * unknown. */
 bool channel_settle(struct channel *channel, struct tx_settlement settlement, bool multiple,
                     struct amqp_error *error);
-/* Puts all unacked messages of the channel back, but for those that a transaction has settled. */
-void channel_requeue_all(struct channel *channel);
+/* Puts all unacked messages of the channel back, but for those that a transaction has settled: for
+ * basic.recover, or because the channel ends. */
+void channel_requeue_all(struct channel *channel, bool is_of_the_end);
 
 /* --- publishing and confirms: publish.c, confirm.c */
 

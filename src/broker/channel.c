@@ -249,7 +249,7 @@ void channel_shutdown(struct channel *channel)
     effect_chain_clear(&channel->held);
     stop_consumers(channel);
     tx_rollback(channel);
-    channel_requeue_all(channel);
+    channel_requeue_all(channel, true);
     cancel_consumers(channel);
     confirm_forget(channel);
     drop_deferred(channel);

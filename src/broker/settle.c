@@ -71,6 +71,7 @@ struct give_back_list {
     struct lane **lanes;
     size_t count;
     size_t entry_capacity, lane_capacity;
+    bool is_of_the_end; /* of the channel: its client has not said that it wants them back */
 };
 
 static void take_back(struct channel *channel, struct unacked *unacked, struct give_back_list *list)
@@ -136,9 +137,10 @@ static void put_in_order(struct give_back_list *list)
 }
 
 /* A quorum queue counts failures. One with a delivery limit buries what has failed too often; one
- * without puts what failed behind everything else. What stays in its place remains in entries. */
+ * without puts what a client has put back behind everything else. What stays in its place remains
+ * in entries. */
 static size_t count_failures(struct vhost *vhost, struct lane *lane, struct entry *entries,
-                             size_t count)
+                             size_t count, bool is_of_the_end)
 {
     int64_t limit = lane->queue->settings.delivery_limit;
     size_t kept = 0;
@@ -146,9 +148,9 @@ static size_t count_failures(struct vhost *vhost, struct lane *lane, struct entr
         struct entry *entry = &entries[i];
         if (entry->failures < UINT16_MAX)
             entry->failures++;
-        if (limit < 0) {
+        if (limit < 0 && !is_of_the_end) {
             queue_requeue_behind(vhost, lane, entry);
-        } else if (entry->failures > limit) {
+        } else if (limit >= 0 && entry->failures > limit) {
             queue_bury(vhost, lane, entry, DEATH_DELIVERY_LIMIT);
         } else {
             lane_note_failures(vhost, lane, entry);
@@ -159,12 +161,12 @@ static size_t count_failures(struct vhost *vhost, struct lane *lane, struct entr
 }
 
 static void give_back_entries(struct vhost *vhost, struct lane *lane, struct entry *entries,
-                              size_t count)
+                              size_t count, bool is_of_the_end)
 {
     struct queue *queue = lane->queue;
     vhost->counters.requeued += count;
     if (queue->settings.type == QUEUE_QUORUM)
-        count = count_failures(vhost, lane, entries, count);
+        count = count_failures(vhost, lane, entries, count, is_of_the_end);
     if (count > 0)
         lane_return(lane, entries, count);
     if (queue->may_expire)
@@ -176,7 +178,7 @@ static void give_back_entries(struct vhost *vhost, struct lane *lane, struct ent
 }
 
 static void give_back_run(struct vhost *vhost, struct lane *lane, struct entry *entries,
-                          size_t count)
+                          size_t count, bool is_of_the_end)
 {
     struct queue *queue = lane->queue;
     queue->unacked_count -= count;
@@ -185,7 +187,7 @@ static void give_back_run(struct vhost *vhost, struct lane *lane, struct entry *
             message_unref(entries[i].message);
         queue_release(queue);
     } else {
-        give_back_entries(vhost, lane, entries, count);
+        give_back_entries(vhost, lane, entries, count, is_of_the_end);
     }
 }
 
@@ -196,15 +198,16 @@ static void give_back_all(struct vhost *vhost, struct give_back_list *list)
         end = first + 1;
         while (end < list->count && list->lanes[end] == list->lanes[first])
             end++;
-        give_back_run(vhost, list->lanes[first], list->entries + first, end - first);
+        give_back_run(vhost, list->lanes[first], list->entries + first, end - first,
+                      list->is_of_the_end);
     }
     free(list->entries);
     free(list->lanes);
 }
 
-void channel_requeue_all(struct channel *channel)
+void channel_requeue_all(struct channel *channel, bool is_of_the_end)
 {
-    struct give_back_list list = {0};
+    struct give_back_list list = {.is_of_the_end = is_of_the_end};
     for (size_t i = 0; i < channel->unacked.count; i++) {
         struct unacked *unacked = unacked_ring_at(&channel->unacked, i);
         if (unacked->lane != NULL && !unacked->is_in_tx)

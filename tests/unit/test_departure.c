@@ -522,6 +522,24 @@ static void without_a_limit_what_failed_comes_last(void **state)
     answer_all(core, "1.1 basic.get-ok 2 redelivered left=0 a failures=2\n");
 }
 
+static void what_a_channel_had_at_its_end_comes_first(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 3);
+    run(core,
+        "1.1 queue.declare q durable no-wait x-queue-type=quorum\n1.1 basic.publish - q a\n"
+        "1.1 basic.publish - q b\n1.1 basic.publish - q c\n1.1 basic.publish - q d\n"
+        "1.2 basic.get q\n1.2 basic.get q\n1.2 basic.get q\n1.2 basic.nack 1 requeue",
+        "1.2 basic.get-ok 1 left=3 a failures=0\n1.2 basic.get-ok 2 left=2 b failures=0\n"
+        "1.2 basic.get-ok 3 left=1 c failures=0\n");
+    run(core, "1.2 channel.close", "1.2 channel.close-ok\n");
+    run(core, "1.3 basic.get q\n1.3 basic.get q\n1.3 basic.get q\n1.3 basic.get q",
+        "1.3 basic.get-ok 1 redelivered left=3 b failures=1\n"
+        "1.3 basic.get-ok 2 redelivered left=2 c failures=1\n"
+        "1.3 basic.get-ok 3 left=1 d failures=0\n"
+        "1.3 basic.get-ok 4 redelivered left=0 a failures=1\n");
+}
+
 /* --- unused queues, and deliveries that wait too long */
 
 static void an_unused_queue_goes(void **state)
@@ -742,6 +760,7 @@ int main(void)
         core_test(a_low_priority_expires_behind_a_high_one),
         core_test(limits_take_from_the_highest_priority),
         core_test(a_quorum_queue_counts_failures_up_to_its_limit),
+        core_test(what_a_channel_had_at_its_end_comes_first),
         core_test(what_failed_too_often_is_dead),
         core_test(without_a_limit_what_failed_comes_last),
         core_test(an_unused_queue_goes),
