@@ -668,8 +668,14 @@ void queue_values_check(const struct queue *queue);
 /* --- leaving it without an ack: departure.c */
 
 /* Removes a message from the store, or cancels its insertion. */
-void queue_forget(struct vhost *vhost, struct lane *lane, uint64_t position, uint64_t batch,
-                  uint32_t operation);
+void queue_forget_known(struct vhost *vhost, struct lane *lane, uint64_t position, uint64_t batch,
+                        uint32_t operation);
+static inline void queue_forget(struct vhost *vhost, struct lane *lane, uint64_t position,
+                                uint64_t batch, uint32_t operation)
+{
+    if (batch != 0 || lane->queue->values != NULL)
+        queue_forget_known(vhost, lane, position, batch, operation);
+}
 /* A message that is neither ready nor unacked any more: to the dead letter exchange, or gone. The
  * reference passes. */
 void queue_bury(struct vhost *vhost, struct lane *lane, struct entry *entry,
@@ -723,7 +729,12 @@ void confirm_waits(struct channel *channel, uint64_t tag, uint64_t batch);
  * gathered. */
 void confirm_note(struct channel *channel, uint64_t tag, size_t first);
 /* A message was acked, or given to a consumer that does not ack: before it is forgotten. */
-void confirm_consumed(struct vhost *vhost, uint64_t batch, uint32_t operation);
+void confirm_noted_consumed(struct vhost *vhost, uint64_t batch, uint32_t operation);
+static inline void confirm_consumed(struct vhost *vhost, uint64_t batch, uint32_t operation)
+{
+    if (batch != 0 && batch == vhost->note_batch)
+        confirm_noted_consumed(vhost, batch, operation);
+}
 void confirm_flush(struct channel *channel);
 void confirm_committed(struct vhost *vhost);
 void confirm_forget(struct channel *channel);

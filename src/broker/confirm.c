@@ -169,15 +169,17 @@ static uint32_t count_insertions(const struct store_batch *batch, size_t first)
     return count;
 }
 
-static void extend_notes(struct vhost *vhost)
+/* Operations below first that have no note get an empty one. */
+static void extend_notes(struct vhost *vhost, size_t first)
 {
     size_t count = vhost->batch->count;
     if (vhost->note_batch != vhost->batch->number)
         vhost->note_count = 0;
     vhost->note_batch = vhost->batch->number;
     vhost->notes = xgrow(vhost->notes, &vhost->note_capacity, count, sizeof *vhost->notes);
-    while (vhost->note_count < count)
+    while (vhost->note_count < first)
         vhost->notes[vhost->note_count++].first = CONFIRM_NOTE_NONE;
+    vhost->note_count = count;
 }
 
 void confirm_note(struct channel *channel, uint64_t tag, size_t first)
@@ -187,9 +189,9 @@ void confirm_note(struct channel *channel, uint64_t tag, size_t first)
     uint32_t left = count_insertions(batch, first);
     if (left == 0)
         return;
-    extend_notes(vhost);
     while (batch->operations[first].kind != STORE_INSERT)
         first++;
+    extend_notes(vhost, first);
     for (size_t i = first; i < batch->count; i++)
         vhost->notes[i].first = (uint32_t)first;
     vhost->notes[first] = (struct confirm_note){
@@ -248,10 +250,10 @@ static void settle_consumed(struct channel *channel, uint64_t tag)
     confirm_settled(channel, tag);
 }
 
-void confirm_consumed(struct vhost *vhost, uint64_t batch, uint32_t operation)
+void confirm_noted_consumed(struct vhost *vhost, uint64_t batch, uint32_t operation)
 {
-    if (batch != vhost->batch->number || batch != vhost->note_batch ||
-        operation >= vhost->note_count || vhost->notes[operation].first == CONFIRM_NOTE_NONE)
+    if (batch != vhost->batch->number || operation >= vhost->note_count ||
+        vhost->notes[operation].first == CONFIRM_NOTE_NONE)
         return;
     struct confirm_note *note = &vhost->notes[vhost->notes[operation].first];
     if (--note->left == 0 && note->channel != NULL)

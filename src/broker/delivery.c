@@ -162,7 +162,8 @@ static void deliver(struct vhost *vhost, struct lane *lane, struct consumer *con
 void queue_deliver_at_once(struct vhost *vhost, struct lane *lane, struct consumer *consumer,
                            struct entry *entry)
 {
-    mark_delivered(vhost, lane, entry);
+    if (entry->batch != 0)
+        mark_delivered(vhost, lane, entry);
     lane->delivered_below = entry->position + 1;
     deliver(vhost, lane, consumer, entry, false);
     queue_rotate(lane->queue, &consumer->subscriber);

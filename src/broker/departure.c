@@ -27,8 +27,8 @@ enum { FETCH_REQUEUE = DEATH_DELIVERY_LIMIT + 1 };
 
 /* --- the store's part */
 
-void queue_forget(struct vhost *vhost, struct lane *lane, uint64_t position, uint64_t batch,
-                  uint32_t operation)
+void queue_forget_known(struct vhost *vhost, struct lane *lane, uint64_t position, uint64_t batch,
+                        uint32_t operation)
 {
     struct queue *queue = lane->queue;
     if (queue->values != NULL)
@@ -110,7 +110,7 @@ static void append_again(struct vhost *vhost, struct lane *lane, struct entry *e
         lane_note_failures(vhost, lane, &again);
         queue_forget(vhost, lane, entry->position, entry->batch, entry->operation);
     }
-    lane_push(lane, again);
+    lane_push(lane, &again);
     lane_touch(vhost, lane);
     queue_schedule(vhost, lane->queue);
 }

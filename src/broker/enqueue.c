@@ -46,12 +46,12 @@ static uint64_t expiry_of(const struct vhost *vhost, const struct queue *queue,
     return ttl_ms != EXPIRATION_NEVER ? vhost->now_ms + ttl_ms : 0;
 }
 
-static void push(struct vhost *vhost, struct lane *lane, struct entry entry)
+static void push(struct vhost *vhost, struct lane *lane, const struct entry *entry)
 {
     struct queue *queue = lane->queue;
     lane_push(lane, entry);
     lane_touch(vhost, lane);
-    if (entry.expiry_ms != 0) {
+    if (entry->expiry_ms != 0) {
         queue->may_expire = true;
         queue_arm_expiry(vhost, lane);
     }
@@ -90,7 +90,7 @@ static void take_in(struct vhost *vhost, struct queue *queue, struct message *me
         queue_deliver_at_once(vhost, lane, consumer, &entry);
         return;
     }
-    push(vhost, lane, entry);
+    push(vhost, lane, &entry);
     if (consumer != NULL)
         queue_schedule(vhost, queue);
 }

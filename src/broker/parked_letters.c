@@ -51,7 +51,7 @@ void parked_letters_add(struct vhost *vhost, struct queue *queue, struct message
         .body_bytes = (uint32_t)letter->body_size,
     };
     queue_store_insert(vhost, lane, &entry, bytes_of(NULL, 0));
-    lane_push(lane, entry);
+    lane_push(lane, &entry);
     lane_touch(vhost, lane);
     if (timer_due_ms(&parked->timer) == UINT64_MAX)
         timer_set(vhost, &parked->timer, vhost->now_ms + retry_interval_ms);

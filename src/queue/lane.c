@@ -89,11 +89,11 @@ static void count_out(struct lane *lane, const struct entry *entry)
     note_level(lane, lane->ready_count + 1, lane->ready_bytes + entry->body_bytes);
 }
 
-void lane_push(struct lane *lane, struct entry entry)
+void lane_push(struct lane *lane, const struct entry *entry)
 {
-    CHECK(entry.position == lane->next_position - 1 && entry.message != NULL);
-    entry_ring_push(&lane->tail, entry);
-    count_in(lane, &entry);
+    CHECK(entry->position == lane->next_position - 1 && entry->message != NULL);
+    entry_ring_push(&lane->tail, *entry);
+    count_in(lane, entry);
 }
 
 /* The ring whose front is the next message, or NULL where all are empty. */

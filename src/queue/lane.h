@@ -91,7 +91,7 @@ void lane_restore(struct lane *lane, const struct store_lane_state *state);
 
 /* Appends a message at position lane->next_position - 1, which the caller has just taken; the
  * entry's reference passes to the lane. */
-void lane_push(struct lane *lane, struct entry entry);
+void lane_push(struct lane *lane, const struct entry *entry);
 
 /* Looks at the first ready message; *entry is set when it is LANE_READY, valid until the lane
  * changes. */

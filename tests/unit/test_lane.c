@@ -38,10 +38,10 @@ static size_t footprint(void)
 static void push(struct lane *lane, uint64_t batch)
 {
     uint64_t position = lane->next_position++;
-    lane_push(lane, (struct entry){.position = position,
-                                   .message = new_message(position),
-                                   .batch = batch,
-                                   .body_bytes = BODY_BYTES});
+    lane_push(lane, &(struct entry){.position = position,
+                                    .message = new_message(position),
+                                    .batch = batch,
+                                    .body_bytes = BODY_BYTES});
     lane_check(lane);
 }
 

@@ -113,7 +113,7 @@ static void push(struct queue *queue, unsigned priority)
     struct lane *lane = queue_use_lane(queue, priority);
     struct message *message = message_new(bytes_of_text(""), bytes_of_text("q"), bytes_of(NULL, 0),
                                           bytes_of_text("body"));
-    lane_push(lane, (struct entry){
+    lane_push(lane, &(struct entry){
                         .position = lane->next_position++, .message = message, .body_bytes = 4});
     queue_check(queue);
 }
