@@ -196,6 +196,22 @@ static void a_refused_login_is_told(const void *row)
     assert_int_equal(value.data[0], 'l'); /* a list of characters */
 }
 
+/* No user has such a name; it is told like any other. */
+static void a_refused_name_with_a_nul_is_told(const void *row)
+{
+    static const char response[] = "\5LOGINS\0\0\0\3a\0b\10PASSWORDS\0\0\0\1p";
+    struct watcher watcher = watch("amq.rabbitmq.event", "user.authentication.failure");
+    struct raw_slice value;
+    (void)row;
+    struct raw_client *c = raw_connect();
+    raw_start(c);
+    raw_start_ok(c, true, "AMQPLAIN", response, sizeof response - 1);
+    raw_expect(c, 0, 10, 50);
+    do {
+        assert_int_equal(raw_table_find(headers_of(take(&watcher)), "name", &value), 'S');
+    } while (value.bytes != 3 || memcmp(value.data, "a\0b", 3) != 0);
+}
+
 static void other_vhosts_are_told_of(const void *row)
 {
     struct watcher watcher = watch("amq.rabbitmq.event", "#");
@@ -337,6 +353,7 @@ int main(int argc, char **argv)
     BROKER_TEST(a_binding_is_told_with_both_its_ends);
     BROKER_TEST(a_connection_is_told_from_its_login_to_its_end);
     BROKER_TEST(a_refused_login_is_told);
+    BROKER_TEST(a_refused_name_with_a_nul_is_told);
     BROKER_TEST(other_vhosts_are_told_of);
     BROKER_TEST(changes_of_users_are_told);
     BROKER_TEST(lines_of_the_log);
