@@ -607,6 +607,13 @@ static char *write_addresses(const struct config_auth_ldap *config)
     return (char *)text.data;
 }
 
+/* libldap gets ready when it is used first, which several threads may not do at once. */
+static void init_library(void)
+{
+    int version = LDAP_VERSION3;
+    CHECK(ldap_set_option(NULL, LDAP_OPT_PROTOCOL_VERSION, &version) == LDAP_OPT_SUCCESS);
+}
+
 struct auth_backend *backend_ldap_new(const struct config *config, char reason[AUTH_REASON_SIZE])
 {
     if (config->auth_ldap.servers.count == 0) {
@@ -614,6 +621,7 @@ struct auth_backend *backend_ldap_new(const struct config *config, char reason[A
         return NULL;
     }
     struct ldap_backend *backend = xcalloc(1, sizeof *backend);
+    init_library();
     backend->backend.type = &type;
     backend->config = &config->auth_ldap;
     backend->addresses = write_addresses(&config->auth_ldap);
