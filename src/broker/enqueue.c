@@ -51,10 +51,8 @@ static void push(struct vhost *vhost, struct lane *lane, const struct entry *ent
     struct queue *queue = lane->queue;
     lane_push(lane, entry);
     lane_touch(vhost, lane);
-    if (entry->expiry_ms != 0) {
-        queue->may_expire = true;
+    if (entry->expiry_ms != 0)
         queue_arm_expiry(vhost, lane);
-    }
     if (queue->has_limits)
         queue_keep_limits(vhost, queue);
 }
@@ -79,6 +77,8 @@ static void take_in(struct vhost *vhost, struct queue *queue, struct message *me
         .body_bytes = (uint32_t)message->body_size,
     };
     struct consumer *consumer = queue_next_consumer(queue);
+    if (entry.expiry_ms != 0) /* also when it is given back */
+        queue->may_expire = true;
     bool is_stored =
         queue_is_stored(queue) && (message->is_persistent || queue->settings.type == QUEUE_QUORUM);
     bool is_direct = consumer != NULL && queue_first_lane(queue)->ready_count == 0;

@@ -54,6 +54,22 @@ static void the_shorter_of_two_ttls_counts(void **state)
     assert_queue(core, "q", "0 0 0");
 }
 
+/* Also one that went to a consumer at once, and never was in the lane before. */
+static void a_message_that_is_given_back_expires(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 2);
+    run(core,
+        "1.1 queue.declare q no-wait\n1.2 basic.consume q c\n"
+        "1.1 basic.publish - q a expiration=50\n1.1 basic.publish - q b expiration=100",
+        "1.2 basic.consume-ok c\n1.2 deliver c 1 a\n1.2 deliver c 2 b\n");
+    pass(core, 60, "");
+    run(core, "1.2 basic.cancel c\n1.2 basic.nack 2 multiple requeue", "1.2 basic.cancel-ok c\n");
+    assert_queue(core, "q", "1 0 0");
+    pass(core, 50, "");
+    assert_queue(core, "q", "0 0 0");
+}
+
 static void an_expired_message_waits_behind_one_that_lives(void **state)
 {
     struct core *core = *state;
@@ -733,6 +749,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         core_test(the_ttl_of_a_queue_ends_its_messages),
         core_test(the_shorter_of_two_ttls_counts),
+        core_test(a_message_that_is_given_back_expires),
         core_test(an_expired_message_waits_behind_one_that_lives),
         core_test(what_comes_to_the_head_expires_in_its_time),
         core_test(a_ttl_of_zero_is_for_who_waits),
