@@ -462,48 +462,61 @@ class Once(Scenario):
 
 
 class Unique(Scenario):
-    """A queue holds one message of a value, and takes the next when that has left."""
+    """A queue holds one message of a value, and takes the next when that has left; one queue because of
+    its argument, the other of a policy."""
 
-    queues = ("kill.unique",)
+    queues = ("kill.unique", "kill.governed")
     values = 300
 
     def declare(self, client):
         client.declare_queue("kill.unique", arguments={"x-message-deduplication": True})
+        definition = '{"x-message-deduplication":true}'
+        status, output = self.control("set_policy", "kill.unique", r"^kill\.governed$", definition)
+        if status != 0:
+            self.find("set_policy: %s" % output)
+        client.declare_queue("kill.governed")
 
     def jobs(self, choice):
-        yield self.publish, choice(), self.frames_of
-        yield self.publish, choice(), self.frames_of
-        if choice().random() < 0.7:
-            yield self.consume, "kill.unique", 50, self.ack
+        for queue in self.queues:
+            yield self.publish, choice(), lambda m, c, queue=queue: self.frames_of(m, c, queue)
+            if choice().random() < 0.7:
+                yield self.consume, queue, 50, self.ack
+        yield self.publish, choice(), lambda m, c: self.frames_of(m, c, c.choice(self.queues))
 
-    def frames_of(self, message, choice):
+    def frames_of(self, message, choice, queue):
         message.value = choice.randrange(self.values)
-        return self.frames_with(message.value, message.number)
+        return self.frames_with(queue, message.value, message.number)
 
-    def frames_with(self, value, number):
+    def frames_with(self, queue, value, number):
         headers = {"x-deduplication-header": "value %d" % value}
-        return publish("", "kill.unique", encode(number), headers=headers)
+        return publish("", queue, encode(number), headers=headers)
 
     def check_drained(self, found):
-        values = [self.messages[decode(delivery)].value for delivery in found["kill.unique"]]
-        for value, count in collections.Counter(values).items():
-            if count > 1:
-                self.find("value %d is there %d times" % (value, count))
+        for queue, deliveries in found.items():
+            values = [self.messages[decode(delivery)].value for delivery in deliveries]
+            for value, count in collections.Counter(values).items():
+                if count > 1:
+                    self.find("value %d is there %d times in %s" % (value, count, queue))
 
     def drain(self, port):
         super().drain(port)
+        for queue in self.queues:
+            self.check_free(port, queue)
+
+    def check_free(self, port, queue):
+        """All values, since all messages are gone."""
         client = Client(port)
         client.select_confirms()
         sent = {}
         for value in range(self.values):
             sent[value + 1] = self.new_message()
-            client.send(self.frames_with(value, sent[value + 1].number))
+            client.send(self.frames_with(queue, value, sent[value + 1].number))
         probes = list(sent.values())
         while sent:
             self.on_publisher_event(client.read(), sent)
         for value, probe in enumerate(probes):
             if not probe.is_confirmed:
-                self.find("value %d is held by no message" % value)
+                self.find("value %d of %s is held by no message" % (value, queue))
         client.close()
 
 

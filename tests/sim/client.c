@@ -79,9 +79,16 @@ static void send_empty(struct clients *clients, const struct sim_session *sessio
     send(clients, session, channel, &(struct amqp_method){.id = method_id});
 }
 
-/* More often one that is there. */
+static struct sim_queue *unique_queue(struct clients *clients)
+{
+    return oracle_queue(clients->oracle, bytes_of_text("unique"));
+}
+
+/* More often one that is there, and one where it matters which messages meet. */
 static struct sim_queue *any_queue(struct clients *clients)
 {
+    if (chance(clients, 12))
+        return unique_queue(clients);
     struct sim_queue *queue = &clients->oracle->queues[below(clients, SIM_QUEUES)];
     if (!queue->exists && chance(clients, 80))
         queue = &clients->oracle->queues[below(clients, 3)];
@@ -184,9 +191,10 @@ static void publish(struct clients *clients, const struct sim_session *session,
     for (unsigned i = below(clients, clients->options->body_bytes_max + 1); i > 0; i--)
         buffer_append_u8(&body, 'x');
     if (clients->oracle->is_traced)
-        printf("  %llu.%u publishes %llu to '%s' '%s'%s\n", (unsigned long long)session->connection,
-               channel->number, (unsigned long long)message->id, exchange, key,
-               message->is_persistent ? " persistent" : "");
+        printf("  %llu.%u publishes %llu to '%s' '%s' value %u for %u ms%s\n",
+               (unsigned long long)session->connection, channel->number,
+               (unsigned long long)message->id, exchange, key, message->value,
+               message->expiration_ms, message->is_persistent ? " persistent" : "");
     struct command *command = add(clients, session, channel->number, COMMAND_PUBLISH);
     command->message = message_new(bytes_of_text(exchange), bytes_of_text(key), buffer_bytes(&raw),
                                    buffer_bytes(&body));
@@ -225,7 +233,7 @@ static void publish_to(struct clients *clients, const struct sim_session *sessio
     if ((queue->flags & SIM_DEAD_LETTERS) != 0 && chance(clients, 20))
         message->expiration_ms = 1 + below(clients, 40);
     if ((queue->flags & SIM_UNIQUE) != 0 && chance(clients, 90))
-        message->value = 1 + below(clients, 8);
+        message->value = 1 + below(clients, 5);
     publish(clients, session, channel, message, "", queue->name);
 }
 
@@ -521,9 +529,9 @@ static void act_purge(struct clients *clients, struct sim_session *session,
 {
     struct sim_queue *queue = any_queue(clients);
     if (!is_volatile(queue))
-        return;
+        queue = unique_queue(clients);
     struct amqp_method method = {.id = AMQP_QUEUE_PURGE, .queue_purge = {.queue = name_of(queue)}};
-    oracle_asked(clients->oracle, channel, AMQP_QUEUE_PURGE_OK, queue, true);
+    oracle_asked(clients->oracle, channel, AMQP_QUEUE_PURGE_OK, queue, is_volatile(queue));
     oracle_hazard(channel, false);
     send(clients, session, channel->number, &method);
 }

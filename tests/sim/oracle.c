@@ -173,8 +173,11 @@ void oracle_hazard(struct sim_channel *channel, bool is_deletion)
     struct sim_queue *queue = expected->queue;
     expected->is_hazard = true;
     queue->hazards++;
-    for (size_t i = 0; i < queue->count; i++)
+    for (size_t i = 0; i < queue->count; i++) {
         queue->copies[i]->is_excused = true;
+        if (queue->copies[i] == queue->copies[i]->message->lossy)
+            queue->copies[i]->message->is_settled = true;
+    }
     if (is_deletion) {
         queue->exists = false;
         queue->deletions++;
@@ -234,6 +237,7 @@ void oracle_routes(struct oracle *oracle, struct sim_message *message, struct si
         return;
     }
     message->lossy = copy;
+    message->is_settled = queue->hazards > 0;
     /* A queue that rejects has it when it is confirmed. */
     message->is_expected = is_certain && (queue->flags & SIM_REJECTS) == 0;
 }
@@ -542,7 +546,8 @@ static bool may_have_twin(const struct oracle *oracle, const struct sim_copy *co
         if (twin != copy && twin->message->value == copy->message->value &&
             twin->message->publish != PUBLISH_ROLLED_BACK && !twin->message->is_rejected &&
             twin->place != PLACE_LOST &&
-            (twin->place != PLACE_GONE || twin->touched > oracle->settled))
+            ((twin->place != PLACE_GONE && twin->place != PLACE_PURGED) ||
+             twin->touched > oracle->settled))
             return true;
     }
     return false;
@@ -1043,7 +1048,7 @@ static uint64_t first_waiting(const struct oracle *oracle, const struct sim_chan
     uint64_t first = UINT64_MAX;
     for (size_t i = 0; oracle->has_alarm && i < oracle->message_count; i++) {
         const struct sim_message *message = oracle->messages[i];
-        if (message->channel == channel->serial && message->publish == PUBLISH_SENT &&
+        if (message->channel == channel->serial && message->publish != PUBLISH_DONE &&
             message->sent_command > channel->processed && message->sent_command < first)
             first = message->sent_command;
     }
