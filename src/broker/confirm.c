@@ -229,13 +229,16 @@ static void split_run(struct channel *channel, size_t index, uint64_t tag)
     run[1].first = tag + 1;
 }
 
-/* A tag inside a run waits for its batch where there are very many runs already. */
+/* A tag inside a run waits for its batch where there are very many runs already. What has settled
+ * before goes first, while this one still waits: an ack of several would stand for it, too. */
 static void settle_consumed(struct channel *channel, uint64_t tag)
 {
     size_t index = find_run(channel, tag);
     struct confirm_run *run = &channel->runs[channel->run_first + index];
     if (index == channel->run_count || run->first > tag)
         return;
+    if (channel->settled_last + 1 != tag)
+        confirm_flush(channel);
     if (tag == run->first)
         run->first++;
     else if (tag == run->last)

@@ -168,6 +168,22 @@ static void what_is_being_written_is_confirmed_by_the_disk(void **state)
     complete(core, "1.1 ack 2\n");
 }
 
+/* What settled before it in the same input is not acked for it as well. */
+static void a_tag_consumed_below_others_is_confirmed_once(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 2);
+    run(core,
+        "1.1 queue.declare q durable no-wait\n1.1 queue.declare t no-wait\n"
+        "1.1 confirm.select no-wait",
+        "");
+    commit(core, "");
+    run(core,
+        "1.1 basic.publish - q a persistent\n1.1 basic.publish - t b\n1.1 basic.publish - t c\n"
+        "1.2 basic.get q no-ack",
+        "1.1 ack 2\n1.1 ack 3\n1.2 basic.get-ok 1 left=0 a\n1.1 ack 1\n");
+}
+
 static void a_fan_out_is_safe_when_all_of_it_is_consumed(void **state)
 {
     struct core *core = *state;
@@ -298,6 +314,7 @@ int main(void)
         core_test(a_fan_out_waits_for_all_of_it),
         core_test(consumed_in_any_order_is_confirmed_in_that_order),
         core_test(what_is_being_written_is_confirmed_by_the_disk),
+        core_test(a_tag_consumed_below_others_is_confirmed_once),
         core_test(a_fan_out_is_safe_when_all_of_it_is_consumed),
         core_test(what_was_put_back_is_safe_when_it_is_consumed),
         core_test(a_rejected_message_is_not_consumed),
