@@ -29,6 +29,15 @@ enum { input_bytes = 256 * 1024, ending_timeout_ms = 2000 };
 
 /* --- events */
 
+/* What TLS has read ahead, no event of the socket tells of. event_active() would have it read in
+ * this turn still, and as long as there is always more the turn would not end: nobody else would be
+ * read or written to. A timeout comes with the next turn; it takes the event out, see
+ * on_readable(). */
+static void read_next_turn(struct connection *connection)
+{
+    event_add(&connection->read_event, &(struct timeval){0});
+}
+
 static void update_read_event(struct connection *connection)
 {
     if (connection->state == STATE_GONE)
@@ -39,7 +48,7 @@ static void update_read_event(struct connection *connection)
     }
     event_add(&connection->read_event, NULL);
     if (stream_has_input(&connection->stream))
-        event_active(&connection->read_event, EV_READ, 0);
+        read_next_turn(connection);
 }
 
 void connection_pause(struct connection *connection, enum read_pause pause)
@@ -269,7 +278,9 @@ static void on_writable(evutil_socket_t fd, short what, void *context)
 static void on_readable(evutil_socket_t fd, short what, void *context)
 {
     struct connection *connection = context;
-    (void)fd, (void)what;
+    (void)fd;
+    if ((what & EV_TIMEOUT) != 0)
+        event_add(&connection->read_event, NULL);
     input_read(connection);
     if (connection->state == STATE_GONE)
         return;
@@ -278,7 +289,7 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
     if (connection->stream.read_wants_write)
         await_write(connection);
     if (connection->read_pauses == 0 && stream_has_input(&connection->stream))
-        event_active(&connection->read_event, EV_READ, 0);
+        read_next_turn(connection);
 }
 
 /* --- the host */

@@ -192,6 +192,12 @@ void peer_hang_up(struct peer *peer)
     close(peer->fd);
 }
 
+void peer_abandon(struct peer *peer)
+{
+    peer_hang_up(peer);
+    free(peer->in);
+}
+
 static bool has_said_goodbye(struct peer *peer)
 {
     for (peer->is_readable = true; peer->is_readable;) {
@@ -221,6 +227,5 @@ void peer_close(struct peer *peer)
     peer_send(peer, request.data, request.bytes);
     await_goodbye(peer);
     frames_fini(&request);
-    peer_hang_up(peer);
-    free(peer->in);
+    peer_abandon(peer);
 }

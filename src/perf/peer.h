@@ -32,6 +32,9 @@ void peer_close(struct peer *peer);
  * yet. The number is that of dial(). */
 void peer_redial(struct peer *peer, const struct options *options, unsigned number);
 
+/* Frees everything without a word. */
+void peer_abandon(struct peer *peer);
+
 /* Closes the connection without a word; what was read stays allocated for the next. */
 void peer_hang_up(struct peer *peer);
 

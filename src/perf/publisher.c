@@ -315,7 +315,10 @@ void publisher_init(struct publisher *publisher, struct run *run, unsigned numbe
 
 void publisher_fini(struct publisher *publisher)
 {
-    peer_close(&publisher->actor.peer);
+    if (publisher->batch_sent_bytes < publisher->batch_bytes)
+        peer_abandon(&publisher->actor.peer); /* The broker would take a goodbye for the rest. */
+    else
+        peer_close(&publisher->actor.peer);
     free(publisher->images);
     free(publisher->is_settled);
     free(publisher->sent_ns);

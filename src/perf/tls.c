@@ -25,20 +25,23 @@
 static SSL_CTX *context; /* for as long as the process lives */
 static const char *version;
 
-static _Noreturn void fail_tls(SSL *tls)
+/* What stands in OpenSSL's queue, and where it was the certificate, what is wrong with it. */
+static _Noreturn void fail_tls(SSL *tls, const char *what)
 {
-    long verified = tls == NULL ? X509_V_OK : SSL_get_verify_result(tls);
-    unsigned long reason = ERR_peek_error();
-    const char *text = reason == 0 ? NULL : ERR_reason_error_string(reason);
-    fail("TLS: %s%s%s", text == NULL ? "broken" : text, verified == X509_V_OK ? "" : ": ",
-         verified == X509_V_OK ? "" : X509_verify_cert_error_string(verified));
+    bool is_verified = tls == NULL || SSL_get_verify_mode(tls) == SSL_VERIFY_NONE;
+    long verdict = is_verified ? X509_V_OK : SSL_get_verify_result(tls);
+    unsigned long code = ERR_peek_error();
+    const char *reason = code == 0 ? NULL : ERR_reason_error_string(code);
+    fail("TLS, %s: %s%s%s", what, reason == NULL ? "broken" : reason,
+         verdict == X509_V_OK ? "" : ": ",
+         verdict == X509_V_OK ? "" : X509_verify_cert_error_string(verdict));
 }
 
 static SSL_CTX *make_context(const struct options *options)
 {
     SSL_CTX *made = SSL_CTX_new(TLS_client_method());
     if (made == NULL)
-        fail_tls(NULL);
+        fail_tls(NULL, "context");
     SSL_CTX_set_mode(made, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_options(made, SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_read_ahead(made, 1);
@@ -66,13 +69,13 @@ SSL *tls_new(const struct options *options, int fd)
     }
     SSL *tls = SSL_new(context);
     if (tls == NULL || SSL_set_fd(tls, fd) != 1)
-        fail_tls(tls);
+        fail_tls(tls, "connection");
     bool is_set = is_address(options->host)
                       ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(tls), options->host) == 1
                       : SSL_set1_host(tls, options->host) == 1 &&
                             SSL_set_tlsext_host_name(tls, options->host) == 1;
     if (!is_set)
-        fail_tls(tls);
+        fail_tls(tls, "name");
     SSL_set_connect_state(tls);
     return tls;
 }
@@ -94,7 +97,7 @@ static int size_of(size_t bytes)
 }
 
 /* What a result that is no progress means to a caller who thinks of a socket. */
-static ssize_t explain(SSL *tls, int result)
+static ssize_t explain(SSL *tls, int result, const char *what)
 {
     switch (SSL_get_error(tls, result)) {
     case SSL_ERROR_WANT_READ:
@@ -106,7 +109,7 @@ static ssize_t explain(SSL *tls, int result)
     case SSL_ERROR_SYSCALL:
         return -1;
     default:
-        fail_tls(tls);
+        fail_tls(tls, what);
     }
 }
 
@@ -117,7 +120,7 @@ ssize_t tls_write(SSL *tls, const void *data, size_t bytes)
         ERR_clear_error();
         int result = SSL_write(tls, (const char *)data + written, size_of(bytes - written));
         if (result <= 0)
-            return written > 0 ? (ssize_t)written : explain(tls, result);
+            return written > 0 ? (ssize_t)written : explain(tls, result, "write");
         written += (size_t)result;
     }
     return (ssize_t)written;
@@ -127,5 +130,5 @@ ssize_t tls_read(SSL *tls, void *data, size_t bytes)
 {
     ERR_clear_error();
     int result = SSL_read(tls, data, size_of(bytes));
-    return result > 0 ? result : explain(tls, result);
+    return result > 0 ? result : explain(tls, result, "read");
 }
