@@ -43,7 +43,7 @@ bool access_add_permission(struct access *access, struct bytes user, struct byte
 bool access_add_topic_permission(struct access *access, struct bytes user, struct bytes vhost,
                                  struct bytes exchange, struct bytes write, struct bytes read,
                                  char *reason, size_t reason_size);
-/* The most connections and channels that the user may have in a vhost; UINT64_MAX: no limit. */
+/* The most connections and channels that the user may have in all vhosts; UINT64_MAX: none. */
 struct access_limits {
     uint64_t connections;
     uint64_t channels;

@@ -201,10 +201,14 @@ bool vhost_check_topic_access(struct session *session, enum permission permissio
 /* There is one more (1), or one less (-1): limit.c. */
 void limit_count_queues(struct vhost *vhost, int change);
 void limit_count_exchanges(struct vhost *vhost, int change);
+/* Returns how many connections the user has now. */
+uint64_t limit_count_session(const struct session *session, int change);
+void limit_count_channel(const struct session *session, int change);
 /* May there be one more? false with error set where not: limit.c. */
 bool limit_check_queue(const struct vhost *vhost, struct bytes name, struct amqp_error *error);
 bool limit_check_exchange(const struct vhost *vhost, struct bytes name, struct amqp_error *error);
-bool limit_check_session(const struct session *session, struct amqp_error *error);
+/* count: of the user's connections, this one included. */
+bool limit_check_session(const struct session *session, uint64_t count, struct amqp_error *error);
 bool limit_check_channel(const struct session *session, struct amqp_error *error);
 
 /* --- exchanges and bindings: exchange.c */

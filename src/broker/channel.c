@@ -48,7 +48,7 @@ struct channel *channel_create(struct session *session, uint16_t number)
     list_node_init(&channel->wait_node);
     channel->ack_timer.fire = ack_timeout_due;
     hash_table_insert(&session->channels, &channel->by_number, hash_u64(number));
-    session->vhost->counters.channels++;
+    limit_count_channel(session, 1);
     session->vhost->counters.channels_opened++;
     session->memory_bytes += sizeof *channel;
     session_emit(session, EFFECT_CHANNEL_OPENED, number);
@@ -265,7 +265,7 @@ void channel_free(struct channel *channel)
     hash_table_remove(&session->channels, &channel->by_number);
     hash_table_fini(&channel->consumers);
     unacked_ring_fini(&channel->unacked);
-    session->vhost->counters.channels--;
+    limit_count_channel(session, -1);
     session->vhost->counters.channels_closed++;
     session->memory_bytes -= sizeof *channel;
     free(channel->slots);

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Limits of a vhost and of its users. They hold for what is new: what is there when a limit comes
- * stays. A limit of a user counts what the user has in this vhost. Only where there is one, the
- * sessions are walked; logins and channels are rare.
- *
- * What all vhosts have together is two numbers that they share; cores that declare something at the
- * same moment may all find the last place free.
+ * stays. What all vhosts have together, and what a user has in all of them, is numbers that they
+ * share; cores that declare something, or open channels of a user, at the same moment may all find
+ * the last place free.
  */
 #include <stdatomic.h>
 #include <stdio.h>
@@ -83,23 +81,28 @@ bool limit_check_exchange(const struct vhost *vhost, struct bytes name, struct a
                           (unsigned long long)limits->cluster_exchanges_max);
 }
 
-/* What the session's user has in the vhost, the session itself included. */
-static void count_of_user(const struct session *session, uint64_t *sessions, uint64_t *channels)
+uint64_t limit_count_session(const struct session *session, int change)
 {
-    *sessions = *channels = 0;
-    list_for_each(&session->vhost->sessions, node)
-    {
-        const struct session *other = list_entry(node, struct session, vhost_node);
-        if (strcmp(other->user, session->user) != 0)
-            continue;
-        (*sessions)++;
-        *channels += other->channels.count;
-    }
+    struct user_totals *totals = session->config.user_totals;
+    session->vhost->counters.sessions += (uint64_t)(int64_t)change;
+    if (totals == NULL)
+        return 0;
+    return (uint64_t)(int64_t)change + atomic_fetch_add_explicit(&totals->connections,
+                                                                 (uint64_t)(int64_t)change,
+                                                                 memory_order_relaxed);
 }
 
-bool limit_check_session(const struct session *session, struct amqp_error *error)
+void limit_count_channel(const struct session *session, int change)
 {
-    uint64_t sessions, channels;
+    struct user_totals *totals = session->config.user_totals;
+    session->vhost->counters.channels += (uint64_t)(int64_t)change;
+    if (totals != NULL)
+        atomic_fetch_add_explicit(&totals->channels, (uint64_t)(int64_t)change,
+                                  memory_order_relaxed);
+}
+
+bool limit_check_session(const struct session *session, uint64_t count, struct amqp_error *error)
+{
     const struct vhost *vhost = session->vhost;
     struct access_limits limits = access_limits_of(vhost->access, bytes_of_text(session->user));
     if (vhost->counters.sessions > vhost->limits.connections_max)
@@ -107,10 +110,7 @@ bool limit_check_session(const struct session *session, struct amqp_error *error
             error, AMQP_NOT_ALLOWED,
             "access to vhost '%s' refused for user '%s': connection limit (%llu) is reached",
             vhost->name, session->user, (unsigned long long)vhost->limits.connections_max);
-    if (limits.connections == UINT64_MAX)
-        return true;
-    count_of_user(session, &sessions, &channels);
-    return sessions <= limits.connections ||
+    return count <= limits.connections ||
            amqp_error_set(error, AMQP_NOT_ALLOWED,
                           "connection refused for user '%s': user connection limit (%llu) is "
                           "reached",
@@ -119,13 +119,11 @@ bool limit_check_session(const struct session *session, struct amqp_error *error
 
 bool limit_check_channel(const struct session *session, struct amqp_error *error)
 {
-    uint64_t sessions, channels;
+    struct user_totals *totals = session->config.user_totals;
     struct access_limits limits =
         access_limits_of(session->vhost->access, bytes_of_text(session->user));
-    if (limits.channels == UINT64_MAX)
-        return true;
-    count_of_user(session, &sessions, &channels);
-    return channels < limits.channels ||
+    return totals == NULL ||
+           atomic_load_explicit(&totals->channels, memory_order_relaxed) < limits.channels ||
            amqp_error_set(error, AMQP_NOT_ALLOWED,
                           "number of channels opened for user '%s' has reached the maximum allowed "
                           "user limit of (%llu)",

@@ -132,7 +132,7 @@ void session_end(struct session *session)
     list_remove(&session->vhost_node);
     list_remove(&session->paused_node);
     list_remove(&session->resume_node);
-    vhost->counters.sessions--;
+    limit_count_session(session, -1);
     vhost->counters.connections_closed++;
     hash_table_fini(&session->channels);
     questions_fini(session);
@@ -225,11 +225,11 @@ static void open_session(struct vhost *vhost, struct session *session)
     session->state = SESSION_OPEN;
     session->vhost = vhost;
     list_push_back(&vhost->sessions, &session->vhost_node);
-    vhost->counters.sessions++;
+    uint64_t count = limit_count_session(session, 1);
     vhost->counters.connections_opened++;
     session_emit(session, EFFECT_SESSION_OPENED, 0);
     struct amqp_error error = {0};
-    if (!check_entrance(session, &error) || !limit_check_session(session, &error)) {
+    if (!check_entrance(session, &error) || !limit_check_session(session, count, &error)) {
         error.class_id = amqp_method_class(AMQP_CONNECTION_OPEN);
         error.method_id = amqp_method_number(AMQP_CONNECTION_OPEN);
         session_fail(session, &error);

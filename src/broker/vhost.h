@@ -34,6 +34,11 @@ struct vhost_totals {
     _Atomic uint64_t queues, exchanges;
 };
 
+/* What a user has in all vhosts of a server. */
+struct user_totals {
+    _Atomic uint64_t connections, channels;
+};
+
 /* Limits have RabbitMQ's name and default where it has one. */
 struct vhost_config {
     const char *name;             /* copied */
@@ -112,10 +117,11 @@ struct session_config {
     bool has_cancel_notify;  /* the client announced consumer_cancel_notify */
     bool has_blocked_notify; /* the client announced connection.blocked */
     bool can_impersonate;    /* tag impersonator: may set any user_id */
-    struct message *opened;  /* the event that tells of it; the session takes the reference; NULL:
-                                nobody wants to know */
-    bool asks_access;        /* permissions are asked for with EFFECT_ACCESS_QUESTION, and the
-                                snapshot counts for nothing */
+    struct user_totals *user_totals; /* borrowed; NULL: the user has no limits */
+    struct message *opened; /* the event that tells of it; the session takes the reference; NULL:
+                               nobody wants to know */
+    bool asks_access;       /* permissions are asked for with EFFECT_ACCESS_QUESTION, and the
+                               snapshot counts for nothing */
 };
 
 /* The core's side of a connection, to be named in commands, the first of which is

@@ -25,6 +25,7 @@
 #include "runtime/log.h"
 #include "runtime/reactor_internal.h"
 #include "runtime/server.h"
+#include "runtime/user_totals.h"
 
 enum { tick_ms = 250, rounds_per_turn_max = 16, backlog_max = 8 };
 
@@ -59,6 +60,9 @@ static void free_slot(struct reactor *reactor, uint64_t handle)
     reactor_drop_jobs(reactor, &reactor->slots[index]);
     auth_identity_unref(reactor->slots[index].identity);
     reactor->slots[index].identity = NULL;
+    if (reactor->slots[index].user_totals != NULL)
+        user_totals_release(server_user_totals(reactor->server), reactor->slots[index].user_totals);
+    reactor->slots[index].user_totals = NULL;
     reactor->slots[index].connection = NULL;
     reactor->slots[index].generation++;
     reactor->slots[index].next_free = reactor->first_free;

@@ -17,6 +17,7 @@
 #include "runtime/event_bus.h"
 #include "runtime/reactor_internal.h"
 #include "runtime/server.h"
+#include "runtime/user_totals.h"
 
 static bool is_wanted(const struct reactor *reactor)
 {
@@ -153,8 +154,10 @@ void reactor_opening(void *context, const struct connection *connection,
                      struct session_config *config)
 {
     const struct reactor *reactor = context;
-    const struct slot *slot = reactor_find_slot(reactor, connection_handle(connection));
+    struct slot *slot = reactor_find_slot(reactor, connection_handle(connection));
     config->number = slot->number;
+    slot->user_totals = user_totals_hold(server_user_totals(reactor->server), config->user);
+    config->user_totals = slot->user_totals;
     if (is_wanted(reactor))
         config->opened = make_created(reactor, connection, slot);
 }

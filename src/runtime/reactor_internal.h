@@ -28,11 +28,12 @@ struct vhost_gate {
 };
 
 struct slot {
-    struct connection *connection;  /* NULL: free */
-    struct auth_identity *identity; /* ref; NULL: not logged in, or the snapshot of users tells */
-    struct job *jobs;               /* what the pool has of it */
-    uint64_t number;                /* of the connection, over all of the server's */
-    uint64_t connected_ms;          /* when it was accepted (wall-clock) */
+    struct connection *connection;   /* NULL: free */
+    struct auth_identity *identity;  /* ref; NULL: not logged in, or the snapshot of users tells */
+    struct job *jobs;                /* what the pool has of it */
+    struct user_totals *user_totals; /* held; NULL: it has no session */
+    uint64_t number;                 /* of the connection, over all of the server's */
+    uint64_t connected_ms;           /* when it was accepted (wall-clock) */
     uint32_t generation;
     uint32_t next_free;
 };

@@ -33,6 +33,7 @@
 #include "runtime/reactor.h"
 #include "runtime/server_internal.h"
 #include "runtime/store_pool.h"
+#include "runtime/user_totals.h"
 #include "runtime/wake.h"
 #include "runtime/worker_pool.h"
 #include "store/data_folder.h"
@@ -244,6 +245,7 @@ struct server *server_start(const struct config *config, char *reason, size_t re
     server->config = config;
     server->started_ms = clock_steady_ms();
     server->started_wall_ms = clock_wall_ms();
+    server->user_totals = user_totals_table_new();
     server->events = event_bus_new();
     server->log_lines = event_bus_new();
     if (config->log_exchange)
@@ -269,6 +271,11 @@ const struct config *server_config(const struct server *server)
 struct auth_chain *server_auth_chain(struct server *server)
 {
     return server->auth_chain;
+}
+
+struct user_totals_table *server_user_totals(struct server *server)
+{
+    return server->user_totals;
 }
 
 struct event_bus *server_events(struct server *server)
@@ -397,6 +404,7 @@ void server_free(struct server *server)
     log_publish_to(NULL, NULL, server->config);
     event_bus_free(server->events);
     event_bus_free(server->log_lines);
+    user_totals_table_free(server->user_totals);
     pthread_mutex_destroy(&server->mutex);
     free(server);
 }

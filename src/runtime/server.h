@@ -35,6 +35,7 @@ struct auth_chain *server_auth_chain(struct server *server);
 struct worker_pool *server_workers(struct server *server);
 /* Where events go. */
 struct event_bus *server_events(struct server *server);
+struct user_totals_table *server_user_totals(struct server *server);
 /* A number for one more connection, from 1. */
 uint64_t server_number_connection(struct server *server);
 uint64_t server_started_s(const struct server *server);

@@ -63,7 +63,8 @@ struct server {
     struct mailbox *mailboxes; /* of the reactors */
     struct reactor **reactors;
     struct store_pool *pool;
-    struct event_bus *events; /* owned, as the next */
+    struct user_totals_table *user_totals; /* owned */
+    struct event_bus *events;              /* owned, as the next */
     struct event_bus *log_lines;
     _Atomic uint64_t connections_accepted;
 

@@ -282,6 +282,38 @@ static void memory_of_sessions_is_accounted(void **state)
     assert_int_equal(core_counters(core).session_bytes, before);
 }
 
+/* What a user has elsewhere is in the same numbers. */
+static void what_a_user_may_have_is_counted_over_all_vhosts(void **state)
+{
+    struct core *core = *state;
+    struct user_totals totals = {.connections = 1, .channels = 3};
+    struct access_limits limits = {.connections = 3, .channels = 5};
+    struct access *access = access_new_open();
+    access_add_limits(access, bytes_of_text("guest"), &limits);
+    vhost_set_access(core->vhost, access);
+    core->session_config.user_totals = &totals;
+    core_open(core, 1, 1);
+    core_open(core, 2, 1);
+    assert_int_equal(totals.connections, 3);
+    assert_int_equal(totals.channels, 5);
+    run(core, "3.0 connect",
+        "3.0 connection.close 530 NOT_ALLOWED - connection refused for user 'guest': user "
+        "connection "
+        "limit "
+        "(3) is reached (10.40)\n");
+    run(core, "2.2 channel.open",
+        "2.0 connection.close 530 NOT_ALLOWED - number of channels opened for user 'guest' has "
+        "reached "
+        "the maximum allowed user limit of (5) (0.0)\n");
+    run(core, "2.0 gone\n3.0 gone", NULL);
+    assert_int_equal(totals.connections, 2);
+    assert_int_equal(totals.channels, 4);
+    core_fini(core);
+    assert_int_equal(totals.connections, 1);
+    core_init(core);
+    access_free(access);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -301,6 +333,7 @@ int main(void)
         core_test(a_dead_connection_waits_for_the_disk_and_for_no_alarm),
         core_test(permissions_are_asked_for),
         core_test(memory_of_sessions_is_accounted),
+        core_test(what_a_user_may_have_is_counted_over_all_vhosts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
