@@ -522,6 +522,52 @@ static void nothing_is_handed_over_to_reactors_that_end(void **state)
     stop(&broker);
 }
 
+static void note_thread(struct vhost *vhost, uint64_t now_ms, void *context)
+{
+    (void)vhost, (void)now_ms;
+    *(pthread_t *)context = pthread_self();
+}
+
+struct asker {
+    struct gate *gate;
+    pthread_t ran; /* the thread that ran what was asked */
+};
+
+static void *ask(void *context)
+{
+    struct asker *asker = context;
+    gate_ask(asker->gate, note_thread, &asker->ran);
+    return NULL;
+}
+
+/* It may be slow, and nobody is to wait for it. */
+static void who_asks_is_no_holder(void **state)
+{
+    struct broker broker;
+    pthread_t thread;
+    (void)state;
+    start(&broker, 1);
+    struct asker asker = {.gate = broker.gate};
+    assert_int_equal(pthread_create(&thread, NULL, ask, &asker), 0);
+    while (take_mail(&broker.mailboxes[0], NULL, NULL) == 0)
+        sleep_until_woken(&broker.mailboxes[0]);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(pthread_equal(asker.ran, pthread_self()));
+    stop(&broker);
+}
+
+static void who_asks_when_reactors_have_ended_does_it_himself(void **state)
+{
+    struct broker broker;
+    pthread_t ran;
+    (void)state;
+    start(&broker, 1);
+    gate_stop_handing_over(broker.gate);
+    gate_ask(broker.gate, note_thread, &ran);
+    assert_true(pthread_equal(ran, pthread_self()));
+    stop(&broker);
+}
+
 /* --- a full disk */
 
 static void publish_with_confirm(struct broker *broker, struct gate *gate, size_t session)
@@ -823,6 +869,8 @@ int main(void)
         cmocka_unit_test(long_work_is_handed_over_again_and_again),
         cmocka_unit_test(a_handed_over_gate_goes_to_the_reactor_whose_batch_is_next),
         cmocka_unit_test(nothing_is_handed_over_to_reactors_that_end),
+        cmocka_unit_test(who_asks_is_no_holder),
+        cmocka_unit_test(who_asks_when_reactors_have_ended_does_it_himself),
         cmocka_unit_test(a_full_disk_is_in_no_other_vhosts_way),
         cmocka_unit_test(a_vhost_with_a_full_disk_can_be_closed),
         cmocka_unit_test(a_batch_waits_for_consumers_that_are_fast),
