@@ -395,6 +395,7 @@ static bool settle_empty_batch(struct vhost *vhost)
     uint64_t number = vhost->batch->number;
     store_batch_free(vhost->batch);
     vhost->batch = store_batch_new(number + 1);
+    confirm_batch_left(vhost);
     vhost->committed = number;
     on_committed(vhost);
     return true;
@@ -598,6 +599,7 @@ struct store_batch *vhost_take_batch(struct vhost *vhost)
     vhost->in_flight[vhost->in_flight_count++].bytes = batch->bytes;
     vhost->in_flight_bytes += batch->bytes;
     vhost->batch = store_batch_new(batch->number + 1);
+    confirm_batch_left(vhost);
     return batch;
 }
 
