@@ -346,10 +346,9 @@ static void act_cancel(struct clients *clients, struct sim_session *session,
     send(clients, session, channel->number, &method);
 }
 
-static void act_get(struct clients *clients, struct sim_session *session,
-                    struct sim_channel *channel)
+static void get(struct clients *clients, const struct sim_session *session,
+                struct sim_channel *channel, struct sim_queue *queue)
 {
-    struct sim_queue *queue = any_queue(clients);
     struct amqp_method method = {
         .id = AMQP_BASIC_GET,
         .basic_get = {.queue = name_of(queue), .no_ack = chance(clients, 30)},
@@ -357,6 +356,12 @@ static void act_get(struct clients *clients, struct sim_session *session,
     oracle_asked(clients->oracle, channel, AMQP_BASIC_GET_OK, queue, is_volatile(queue))->no_ack =
         method.basic_get.no_ack;
     send(clients, session, channel->number, &method);
+}
+
+static void act_get(struct clients *clients, struct sim_session *session,
+                    struct sim_channel *channel)
+{
+    get(clients, session, channel, any_queue(clients));
 }
 
 static void act_qos(struct clients *clients, struct sim_session *session,
@@ -505,12 +510,9 @@ static void act_declare(struct clients *clients, struct sim_session *session,
     declare(clients, session, channel, queue, chance(clients, 15));
 }
 
-static void act_delete(struct clients *clients, struct sim_session *session,
-                       struct sim_channel *channel)
+static void delete_queue(struct clients *clients, const struct sim_session *session,
+                         struct sim_channel *channel, struct sim_queue *queue)
 {
-    struct sim_queue *queue = any_queue(clients);
-    if (!is_volatile(queue))
-        return;
     struct amqp_method method = {
         .id = AMQP_QUEUE_DELETE,
         .queue_delete = {.queue = name_of(queue),
@@ -522,6 +524,34 @@ static void act_delete(struct clients *clients, struct sim_session *session,
     oracle_asked(clients->oracle, channel, AMQP_QUEUE_DELETE_OK, queue, may_fail);
     oracle_hazard(channel, true);
     send(clients, session, channel->number, &method);
+}
+
+static void act_delete(struct clients *clients, struct sim_session *session,
+                       struct sim_channel *channel)
+{
+    struct sim_queue *queue = any_queue(clients);
+    if (is_volatile(queue))
+        delete_queue(clients, session, channel, queue);
+}
+
+/* Rejects what came from a queue with dead letters, and deletes that; or fills such a queue. */
+static void act_leave(struct clients *clients, struct sim_session *session,
+                      struct sim_channel *channel)
+{
+    struct sim_queue *queue = oracle_queue(clients->oracle, bytes_of_text("leaving"));
+    for (size_t i = 0; i < channel->delivery_count && !oracle_is_recovering(channel); i++) {
+        const struct sim_delivery *delivery = &channel->deliveries[i];
+        if (delivery->copy->queue != queue || delivery->is_in_tx)
+            continue;
+        settle(clients, session, channel, i, false, SETTLE_DISCARD);
+        delete_queue(clients, session, channel, queue);
+        return;
+    }
+    if (!queue->exists)
+        declare(clients, session, channel, queue, false);
+    else
+        publish_to(clients, session, channel, queue);
+    get(clients, session, channel, queue);
 }
 
 static void act_purge(struct clients *clients, struct sim_session *session,
@@ -673,6 +703,7 @@ static const struct {
     {act_tx, 25},
     {act_declare, 8},
     {act_delete, 6},
+    {act_leave, 10},
     {act_purge, 6},
     {act_bind, 5},
     {act_exchange, 3},

@@ -15,6 +15,7 @@
  *   - what is confirmed is on disk or excused; after a crash the disk is compared with that;
  *   - a message in a queue that messages leave by themselves (they expire, limits drop them, they
  *     fail too often) is there or among the dead letters, never in both, until somebody has it;
+ *   - what was rejected in a queue is among the dead letters, even when the queue is deleted then;
  *   - what is nacked is delivered to nobody;
  *   - a queue that deduplicates never has two messages of one value, and nacks a message only for a
  *     twin that may be there;
@@ -167,6 +168,13 @@ struct sim_expected *oracle_asked(struct oracle *oracle, struct sim_channel *cha
     return expected;
 }
 
+/* Is it a dead letter, whatever comes behind on the channel? */
+static bool is_dead_before(const struct sim_copy *copy, const struct sim_channel *channel)
+{
+    return !copy->was_acked && (copy->place == PLACE_GONE ||
+                                (copy->place == PLACE_DONE && copy->channel == channel->serial));
+}
+
 void oracle_hazard(struct sim_channel *channel, bool is_deletion)
 {
     struct sim_expected *expected = &channel->expected[channel->expected_count - 1];
@@ -174,9 +182,10 @@ void oracle_hazard(struct sim_channel *channel, bool is_deletion)
     expected->is_hazard = true;
     queue->hazards++;
     for (size_t i = 0; i < queue->count; i++) {
-        queue->copies[i]->is_excused = true;
-        if (queue->copies[i] == queue->copies[i]->message->lossy)
-            queue->copies[i]->message->is_settled = true;
+        struct sim_copy *copy = queue->copies[i];
+        copy->is_excused = true;
+        if (copy == copy->message->lossy && !is_dead_before(copy, channel))
+            copy->message->is_settled = true;
     }
     if (is_deletion) {
         queue->exists = false;
@@ -648,19 +657,18 @@ static void check_safe(struct oracle *oracle, const struct sim_message *message,
     }
 }
 
-static void confirm_one(struct oracle *oracle, struct sim_message *message)
+static void confirm_one(struct sim_message *message)
 {
     REQUIRE(!message->is_confirmed, "message %llu is confirmed twice", NUMBER(message->id));
     REQUIRE(!message->is_nowhere || !message->is_mandatory || message->is_returned,
             "message %llu is confirmed before it is returned", NUMBER(message->id));
-    check_safe(oracle, message, "confirmed");
-    message->is_confirmed = true;
+    message->is_confirmed = message->is_just_confirmed = true;
     message->publish = PUBLISH_DONE;
     if (message->lossy != NULL && (message->lossy->queue->flags & SIM_REJECTS) != 0)
         message->is_expected = true;
 }
 
-static void on_ack(struct oracle *oracle, struct sim_channel *channel, uint64_t tag, bool multiple)
+static void on_ack(struct sim_channel *channel, uint64_t tag, bool multiple)
 {
     size_t kept = 0;
     bool is_found = false;
@@ -668,7 +676,7 @@ static void on_ack(struct oracle *oracle, struct sim_channel *channel, uint64_t 
         struct sim_confirm *confirm = &channel->confirms[i];
         is_found = is_found || confirm->tag == tag;
         if (confirm->tag == tag || (multiple && confirm->tag < tag))
-            confirm_one(oracle, confirm->message);
+            confirm_one(confirm->message);
         else
             channel->confirms[kept++] = *confirm;
     }
@@ -867,7 +875,7 @@ static void on_channel_effect(struct oracle *oracle, struct sim_session *session
         on_deliver(oracle, session, channel, effect);
         break;
     case EFFECT_ACK:
-        on_ack(oracle, channel, effect->tag, effect->flag);
+        on_ack(channel, effect->tag, effect->flag);
         break;
     case EFFECT_NACK:
         REQUIRE(!effect->flag, "a nack of several");
@@ -1055,8 +1063,21 @@ static uint64_t first_waiting(const struct oracle *oracle, const struct sim_chan
     return first;
 }
 
+/* What is consumed before it is on disk is confirmed then; its delivery may leave by the effects of
+ * another reactor, which are looked at later. */
+static void check_confirms(struct oracle *oracle)
+{
+    for (size_t i = 0; i < oracle->message_count; i++) {
+        struct sim_message *message = oracle->messages[i];
+        if (message->is_just_confirmed)
+            check_safe(oracle, message, "confirmed");
+        message->is_just_confirmed = false;
+    }
+}
+
 void oracle_settled_input(struct oracle *oracle)
 {
+    check_confirms(oracle);
     for (size_t i = 0; i < SIM_SESSIONS * SIM_CHANNELS; i++) {
         struct sim_session *session = &oracle->sessions[i / SIM_CHANNELS];
         struct sim_channel *channel = session->channels[i % SIM_CHANNELS];
@@ -1236,6 +1257,9 @@ void oracle_init(struct oracle *oracle, struct model_store *store)
         {.name = "dead", .flags = SIM_DURABLE | SIM_DEAD},
         {.name = "ttl", LOSSY, .arguments = {.message_ttl_ms = 15, .is_dead_lettering = true}},
         {.name = "max", LOSSY, .arguments = {.max_length = 4, .is_dead_lettering = true}},
+        {.name = "leaving",
+         .flags = SIM_DURABLE | SIM_LOSSY | SIM_DEAD_LETTERS | SIM_VOLATILE,
+         .arguments = {.is_dead_lettering = true}},
         {.name = "policy", LOSSY, .arguments = {.is_dead_lettering = true}},
         {.name = "rejects",
          .flags = SIM_DURABLE | SIM_LOSSY | SIM_REJECTS,

@@ -14,7 +14,7 @@
 #include "broker/vhost.h"
 #include "model_store.h"
 
-enum { SIM_SESSIONS = 8, SIM_CHANNELS = 4, SIM_CONSUMERS = 8, SIM_QUEUES = 20 };
+enum { SIM_SESSIONS = 8, SIM_CHANNELS = 4, SIM_CONSUMERS = 8, SIM_QUEUES = 21 };
 
 /* --- queues */
 
@@ -78,6 +78,7 @@ struct sim_message {
     bool is_nowhere;        /* reaches no queue for certain */
     bool is_returned;
     bool is_confirmed;
+    bool is_just_confirmed; /* by this input, of which other effects may not have been seen */
     struct sim_copy *copies[SIM_QUEUES]; /* those that are known */
 };
 
