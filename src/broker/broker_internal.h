@@ -739,6 +739,9 @@ static inline void confirm_consumed(struct vhost *vhost, uint64_t batch, uint32_
     if (batch != 0 && batch == vhost->note_batch)
         confirm_noted_consumed(vhost, batch, operation);
 }
+/* The batch that was gathered is with the store, or came to nothing: what was noted of it means
+ * nothing any more. */
+void confirm_batch_left(struct vhost *vhost);
 void confirm_flush(struct channel *channel);
 void confirm_committed(struct vhost *vhost);
 void confirm_forget(struct channel *channel);

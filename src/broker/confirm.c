@@ -9,11 +9,16 @@
  * What settles within one input is gathered and leaves as one ack. "multiple" is set only where
  * every lower tag is settled, that is when no run waits that is older than the tags acked.
  */
+#include <stdlib.h>
+
 #include "base/check.h"
 #include "base/xmalloc.h"
 #include "broker/broker_internal.h"
 
-enum { runs_max = 64 }; /* above it no run is split */
+enum {
+    runs_max = 64,             /* above it no run is split */
+    notes_kept_max = 32 << 10, /* above it they are not kept for the next batch */
+};
 
 static struct confirm_run *first_run(const struct channel *channel)
 {
@@ -261,6 +266,16 @@ void confirm_noted_consumed(struct vhost *vhost, uint64_t batch, uint32_t operat
     struct confirm_note *note = &vhost->notes[vhost->notes[operation].first];
     if (--note->left == 0 && note->channel != NULL)
         settle_consumed(note->channel, note->tag);
+}
+
+void confirm_batch_left(struct vhost *vhost)
+{
+    vhost->note_count = 0;
+    if (vhost->note_capacity <= notes_kept_max)
+        return;
+    free(vhost->notes);
+    vhost->notes = NULL;
+    vhost->note_capacity = 0;
 }
 
 /* --- a channel ends */

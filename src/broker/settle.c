@@ -28,11 +28,13 @@ static void count_out(struct channel *channel, struct unacked *unacked)
         consumer_wake(consumer);
 }
 
-/* The message is done with. */
+/* The message is done with. One that was acked in a transaction is safe when that is on disk: what
+ * was published in its place may be lost until then. */
 static void discard(struct channel *channel, struct unacked *unacked)
 {
     struct queue *queue = unacked->lane->queue;
-    confirm_consumed(channel_vhost(channel), unacked->batch, unacked->operation);
+    if (!unacked->is_in_tx)
+        confirm_consumed(channel_vhost(channel), unacked->batch, unacked->operation);
     queue_forget(channel_vhost(channel), unacked->lane, unacked->position, unacked->batch,
                  unacked->operation);
     message_unref(unacked->message);
@@ -243,7 +245,6 @@ static void settle_or_mark(struct channel *channel, struct tx_settlement settlem
                            struct unacked *unacked, struct give_back_list *list)
 {
     if (channel->mode != CHANNEL_TX || unacked->is_in_tx) {
-        unacked->is_in_tx = false;
         settle_one(channel, settlement, unacked, list);
         return;
     }

@@ -281,15 +281,23 @@ size_t vhost_store(struct vhost *vhost, struct store_operation operation)
     return store_batch_add(vhost->batch, operation);
 }
 
+/* What was consumed before it left is not written, but has its place in the batch: while the disk
+ * does not answer, publishers with fast consumers would fill the memory with that. */
+static size_t unstored_bytes(const struct vhost *vhost)
+{
+    const struct store_batch *batch = vhost->batch;
+    size_t holes = batch->count - batch->live;
+    return vhost->in_flight_bytes + batch->bytes + holes * sizeof *batch->operations;
+}
+
 bool vhost_is_store_behind(const struct vhost *vhost)
 {
-    return vhost->in_flight_bytes + vhost->batch->bytes > vhost->config.unstored_bytes_max;
+    return unstored_bytes(vhost) > vhost->config.unstored_bytes_max;
 }
 
 bool vhost_is_store_busy(const struct vhost *vhost)
 {
-    return vhost->in_flight_bytes + vhost->batch->bytes >
-           vhost->config.unstored_bytes_max / own_share;
+    return unstored_bytes(vhost) > vhost->config.unstored_bytes_max / own_share;
 }
 
 /* --- timers */
@@ -354,7 +362,7 @@ static void resume_committed(struct vhost *vhost)
 
 static void resume_paused(struct vhost *vhost)
 {
-    if (vhost->in_flight_bytes + vhost->batch->bytes > vhost->config.unstored_bytes_max / 2)
+    if (unstored_bytes(vhost) > vhost->config.unstored_bytes_max / 2)
         return;
     while (!list_is_empty(&vhost->paused))
         session_unpause(list_entry(list_front(&vhost->paused), struct session, paused_node),
@@ -387,6 +395,7 @@ static bool settle_empty_batch(struct vhost *vhost)
     uint64_t number = vhost->batch->number;
     store_batch_free(vhost->batch);
     vhost->batch = store_batch_new(number + 1);
+    confirm_batch_left(vhost);
     vhost->committed = number;
     on_committed(vhost);
     return true;
@@ -590,6 +599,7 @@ struct store_batch *vhost_take_batch(struct vhost *vhost)
     vhost->in_flight[vhost->in_flight_count++].bytes = batch->bytes;
     vhost->in_flight_bytes += batch->bytes;
     vhost->batch = store_batch_new(batch->number + 1);
+    confirm_batch_left(vhost);
     return batch;
 }
 

@@ -478,6 +478,10 @@ void gate_pause(struct gate *gate)
         gate->config.pause(gate->config.pause_context);
     else
         nanosleep(&(struct timespec){.tv_nsec = pause_us * 1000L}, NULL);
+}
+
+void gate_paused(struct gate *gate)
+{
     leave_note(gate, (struct note){.kind = NOTE_PAUSED});
 }
 

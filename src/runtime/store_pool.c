@@ -169,6 +169,22 @@ static void maintain(struct store_pool *pool, struct gate *gate)
     gate_maintained(gate, has_more && result == STORE_OK, is_short);
 }
 
+static bool has_work(struct store_pool *pool)
+{
+    pthread_mutex_lock(&pool->mutex);
+    bool has_any = pool->first != NULL;
+    pthread_mutex_unlock(&pool->mutex);
+    return has_any;
+}
+
+/* No thread sleeps while others wait for one: it took a moment to come to this one, too. */
+static void wait_a_moment(struct store_pool *pool, struct gate *gate)
+{
+    if (!has_work(pool))
+        gate_pause(gate);
+    gate_paused(gate);
+}
+
 static void read_rows(struct store_pool *pool, struct gate *gate, const struct store_read *read)
 {
     struct store_read_result *result = store_read(gate_store(gate), read);
@@ -191,7 +207,7 @@ static void do_work(struct store_pool *pool, struct work *work)
         commit(pool, work);
         break;
     case WORK_PAUSE:
-        gate_pause(work->gate);
+        wait_a_moment(pool, work->gate);
         break;
     case WORK_MAINTAIN:
         maintain(pool, work->gate);

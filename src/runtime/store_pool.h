@@ -21,7 +21,7 @@ void store_pool_free(struct store_pool *pool);
 
 /* The batch passes; gate_committed says when it is on disk. */
 void store_pool_commit(struct store_pool *pool, struct gate *gate, struct store_batch *batch);
-/* The gate's writer does nothing for a moment (gate_pause). */
+/* The gate's writer does nothing for a moment (gate_pause, where nobody else needs the thread). */
 void store_pool_pause(struct store_pool *pool, struct gate *gate);
 void store_pool_maintain(struct store_pool *pool, struct gate *gate);
 void store_pool_read(struct store_pool *pool, struct gate *gate, const struct store_read *read);

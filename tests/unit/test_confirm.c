@@ -266,6 +266,26 @@ static void very_many_runs_are_not_split(void **state)
     commit(core, "1.1 ack 1002\n");
 }
 
+/* The memory for what is known of a batch goes with the batch, where that was a large one. */
+static void a_large_batch_leaves_no_memory_behind(void **state)
+{
+    enum { count = 100000 };
+    static const char line[] = "1.1 basic.publish - d a persistent\n";
+    struct core *core = *state;
+    char *text = malloc(count * (sizeof line - 1));
+    open_confirming(core);
+    for (size_t i = 0; i < count; i++)
+        memcpy(text + i * (sizeof line - 1), line, sizeof line - 1);
+    text[count * (sizeof line - 1) - 1] = '\0';
+    run(core, text, NULL);
+    free(text);
+    assert_true(core->vhost->note_capacity >= count);
+    assert_true(core_submit(core));
+    assert_true(core->vhost->note_capacity < count);
+    core->transcript.size = 0;
+    complete(core, "1.1 ack 100000 multiple\n");
+}
+
 static void a_deleted_queue_confirms_what_it_held(void **state)
 {
     struct core *core = *state;
@@ -321,6 +341,7 @@ int main(void)
         core_test(what_a_channel_that_is_gone_published_is_consumed),
         core_test(a_key_of_deduplication_is_written_first),
         core_test(very_many_runs_are_not_split),
+        core_test(a_large_batch_leaves_no_memory_behind),
         core_test(a_deleted_queue_confirms_what_it_held),
         core_test(confirms_of_a_failed_channel_are_lost),
         core_test(confirms_of_two_channels_do_not_mix),

@@ -570,6 +570,16 @@ static void who_asks_when_reactors_have_ended_does_it_himself(void **state)
 
 /* --- a full disk */
 
+/* Another vhost with the same store pool. As of the first one nothing is handed over to reactors,
+ * which nobody plays here. */
+static struct gate *add_gate(struct broker *broker, struct store **store)
+{
+    struct gate *other = make_gate(broker, store);
+    gate_stop_handing_over(broker->gate);
+    gate_stop_handing_over(other);
+    return other;
+}
+
 static void publish_with_confirm(struct broker *broker, struct gate *gate, size_t session)
 {
     struct command_batch *batch = command_batch_new();
@@ -595,7 +605,7 @@ static void a_full_disk_is_in_no_other_vhosts_way(void **state)
     struct store *other_store;
     (void)state;
     start(&broker, 1);
-    struct gate *other = make_gate(&broker, &other_store);
+    struct gate *other = add_gate(&broker, &other_store);
     broker.store->is_full = true;
     publish_with_confirm(&broker, broker.gate, 0);
     publish_with_confirm(&broker, other, 1);
@@ -621,26 +631,27 @@ static void submit_ack(struct broker *broker, uint64_t tag)
     gate_submit(broker->gate, batch, 0);
 }
 
-static void wait_for_tag(struct broker *broker, uint64_t tag)
+static void wait_for_tag(struct broker *broker, size_t reactor, uint64_t tag)
 {
     uint64_t acked = 0;
     while (acked < tag) {
-        sleep_until_woken(&broker->mailboxes[0]);
-        take_mail(&broker->mailboxes[0], count_acks, &acked);
+        sleep_until_woken(&broker->mailboxes[reactor]);
+        take_mail(&broker->mailboxes[reactor], count_acks, &acked);
     }
 }
 
-static void publish_more(struct broker *broker, size_t count)
+static void publish_more(struct broker *broker, struct gate *gate, size_t session, size_t count)
 {
     struct command_batch *batch = command_batch_new();
     for (size_t i = 0; i < count; i++)
-        add_publish(batch, broker->sessions[0], "", "q", i);
-    gate_submit(broker->gate, batch, 0);
+        add_publish(batch, broker->sessions[session], "", "q", i);
+    gate_submit(gate, batch, session);
 }
 
 static void open_consumer(struct broker *broker)
 {
     struct command_batch *batch = command_batch_new();
+    gate_stop_handing_over(broker->gate); /* nobody plays the reactors */
     publish_with_confirm(broker, broker->gate, 0);
     add_method(batch, broker->sessions[0],
                &(struct amqp_method){.id = AMQP_BASIC_CONSUME,
@@ -660,15 +671,15 @@ static void a_batch_waits_for_consumers_that_are_fast(void **state)
     start(&broker, 2);
     open_consumer(&broker);
     broker.store->is_slow = true;
-    publish_more(&broker, 1);
-    publish_more(&broker, 8);
+    publish_more(&broker, broker.gate, 0, 1);
+    publish_more(&broker, broker.gate, 0, 8);
     submit_ack(&broker, 6);
     unsigned commits = broker.store->commits;
     broker.store->is_slow = false;
     while (!broker.is_pausing)
         sched_yield();
     submit_ack(&broker, 0);
-    wait_for_tag(&broker, 10);
+    wait_for_tag(&broker, 0, 10);
     assert_int_equal(broker.store->commits, commits + 1);
     broker.is_pause_over = true;
     stop(&broker);
@@ -682,12 +693,36 @@ static void a_batch_does_not_wait_for_long(void **state)
     start(&broker, 2);
     open_consumer(&broker);
     broker.store->is_slow = true;
-    publish_more(&broker, 1);
-    publish_more(&broker, 8);
+    publish_more(&broker, broker.gate, 0, 1);
+    publish_more(&broker, broker.gate, 0, 8);
     submit_ack(&broker, 6);
     broker.is_pause_over = true;
     broker.store->is_slow = false;
-    wait_for_tag(&broker, 10);
+    wait_for_tag(&broker, 0, 10);
+    stop(&broker);
+}
+
+/* The only thread does not sleep while another vhost has something to write. */
+static void a_batch_that_waits_is_in_no_other_vhosts_way(void **state)
+{
+    struct broker broker;
+    struct store *other_store;
+    (void)state;
+    start(&broker, 1);
+    struct gate *other = add_gate(&broker, &other_store);
+    open_consumer(&broker);
+    broker.store->is_slow = true;
+    publish_more(&broker, broker.gate, 0, 1);
+    publish_more(&broker, broker.gate, 0, 8);
+    submit_ack(&broker, 6);
+    publish_with_confirm(&broker, other, 1);
+    publish_more(&broker, other, 1, 1);
+    broker.store->is_slow = false;
+    wait_for_tag(&broker, 1, 2);
+    broker.is_pause_over = true;
+    wait_for_tag(&broker, 0, 10);
+    gate_drain(other);
+    gate_free(other);
     stop(&broker);
 }
 
@@ -697,6 +732,7 @@ static void a_vhost_with_a_full_disk_can_be_closed(void **state)
     uint64_t acked = 0;
     (void)state;
     start(&broker, 1);
+    gate_stop_handing_over(broker.gate);
     publish_with_confirm(&broker, broker.gate, 0);
     wait_for_ack(&broker, 0);
     broker.store->is_full = true;
@@ -875,6 +911,7 @@ int main(void)
         cmocka_unit_test(a_vhost_with_a_full_disk_can_be_closed),
         cmocka_unit_test(a_batch_waits_for_consumers_that_are_fast),
         cmocka_unit_test(a_batch_does_not_wait_for_long),
+        cmocka_unit_test(a_batch_that_waits_is_in_no_other_vhosts_way),
         cmocka_unit_test(events_of_another_vhost_come_in_their_order),
         cmocka_unit_test(a_vhost_that_does_not_keep_up_loses_events),
         cmocka_unit_test(what_is_posted_without_such_a_vhost_is_gone),

@@ -111,6 +111,32 @@ static void the_store_s_lag_pauses_publishers(void **state)
     assert_queue(core, "d", "9 0 0");
 }
 
+/* While the disk does not answer, what is published and acked leaves its place in the batch. */
+static void what_is_consumed_while_the_store_lags_pauses_publishers(void **state)
+{
+    struct core *core = *state;
+    char line[40];
+    int published = 0;
+    vhost_free(core->vhost);
+    core->config.unstored_bytes_max = 2000;
+    core->vhost = vhost_new(&core->config, core->access);
+    core_open(core, 1, 1);
+    run(core, "1.1 queue.declare d durable no-wait\n1.1 basic.consume d x no-wait", "");
+    assert_true(core_submit(core));
+    do {
+        buffer_clear(&core->transcript);
+        assert_true(++published < 100);
+        snprintf(line, sizeof line, "1.1 basic.ack %d", published);
+        run(core, "1.1 basic.publish - d a persistent", NULL);
+        run(core, line, NULL);
+    } while (strstr((const char *)core->transcript.data, "1.0 pause") == NULL);
+    buffer_clear(&core->transcript);
+    complete(core, "");
+    commit(core, "1.0 resume\n");
+    run(core, "1.1 basic.publish - d b persistent", NULL);
+    assert_queue(core, "d", "0 1 1");
+}
+
 static void what_waits_behind_a_channel_is_bounded(void **state)
 {
     struct core *core = *state;
@@ -324,6 +350,7 @@ int main(void)
         core_test(a_hard_error_behind_a_wait_ends_what_waits),
         core_test(a_vhost_ends_with_everything_open),
         core_test(the_store_s_lag_pauses_publishers),
+        core_test(what_is_consumed_while_the_store_lags_pauses_publishers),
         core_test(what_waits_behind_a_channel_is_bounded),
         core_test(what_waits_on_channel_0_is_bounded_too),
         core_test(a_session_that_comes_late_ends_as_the_others),

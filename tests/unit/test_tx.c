@@ -223,6 +223,23 @@ static void a_transaction_is_on_disk_whole_or_not_at_all(void **state)
     answer(core, 10, "1.1 basic.get-ok 1 redelivered left=0 b\n"); /* as it may have been */
 }
 
+/* Until all of the transaction is on disk its acks may come to nothing, and the messages have to be
+ * there again. */
+static void a_confirm_waits_for_the_transaction_that_consumed(void **state)
+{
+    struct core *core = *state;
+    open_in_tx(core);
+    run(core,
+        "1.2 queue.declare r durable no-wait\n1.2 confirm.select no-wait\n"
+        "1.2 basic.publish - q first persistent\n1.1 basic.get q\n1.1 basic.ack 1\n1.1 tx.commit",
+        "1.1 basic.get-ok 1 left=0 first\n");
+    commit(core, "1.2 ack 1\n1.1 tx.commit-ok\n");
+    run(core, "1.2 basic.publish - q a persistent\n1.1 basic.get q",
+        "1.1 basic.get-ok 2 left=0 a\n");
+    run(core, "1.1 basic.ack 2\n1.1 basic.publish - r b persistent\n1.1 tx.commit", "");
+    commit(core, "1.2 ack 2\n1.1 tx.commit-ok\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -241,6 +258,7 @@ int main(void)
         core_test(commit_and_rollback_need_a_transaction),
         core_test(the_end_of_the_channel_rolls_back),
         core_test(a_transaction_is_on_disk_whole_or_not_at_all),
+        core_test(a_confirm_waits_for_the_transaction_that_consumed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
