@@ -106,16 +106,21 @@ static void put_in(struct value_set *set, struct value *value)
     set->bytes += bytes_of_value(value);
 }
 
-static bool expires_before(const struct value *value, uint64_t expiry_ms)
+/* Of two messages that hold the value, does the one that is known already leave first? */
+static bool leaves_before(const struct value *value, struct value_place place, uint64_t expiry_ms)
 {
-    return value->expiry_ms != 0 && (expiry_ms == 0 || value->expiry_ms <= expiry_ms);
+    if (value->expiry_ms != expiry_ms)
+        return value->expiry_ms != 0 && (expiry_ms == 0 || value->expiry_ms < expiry_ms);
+    if (value->priority != place.priority)
+        return value->priority > place.priority;
+    return value->position < place.position;
 }
 
 void value_set_put(struct value_set *set, struct bytes key, struct value_place place,
                    uint64_t expiry_ms)
 {
     struct value *other = find_key(set, key);
-    if (other != NULL && !expires_before(other, expiry_ms))
+    if (other != NULL && !leaves_before(other, place, expiry_ms))
         return;
     if (other != NULL)
         take_out(set, other);

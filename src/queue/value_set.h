@@ -44,7 +44,8 @@ size_t value_set_bytes(const struct value_set *set);
 /* Does a message that has not expired hold the value? Expiry in wall-clock ms, 0 = never. */
 bool value_set_holds(const struct value_set *set, struct bytes key, uint64_t now_ms);
 
-/* The message holds the value (copied); where another one does, whichever expires later. */
+/* The message holds the value (copied); where another one does, whichever expires later, or else
+ * is delivered later. (A queue that did not deduplicate for a while has two.) */
 void value_set_put(struct value_set *set, struct bytes key, struct value_place place,
                    uint64_t expiry_ms);
 

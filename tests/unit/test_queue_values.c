@@ -352,6 +352,29 @@ static void values_of_a_policy_outlive_a_restart(void **state)
     assert_true(core_counters(core).value_bytes == 0);
 }
 
+/* Two messages of one value, as the queue did not deduplicate for a while: the later one holds it.
+ */
+static void the_later_of_two_holds_the_value_after_a_restart(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 2);
+    run(core, "1.1 queue.declare q durable no-wait", "");
+    set_policy(core, true, true);
+    run(core, "1.1 basic.publish - q a persistent " VALUE "1", "");
+    set_policy(core, false, false);
+    set_policy(core, true, true);
+    run(core, "1.1 basic.publish - q b persistent " VALUE "1", "");
+    commit(core, "");
+    assert_queue(core, "q", "2 0 0");
+    core_restart(core);
+    set_policy(core, true, true);
+    reconnect(core);
+    run(core, "1.2 basic.get q no-ack", "");
+    answer_all(core, "");
+    commit(core, "1.2 basic.get-ok 1 left=1 a\n");
+    assert_false(takes(core));
+}
+
 static void expiry_of_a_value_outlives_a_restart(void **state)
 {
     struct core *core = *state;
@@ -451,6 +474,7 @@ int main(void)
         core_test(values_outlive_a_crash_with_their_messages),
         core_test(a_value_that_never_left_is_not_on_disk),
         core_test(values_of_a_policy_outlive_a_restart),
+        core_test(the_later_of_two_holds_the_value_after_a_restart),
         core_test(expiry_of_a_value_outlives_a_restart),
         core_test(messages_in_the_store_hold_their_values),
         core_test(a_deleted_queue_has_no_values),
