@@ -4,33 +4,11 @@
  * that did, so that a requeue never writes a body again. A position is never used twice, and nobody
  * asks for the row of a position without a message; so rows may outlive their message, and only
  * their space is owed. What is acked takes its row along; what a purge or the deletion of a queue
- * leaves, perhaps millions, is noted as a range and deleted in slices with the commits after; so is
- * what is left of values (store_value.c).
- *
- * The notes are in memory alone. When the store is opened it looks which lanes have rows, one look
- * each, and notes what lies below their first message, and everything of lanes that are gone.
+ * leaves is swept up later (store_sweep.c).
  */
-#include "base/check.h"
-#include "base/xmalloc.h"
 #include "store/store_internal.h"
 
-enum {
-    at_once = 1024,     /* positions whose rows go with the messages */
-    position_bits = 63, /* SQLite's numbers have a sign */
-};
-
-static int64_t key_of(uint64_t position)
-{
-    return position >> position_bits == 0 ? (int64_t)position : INT64_MAX;
-}
-
-void sweep_note(struct store *store, enum statement statement, uint64_t lane, uint64_t first,
-                uint64_t end)
-{
-    store->sweeps =
-        xgrow(store->sweeps, &store->sweep_capacity, store->sweep_count + 1, sizeof *store->sweeps);
-    store->sweeps[store->sweep_count++] = (struct sweep){statement, lane, first, end};
-}
+enum { at_once = 1024 }; /* positions whose rows go with the messages */
 
 static void note_garbage(struct store *store, uint64_t lane, uint64_t first, uint64_t end)
 {
@@ -67,8 +45,8 @@ bool attempt_remove(struct store *store, struct stored_lane *lane, uint64_t firs
         return true;
     }
     sqlite3_bind_int64(delete, 1, (int64_t)lane->id);
-    sqlite3_bind_int64(delete, 2, key_of(first));
-    sqlite3_bind_int64(delete, 3, key_of(end));
+    sqlite3_bind_int64(delete, 2, sweep_key(first));
+    sqlite3_bind_int64(delete, 3, sweep_key(end));
     return store_step(store, SQL_ATTEMPT_DELETE);
 }
 
@@ -78,49 +56,12 @@ void attempt_forget(struct store *store, const struct stored_lane *lane)
         note_garbage(store, lane->id, 0, UINT64_MAX);
 }
 
-/* --- slices */
-
-bool sweep_has_garbage(const struct store *store)
-{
-    return store->sweep_count > 0;
-}
-
-bool sweep_reclaim(struct store *store, int left)
-{
-    while (store->sweep_count > 0 && left > 0) {
-        const struct sweep *sweep = &store->sweeps[store->sweep_count - 1];
-        sqlite3_stmt *delete = store->statements[sweep->statement];
-        sqlite3_bind_int64(delete, 1, (int64_t)sweep->lane);
-        sqlite3_bind_int64(delete, 2, key_of(sweep->first));
-        sqlite3_bind_int64(delete, 3, key_of(sweep->end));
-        sqlite3_bind_int(delete, 4, left);
-        if (!store_step(store, sweep->statement))
-            return false;
-        int deleted = sqlite3_changes(store->db);
-        if (deleted < left)
-            store->sweep_count--;
-        left -= deleted > 0 ? deleted : 1;
-    }
-    return true;
-}
-
 /* --- opening */
-
-/* The lowest lane above one that has rows; 0 where there is none. */
-static bool next_lane(struct store *store, uint64_t *lane)
-{
-    sqlite3_stmt *select = store->statements[SQL_ATTEMPT_LANE];
-    sqlite3_bind_int64(select, 1, (int64_t)*lane);
-    int code = sqlite3_step(select);
-    *lane = code == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(select, 0) : 0;
-    sqlite3_reset(select);
-    return code == SQLITE_ROW || store_note(store, code, "looking for attempts");
-}
 
 bool attempt_load(struct store *store)
 {
     uint64_t id = 0;
-    while (next_lane(store, &id)) {
+    while (sweep_next_lane(store, SQL_ATTEMPT_LANE, &id)) {
         if (id == 0)
             return true;
         struct stored_lane *lane = stored_lane_find(store, id);

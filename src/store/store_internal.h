@@ -485,14 +485,6 @@ bool attempt_load(struct store *store);
 /* The rows' delivery counts, in the reader's snapshot. */
 bool attempt_read(struct store *store, struct store_read_result *result);
 
-/* Rows that nobody asks for any more, first <= position < end, by the statement that deletes them
- * in slices. */
-void sweep_note(struct store *store, enum statement statement, uint64_t lane, uint64_t first,
-                uint64_t end);
-bool sweep_has_garbage(const struct store *store);
-/* Deletes so many of them. */
-bool sweep_reclaim(struct store *store, int rows);
-
 /* --- store_value.c: what queues that deduplicate know their messages by */
 /* The value of an insertion that has one. */
 bool value_put(struct store *store, struct stored_lane *lane,
@@ -504,6 +496,18 @@ void value_forget(struct store *store, const struct stored_lane *lane);
 bool value_load(struct store *store);
 /* The values of all messages that are there, once the lanes are listed. */
 bool value_list(struct store *store, struct store_opened *opened);
+
+/* --- store_sweep.c: rows that have outlived their messages */
+/* Those with first <= position < end, by the statement that deletes them in slices. */
+void sweep_note(struct store *store, enum statement statement, uint64_t lane, uint64_t first,
+                uint64_t end);
+bool sweep_has_garbage(const struct store *store);
+/* Deletes so many of them. */
+bool sweep_reclaim(struct store *store, int rows);
+/* What a position is in a statement: SQLite's numbers are smaller. */
+int64_t sweep_key(uint64_t position);
+/* Opening: goes from a lane to the next one that has rows, 0 where there is none. */
+bool sweep_next_lane(struct store *store, enum statement statement, uint64_t *lane);
 
 /* --- store_shelf.c: what exchanges keep */
 bool shelf_put(struct store *store, uint64_t id);

@@ -4,15 +4,13 @@
  * each message that came with one, written in the message's own transaction. Nothing else says that
  * a value is taken. A row whose message is gone means nothing, so there is no moment at which a
  * crash could leave a value without its message, or a message without its value. What is acked
- * takes its rows along; what a purge or the deletion of a queue leaves goes in slices, like the
- * attempts (store_attempt.c).
+ * takes its rows along; what a purge or the deletion of a queue leaves is swept up later
+ * (store_sweep.c).
  *
  * All values are listed when the store is opened, without a look at the messages: the core holds
  * them in memory, where a hash table finds them. Rows are clustered by position because a table by
  * value would change a page for each.
  */
-#include "base/check.h"
-#include "base/xmalloc.h"
 #include "store/store_internal.h"
 
 enum { at_once = 1024 }; /* positions whose rows go with the messages */
@@ -55,21 +53,10 @@ void value_forget(struct store *store, const struct stored_lane *lane)
 
 /* --- opening */
 
-/* The lowest lane above one that has rows; 0 where there is none. */
-static bool next_lane(struct store *store, uint64_t *lane)
-{
-    sqlite3_stmt *select = store->statements[SQL_VALUE_LANE];
-    sqlite3_bind_int64(select, 1, (int64_t)*lane);
-    int code = sqlite3_step(select);
-    *lane = code == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(select, 0) : 0;
-    sqlite3_reset(select);
-    return code == SQLITE_ROW || store_note(store, code, "looking for values");
-}
-
 bool value_load(struct store *store)
 {
     uint64_t id = 0;
-    while (next_lane(store, &id)) {
+    while (sweep_next_lane(store, SQL_VALUE_LANE, &id)) {
         if (id == 0)
             return true;
         struct stored_lane *lane = stored_lane_find(store, id);
@@ -85,9 +72,8 @@ struct listing {
     struct stored_lane *lane;
     struct store_opened *opened;
     sqlite3_stmt *select;
-    bool is_dense; /* every position has a message */
-    uint64_t
-        dead_first; /* the first of the last rows, which have no message; 0: the last one has */
+    bool is_dense;       /* every position has a message */
+    uint64_t dead_first; /* of the last rows without a message; 0: the last one has one */
 };
 
 static bool add_value(const struct listing *listing, uint64_t position, struct bytes row)

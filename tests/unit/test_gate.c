@@ -662,6 +662,15 @@ static void open_consumer(struct broker *broker)
     gate_drain(broker->gate);
 }
 
+/* Messages 3 to 10 gather behind a commit, which goes on; 3 to 6 of them are consumed. */
+static void consume_half_during_a_commit(struct broker *broker)
+{
+    broker->store->is_slow = true;
+    publish_more(broker, broker->gate, 0, 1);
+    publish_more(broker, broker->gate, 0, 8);
+    submit_ack(broker, 6);
+}
+
 /* Half of what gathered during a commit is consumed when it ends: the rest gets a moment, and is
  * consumed as well. */
 static void a_batch_waits_for_consumers_that_are_fast(void **state)
@@ -670,10 +679,7 @@ static void a_batch_waits_for_consumers_that_are_fast(void **state)
     (void)state;
     start(&broker, 2);
     open_consumer(&broker);
-    broker.store->is_slow = true;
-    publish_more(&broker, broker.gate, 0, 1);
-    publish_more(&broker, broker.gate, 0, 8);
-    submit_ack(&broker, 6);
+    consume_half_during_a_commit(&broker);
     unsigned commits = broker.store->commits;
     broker.store->is_slow = false;
     while (!broker.is_pausing)
@@ -692,10 +698,7 @@ static void a_batch_does_not_wait_for_long(void **state)
     (void)state;
     start(&broker, 2);
     open_consumer(&broker);
-    broker.store->is_slow = true;
-    publish_more(&broker, broker.gate, 0, 1);
-    publish_more(&broker, broker.gate, 0, 8);
-    submit_ack(&broker, 6);
+    consume_half_during_a_commit(&broker);
     broker.is_pause_over = true;
     broker.store->is_slow = false;
     wait_for_tag(&broker, 0, 10);
@@ -711,10 +714,7 @@ static void a_batch_that_waits_is_in_no_other_vhosts_way(void **state)
     start(&broker, 1);
     struct gate *other = add_gate(&broker, &other_store);
     open_consumer(&broker);
-    broker.store->is_slow = true;
-    publish_more(&broker, broker.gate, 0, 1);
-    publish_more(&broker, broker.gate, 0, 8);
-    submit_ack(&broker, 6);
+    consume_half_during_a_commit(&broker);
     publish_with_confirm(&broker, other, 1);
     publish_more(&broker, other, 1, 1);
     broker.store->is_slow = false;
