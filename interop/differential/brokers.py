@@ -5,6 +5,7 @@ import base64
 import glob
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -119,6 +120,10 @@ class Broker:
 class Leveret(Broker):
     name = "leveret"
 
+    @property
+    def node(self):
+        return "rabbit@" + socket.gethostname().split(".")[0]
+
     def ctl(self, arguments):
         program = os.path.join(os.path.dirname(self.environment["BROKER_BINARY"]), "leveretctl")
         done = subprocess.run(
@@ -141,6 +146,10 @@ class RabbitMQ(Broker):
         super().__init__(base, profile, ["--plugins", PLUGINS])
         self.code = os.path.join(base, "rabbitmqctl")
         self.server = None
+
+    @property
+    def node(self):
+        return "leveret-%d@localhost" % self.port
 
     def start(self):
         super().start()
@@ -181,7 +190,7 @@ class RabbitMQ(Broker):
         super().stop()
 
     def ctl(self, arguments):
-        words = ["-n", "leveret-%d@localhost" % self.port, *arguments]
+        words = ["-n", self.node, *arguments]
         line = " ".join("=" + base64.b64encode(word.encode()).decode() for word in words)
         with self.lock:
             self.server.stdin.write(line + "\n")

@@ -35,13 +35,13 @@ def with_objects(value, key=None):
 
 
 class Run:
-    """`broker` has a port, ctl(arguments) and restart()."""
+    """`broker` has a port, the name of its node, ctl(arguments) and restart()."""
 
     def __init__(self, script, broker, pace):
         self.script = script
         self.broker = broker
         self.pace = pace
-        self.names = Names()
+        self.names = Names(broker.node)
         self.transcript = Transcript()
         self.connections = {}
         self.is_unsettled = False  # something without a reply was sent, and nothing waited for it

@@ -36,9 +36,10 @@ REPLACED = (
 
 
 class Names:
-    """The names that the broker made up in one run of a script."""
+    """The names that the broker made up in one run of a script, and its own."""
 
-    def __init__(self):
+    def __init__(self, node):
+        self.node = node
         self.labels = {}
         self.counts = {}
 
@@ -58,7 +59,7 @@ class Names:
     def actual(self, text):
         """A script's text with the labels in it replaced by the names."""
         by_label = {label: name for name, label in self.labels.items()}
-        return LABEL.sub(lambda match: by_label.get(match.group(), match.group()), text)
+        return LABEL.sub(lambda match: by_label.get(match.group(), match.group()), text).replace("%n", self.node)
 
 
 # --- values --------------------------------------------------------------------------------------
