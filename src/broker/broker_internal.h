@@ -76,7 +76,11 @@ struct vhost {
     uint64_t policing;    /* this far */
     size_t policy_steps;  /* what finding policies has cost: see pattern.h */
     uint64_t policy_generation;
-    bool is_tracing; /* the firehose is on */
+    size_t sharded_count;     /* exchanges that a policy shards */
+    unsigned sharding_passes; /* over all exchanges, until they obey the policies in that, */
+    uint64_t sharding_cursor; /* this far */
+    struct list sharding_due; /* exchanges that were found not to */
+    bool is_tracing;          /* the firehose is on */
     struct vhost_limits limits;
     uint64_t now_ms; /* the time of the input that is being applied */
 
@@ -216,6 +220,7 @@ bool limit_check_channel(const struct session *session, struct amqp_error *error
 struct delays;
 struct recent_history;
 struct deduplication;
+struct sharding;
 
 struct exchange {
     struct hash_node by_name;
@@ -236,9 +241,11 @@ struct exchange {
     struct delays *delays; /* owned, like the next two: NULL where its type keeps no such thing */
     struct recent_history *history;
     struct deduplication *deduplication;
-    struct list sources;         /* bindings that lead away from here */
-    struct list targets;         /* bindings that lead here */
-    struct list_node going_node; /* in vhost->going while it is being deleted */
+    struct sharding *sharding;      /* owned; NULL: no policy shards it */
+    struct list_node sharding_node; /* in vhost->sharding_due */
+    struct list sources;            /* bindings that lead away from here */
+    struct list targets;            /* bindings that lead here */
+    struct list_node going_node;    /* in vhost->going while it is being deleted */
     size_t source_count;
     uint64_t route_mark;
 };

@@ -15,6 +15,7 @@
 #include "base/xmalloc.h"
 #include "broker/broker_internal.h"
 #include "broker/event.h"
+#include "broker/sharding.h"
 
 static bool is_number(const struct hash_node *node, const void *key)
 {
@@ -422,7 +423,9 @@ static void apply_method(struct channel *channel, struct command *command)
         return;
     }
     channel_vhost(channel)->acting_user = channel->session->user;
-    enum outcome outcome = handler(channel, method, &error);
+    enum outcome outcome = channel_vhost(channel)->sharded_count == 0
+                               ? handler(channel, method, &error)
+                               : sharding_handle(channel, handler, method, &error);
     channel_vhost(channel)->acting_user = NULL;
     if (outcome == OUTCOME_ERROR && question_is_open(channel->session)) {
         channel_wait_for_access(channel, command);

@@ -13,6 +13,7 @@
 #include "broker/broker_internal.h"
 #include "broker/event.h"
 #include "broker/keeping.h"
+#include "broker/sharding.h"
 
 static bool is_named(const struct hash_node *node, const void *key)
 {
@@ -44,6 +45,7 @@ struct exchange *exchange_create(struct vhost *vhost, const struct exchange_type
     list_init(&exchange->sources);
     list_init(&exchange->targets);
     list_node_init(&exchange->going_node);
+    list_node_init(&exchange->sharding_node);
     hash_table_insert(&vhost->exchanges, &exchange->by_name,
                       bytes_hash(name, vhost->config.hash_seed));
     vhost->topology_generation++;
@@ -54,6 +56,7 @@ struct exchange *exchange_create(struct vhost *vhost, const struct exchange_type
 void exchange_free(struct vhost *vhost, struct exchange *exchange)
 {
     exchange_keep_nothing(vhost, exchange);
+    sharding_forget(vhost, exchange);
     CHECK(list_is_empty(&exchange->sources) && list_is_empty(&exchange->targets));
     exchange->type->free(exchange->state);
     free(exchange);

@@ -10,6 +10,7 @@
 #include "broker/event.h"
 #include "broker/keeping.h"
 #include "broker/queue_methods.h"
+#include "broker/sharding.h"
 
 static bool check_not_default(struct bytes name, struct amqp_error *error)
 {
@@ -96,6 +97,7 @@ struct exchange *exchange_define(struct vhost *vhost, struct bytes name,
     exchange_keep(vhost, exchange);
     if (exchange->is_durable)
         store_exchange(vhost, exchange);
+    sharding_obey(vhost, exchange);
     event_exchange_created(vhost, exchange);
     return exchange;
 }

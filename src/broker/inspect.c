@@ -263,7 +263,7 @@ static void check_session(const struct session *session, struct recount *recount
 void vhost_check(const struct vhost *vhost)
 {
     struct recount recount = {0};
-    uint64_t unacked = 0, subscribers = 0, memory = 0, bindings = 0, counted = 0;
+    uint64_t unacked = 0, subscribers = 0, memory = 0, bindings = 0, counted = 0, sharded = 0;
     struct hash_node *node = NULL;
     while ((node = hash_table_next(&vhost->queues, node)) != NULL) {
         check_queue(vhost, queue_of(node));
@@ -277,6 +277,7 @@ void vhost_check(const struct vhost *vhost)
     node = NULL;
     while ((node = hash_table_next(&vhost->exchanges, node)) != NULL) {
         bindings += container_of(node, struct exchange, by_name)->source_count;
+        sharded += container_of(node, struct exchange, by_name)->sharding != NULL;
         exchange_check_kept(container_of(node, struct exchange, by_name));
     }
     CHECK(unacked == recount.unacked);
@@ -285,5 +286,6 @@ void vhost_check(const struct vhost *vhost)
     CHECK(memory == vhost->window_bytes);
     CHECK(bindings == vhost->counters.bindings);
     CHECK(counted == vhost->counters.queues);
+    CHECK(sharded == vhost->sharded_count);
     CHECK(vhost->exchanges.count == vhost->counters.exchanges);
 }

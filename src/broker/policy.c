@@ -39,6 +39,7 @@ struct policy {
 struct policies {
     struct policy **rows; /* owned; by priority, highest first, then by name */
     size_t count, capacity;
+    bool has_shards;
 };
 
 /* --- what applies to what */
@@ -179,6 +180,8 @@ bool policies_add(struct policies *policies, const struct policy_source *source,
         .targets = targets_of(source->apply_to) & targets_of_definition(source->definition),
         .is_operator = source->is_operator,
     };
+    struct amqp_value shards;
+    policies->has_shards |= policy_value(policy, "shards-per-node", &shards);
     insert(policies, policy);
     return true;
 }
@@ -213,6 +216,11 @@ const struct policy *policies_find(const struct policies *policies, enum policy_
 {
     size_t steps = 0;
     return policies_find_counting(policies, target, name, is_operator, &steps);
+}
+
+bool policies_have_shards(const struct policies *policies)
+{
+    return policies != NULL && policies->has_shards;
 }
 
 struct bytes policy_name(const struct policy *policy)

@@ -49,6 +49,9 @@ const struct policy *policies_find_counting(const struct policies *policies,
                                             enum policy_target target, struct bytes name,
                                             bool is_operator, size_t *steps);
 
+/* Does one of them shard exchanges (shards-per-node)? policies may be NULL. */
+bool policies_have_shards(const struct policies *policies);
+
 /* For listings. */
 struct bytes policy_name(const struct policy *policy);
 /* A field table. */

@@ -90,6 +90,8 @@ static const struct key_rule rules[] = {
      WORDS("client-local min-masters random"), .policies = FOR_BOTH},
     {"queue-mode", "is not a valid queue-mode value", WORDS("default lazy"), .policies = FOR_USERS},
     {"queue-version", "is not a valid queue-version value", INTEGERS(1, 2), .policies = FOR_BOTH},
+    {"routing-key", "", .kind = ANY, .policies = FOR_USERS},
+    {"shards-per-node", "", .kind = ANY, .policies = FOR_USERS},
     {"stream-filter-size-bytes", "is not a valid filter size. Valid range is 16-255",
      INTEGERS(16, 255), .policies = FOR_USERS},
     {"stream-max-segment-size-bytes", "is not a valid segment size", INTEGERS(0, 3000000000),
@@ -254,6 +256,22 @@ static bool check_federation(const struct check *check)
                                  NULL, "");
 }
 
+static bool check_sharding(const struct check *check)
+{
+    struct amqp_value count, key;
+    if (!amqp_table_find(check->definition, "shards-per-node", &count))
+        return !has(check, "routing-key") ||
+               complain(check, "shards-per-node must be specified", NULL, "");
+    bool is_float = count.type == AMQP_TYPE_DOUBLE;
+    if (!is_float && !amqp_value_is_integer(&count))
+        return complain(check, "shards-per-node should be a number, actually was ", &count, "");
+    if (is_float ? count.number < 0 : count.integer < 0)
+        return complain(check, "shards-per-node should be greater than 0, actually was ", &count,
+                        "");
+    return !amqp_table_find(check->definition, "routing-key", &key) || is_text(&key) ||
+           complain(check, "routing-key should be binary, actually was ", &key, "");
+}
+
 static bool check_delayed_retry(const struct check *check)
 {
     struct amqp_value type, min, max;
@@ -365,6 +383,7 @@ bool policy_check(struct bytes definition, bool is_operator, char *reason, size_
         if ((rules[i].policies & policies) != 0 && !check_rule(&check, &rules[i]))
             return false;
     }
-    return check_delayed_retry(&check) && (is_operator || check_federation(&check)) &&
+    return check_delayed_retry(&check) &&
+           (is_operator || (check_federation(&check) && check_sharding(&check))) &&
            check_mirroring(&check) && check_names(&check, policies);
 }

@@ -17,6 +17,7 @@
 #include "broker/event.h"
 #include "broker/event_message.h"
 #include "broker/keeping.h"
+#include "broker/sharding.h"
 
 enum {
     free_slice = 4096,
@@ -105,7 +106,8 @@ struct vhost *vhost_new(const struct vhost_config *config, const struct access *
     struct list *lists[] = {&vhost->sessions,      &vhost->paused,       &vhost->dispatch,
                             &vhost->touched,       &vhost->cold,         &vhost->settling,
                             &vhost->confirm_waits, &vhost->commit_waits, &vhost->resuming,
-                            &vhost->going,         &vhost->alarm_waits,  &vhost->mark_waits};
+                            &vhost->going,         &vhost->alarm_waits,  &vhost->mark_waits,
+                            &vhost->sharding_due};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         list_init(lists[i]);
     declare_predeclared(vhost);
@@ -216,9 +218,10 @@ void vhost_set_access(struct vhost *vhost, const struct access *access)
 
 /* --- policies
  *
- * Queues obey new policies in slices, a pass over all of them, and refer to the texts of the former
- * ones until then. Policies that come during a pass are obeyed from there on, and by those that
- * were passed in one more pass, so that the passes end even where policies change all the time. */
+ * Sharded exchanges and queues obey new policies in slices, a pass over all of them, and refer to
+ * the texts of the former ones until then. Policies that come during a pass are obeyed from there
+ * on, and by those that were passed in one more pass, so that the passes end even where policies
+ * change all the time. */
 
 static void begin_pass(struct vhost *vhost)
 {
@@ -240,6 +243,8 @@ static void obey_policies(void *context, struct hash_node *node)
 static void follow_policies(struct vhost *vhost)
 {
     vhost->policy_steps = 0;
+    if (vhost->is_policing && !sharding_follow(vhost))
+        return;
     for (int i = 0; vhost->is_policing && i < policy_buckets; i++) {
         if (vhost->policy_steps >= POLICY_STEPS_SLICE)
             return;
@@ -261,6 +266,7 @@ void vhost_set_policies(struct vhost *vhost, struct policies *policies)
     vhost->topology_generation++; /* alternate exchanges */
     if (!vhost->is_policing)
         begin_pass(vhost);
+    sharding_expect(vhost);
 }
 
 void vhost_set_limits(struct vhost *vhost, const struct vhost_limits *limits)
@@ -505,6 +511,12 @@ void vhost_read_done(struct vhost *vhost, struct store_read_result *result, uint
         else
             queue_has_read(vhost, lane);
     }
+    finish_input(vhost);
+}
+
+void vhost_obey_policies(struct vhost *vhost, uint64_t now_ms)
+{
+    vhost->now_ms = now_ms;
     finish_input(vhost);
 }
 

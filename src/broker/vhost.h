@@ -101,6 +101,9 @@ void vhost_leave_totals(struct vhost *vhost);
 /* The policies changed (NULL: there are none). The vhost owns them from here on; the former ones
  * are freed. */
 void vhost_set_policies(struct vhost *vhost, struct policies *policies);
+/* What follows from them begins with the next input, or with this: a client that comes later finds
+ * it done, where it is not very much. */
+void vhost_obey_policies(struct vhost *vhost, uint64_t now_ms);
 
 /* Whether the firehose is on (rabbitmqctl trace_on). */
 void vhost_set_tracing(struct vhost *vhost, bool is_tracing);

@@ -273,7 +273,6 @@ struct vhost_news {
 static void hear(struct vhost *vhost, uint64_t now_ms, void *context)
 {
     struct vhost_news *news = context;
-    (void)now_ms;
     if ((news->changes & DIRECTORY_POLICIES) != 0)
         vhost_set_policies(vhost, news->policies);
     if ((news->changes & DIRECTORY_SETTINGS) != 0) {
@@ -281,6 +280,8 @@ static void hear(struct vhost *vhost, uint64_t now_ms, void *context)
         vhost_set_default_queue_type(vhost, news->default_queue_type);
         vhost_set_tracing(vhost, news->is_tracing);
     }
+    if ((news->changes & DIRECTORY_POLICIES) != 0)
+        vhost_obey_policies(vhost, now_ms);
 }
 
 static enum queue_type queue_type_of(const struct server *server, const char *name)
