@@ -64,6 +64,31 @@ def policy_gives_an_exchange_an_alternate():
     expect(bodies(take(ch, queue, 1)), [b"x"], "by the alternate exchange")
 
 
+@test
+def policy_shards_an_exchange():
+    """Consumers of all shards name the exchange. The shards stay when the policy goes."""
+    ch = confirming()
+    exchange = exchange_on(ch, "x-modulus-hash")
+    set_policy("^%s$" % exchange, '{"shards-per-node":3}', "exchanges")
+    sent = sorted(b"%d" % n for n in range(300))
+    for body in sent:
+        ch.basic_publish(exchange, body.decode(), body, mandatory=True)
+    consumers = [connect().channel() for _ in range(3)]
+    taken = [[] for _ in consumers]
+    for consumer, mine in zip(consumers, taken):
+        on_message = lambda _ch, _method, _properties, body, mine=mine: mine.append(body)
+        consumer.basic_consume(exchange, on_message, auto_ack=True)
+
+    def is_all_taken():
+        for consumer in consumers:
+            consumer.connection.process_data_events(0.05)
+        return sum(map(len, taken)) >= len(sent)
+
+    poll(is_all_taken, "all messages")
+    expect(sorted(sum(taken, [])), sent, "each of them once")
+    expect_true(all(taken), "a consumer has no shard of its own")
+
+
 def expect_refused(text, action):
     """RabbitMQ says from 3.13 on which of the permissions it is."""
     try:
