@@ -26,7 +26,9 @@
 #include "oracle.h"
 #include "sim_random.h"
 
-enum { SESSIONS_DRAWN_MAX = 6, QUIET_ROUNDS_MAX = 20000 };
+enum { SESSIONS_DRAWN_MAX = 6, SHARDS_DRAWN_MAX = 4, QUIET_ROUNDS_MAX = 20000 };
+
+static const char *const shard_keys[] = {"old", "new"};
 
 struct sim {
     struct sim_random random;
@@ -44,6 +46,7 @@ struct sim {
     uint64_t durable, completed;
     uint64_t now_ms;
     unsigned policy_ttl_ms, policy_max_length; /* what the policy says; 0: nothing */
+    unsigned shard_count, shard_key;           /* and another one, of an exchange */
     unsigned lives;
 };
 
@@ -214,24 +217,35 @@ static void settle_store(struct sim *sim)
 
 /* --- policies */
 
+static void add_policy(struct policies *policies, const char *pattern, const char *apply_to,
+                       struct buffer *definition)
+{
+    char reason[256];
+    struct policy_source source = {
+        .name = bytes_of_text(pattern),
+        .pattern = bytes_of_text(pattern),
+        .apply_to = bytes_of_text(apply_to),
+        .definition = buffer_bytes(definition),
+    };
+    if (definition->size > 0)
+        CHECK(policies_add(policies, &source, reason, sizeof reason));
+    buffer_fini(definition);
+}
+
 static struct policies *make_policies(const struct sim *sim)
 {
     struct policies *policies = policies_new();
-    struct buffer definition = {0};
-    char reason[256];
+    struct buffer definition = {0}, shards = {0};
     if (sim->policy_ttl_ms > 0)
         amqp_table_add_int(&definition, "message-ttl", sim->policy_ttl_ms);
     if (sim->policy_max_length > 0)
         amqp_table_add_int(&definition, "max-length", sim->policy_max_length);
-    struct policy_source source = {
-        .name = bytes_of_text("p"),
-        .pattern = bytes_of_text("^policy$"),
-        .apply_to = bytes_of_text("queues"),
-        .definition = buffer_bytes(&definition),
-    };
-    if (definition.size > 0)
-        CHECK(policies_add(policies, &source, reason, sizeof reason));
-    buffer_fini(&definition);
+    if (sim->shard_count > 0) {
+        amqp_table_add_text(&shards, "routing-key", shard_keys[sim->shard_key]);
+        amqp_table_add_int(&shards, "shards-per-node", sim->shard_count);
+    }
+    add_policy(policies, "^policy$", "queues", &definition);
+    add_policy(policies, "^amq[.]match$", "exchanges", &shards);
     return policies;
 }
 
@@ -241,13 +255,74 @@ static void set_policies(struct sim *sim)
     vhost_set_policies(sim->vhost, make_policies(sim));
 }
 
+/* --- shards, of an exchange that nobody publishes to */
+
+struct shards {
+    bool are_bound[SHARDS_DRAWN_MAX][2]; /* by number and key */
+};
+
+static void see_shard(void *context, const struct binding_status *binding)
+{
+    struct shards *shards = context;
+    if (!bytes_equal_text(binding->source, "amq.match"))
+        return;
+    unsigned number = binding->destination.data[binding->destination.size - 1] - '0';
+    CHECK(number < SHARDS_DRAWN_MAX);
+    shards->are_bound[number][bytes_equal_text(binding->key, shard_keys[1])] = true;
+}
+
+static struct shards see_shards(const struct sim *sim)
+{
+    struct shards shards = {0};
+    const struct vhost_visitor visitor = {.binding = see_shard, .context = &shards};
+    struct vhost_listing listing = {0};
+    while (!listing.is_done)
+        vhost_list(sim->vhost, &listing, &visitor, 100);
+    return shards;
+}
+
+/* Of another key those are unbound that the former policy named; what is too many stays. */
+static void expect_shards(const struct sim *sim, struct shards *shards, unsigned former_count,
+                          unsigned former_key)
+{
+    bool unbinds = sim->shard_count == 0 || sim->shard_key != former_key;
+    for (unsigned number = 0; unbinds && number < former_count; number++)
+        shards->are_bound[number][former_key] = false;
+    for (unsigned number = 0; number < sim->shard_count; number++)
+        shards->are_bound[number][sim->shard_key] = true;
+}
+
+/* A crash may have taken the last changes along; the policy of now is obeyed. */
+static void check_shards_restored(const struct sim *sim)
+{
+    struct shards shards = see_shards(sim);
+    for (unsigned number = 0; number < sim->shard_count; number++) {
+        if (!shards.are_bound[number][sim->shard_key])
+            oracle_fail("shard %u of %u is not bound", number, sim->shard_count);
+    }
+}
+
+static void change_shards(struct sim *sim)
+{
+    struct shards expected = see_shards(sim);
+    unsigned former_count = sim->shard_count, former_key = sim->shard_key;
+    sim->shard_count = chance(sim, 50) ? draw(sim, 1, SHARDS_DRAWN_MAX) : 0;
+    sim->shard_key = draw(sim, 0, 1);
+    set_policies(sim);
+    apply(sim);
+    expect_shards(sim, &expected, former_count, former_key);
+    struct shards shards = see_shards(sim);
+    if (memcmp(&shards, &expected, sizeof shards) != 0)
+        oracle_fail("other shards are bound than the policy says, which wants %u",
+                    sim->shard_count);
+}
+
 static void change_policies(struct sim *sim)
 {
     sim->policy_ttl_ms = chance(sim, 50) ? draw(sim, 1, 40) : 0;
     sim->policy_max_length = chance(sim, 50) ? draw(sim, 1, 6) : 0;
     say(sim, "policies, ttl", sim->policy_ttl_ms);
-    set_policies(sim);
-    apply(sim);
+    change_shards(sim);
 }
 
 /* --- lives */
@@ -273,6 +348,7 @@ static void open_vhost(struct sim *sim)
     set_policies(sim);
     clients_set_up(&sim->clients);
     apply(sim);
+    check_shards_restored(sim);
     settle_store(sim);
 }
 
@@ -367,7 +443,8 @@ static void add_drain(void *context, const struct queue_status *status)
         oracle_fail("an exclusive queue outlives its owner");
     if (status->unacked > 0)
         oracle_fail("unacked messages outlive their channels");
-    clients_drain(&sim->clients, status->name);
+    if (!bytes_start_with(status->name, "sharding: ")) /* has none */
+        clients_drain(&sim->clients, status->name);
 }
 
 static void drain(struct sim *sim)
