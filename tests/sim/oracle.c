@@ -246,7 +246,7 @@ void oracle_routes(struct oracle *oracle, struct sim_message *message, struct si
         return;
     }
     message->lossy = copy;
-    message->is_settled = queue->hazards > 0;
+    message->is_settled = copy->is_excused = queue->hazards > 0; /* which may come behind it */
     /* A queue that rejects has it when it is confirmed. */
     message->is_expected = is_certain && (queue->flags & SIM_REJECTS) == 0;
 }
@@ -587,7 +587,8 @@ static void hand_out(struct oracle *oracle, const struct sim_channel *channel,
     copy->was_delivered = true;
     copy->channel = channel->serial;
     copy->command = 0;
-    copy->is_excused = copy->is_excused || no_ack;
+    /* It was there: only what is still on its way may take it away. */
+    copy->is_excused = no_ack || (copy->is_excused && copy->queue->hazards > 0);
     copy->was_acked = false;
     if (no_ack)
         settle_lossy(copy, true);
