@@ -5,7 +5,8 @@
  *
  * A command is sent, and later it is processed: at the latest when a command that was sent behind
  * it on its channel is answered, or when the input ends while nothing on its channel waits for an
- * answer. In between both outcomes are possible, and the oracle accepts both. What is certain:
+ * answer or a consumer. In between both outcomes are possible, and the oracle accepts both. What
+ * is certain:
  *
  *   - a copy is a message in a queue. It is certain when the queue existed and nobody was about to
  *     delete or purge it when the message was published; it is excused when it may be gone (acked,
@@ -19,7 +20,8 @@
  *   - what is nacked is delivered to nobody;
  *   - a queue that deduplicates never has two messages of one value, and nacks a message only for a
  *     twin that may be there;
- *   - a tag is confirmed once, a reply answers the oldest question of its channel.
+ *   - a tag is confirmed once, a reply answers the oldest question of its channel, a consumer is
+ *     the one that was asked for first.
  */
 #include "oracle.h"
 
@@ -396,7 +398,12 @@ void oracle_consuming(struct sim_channel *channel, struct sim_consumer *consumer
                       struct sim_queue *queue, const char *tag, bool no_ack)
 {
     *consumer = (struct sim_consumer){
-        .is_used = true, .queue = queue, .no_ack = no_ack, .prefetch = channel->prefetch};
+        .is_used = true,
+        .command = channel->commands,
+        .queue = queue,
+        .no_ack = no_ack,
+        .prefetch = channel->prefetch,
+    };
     snprintf(consumer->tag, sizeof consumer->tag, "%s", tag);
 }
 
@@ -806,18 +813,27 @@ static void on_reply(struct oracle *oracle, struct sim_channel *channel,
 
 /* --- consumers */
 
+/* The one that was asked for first: what comes into being does so in the order of its commands. */
+static struct sim_consumer *consumer_due(struct sim_channel *channel)
+{
+    struct sim_consumer *due = NULL;
+    for (size_t i = 0; i < SIM_CONSUMERS; i++) {
+        struct sim_consumer *consumer = &channel->consumers[i];
+        if (consumer->is_used && !consumer->is_known &&
+            (due == NULL || consumer->command < due->command))
+            due = consumer;
+    }
+    return due;
+}
+
 static void on_consumer_add(struct sim_channel *channel, const struct effect *effect)
 {
     struct bytes tag = bytes_of(effect->method->data, effect->method->size);
-    struct sim_consumer *found = NULL;
-    for (size_t i = 0; i < SIM_CONSUMERS && found == NULL; i++) {
-        struct sim_consumer *consumer = &channel->consumers[i];
-        bool is_made = consumer->tag[0] == '\0' && bytes_start_with(tag, "amq.ctag-");
-        if (consumer->is_used && !consumer->is_known &&
-            (is_made || bytes_equal_text(tag, consumer->tag)))
-            found = consumer;
-    }
-    REQUIRE(found != NULL, "a consumer '%.*s'", (int)tag.size, (const char *)tag.data);
+    struct sim_consumer *found = consumer_due(channel);
+    bool is_made = found != NULL && found->tag[0] == '\0';
+    REQUIRE(found != NULL &&
+                (is_made ? bytes_start_with(tag, "amq.ctag-") : bytes_equal_text(tag, found->tag)),
+            "a consumer '%.*s'", (int)tag.size, (const char *)tag.data);
     REQUIRE(effect->consumer < SIM_CONSUMERS * 2 && channel->numbers[effect->consumer] == NULL,
             "a consumer's number is taken");
     channel->numbers[effect->consumer] = found;
@@ -1051,10 +1067,12 @@ static void promote_messages(struct oracle *oracle)
     }
 }
 
-/* While an alarm is on a channel does not go beyond its first publish: the index of that. */
-static uint64_t first_waiting(const struct oracle *oracle, const struct sim_channel *channel)
+/* The index of the command that a channel does not go beyond, although no reply to it is due: its
+ * first publish while an alarm is on, or a basic.consume whose queue is still about to go. */
+static uint64_t first_waiting(const struct oracle *oracle, struct sim_channel *channel)
 {
-    uint64_t first = UINT64_MAX;
+    const struct sim_consumer *consumer = consumer_due(channel);
+    uint64_t first = consumer != NULL ? consumer->command : UINT64_MAX;
     for (size_t i = 0; oracle->has_alarm && i < oracle->message_count; i++) {
         const struct sim_message *message = oracle->messages[i];
         if (message->channel == channel->serial && message->publish != PUBLISH_DONE &&
@@ -1211,7 +1229,7 @@ void oracle_check_answered(struct oracle *oracle)
 {
     for (size_t i = 0; i < SIM_SESSIONS * SIM_CHANNELS; i++) {
         const struct sim_session *session = &oracle->sessions[i / SIM_CHANNELS];
-        const struct sim_channel *channel = session->channels[i % SIM_CHANNELS];
+        struct sim_channel *channel = session->channels[i % SIM_CHANNELS];
         REQUIRE(!session->is_paused || session->is_closed, "session %zu is paused for ever",
                 i / SIM_CHANNELS);
         if (channel == NULL || channel->is_failed)
@@ -1220,6 +1238,8 @@ void oracle_check_answered(struct oracle *oracle)
                 channel->number, amqp_method_name(channel->expected[0].method));
         REQUIRE(channel->confirm_count == 0, "%zu.%u: tag %llu is never confirmed",
                 i / SIM_CHANNELS, channel->number, NUMBER(channel->confirms[0].tag));
+        REQUIRE(consumer_due(channel) == NULL, "%zu.%u: consumer '%s' never comes",
+                i / SIM_CHANNELS, channel->number, consumer_due(channel)->tag);
     }
 }
 

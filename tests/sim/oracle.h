@@ -118,6 +118,7 @@ struct sim_consumer {
     bool is_ok;    /* consume-ok came, or none comes */
     bool is_cancel_sent;
     char tag[64];
+    uint64_t command; /* index of the basic.consume */
     struct sim_queue *queue;
     bool no_ack;
     unsigned prefetch;
