@@ -286,13 +286,6 @@ static struct sim_consumer *free_slot(struct sim_channel *channel)
     return NULL;
 }
 
-/* While it is being deleted it may have dead letters to make, and who names it waits for that. Only
- * a reply tells the oracle when. */
-static bool is_waited_for(const struct sim_queue *queue)
-{
-    return is_volatile(queue) && (queue->flags & SIM_DEAD_LETTERS) != 0;
-}
-
 static void consume(struct clients *clients, const struct sim_session *session,
                     struct sim_channel *channel, struct sim_queue *queue, bool no_ack,
                     bool exclusive)
@@ -314,7 +307,7 @@ static void consume(struct clients *clients, const struct sim_session *session,
                           .consumer_tag = bytes_of_text(tag),
                           .no_ack = no_ack,
                           .exclusive = exclusive,
-                          .no_wait = chance(clients, 10) && !is_waited_for(queue),
+                          .no_wait = chance(clients, 10),
                           .arguments = buffer_bytes(&arguments)},
     };
     if (method.basic_consume.no_wait)
