@@ -553,9 +553,17 @@ static const struct sim_copy *standing_twin(struct oracle *oracle, const struct 
     return NULL;
 }
 
+/* May its body be under way from the store, for its dead letter? It holds its value until then. */
+static bool may_be_fetched(struct oracle *oracle, const struct sim_copy *copy)
+{
+    const struct sim_copy *dead = dead_copy(oracle, copy->message);
+    return (copy->queue->flags & SIM_DEAD_LETTERS) != 0 && copy->place == PLACE_GONE &&
+           !copy->was_acked && (dead == NULL || dead->place == PLACE_SENT);
+}
+
 /* Could a message of the same value have been in the queue when this one came? Also one that left
  * within the same input: nacks come at its end. */
-static bool may_have_twin(const struct oracle *oracle, const struct sim_copy *copy)
+static bool may_have_twin(struct oracle *oracle, const struct sim_copy *copy)
 {
     for (size_t i = 0; i < copy->queue->count; i++) {
         const struct sim_copy *twin = copy->queue->copies[i];
@@ -563,7 +571,7 @@ static bool may_have_twin(const struct oracle *oracle, const struct sim_copy *co
             twin->message->publish != PUBLISH_ROLLED_BACK && !twin->message->is_rejected &&
             twin->place != PLACE_LOST &&
             ((twin->place != PLACE_GONE && twin->place != PLACE_PURGED) ||
-             twin->touched > oracle->settled))
+             twin->touched > oracle->settled || may_be_fetched(oracle, twin)))
             return true;
     }
     return false;
@@ -692,7 +700,7 @@ static void on_ack(struct sim_channel *channel, uint64_t tag, bool multiple)
     REQUIRE(is_found, "a confirm of tag %llu, which does not wait", NUMBER(tag));
 }
 
-static void on_nack(const struct oracle *oracle, struct sim_channel *channel, uint64_t tag)
+static void on_nack(struct oracle *oracle, struct sim_channel *channel, uint64_t tag)
 {
     size_t i = 0;
     while (i < channel->confirm_count && channel->confirms[i].tag != tag)
