@@ -154,6 +154,7 @@ class Ldap(Directory):
         equal(found, refused("read", "queue 'queue-3' in vhost '/'", "Joe"))
 
     def test_a_name_goes_on_behind_a_nul(self):
+        self.only_leveret("RabbitMQ 3.10 lets it through")
         declare = lambda c: c.queue_declare("Ann-own\0.secret", exclusive=True)
         equal(self.step("Ann", "ann-secret", declare).startswith("403"), True)
 
@@ -280,6 +281,7 @@ class LdapSilent(Silent):
     name = "ldap-silent"
 
     def test_the_next_back_end_is_asked_in_time(self):
+        self.only_leveret("RabbitMQ 3.10 ends the connection before it asks the next")
         started = time.time()
         equal(self.broker.login("guest", "guest"), "ok")
         taken = time.time() - started
