@@ -54,9 +54,10 @@ struct connection {
 struct reactor {
     size_t number;
     pthread_t thread;
-    struct gate *gate;         /* borrowed */
-    struct mailbox *mailbox;   /* borrowed */
-    _Atomic uint64_t *arrived; /* of all reactors: deliveries so far */
+    struct gate *gate;          /* borrowed */
+    struct mailbox *mailbox;    /* borrowed */
+    _Atomic uint64_t *arrived;  /* of all reactors: deliveries so far */
+    _Atomic uint64_t *finished; /* reactors whose connections are gone */
     struct connection connections[SESSIONS];
     struct sim_random random;
 };
@@ -239,6 +240,11 @@ static bool are_gone(const struct reactor *reactor)
     return true;
 }
 
+static bool are_all_finished(const struct reactor *reactor)
+{
+    return atomic_load(reactor->finished) == REACTORS;
+}
+
 static void wait_until(struct reactor *reactor, bool (*is_so)(const struct reactor *reactor))
 {
     struct timespec start, now;
@@ -264,6 +270,8 @@ static void *run_reactor(void *context)
         add_simple(batch, &reactor->connections[i], COMMAND_SESSION_CLOSE);
     gate_submit(reactor->gate, batch, reactor->number);
     wait_until(reactor, are_gone);
+    atomic_fetch_add(reactor->finished, 1);
+    wait_until(reactor, are_all_finished); /* the gate may be handed to it still */
     return NULL;
 }
 
@@ -334,7 +342,7 @@ static void every_connection_sees_the_order_of_the_core(void **state)
     (void)state;
     struct place place;
     struct vhost_counters counters;
-    _Atomic uint64_t arrived = 0;
+    _Atomic uint64_t arrived = 0, finished = 0;
     struct reactor *reactors = xcalloc(REACTORS, sizeof *reactors);
     open_place(&place);
     for (size_t i = 0; i < REACTORS; i++) {
@@ -342,11 +350,15 @@ static void every_connection_sees_the_order_of_the_core(void **state)
         reactors[i].gate = place.gate;
         reactors[i].mailbox = &place.mailboxes[i];
         reactors[i].arrived = &arrived;
+        reactors[i].finished = &finished;
         reactors[i].random.state = i;
         assert_int_equal(pthread_create(&reactors[i].thread, NULL, run_reactor, &reactors[i]), 0);
     }
     for (size_t i = 0; i < REACTORS; i++)
         assert_int_equal(pthread_join(reactors[i].thread, NULL), 0);
+    gate_stop_handing_over(place.gate);
+    for (size_t i = 0; i < REACTORS; i++)
+        look_into_mailbox(&reactors[i]);
     gate_call(place.gate, check_vhost, &counters);
     assert_int_equal(counters.published, (uint64_t)CONNECTIONS * PUBLISHES);
     assert_int_equal(counters.delivered, (uint64_t)CONNECTIONS * PUBLISHES);
