@@ -5,15 +5,17 @@
 #include <stdint.h>
 #include <time.h>
 
-/* Wall-clock time, milliseconds since 1970; a few milliseconds coarse, and cheap. */
+/* Wall-clock time, whole milliseconds since 1970. Not the clock of the kernel's ticks, which is up
+ * to 4 ms behind: by it a delay would end before the client's clock says so. */
 static inline uint64_t clock_wall_ms(void)
 {
     struct timespec now;
-    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    clock_gettime(CLOCK_REALTIME, &now);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* Time that never goes back, milliseconds since some moment; likewise coarse. */
+/* Time that never goes back, milliseconds since some moment; a few milliseconds coarse, and cheap.
+ */
 static inline uint64_t clock_steady_ms(void)
 {
     struct timespec now;

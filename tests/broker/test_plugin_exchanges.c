@@ -9,9 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Both clocks count whole milliseconds, and the broker's is that of the kernel's ticks: up to 4 ms.
- */
-enum { queues_max = 4, messages_count = 400, clock_step_ms = 5 };
+/* Both clocks count whole milliseconds. */
+enum { queues_max = 4, messages_count = 400, clock_step_ms = 2 };
 
 static void queue_name(char name[32], size_t number)
 {
