@@ -241,7 +241,7 @@ final class Templates {
             /* The template fails where not even consume-ok has come by then. */
             Check.equal("message", null, template.receive(queue.getName(), 1000));
         }
-        Check.equal("message", null, template.receive(queue.getName(), 0));
+        Check.equal("message", null, template.receive(queue.getName())); /* basic.get: with a time of 0 it races */
         template.convertAndSend("", queue.getName(), "late");
         Check.equal("message", "late", template.receiveAndConvert(queue.getName(), 5000));
         Check.equal("consumers", 0, application.admin().getQueueInfo(queue.getName()).getConsumerCount());
