@@ -60,7 +60,7 @@ static sqlite3 *connect_file(const struct store *store, int cache_kib)
              store->options->page_bytes,
              store->options->vacuum == VACUUM_INCREMENTAL ? "incremental" : "none");
     execute(db, sql);
-    execute(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;");
+    execute(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=OFF;");
     bool automatic = store->options->checkpoint == CHECKPOINT_AUTO;
     snprintf(sql, sizeof(sql), "PRAGMA wal_autocheckpoint=%u; PRAGMA cache_size=-%d;",
              automatic ? store->options->auto_pages : 0, cache_kib);

@@ -42,6 +42,7 @@ static const struct sqlite_format format = {
     .application_id = 0x4c657664, /* "Levd" */
     .version = 2,
     .page_bytes = 4096,
+    .wipes_deleted = true, /* there are hashes of passwords in it */
     .schema =
         "CREATE TABLE vhost(name TEXT PRIMARY KEY NOT NULL, id INTEGER UNIQUE NOT NULL,"
         " checksum INTEGER NOT NULL) STRICT, WITHOUT ROWID;"

@@ -192,6 +192,8 @@ sqlite3 *sqlite_file_open(const char *path, const struct sqlite_format *format, 
         return NULL;
     if (settle(db, path, format, reason, reason_size)) {
         if (execute(db, "PRAGMA journal_mode=WAL; PRAGMA trusted_schema=OFF;") &&
+            execute(db, format->wipes_deleted ? "PRAGMA secure_delete=ON"
+                                              : "PRAGMA secure_delete=OFF") &&
             upgrade(db, format))
             return db;
         explain(reason, reason_size, path, "cannot be opened", sqlite3_errmsg(db));

@@ -18,6 +18,9 @@ struct sqlite_format {
     const char *const *upgrades;
     /* More that a new file holds, in the same transaction; may be NULL. */
     bool (*fill)(sqlite3 *db);
+    /* What is deleted is overwritten in the file, which writes every page that becomes free. Said
+     * for each file, because what SQLite does by itself is up to who built it. */
+    bool wipes_deleted;
 };
 
 /* Opens a connection that writes, in WAL mode with synchronous=FULL and without automatic

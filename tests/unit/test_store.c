@@ -737,6 +737,25 @@ static void commits_alone_bound_the_debt(void **state)
     assert_true(figures_of(f).segments_empty < 200);
 }
 
+/* A page that becomes free is noted, not written: deleting would cost as much as filling did. */
+static void deleting_writes_little(void **state)
+{
+    struct fixture *f = *state;
+    commit_queues(f, 1, 1);
+    for (int i = 0; i < 32; i++)
+        commit_inserts(f, 1, 250, 2000);
+    reopen(f);
+    assert_int_equal(figures_of(f).wal_bytes, 0);
+    commit_remove(f, 1, 0, UINT64_MAX);
+    bool more = true;
+    for (int slices = 0; more; slices++) {
+        assert_true(slices < 10000);
+        assert_int_equal(store_maintain(f->store, false, &more), STORE_OK);
+    }
+    assert_int_equal(figures_of(f).segments, 0);
+    assert_true(figures_of(f).wal_bytes < 4 << 20);
+}
+
 /* --- files of earlier versions */
 
 static uint8_t *read_file(const char *path, size_t *size)
@@ -1552,6 +1571,7 @@ int main(int count, char **arguments)
         fixture_test(everything_removed_gives_the_space_back),
         fixture_test(sparse_segments_are_moved_together),
         fixture_test(commits_alone_bound_the_debt),
+        fixture_test(deleting_writes_little),
         fixture_test(file_of_version_1_is_brought_up_to_date),
         fixture_test(file_of_version_1_that_nobody_closed),
         fixture_test(file_of_version_2_is_read),

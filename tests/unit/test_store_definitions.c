@@ -210,6 +210,38 @@ static void everything_comes_back(void **state)
     definitions_free(definitions);
 }
 
+static bool has_bytes(const char *path, const char *text)
+{
+    static char data[1 << 20];
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    size_t size = fread(data, 1, sizeof data, file), length = strlen(text);
+    fclose(file);
+    assert_true(size > 0 && size < sizeof data);
+    for (size_t i = 0; i + length <= size; i++) {
+        if (memcmp(data + i, text, length) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Whoever gets the file, or a copy of it, finds no hash of a password that is not in use. */
+static void deleted_users_leave_nothing(void **state)
+{
+    struct fixture *f = *state;
+    char *path = child(f->folder, "definitions.db");
+    put_user(f, "anna", "");
+    put_user(f, "somebody-else", "");
+    reopen(f);
+    assert_true(has_bytes(path, "somebody-else"));
+    assert_true(definitions_delete_user(f->store, "somebody-else"));
+    definitions_store_close(f->store);
+    f->store = NULL;
+    assert_true(has_bytes(path, "anna"));
+    assert_false(has_bytes(path, "somebody-else"));
+    free(path);
+}
+
 static void deleting_takes_permissions_along(void **state)
 {
     struct fixture *f = *state;
@@ -423,6 +455,7 @@ int main(void)
         fixture_test(new_file_is_empty),
         fixture_test(everything_comes_back),
         fixture_test(deleting_takes_permissions_along),
+        fixture_test(deleted_users_leave_nothing),
         fixture_test(vhost_numbers_are_never_used_again),
         fixture_test(every_kind_is_kept),
         fixture_test(users_and_vhosts_take_everything_along),
