@@ -194,19 +194,31 @@ bool hash_table_scan(const struct hash_table *table, uint64_t *cursor,
 
 /* --- draining */
 
-bool hash_table_drain(struct hash_table *table, size_t *cursor, struct hash_node **chain)
+/* The new buckets, and behind them those that are left to move; NULL: there are no more. */
+static struct hash_node **bucket_at(const struct hash_table *table, size_t index)
 {
     size_t count = table->buckets != NULL ? table->mask + 1 : 0;
     size_t old_count = table->old_buckets != NULL ? table->old_mask + 1 : 0;
-    struct hash_node **bucket = NULL;
-    if (*cursor < count)
-        bucket = &table->buckets[*cursor];
-    else if (*cursor < count + old_count)
-        bucket = &table->old_buckets[*cursor - count];
+    if (index < count)
+        return &table->buckets[index];
+    return index < count + old_count ? &table->old_buckets[index - count] : NULL;
+}
+
+struct hash_node *hash_table_remaining(const struct hash_table *table, size_t *cursor)
+{
+    struct hash_node **bucket;
+    while ((bucket = bucket_at(table, *cursor)) != NULL && *bucket == NULL)
+        ++*cursor;
+    return bucket != NULL ? *bucket : NULL;
+}
+
+bool hash_table_drain(struct hash_table *table, size_t *cursor, struct hash_node **chain)
+{
+    struct hash_node **bucket = bucket_at(table, *cursor);
     *chain = bucket != NULL ? *bucket : NULL;
     if (bucket != NULL)
         *bucket = NULL;
     for (struct hash_node *node = *chain; node != NULL; node = node->next)
         table->count--;
-    return ++*cursor < count + old_count;
+    return bucket_at(table, ++*cursor) != NULL;
 }

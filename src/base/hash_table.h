@@ -47,6 +47,11 @@ struct hash_node *hash_table_next(const struct hash_table *table, const struct h
 bool hash_table_scan(const struct hash_table *table, uint64_t *cursor,
                      void (*visit)(void *context, struct hash_node *node), void *context);
 
+/* An entry that is still in, for a table that is emptied by removing what this returns; NULL: it is
+ * empty. *cursor is 0 at the beginning; nothing is inserted meanwhile, and other entries may go. To
+ * ask hash_table_next for the first one each time would look at all empty buckets before it. */
+struct hash_node *hash_table_remaining(const struct hash_table *table, size_t *cursor);
+
 /* Empties the table a bucket at a time, for one that is going to be freed and is not used any more:
  * the chain of the next bucket (linked by next, NULL where it is empty). *cursor is 0 at the
  * beginning; false when that was the last bucket. */

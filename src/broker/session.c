@@ -56,7 +56,8 @@ static void send_empty(struct session *session, uint32_t method_id)
 static void shut_channels(struct session *session)
 {
     struct hash_node *node;
-    while ((node = hash_table_next(&session->channels, NULL)) != NULL)
+    size_t cursor = 0;
+    while ((node = hash_table_remaining(&session->channels, &cursor)) != NULL)
         channel_abandon(container_of(node, struct channel, by_number));
 }
 

@@ -120,6 +120,7 @@ void channels_set_consumer(struct net_channel *channel, uint32_t number, struct 
 void channels_clear(struct connection *connection)
 {
     struct hash_node *node;
-    while ((node = hash_table_next(&connection->channels, NULL)) != NULL)
+    size_t cursor = 0;
+    while ((node = hash_table_remaining(&connection->channels, &cursor)) != NULL)
         channel_free(connection, container_of(node, struct net_channel, by_number));
 }

@@ -52,7 +52,8 @@ struct user_totals_table *user_totals_table_new(void)
 void user_totals_table_free(struct user_totals_table *table)
 {
     struct hash_node *node;
-    while ((node = hash_table_next(&table->users, NULL)) != NULL) {
+    size_t cursor = 0;
+    while ((node = hash_table_remaining(&table->users, &cursor)) != NULL) {
         hash_table_remove(&table->users, node);
         held_free(held_of(node));
     }

@@ -59,7 +59,8 @@ static void free_shelf(struct store *store, struct stored_shelf *shelf)
 void shelf_clear(struct store *store)
 {
     struct hash_node *node;
-    while ((node = hash_table_next(&store->shelves, NULL)) != NULL)
+    size_t cursor = 0;
+    while ((node = hash_table_remaining(&store->shelves, &cursor)) != NULL)
         free_shelf(store, container_of(node, struct stored_shelf, by_id));
     store->shelved.delays = store->shelved.keys = store->shelved.gone = 0;
 }

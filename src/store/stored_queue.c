@@ -53,7 +53,8 @@ static void remove_range(struct store *store, struct lane_range *range)
 void stored_queue_ranges_clear(struct store *store)
 {
     struct hash_node *node;
-    while ((node = hash_table_next(&store->ranges, NULL)) != NULL)
+    size_t cursor = 0;
+    while ((node = hash_table_remaining(&store->ranges, &cursor)) != NULL)
         remove_range(store, container_of(node, struct lane_range, by_first));
 }
 

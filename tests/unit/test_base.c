@@ -360,6 +360,33 @@ static void a_table_is_drained(void **state)
     }
 }
 
+/* At every step of growing. What is returned goes, and something else with it. */
+static void table_is_emptied_by_removing_what_remains(void **state)
+{
+    (void)state;
+    enum { most = 600 };
+    for (unsigned count = 0; count < most; count += 7) {
+        struct entry entries[most] = {0};
+        struct hash_table table;
+        struct hash_node *node;
+        size_t cursor = 0;
+        hash_table_init(&table);
+        for (unsigned i = 0; i < count; i++) {
+            entries[i].key = i;
+            hash_table_insert(&table, &entries[i].node, hash_u64(i));
+        }
+        while ((node = hash_table_remaining(&table, &cursor)) != NULL) {
+            struct entry *entry = container_of(node, struct entry, node);
+            struct entry *other = find(&table, entry->key ^ 1);
+            hash_table_remove(&table, node);
+            if (other != NULL)
+                hash_table_remove(&table, &other->node);
+        }
+        assert_int_equal(table.count, 0);
+        hash_table_fini(&table);
+    }
+}
+
 static void everything_is_found_at_every_step_of_growing(void **state)
 {
     (void)state;
@@ -674,6 +701,7 @@ int main(void)
         cmocka_unit_test(overlong_forms_are_not_utf8),
         cmocka_unit_test(parts_of_sequences_are_not_utf8),
         cmocka_unit_test(a_table_is_drained),
+        cmocka_unit_test(table_is_emptied_by_removing_what_remains),
         cmocka_unit_test(everything_is_found_at_every_step_of_growing),
         cmocka_unit_test(a_scan_sees_once_what_stays),
         cmocka_unit_test(equal_hashes_are_told_apart),

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "test_store_model.h"
@@ -1540,6 +1541,21 @@ static void changed_rows_of_every_table_are_found_out(void **state)
     check_equal(f);
 }
 
+/* The time that it takes goes with their number, not with its square. */
+static void many_queues_are_shut_in_no_time(void **state)
+{
+    enum { queues = 100000, seconds_max = 3 };
+    struct fixture *f = *state;
+    struct store_batch *batch = store_batch_new(2);
+    for (uint64_t i = 1; i <= queues; i++)
+        model_add_queue(batch, i);
+    assert_int_equal(store_commit(f->store, batch), STORE_OK);
+    store_batch_free(batch);
+    clock_t before = clock();
+    shut(f);
+    assert_true(clock() - before < (clock_t)seconds_max * CLOCKS_PER_SEC);
+}
+
 #define fixture_test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(int count, char **arguments)
@@ -1554,6 +1570,7 @@ int main(int count, char **arguments)
         fixture_test(body_of_another_message_is_written_with_the_letter),
         fixture_test(read_keeps_to_its_bounds),
         fixture_test(unknown_lane_has_nothing),
+        fixture_test(many_queues_are_shut_in_no_time),
         fixture_test(lane_numbers_are_never_used_again),
         fixture_test(shared_message_stands_once),
         fixture_test(many_lanes_interleaved),
