@@ -85,6 +85,15 @@ def memory_bytes(process_id):
     return {"pss": found["Pss"], "rss": found["Rss"]}
 
 
+def resident_bytes(process_id, name="VmRSS"):
+    """What a process has resident: now, or the most so far (VmHWM)."""
+    with open("/proc/%d/status" % process_id) as status:
+        for line in status:
+            if line.startswith(name + ":"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
 def memory_gib():
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
 

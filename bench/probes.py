@@ -71,13 +71,22 @@ def control(folder, command, **arguments):
     return request(folder, json.dumps(content).encode() + b"\n")
 
 
-def request(folder, line):
+def answer(folder, command, **arguments):
+    """The same; what the broker answers is returned."""
+    content = {"command": command, "arguments": arguments}
+    pieces = []
+    request(folder, json.dumps(content).encode() + b"\n", pieces.append)
+    return json.loads(b"".join(pieces))["result"]
+
+
+def request(folder, line, keep=lambda data: None):
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(os.path.join(folder, "control.sock"))
         connection.sendall(line)
         first, size = b"", 0
         while data := connection.recv(1 << 16):
             first, size = first or data, size + len(data)
+            keep(data)
     if b'"status":0' not in first[:12]:
         raise RuntimeError("the answer is %r" % first[:200])
     return size

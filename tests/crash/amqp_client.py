@@ -287,8 +287,12 @@ class Client:
         self.call((60, 10), struct.pack(">IHB", 0, count, 0), (60, 11))
 
     def consume(self, queue, tag=""):
+        self.send_consume(queue, tag)
+        self.expect((60, 21))
+
+    def send_consume(self, queue, tag=""):
         names = b"\0\0" + short_string(queue) + short_string(tag)
-        self.call((60, 20), names + b"\0" + long_string(b""), (60, 21))
+        self.send(method(60, 20, names + b"\0" + long_string(b"")))
 
     def cancel(self, tag):
         self.call((60, 30), short_string(tag) + b"\0", (60, 31))
