@@ -137,18 +137,24 @@ static bool settle(sqlite3 *db, const char *path, const struct sqlite_format *fo
     return check_ids(path, format, (uint32_t)application_id, (uint32_t)version, reason, size);
 }
 
-static sqlite3 *connect(const char *path, int flags, int cache_kib, char *reason, size_t size)
+/* SQLite reckons pages of the size that the file has at this moment, a new one none of ours yet: so
+ * this comes after the schema. */
+static bool bound_cache(sqlite3 *db, int cache_kib)
+{
+    char sql[40];
+    snprintf(sql, sizeof sql, "PRAGMA cache_size=-%d", cache_kib);
+    return execute(db, sql);
+}
+
+static sqlite3 *connect(const char *path, int flags, char *reason, size_t size)
 {
     sqlite3 *db = NULL;
-    char sql[160];
     int code = sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX, NULL);
     sqlite3_busy_timeout(db, busy_ms);
     sqlite3_extended_result_codes(db, 1);
-    snprintf(sql, sizeof sql,
-             "PRAGMA cache_size=-%d; PRAGMA wal_autocheckpoint=0; PRAGMA synchronous=FULL;"
-             "PRAGMA cell_size_check=ON;",
-             cache_kib);
-    if (code == SQLITE_OK && execute(db, sql))
+    if (code == SQLITE_OK &&
+        execute(db, "PRAGMA wal_autocheckpoint=0; PRAGMA synchronous=FULL; PRAGMA "
+                    "cell_size_check=ON;"))
         return db;
     explain(reason, size, path, "cannot be opened", sqlite3_errmsg(db));
     sqlite3_close(db);
@@ -186,15 +192,14 @@ sqlite3 *sqlite_file_open(const char *path, const struct sqlite_format *format, 
     bool is_new;
     if (!check_header(path, format, &is_new, reason, reason_size))
         return NULL;
-    sqlite3 *db =
-        connect(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, cache_kib, reason, reason_size);
+    sqlite3 *db = connect(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, reason, reason_size);
     if (db == NULL)
         return NULL;
     if (settle(db, path, format, reason, reason_size)) {
         if (execute(db, "PRAGMA journal_mode=WAL; PRAGMA trusted_schema=OFF;") &&
             execute(db, format->wipes_deleted ? "PRAGMA secure_delete=ON"
                                               : "PRAGMA secure_delete=OFF") &&
-            upgrade(db, format))
+            bound_cache(db, cache_kib) && upgrade(db, format))
             return db;
         explain(reason, reason_size, path, "cannot be opened", sqlite3_errmsg(db));
     }
@@ -205,8 +210,9 @@ sqlite3 *sqlite_file_open(const char *path, const struct sqlite_format *format, 
 sqlite3 *sqlite_file_connect(const char *path, bool is_readonly, int cache_kib, char *reason,
                              size_t reason_size)
 {
-    sqlite3 *db = connect(path, SQLITE_OPEN_READWRITE, cache_kib, reason, reason_size);
-    if (db == NULL || !is_readonly || execute(db, "PRAGMA query_only=1"))
+    sqlite3 *db = connect(path, SQLITE_OPEN_READWRITE, reason, reason_size);
+    if (db == NULL ||
+        (bound_cache(db, cache_kib) && (!is_readonly || execute(db, "PRAGMA query_only=1"))))
         return db;
     explain(reason, reason_size, path, "cannot be opened", sqlite3_errmsg(db));
     sqlite3_close(db);

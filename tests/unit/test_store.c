@@ -675,6 +675,20 @@ static void journal_stays_short(void **state)
 
 /* --- space */
 
+/* SQLite's memory, all connections together: a new file, and one that was there. */
+static void memory_does_not_grow_with_what_is_written(void **state)
+{
+    const size_t body_bytes = 16 << 10, count = 256, batches = 24; /* 96 MiB */
+    struct fixture *f = *state;
+    commit_queues(f, 1, 1);
+    for (int times = 0; times < 2; times++) {
+        for (size_t i = 0; i < batches; i++)
+            commit_inserts(f, 1, count, body_bytes);
+        assert_in_range(sqlite3_memory_used(), 0, 32 << 20);
+        reopen(f);
+    }
+}
+
 static void everything_removed_gives_the_space_back(void **state)
 {
     struct fixture *f = *state;
@@ -1585,6 +1599,7 @@ int main(int count, char **arguments)
         fixture_test(chunks_are_written_and_read_again),
         fixture_test(scattered_acks_are_remembered),
         fixture_test(journal_stays_short),
+        fixture_test(memory_does_not_grow_with_what_is_written),
         fixture_test(everything_removed_gives_the_space_back),
         fixture_test(sparse_segments_are_moved_together),
         fixture_test(commits_alone_bound_the_debt),
