@@ -68,6 +68,24 @@ def generate(row, broker, running, arguments, options):
     return result
 
 
+def counts_of(status):
+    """What Leveret counts, over all vhosts; {} of RabbitMQ."""
+    keys = ("messages_published", "messages_delivered", "gate_held_ns", "store_messages_written")
+    vhosts = status.get("vhosts", ())
+    return {key: sum(vhost[key] for vhost in vhosts) for key in keys} if vhosts else {}
+
+
+def lock_figures(before, after):
+    """The time inside the lock for each delivery, or for each publish where nothing is delivered, and
+    how many of those a second has room for."""
+    counted = {key: after[key] - before[key] for key in after}
+    messages = counted.get("messages_delivered") or counted.get("messages_published")
+    if not messages:
+        return {}
+    held_ns = counted["gate_held_ns"] / messages
+    return {"lock_ns": round(held_ns, 1), "lock_bound_per_s": round(1e9 / held_ns)}
+
+
 def measure_load(row, broker, options):
     with broker.started(options.dir, row.is_tls) as running:
         if row.before:
@@ -76,12 +94,15 @@ def measure_load(row, broker, options):
         if "--churn" not in arguments:
             arguments.append("--latency")
         arguments += ["--time", str(options.time), "--warmup", str(options.warmup)]
+        before = counts_of(running.status())
         usage = Usage(running.process_id)
         result = generate(row, broker, running, arguments, options)
         result.update(usage.until_now())
-        written = sum(v["store_messages_written"] for v in running.status().get("vhosts", ()))
-        if written and result.get("published"):
-            result["written_per_message"] = round(written / result["published"], 3)
+        after = counts_of(running.status())
+        result.update(lock_figures(before, after))
+        if after.get("store_messages_written") and result.get("published"):
+            result["written_per_message"] = round(
+                after["store_messages_written"] / result["published"], 3)
         result["reactors"] = running.reactors()
     return result
 

@@ -136,6 +136,21 @@ def cores_lines(verdict):
                median("other_programs_cores"))  # fmt: skip
 
 
+LOCK_HEADINGS = ("row", "broker", "ns in the lock per message", "bounds messages/s", "below 120 ns")
+LOCK_NS_MAX = 120
+
+
+def lock_lines(verdict):
+    """How long the core's lock was held for each message; rows without messages have none."""
+    for name, runs in verdict["runs"].items():
+        if "lock_ns" not in runs[0]:
+            continue
+        held_ns = statistics.median(run["lock_ns"] for run in runs)
+        bound = statistics.median(run["lock_bound_per_s"] for run in runs)
+        yield (verdict["row"], name, number(held_ns), number(bound),
+               "yes" if held_ns < LOCK_NS_MAX else "no")  # fmt: skip
+
+
 def markdown(document, plots):
     verdicts = document["rows"]
     parts = [described(document["about"]) + "\n"]
@@ -144,6 +159,10 @@ def markdown(document, plots):
     parts.append("Cores used, medians:\n")
     parts.append(table(("row", "broker", "leveret-perf", "the broker", "other programs"),
                        [line for verdict in verdicts for line in cores_lines(verdict)]))  # fmt: skip
+    locks = [line for verdict in verdicts for line in lock_lines(verdict)]
+    if locks:
+        parts.append("Time inside the vhost's lock, medians:\n")
+        parts.append(table(LOCK_HEADINGS, locks))
     return "\n".join(parts)
 
 

@@ -21,6 +21,7 @@
 #include "runtime/gate.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -32,7 +33,7 @@
 #include "runtime/store_pool.h"
 #include "runtime/wake.h"
 
-enum { rounds_max = 16, held_max_ms = 2, idle_before_maintenance_ms = 300 };
+enum { rounds_max = 16, held_max_ns = 2000000, idle_before_maintenance_ms = 300 };
 enum { pause_us = 200 }; /* about a commit */
 
 enum note_kind {
@@ -88,6 +89,8 @@ struct gate {
     size_t reads_under_way;
     /* The writer's: whoever commits. */
     bool has_given_up;
+    /* Anybody's. */
+    atomic_uint_fast64_t held_ns;
 };
 
 struct gate *gate_new(const struct gate_config *config)
@@ -358,17 +361,32 @@ void gate_stop_handing_over(struct gate *gate)
     pthread_mutex_unlock(&gate->mutex);
 }
 
+/* Counts the time since, and returns the present one. Before the gate is given up: then it may be
+ * freed. */
+static uint64_t count_held(struct gate *gate, uint64_t since_ns)
+{
+    uint64_t now_ns = clock_steady_ns();
+    atomic_fetch_add_explicit(&gate->held_ns, now_ns - since_ns, memory_order_relaxed);
+    return now_ns;
+}
+
 void gate_run_handed_over(struct gate *gate, int reactor)
 {
     struct inbox inbox;
     int rounds = 0;
-    uint64_t started_ms = clock_steady_ms();
+    uint64_t started_ns = clock_steady_ns(), now_ns = started_ns;
     while (take_inbox(gate, &inbox)) {
         run_inbox(gate, &inbox);
-        bool is_long = ++rounds >= rounds_max || clock_steady_ms() - started_ms >= held_max_ms;
+        now_ns = count_held(gate, now_ns);
+        bool is_long = ++rounds >= rounds_max || now_ns - started_ns >= held_max_ns;
         if (is_long && hand_over(gate, reactor))
             return;
     }
+}
+
+uint64_t gate_held_ns(struct gate *gate)
+{
+    return atomic_load_explicit(&gate->held_ns, memory_order_relaxed);
 }
 
 /* --- the inbox */

@@ -52,6 +52,11 @@ void gate_submit(struct gate *gate, struct command_batch *batch, size_t reactor)
  * read no more from its sockets: the inbox has no bound of its own. */
 size_t gate_backlog(struct gate *gate, size_t reactor);
 
+/* How long the gate was held since it was made, in nanoseconds: what throughput is bounded by,
+ * whatever the number of threads. The moment from handing it over to its being taken is not
+ * counted; what other programs took of the processor meanwhile is. */
+uint64_t gate_held_ns(struct gate *gate);
+
 /* Runs a function as the holder, and returns when it has run. Not from a reactor, not from inside
  * the gate. */
 typedef void gate_function(struct vhost *vhost, uint64_t now_ms, void *context);

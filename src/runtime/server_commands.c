@@ -65,6 +65,10 @@ static void add_counters(json_t *object, const struct server *server, struct gat
     json_object_set_new(object, "messages_ready", json_integer((json_int_t)counters.ready));
     json_object_set_new(object, "messages_unacknowledged",
                         json_integer((json_int_t)counters.unacked));
+    json_object_set_new(object, "messages_published", json_integer((json_int_t)counters.published));
+    json_object_set_new(object, "messages_delivered",
+                        json_integer((json_int_t)(counters.delivered + counters.got)));
+    json_object_set_new(object, "gate_held_ns", json_integer((json_int_t)gate_held_ns(gate)));
 }
 
 static void add_store_figures(json_t *object, struct store *store)

@@ -568,6 +568,54 @@ static void who_asks_when_reactors_have_ended_does_it_himself(void **state)
     stop(&broker);
 }
 
+/* --- how long it is held */
+
+enum { BUSY_NS = 3000000 };
+
+static void be_busy(void)
+{
+    uint64_t end_ns = clock_steady_ns() + BUSY_NS;
+    while (clock_steady_ns() < end_ns)
+        ;
+}
+
+static void be_busy_in_it(struct vhost *vhost, uint64_t now_ms, void *context)
+{
+    (void)vhost, (void)now_ms, (void)context;
+    be_busy();
+}
+
+static void the_time_inside_is_counted_and_no_other(void **state)
+{
+    struct broker broker;
+    (void)state;
+    start(&broker, 1);
+    gate_stop_handing_over(broker.gate); /* nobody plays the reactors */
+    uint64_t begin_ns = clock_steady_ns(), before_ns = gate_held_ns(broker.gate);
+    gate_call(broker.gate, be_busy_in_it, NULL);
+    gate_call(broker.gate, be_busy_in_it, NULL);
+    uint64_t held_ns = gate_held_ns(broker.gate);
+    assert_in_range(held_ns - before_ns, 2 * BUSY_NS, clock_steady_ns() - begin_ns);
+    be_busy();
+    assert_int_equal(gate_held_ns(broker.gate), held_ns);
+    stop(&broker);
+}
+
+/* And so does who goes on with it. */
+static void who_hands_it_over_counts_as_well(void **state)
+{
+    struct broker broker;
+    (void)state;
+    start(&broker, 1);
+    purge_a_long_queue(&broker);
+    uint64_t first_ns = gate_held_ns(broker.gate);
+    assert_true(first_ns > 0);
+    while (take_mail(&broker.mailboxes[1], NULL, NULL) > 0)
+        ;
+    assert_true(gate_held_ns(broker.gate) > first_ns);
+    stop(&broker);
+}
+
 /* --- a full disk */
 
 /* Another vhost with the same store pool. As of the first one nothing is handed over to reactors,
@@ -907,6 +955,8 @@ int main(void)
         cmocka_unit_test(nothing_is_handed_over_to_reactors_that_end),
         cmocka_unit_test(who_asks_is_no_holder),
         cmocka_unit_test(who_asks_when_reactors_have_ended_does_it_himself),
+        cmocka_unit_test(the_time_inside_is_counted_and_no_other),
+        cmocka_unit_test(who_hands_it_over_counts_as_well),
         cmocka_unit_test(a_full_disk_is_in_no_other_vhosts_way),
         cmocka_unit_test(a_vhost_with_a_full_disk_can_be_closed),
         cmocka_unit_test(a_batch_waits_for_consumers_that_are_fast),
