@@ -21,10 +21,7 @@
 
 struct listener {
     int fd;
-    struct config_socket_options options;
     struct acceptor acceptor;
-    acceptor_on_accept *on_accept;
-    void *context; /* borrowed */
 };
 
 /* --- binding */
@@ -55,18 +52,31 @@ static void set_option(int fd, int level, int option, int value)
     (void)setsockopt(fd, level, option, &value, sizeof value);
 }
 
-/* Buffer sizes must be known before the handshake of TCP, which negotiates the window; accepted
- * sockets inherit them. */
-static void set_listen_options(int fd, int family, bool is_dual,
-                               const struct config_socket_options *options)
+/* Those of the sockets that will be accepted: Linux has them inherit all of these. Buffer sizes
+ * must be known before the handshake of TCP anyway, which negotiates the window. */
+static void set_inherited_options(int fd, const struct config_socket_options *options)
 {
-    set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-    if (family == AF_INET6)
-        set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, !is_dual);
     if (options->recbuf_bytes > 0)
         set_option(fd, SOL_SOCKET, SO_RCVBUF, (int)options->recbuf_bytes);
     if (options->sndbuf_bytes > 0)
         set_option(fd, SOL_SOCKET, SO_SNDBUF, (int)options->sndbuf_bytes);
+    if (options->nodelay)
+        set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    if (options->keepalive)
+        set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    /* With a timeout, Linux's close sends what is left as it does without the option, and waits for
+     * that: a reactor would stand still, and nothing be won. */
+    if (options->linger_on && options->linger_timeout_s == 0) {
+        struct linger linger = {.l_onoff = 1};
+        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+    }
+}
+
+static void set_listen_options(int fd, int family, bool is_dual)
+{
+    set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (family == AF_INET6)
+        set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, !is_dual);
 }
 
 /* The socket, or -1 with errno. */
@@ -82,7 +92,8 @@ static int bind_address(const char *address, uint16_t port,
     int fd = socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
-    set_listen_options(fd, storage.ss_family, address == NULL, options);
+    set_listen_options(fd, storage.ss_family, address == NULL);
+    set_inherited_options(fd, options);
     if (bind(fd, (const struct sockaddr *)&storage, size) == 0 &&
         listen(fd, (int)options->backlog) == 0)
         return fd;
@@ -91,8 +102,6 @@ static int bind_address(const char *address, uint16_t port,
     errno = error;
     return -1;
 }
-
-static acceptor_on_accept on_accepted;
 
 struct listener *listener_new(const char *address, uint16_t port,
                               const struct config_socket_options *options,
@@ -108,9 +117,7 @@ struct listener *listener_new(const char *address, uint16_t port,
     }
     struct listener *listener = xcalloc(1, sizeof *listener);
     listener->fd = fd;
-    listener->options = *options;
-    listener->acceptor = (struct acceptor){
-        .fd = fd, .what = "connections", .on_accept = on_accepted, .context = listener};
+    listener->acceptor = (struct acceptor){.fd = fd, .what = "connections"};
     return listener;
 }
 
@@ -135,32 +142,11 @@ uint16_t listener_port(const struct listener *listener)
 
 /* --- accepting */
 
-static void set_accepted_options(int fd, const struct config_socket_options *options)
-{
-    if (options->nodelay)
-        set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    if (options->keepalive)
-        set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-    /* With a timeout, Linux's close sends what is left as it does without the option, and waits for
-     * that: a reactor would stand still, and nothing be won. */
-    if (options->linger_on && options->linger_timeout_s == 0) {
-        struct linger linger = {.l_onoff = 1};
-        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
-    }
-}
-
-static void on_accepted(void *context, int fd)
-{
-    struct listener *listener = context;
-    set_accepted_options(fd, &listener->options);
-    listener->on_accept(listener->context, fd);
-}
-
 void listener_start(struct listener *listener, struct event_base *base,
                     acceptor_on_accept *on_accept, acceptor_on_trouble *on_trouble, void *context)
 {
-    listener->on_accept = on_accept;
-    listener->context = context;
+    listener->acceptor.on_accept = on_accept;
+    listener->acceptor.context = context;
     listener->acceptor.on_trouble = on_trouble;
     listener->acceptor.trouble_context = context;
     acceptor_start(&listener->acceptor, base);

@@ -17,14 +17,14 @@ enum { LISTENER_REASON_SIZE = 256 };
 
 /* Binds and listens, but accepts nothing before listener_start, so that ports are known to be free
  * before anything else happens. address: numeric, NULL for every address of the machine (IPv4 and
- * IPv6). options are copied. NULL with a reason where it fails. */
+ * IPv6). Accepted sockets have the options. NULL with a reason where it fails. */
 struct listener *listener_new(const char *address, uint16_t port,
                               const struct config_socket_options *options,
                               char reason[LISTENER_REASON_SIZE]);
 /* Stops accepting and closes. */
 void listener_free(struct listener *listener);
 
-/* The sockets have their options; on_trouble may be NULL. */
+/* on_trouble may be NULL. */
 void listener_start(struct listener *listener, struct event_base *base,
                     acceptor_on_accept *on_accept, acceptor_on_trouble *on_trouble, void *context);
 
