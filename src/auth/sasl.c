@@ -120,13 +120,14 @@ static bool is_offered(const struct sasl_mechanism *mechanism, const struct conf
 void sasl_append_names(struct buffer *names, const struct config *config, bool is_tls)
 {
     const struct config_list *list = &config->auth_mechanisms;
-    const char *space = "";
+    size_t begin = names->size;
     for (size_t i = 0; i < list->count; i++) {
         struct bytes name = bytes_of_text(list->entries[i].value);
         if (!is_offered(find(name), config, is_tls))
             continue;
-        buffer_append_format(names, "%s%s", space, list->entries[i].value);
-        space = " ";
+        if (names->size > begin)
+            buffer_append_u8(names, ' ');
+        buffer_append_bytes(names, name);
     }
 }
 
