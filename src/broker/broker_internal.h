@@ -124,7 +124,9 @@ struct vhost {
     struct list mark_waits;       /* queues whose next delivery waits for a mark to be stored */
     struct list resuming;         /* sessions whose deferred commands can go on */
     struct lane_remains *remains; /* memory to free in slices */
-    uint64_t window_bytes;        /* sum of the lanes' memory */
+    uint64_t window_bytes;        /* of the lanes' memory: what is in the store, too, */
+    uint64_t transient_bytes;     /* and what is not */
+    uint64_t spill_lane_next;     /* above STORE_SPILL_LANES */
 
     struct value_set *former_values; /* owned; what queues knew, to be freed in slices */
     struct buffer value;             /* scratch: of the message that is let into a queue */
@@ -152,6 +154,16 @@ struct vhost {
     struct amqp_error *ending; /* owned; why all sessions end, or NULL */
     struct vhost_counters counters;
 };
+
+/* The vhost's accounts of memory learn what the lane holds now. */
+static inline void lane_count_memory(struct vhost *vhost, struct lane *lane)
+{
+    uint64_t stored = lane->memory_bytes - lane->transient_bytes;
+    vhost->window_bytes += stored - lane->counted_bytes;
+    vhost->transient_bytes += lane->transient_bytes - lane->counted_transient;
+    lane->counted_bytes = stored;
+    lane->counted_transient = lane->transient_bytes;
+}
 
 static inline struct bytes vhost_name_bytes(const struct vhost *vhost)
 {
@@ -183,6 +195,8 @@ uint64_t vhost_ask_read(struct vhost *vhost, struct store_read read);
 
 /* Is more on its way to the disk than there should be: publishers have to wait? */
 bool vhost_is_store_behind(const struct vhost *vhost);
+/* Are transient messages on their way to the disk, because there are too many? */
+bool vhost_is_spilling(const struct vhost *vhost);
 /* Is so much on its way that what the broker moves by itself has to wait? A confirm waits for what
  * is under way, so this is a small part of what publishers may fill. */
 bool vhost_is_store_busy(const struct vhost *vhost);
@@ -324,6 +338,8 @@ struct queue *queue_create(struct vhost *vhost, struct bytes name, struct bytes 
                            uint64_t lane_id);
 /* The lane of a priority, which is not there yet. */
 struct lane *queue_make_lane(struct vhost *vhost, struct queue *queue, unsigned priority);
+/* Gives the lanes of a queue that is not durable numbers under which they may be spilled. */
+void queue_register_spill(struct vhost *vhost, struct queue *queue);
 /* A lane with a number in the store can be found by it. */
 void lane_register(struct vhost *vhost, struct lane *lane);
 /* The queue with this lane, and the lane; NULL where there is none. */
@@ -653,6 +669,8 @@ bool queue_enqueue(struct vhost *vhost, struct queue *queue, struct message *mes
 /* Stores an entry, which gets its batch, with its value where that has data. */
 void queue_store_insert(struct vhost *vhost, struct lane *lane, struct entry *entry,
                         struct bytes value);
+/* Gives a transient message to the store, for lane_evict; context: the vhost. */
+void queue_spill(void *context, struct lane *lane, struct entry *entry);
 
 /* --- queues that deduplicate: queue_values.c */
 

@@ -38,7 +38,8 @@ static void raise_mark(struct vhost *vhost, struct lane *lane, uint64_t position
 static bool mark_delivered(struct vhost *vhost, struct lane *lane, const struct entry *entry)
 {
     struct queue *queue = lane->queue;
-    if (entry->batch == 0 || entry->position < lane->delivered_below)
+    if (entry->batch == 0 || entry->position < lane->delivered_below ||
+        lane->id >= STORE_SPILL_LANES)
         return true;
     if (entry->position + vhost->config.mark_stride / 2 >= lane->marked_below)
         raise_mark(vhost, lane, entry->position);

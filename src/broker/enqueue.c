@@ -24,6 +24,22 @@ void queue_store_insert(struct vhost *vhost, struct lane *lane, struct entry *en
                                      });
 }
 
+void queue_spill(void *context, struct lane *lane, struct entry *entry)
+{
+    struct vhost *vhost = context;
+    struct queue *queue = lane->queue;
+    if (lane->id == 0)
+        queue_register_spill(vhost, queue);
+    queue->has_spilled = true;
+    entry->batch = vhost->batch->number;
+    entry->operation = (uint32_t)vhost_store(
+        vhost, (struct store_operation){.kind = STORE_SPILL,
+                                        .lane = lane->id,
+                                        .position = entry->position,
+                                        .message = message_ref(entry->message),
+                                        .expiry_ms = entry->expiry_ms});
+}
+
 static struct lane *lane_for(struct vhost *vhost, struct queue *queue,
                              const struct message *message)
 {

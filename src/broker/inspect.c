@@ -17,6 +17,7 @@ void vhost_count_quickly(const struct vhost *vhost, struct vhost_counters *count
 {
     *counters = vhost->counters;
     counters->window_bytes = vhost->window_bytes;
+    counters->transient_bytes = vhost->transient_bytes;
     counters->unstored_bytes = vhost->in_flight_bytes + vhost->batch->bytes;
 }
 
@@ -161,13 +162,14 @@ void vhost_list(const struct vhost *vhost, struct vhost_listing *listing,
 
 /* --- the recount */
 
-/* Returns the memory of the queue's messages. */
+/* Returns the memory of the lane's messages. */
 static uint64_t check_lane(const struct queue *queue, const struct lane *lane)
 {
     lane_check(lane);
     CHECK(lane->queue == queue);
-    CHECK(lane->counted_bytes == lane->memory_bytes);
-    return lane->counted_bytes;
+    CHECK(lane->counted_transient == lane->transient_bytes);
+    CHECK(lane->counted_bytes + lane->counted_transient == lane->memory_bytes);
+    return lane->memory_bytes;
 }
 
 static uint64_t check_lanes(const struct queue *queue)
@@ -283,7 +285,7 @@ void vhost_check(const struct vhost *vhost)
     CHECK(unacked == recount.unacked);
     CHECK(subscribers == recount.consumers && subscribers == vhost->counters.consumers);
     CHECK(recount.channels == vhost->counters.channels);
-    CHECK(memory == vhost->window_bytes);
+    CHECK(memory == vhost->window_bytes + vhost->transient_bytes);
     CHECK(bindings == vhost->counters.bindings);
     CHECK(counted == vhost->counters.queues);
     CHECK(sharded == vhost->sharded_count);

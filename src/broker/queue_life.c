@@ -54,6 +54,17 @@ void lane_register(struct vhost *vhost, struct lane *lane)
         hash_table_insert(&vhost->lanes, &lane->by_id, hash_u64(lane->id));
 }
 
+void queue_register_spill(struct vhost *vhost, struct queue *queue)
+{
+    queue_number_lanes(queue, STORE_SPILL_LANES + vhost->spill_lane_next);
+    vhost->spill_lane_next += STORE_LANES_MAX;
+    for (unsigned priority = 0; priority <= queue->top_priority; priority++) {
+        struct lane *lane = queue_lane(queue, priority);
+        if (lane != NULL)
+            lane_register(vhost, lane);
+    }
+}
+
 struct lane *queue_make_lane(struct vhost *vhost, struct queue *queue, unsigned priority)
 {
     struct lane *lane = queue_use_lane(queue, priority);
@@ -190,8 +201,7 @@ static void drop_lane(struct vhost *vhost, struct lane *lane, lane_range *on_ran
         remains->next = vhost->remains;
         vhost->remains = remains;
     }
-    vhost->window_bytes -= lane->counted_bytes;
-    lane->counted_bytes = 0;
+    lane_count_memory(vhost, lane);
     list_remove(&lane->memory_node);
 }
 
@@ -292,6 +302,10 @@ uint64_t queue_delete(struct vhost *vhost, struct queue *queue)
     uint64_t count = drop_ready(vhost, queue, ignore_range);
     if (queue->parked != NULL)
         drop_lane(vhost, &queue->parked->lane, ignore_range);
+    if (queue->has_spilled)
+        vhost_store(vhost, (struct store_operation){.kind = STORE_SPILL_FORGET,
+                                                    .lane = queue->lane.id,
+                                                    .count = queue->lane_count});
     if (queue_is_stored(queue)) {
         struct store_definition definition = {.name = queue->name};
         vhost_store(vhost,

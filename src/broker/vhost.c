@@ -39,6 +39,7 @@ void vhost_config_init(struct vhost_config *config)
         .message_bytes_max = 134217728,
         .window_bytes_max = 64u << 20,
         .lane_bytes_max = 8u << 20,
+        .transient_bytes_max = 1u << 30,
         .unstored_bytes_max = 8u << 20,
         .deferred_bytes_max = 4u << 20,
         .consumer_timeout_ms = 1800000,
@@ -102,6 +103,7 @@ struct vhost *vhost_new(const struct vhost_config *config, const struct access *
     vhost->leave_left = leave_slice;
     vhost->committed = STORE_BATCH_BEFORE;
     vhost->batch = store_batch_new(STORE_BATCH_BEFORE + 1);
+    vhost->spill_lane_next = 1;
     vhost->effects = xcalloc(config->reactor_count, sizeof *vhost->effects);
     struct list *lists[] = {&vhost->sessions,      &vhost->paused,       &vhost->dispatch,
                             &vhost->touched,       &vhost->cold,         &vhost->settling,
@@ -274,6 +276,11 @@ void vhost_set_limits(struct vhost *vhost, const struct vhost_limits *limits)
     vhost->limits = *limits;
 }
 
+void vhost_set_transient_bytes_max(struct vhost *vhost, size_t bytes)
+{
+    vhost->config.transient_bytes_max = bytes;
+}
+
 void vhost_set_tracing(struct vhost *vhost, bool is_tracing)
 {
     vhost->is_tracing = is_tracing;
@@ -407,19 +414,50 @@ static bool settle_empty_batch(struct vhost *vhost)
     return true;
 }
 
-static void count_memory(struct vhost *vhost, struct lane *lane)
+/* How much more transient messages hold than they may. */
+static uint64_t transient_excess(const struct vhost *vhost)
 {
-    vhost->window_bytes += lane->memory_bytes - lane->counted_bytes;
-    lane->counted_bytes = lane->memory_bytes;
+    return vhost->transient_bytes > vhost->config.transient_bytes_max
+               ? vhost->transient_bytes - vhost->config.transient_bytes_max
+               : 0;
+}
+
+bool vhost_is_spilling(const struct vhost *vhost)
+{
+    return transient_excess(vhost) > 0;
 }
 
 static void evict(struct vhost *vhost, struct list_node *node, size_t keep_bytes)
 {
     struct lane *lane = list_entry(node, struct lane, memory_node);
-    lane_evict(lane, vhost->committed, keep_bytes);
-    count_memory(vhost, lane);
+    size_t unstored = unstored_bytes(vhost), unstored_max = vhost->config.unstored_bytes_max;
+    lane_count_memory(vhost, lane);
+    struct lane_eviction eviction = {
+        .committed = vhost->committed,
+        .keep_bytes = keep_bytes,
+        .excess = transient_excess(vhost),
+        .room = unstored < unstored_max ? unstored_max - unstored + 1 : 0,
+        .spill = queue_spill,
+        .context = vhost,
+    };
+    lane_evict(lane, &eviction);
+    lane_count_memory(vhost, lane);
     if (lane->memory_bytes > 0)
         list_push_back(&vhost->cold, node);
+}
+
+static bool is_above_memory(const struct vhost *vhost)
+{
+    return vhost->window_bytes > vhost->config.window_bytes_max || vhost_is_spilling(vhost);
+}
+
+/* What the coldest lane may keep. Where only transient messages are too many, a large lane keeps
+ * its share, since it may be the busiest, too. */
+static size_t cold_share(const struct vhost *vhost, const struct lane *lane)
+{
+    bool is_large = lane->memory_bytes > vhost->config.lane_bytes_max;
+    bool is_stored_above = vhost->window_bytes > vhost->config.window_bytes_max;
+    return is_large && !is_stored_above ? vhost->config.lane_bytes_max : 0;
 }
 
 /* Lanes above their share give memory back at once; then the coldest do until the whole fits. Those
@@ -431,11 +469,11 @@ static void give_memory_back(struct vhost *vhost)
     while ((node = list_pop_front(&vhost->touched)) != NULL)
         evict(vhost, node, vhost->config.lane_bytes_max);
     const struct list_node *last = vhost->cold.head.previous;
-    for (int i = 0; i < evict_slice && vhost->window_bytes > vhost->config.window_bytes_max; i++) {
+    for (int i = 0; i < evict_slice && is_above_memory(vhost); i++) {
         node = list_pop_front(&vhost->cold);
         if (node == NULL)
             return;
-        evict(vhost, node, 0);
+        evict(vhost, node, cold_share(vhost, list_entry(node, struct lane, memory_node)));
         if (node == last)
             return;
     }
@@ -549,7 +587,7 @@ static void mark_exactly(struct vhost *vhost)
     struct hash_node *node = NULL;
     while ((node = hash_table_next(&vhost->lanes, node)) != NULL) {
         struct lane *lane = container_of(node, struct lane, by_id);
-        if (lane->marked_below == lane->delivered_below)
+        if (lane->marked_below == lane->delivered_below || lane->id >= STORE_SPILL_LANES)
             continue;
         lane->marked_below = lane->delivered_below;
         vhost_store(vhost, (struct store_operation){.kind = STORE_DELIVERED,

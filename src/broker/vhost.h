@@ -56,6 +56,8 @@ struct vhost_config {
     size_t message_bytes_max;     /* max_message_size */
     size_t window_bytes_max;      /* memory for messages that are also in the store */
     size_t lane_bytes_max;        /* of that, at most this much for one lane */
+    size_t transient_bytes_max;   /* memory for ready messages that are not in the store; above it
+                                     they are spilled */
     size_t unstored_bytes_max;    /* publishers pause above this many bytes on their way to disk */
     size_t deferred_bytes_max;    /* a connection pauses above this many bytes behind a waiting
                                      channel */
@@ -94,6 +96,9 @@ struct vhost_limits {
     uint64_t cluster_exchanges_max; /* cluster_exchange_limit; those always there count, too */
 };
 void vhost_set_limits(struct vhost *vhost, const struct vhost_limits *limits);
+
+/* How much memory ready messages may take that are not in the store, from now on, in bytes. */
+void vhost_set_transient_bytes_max(struct vhost *vhost, size_t bytes);
 
 /* The vhost is deleted: what it has is no part of the totals any more. */
 void vhost_leave_totals(struct vhost *vhost);
@@ -197,7 +202,9 @@ struct vhost_counters {
     uint64_t sessions, channels, consumers, queues, exchanges, bindings;
     uint64_t ready, unacked;               /* messages */
     uint64_t ready_bytes;                  /* sum of body sizes */
-    uint64_t window_bytes, unstored_bytes; /* memory */
+    uint64_t window_bytes, unstored_bytes; /* memory: of messages that are in the store, too, and
+                                              of those on their way to it, */
+    uint64_t transient_bytes;              /* and of ready ones that are in memory alone */
     uint64_t session_bytes;                /* memory of sessions, channels, consumers */
     uint64_t value_bytes;                  /* memory of queues that deduplicate */
 };

@@ -50,6 +50,7 @@ static void print_vhost(const json_t *vhost)
         {"  Messages unacknowledged", "messages_unacknowledged"},
         {"  Store file (bytes)", "store_file_bytes"},
         {"  Store log (bytes)", "store_wal_bytes"},
+        {"  Transient messages on disk", "store_messages_spilled"},
     };
     print_line(vhost, "Virtual host", "name");
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)

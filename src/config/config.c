@@ -148,6 +148,7 @@ void config_init(struct config *config)
         .auth_ldap = {.port = 389, .timeout_ms = CONFIG_UNLIMITED},
         .auth_cache = {.ttl_ms = 15000},
         .memory_watermark_relative = 0.6,
+        .memory_paging_ratio = 0.5,
         .memory_monitor_interval_ms = 2500,
         .disk_free_limit_bytes = 50000000,
         .log_console = true,

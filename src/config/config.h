@@ -325,6 +325,7 @@ struct config {
     /* --- memory and disk --- */
     double memory_watermark_relative;     /* of the machine's memory, 0..1 */
     uint64_t memory_watermark_bytes;      /* 0: use the relative one */
+    double memory_paging_ratio;           /* of the watermark: transient messages in memory */
     uint64_t memory_total_override_bytes; /* instead of the machine's memory; 0: ask the machine */
     uint64_t memory_monitor_interval_ms;
     double disk_free_limit_relative; /* of the machine's memory; 0: use the absolute one */

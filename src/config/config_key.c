@@ -392,8 +392,7 @@ static const struct config_key KEYS[] = {
     {"memory_monitor_interval", apply_count, FIELD(memory_monitor_interval_ms), .min = 1},
     {"disk_free_limit.absolute", apply_size, FIELD(disk_free_limit_bytes)},
     {"disk_free_limit.relative", apply_ratio, FIELD(disk_free_limit_relative), .max = 1000},
-    {"vm_memory_high_watermark_paging_ratio", apply_nothing,
-     .note = "leveret.lane_memory bounds messages"},
+    {"vm_memory_high_watermark_paging_ratio", apply_ratio, FIELD(memory_paging_ratio), .max = 100},
     {"vm_memory_calculation_strategy", apply_nothing, .note = NO_ERLANG},
 
     /* queues */

@@ -1,19 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A lane is a FIFO whose messages have positions that only grow. What is ready lies in five places,
+ * A lane is a FIFO whose messages have positions that only grow. What is ready lies in four places,
  * each in ascending order of position:
  *
  *     returned    given back by consumers; few, and with low positions
  *     paged       the head window: read from the store
  *     stretch     in the store alone, known by two positions and two counters
- *     kept        not stored (transient messages), with positions inside the stretch
  *     tail        the tail window: the newest messages
  *
- * The next message is the one with the lowest position among the fronts of the four rings, unless
+ * The next message is the one with the lowest position among the fronts of the three rings, unless
  * the stretch begins below it. A lane that its consumers keep up with uses the tail alone. When it
  * may hold no more memory, the first half of what it may hold moves from the tail to paged (it is
  * wanted next), and from then on the oldest messages of the tail go to the stretch as soon as their
- * batch is committed. A message that is not stored goes from the tail to kept.
+ * batch is committed.
+ *
+ * Transient messages stay in memory until there is too much of them in all lanes together, or until
+ * they stand between messages that go to the stretch. Then they are spilled: given to the store,
+ * which forgets them at its end, in ascending order from the front of the tail on. From then on
+ * nothing distinguishes them. What is transient in the other rings stays in memory: the head window
+ * is small, and what was given back was in memory before.
  *
  * A message is redelivered exactly when its position is below delivered_below: in a FIFO everything
  * below the highest delivered position has been delivered. That costs one number instead of a flag
@@ -40,7 +45,6 @@ void lane_fini(struct lane *lane)
     free(lane->fetches.items);
     entry_ring_fini(&lane->returned);
     entry_ring_fini(&lane->paged);
-    entry_ring_fini(&lane->kept);
     entry_ring_fini(&lane->tail);
 }
 
@@ -75,8 +79,11 @@ static void count_in(struct lane *lane, const struct entry *entry)
 {
     lane->ready_count++;
     lane->ready_bytes += entry->body_bytes;
-    if (entry->message != NULL)
-        lane->memory_bytes += message_footprint(entry->message);
+    if (entry->message != NULL) {
+        size_t footprint = message_footprint(entry->message);
+        lane->memory_bytes += footprint;
+        lane->transient_bytes += entry->batch == 0 ? footprint : 0;
+    }
     note_level(lane, lane->ready_count - 1, lane->ready_bytes - entry->body_bytes);
 }
 
@@ -84,8 +91,11 @@ static void count_out(struct lane *lane, const struct entry *entry)
 {
     lane->ready_count--;
     lane->ready_bytes -= entry->body_bytes;
-    if (entry->message != NULL)
-        lane->memory_bytes -= message_footprint(entry->message);
+    if (entry->message != NULL) {
+        size_t footprint = message_footprint(entry->message);
+        lane->memory_bytes -= footprint;
+        lane->transient_bytes -= entry->batch == 0 ? footprint : 0;
+    }
     note_level(lane, lane->ready_count + 1, lane->ready_bytes + entry->body_bytes);
 }
 
@@ -99,7 +109,7 @@ void lane_push(struct lane *lane, const struct entry *entry)
 /* The ring whose front is the next message, or NULL where all are empty. */
 static struct entry_ring *lowest_ring(const struct lane *lane)
 {
-    const struct entry_ring *rings[] = {&lane->returned, &lane->paged, &lane->kept, &lane->tail};
+    const struct entry_ring *rings[] = {&lane->returned, &lane->paged, &lane->tail};
     const struct entry_ring *lowest = NULL;
     for (size_t i = 0; i < sizeof rings / sizeof rings[0]; i++) {
         if (rings[i]->count > 0 && (lowest == NULL || entry_ring_front(rings[i])->position <
@@ -131,10 +141,20 @@ enum lane_head lane_peek(const struct lane *lane, struct entry **entry)
     return LANE_READY;
 }
 
+static struct entry pop_tail(struct lane *lane)
+{
+    struct entry entry = entry_ring_pop(&lane->tail);
+    if (lane->led_count > 0) {
+        lane->led_count--;
+        lane->led_bytes -= message_footprint(entry.message);
+    }
+    return entry;
+}
+
 struct entry lane_pop(struct lane *lane)
 {
     struct entry_ring *ring = head_ring(lane);
-    struct entry entry = entry_ring_pop(ring);
+    struct entry entry = ring == &lane->tail ? pop_tail(lane) : entry_ring_pop(ring);
     CHECK(entry.message != NULL);
     count_out(lane, &entry);
     if (ring == &lane->returned && entry.batch != 0)
@@ -356,45 +376,53 @@ static void make_head_window(struct lane *lane, size_t keep_bytes)
 {
     size_t bytes = 0;
     while (lane->tail.count > 0 && bytes < keep_bytes) {
-        struct entry entry = entry_ring_pop(&lane->tail);
+        struct entry entry = pop_tail(lane);
         bytes += message_footprint(entry.message);
         entry_ring_push(&lane->paged, entry);
     }
 }
 
-static void extend_stretch(struct lane *lane, struct entry *entry)
+/* Spills what is transient among the next so many bytes of the tail. */
+static void spill_tail(struct lane *lane, const struct lane_eviction *eviction, uint64_t bytes)
 {
-    if (lane->stretch_count == 0)
-        lane->stretch_first = entry->position;
-    lane->stretch_end = entry->position + 1;
-    lane->stretch_count++;
-    lane->stretch_bytes += entry->body_bytes;
-    drop_message(lane, entry);
+    if (bytes > eviction->room)
+        bytes = eviction->room;
+    while (lane->transient_bytes > 0 && bytes > 0 && lane->led_count < lane->tail.count) {
+        struct entry *entry = entry_ring_at(&lane->tail, lane->led_count);
+        size_t footprint = message_footprint(entry->message);
+        if (entry->batch == 0) {
+            lane->transient_bytes -= footprint;
+            eviction->spill(eviction->context, lane, entry);
+        }
+        lane->led_count++;
+        lane->led_bytes += footprint;
+        bytes -= footprint < bytes ? footprint : bytes;
+    }
 }
 
-static void evict_tail(struct lane *lane, uint64_t committed, size_t keep_bytes)
+static void evict_tail(struct lane *lane, const struct lane_eviction *eviction)
 {
-    while (lane->memory_bytes > keep_bytes && lane->tail.count > 0) {
-        struct entry *front = entry_ring_front(&lane->tail);
-        if (front->batch != 0 && !is_stored(front, committed))
-            return;
-        struct entry entry = entry_ring_pop(&lane->tail);
-        if (entry.batch == 0)
-            entry_ring_push(&lane->kept, entry);
-        else
-            extend_stretch(lane, &entry);
+    while (lane->memory_bytes > eviction->keep_bytes && lane->tail.count > 0 &&
+           is_stored(entry_ring_front(&lane->tail), eviction->committed)) {
+        struct entry entry = pop_tail(lane);
+        if (lane->stretch_count == 0)
+            lane->stretch_first = entry.position;
+        lane->stretch_end = entry.position + 1;
+        lane->stretch_count++;
+        lane->stretch_bytes += entry.body_bytes;
+        drop_message(lane, &entry);
     }
     entry_ring_shrink(&lane->tail);
 }
 
 /* Puts the end of the head window back into the stretch, which follows it. */
-static void evict_paged(struct lane *lane, uint64_t committed, size_t keep_bytes)
+static void evict_paged(struct lane *lane, const struct lane_eviction *eviction)
 {
     if (lane->read_token != 0 && lane->read_kind == LANE_READ_STRETCH)
         return;
-    while (lane->memory_bytes > keep_bytes && lane->paged.count > 0) {
+    while (lane->memory_bytes > eviction->keep_bytes && lane->paged.count > 0) {
         struct entry *back = entry_ring_at(&lane->paged, lane->paged.count - 1);
-        if (!is_stored(back, committed))
+        if (!is_stored(back, eviction->committed))
             return;
         if (lane->stretch_count == 0)
             lane->stretch_end = back->position + 1;
@@ -407,28 +435,40 @@ static void evict_paged(struct lane *lane, uint64_t committed, size_t keep_bytes
     entry_ring_shrink(&lane->paged);
 }
 
-static void evict_returned(struct lane *lane, uint64_t committed, size_t keep_bytes)
+static void evict_returned(struct lane *lane, const struct lane_eviction *eviction)
 {
     for (size_t i = lane->returned.count;
-         i > 0 && lane->returned_bytes > 0 && lane->memory_bytes > keep_bytes; i--) {
+         i > 0 && lane->returned_bytes > 0 && lane->memory_bytes > eviction->keep_bytes; i--) {
         struct entry *entry = entry_ring_at(&lane->returned, i - 1);
-        if (entry->message == NULL || !is_stored(entry, committed))
+        if (entry->message == NULL || !is_stored(entry, eviction->committed))
             continue;
         lane->returned_bytes -= message_footprint(entry->message);
         drop_message(lane, entry);
     }
 }
 
-void lane_evict(struct lane *lane, uint64_t committed, size_t keep_bytes)
+/* What has to leave the tail next for the lane to hold no more than it may. */
+static uint64_t surplus(const struct lane *lane, size_t keep_bytes)
 {
-    if (lane->memory_bytes <= keep_bytes)
+    uint64_t staying = lane->memory_bytes - lane->led_bytes;
+    return staying > keep_bytes ? staying - keep_bytes : 0;
+}
+
+void lane_evict(struct lane *lane, const struct lane_eviction *eviction)
+{
+    size_t keep_bytes = eviction->keep_bytes;
+    bool is_deep =
+        lane->stretch_count > 0 || lane->memory_bytes - lane->transient_bytes > keep_bytes;
+    if (lane->memory_bytes <= keep_bytes || (!is_deep && eviction->excess == 0))
         return;
     if (lane->stretch_count == 0 && lane->paged.count == 0)
         make_head_window(lane, keep_bytes / 2);
-    evict_tail(lane, committed, keep_bytes);
-    evict_paged(lane, committed, keep_bytes);
+    uint64_t bytes = is_deep ? surplus(lane, keep_bytes) : 0;
+    spill_tail(lane, eviction, bytes > eviction->excess ? bytes : eviction->excess);
+    evict_tail(lane, eviction);
+    evict_paged(lane, eviction);
     if (lane->read_token == 0)
-        evict_returned(lane, committed, keep_bytes);
+        evict_returned(lane, eviction);
 }
 
 /* --- purging */
@@ -474,8 +514,8 @@ static void purge_ring(struct purge *purge, struct entry_ring *ring)
 static struct lane_remains *take_remains(struct lane *lane)
 {
     struct lane_remains *remains = xmalloc(sizeof *remains);
-    *remains = (struct lane_remains){NULL, {lane->returned, lane->paged, lane->kept, lane->tail}};
-    lane->returned = lane->paged = lane->kept = lane->tail = (struct entry_ring){0};
+    *remains = (struct lane_remains){NULL, {lane->returned, lane->paged, lane->tail}};
+    lane->returned = lane->paged = lane->tail = (struct entry_ring){0};
     return remains;
 }
 
@@ -513,10 +553,11 @@ struct lane_remains *lane_purge(struct lane *lane, uint64_t submitted, lane_rang
     purge_ring(&purge, &lane->paged);
     if (lane->stretch_count > 0)
         on_range(context, lane->stretch_first, lane->stretch_end - lane->stretch_first);
-    purge_ring(&purge, &lane->kept);
     purge_ring(&purge, &lane->tail);
     lane->stretch_count = lane->stretch_bytes = 0;
-    lane->ready_count = lane->ready_bytes = lane->memory_bytes = lane->returned_bytes = 0;
+    lane->ready_count = lane->ready_bytes = 0;
+    lane->memory_bytes = lane->transient_bytes = lane->returned_bytes = 0;
+    lane->led_count = lane->led_bytes = 0;
     note_level(lane, count, bytes);
     if (lane->read_kind != LANE_READ_FETCHES)
         lane->read_token = 0;
@@ -526,7 +567,7 @@ struct lane_remains *lane_purge(struct lane *lane, uint64_t submitted, lane_rang
 /* --- checking */
 
 struct recount {
-    uint64_t count, bytes, memory;
+    uint64_t count, bytes, memory, transient;
 };
 
 static void recount_ring(struct recount *recount, const struct entry_ring *ring)
@@ -538,7 +579,21 @@ static void recount_ring(struct recount *recount, const struct entry_ring *ring)
         recount->bytes += entry->body_bytes;
         if (entry->message != NULL)
             recount->memory += message_footprint(entry->message);
+        if (entry->batch == 0)
+            recount->transient += message_footprint(entry->message);
     }
+}
+
+static void check_led(const struct lane *lane)
+{
+    uint64_t bytes = 0;
+    CHECK(lane->led_count <= lane->tail.count);
+    for (size_t i = 0; i < lane->led_count; i++) {
+        const struct entry *entry = entry_ring_at(&lane->tail, i);
+        CHECK(entry->batch != 0);
+        bytes += message_footprint(entry->message);
+    }
+    CHECK(bytes == lane->led_bytes);
 }
 
 static uint64_t returned_bytes(const struct lane *lane)
@@ -554,14 +609,15 @@ static uint64_t returned_bytes(const struct lane *lane)
 
 void lane_check(const struct lane *lane)
 {
-    struct recount recount = {lane->stretch_count, lane->stretch_bytes, 0};
+    struct recount recount = {lane->stretch_count, lane->stretch_bytes, 0, 0};
     recount_ring(&recount, &lane->returned);
     recount_ring(&recount, &lane->paged);
-    recount_ring(&recount, &lane->kept);
     recount_ring(&recount, &lane->tail);
     CHECK(recount.count == lane->ready_count);
     CHECK(recount.bytes == lane->ready_bytes);
     CHECK(recount.memory == lane->memory_bytes);
+    CHECK(recount.transient == lane->transient_bytes);
+    check_led(lane);
     CHECK(returned_bytes(lane) == lane->returned_bytes);
     CHECK(lane->stretch_count <= lane->stretch_end - lane->stretch_first ||
           lane->stretch_count == 0);

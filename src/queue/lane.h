@@ -55,7 +55,6 @@ struct lane {
 
     struct entry_ring returned; /* given back, all below what else is ready at their return */
     struct entry_ring paged;    /* read from the store */
-    struct entry_ring kept;     /* not stored, with positions within the stretch */
     struct entry_ring tail;     /* the newest */
 
     /* The stretch: stored messages at stretch_first <= position < stretch_end. */
@@ -65,10 +64,13 @@ struct lane {
     uint64_t stretch_bytes; /* sum of body sizes */
 
     uint64_t ready_count;
-    uint64_t ready_bytes;    /* sum of body sizes */
-    uint64_t memory_bytes;   /* footprints of the messages that the windows hold */
-    uint64_t returned_bytes; /* of that, what returned holds of stored messages */
-    uint64_t counted_bytes;  /* of memory_bytes, what the vhost's account of windows knows */
+    uint64_t ready_bytes;     /* sum of body sizes */
+    uint64_t memory_bytes;    /* footprints of the messages that the windows hold */
+    uint64_t transient_bytes; /* of that, those that are in memory alone */
+    uint64_t returned_bytes;  /* of that, what returned holds of stored messages */
+    uint64_t counted_bytes, counted_transient; /* what the vhost's account of both knows */
+    size_t led_count;   /* so many at the front of the tail are stored or on their way, */
+    uint64_t led_bytes; /* with so much memory */
 
     uint64_t read_token;          /* the answer that is waited for; 0 = none */
     size_t page_count;            /* messages in the last answer for the stretch */
@@ -114,9 +116,23 @@ bool lane_wants_read(struct lane *lane, uint64_t token, size_t bytes_max, struct
  * store does not hold what it must. */
 bool lane_read_done(struct lane *lane, struct store_read_result *result);
 
-/* Drops messages that are safely in the store (batch number <= committed) until at most keep_bytes
- * are in memory or nothing more can go. The first messages stay longest. */
-void lane_evict(struct lane *lane, uint64_t committed, size_t keep_bytes);
+/* Gives an entry, which is transient, to the store, and sets its batch and operation. */
+typedef void lane_spill(void *context, struct lane *lane, struct entry *entry);
+
+/* What a lane is to give back. */
+struct lane_eviction {
+    uint64_t committed; /* batches up to this are in the store */
+    size_t keep_bytes;  /* may stay in memory */
+    uint64_t excess;    /* of transient messages there is so much too much, in all lanes; bytes */
+    uint64_t room;      /* bytes that may be spilled now */
+    lane_spill *spill;
+    void *context;
+};
+
+/* Drops messages that are safely in the store until at most keep_bytes are in memory or nothing
+ * more can go; the first messages stay longest. A lane that goes on in the store spills what is
+ * transient and in the way; others do where there is too much of it. */
+void lane_evict(struct lane *lane, const struct lane_eviction *eviction);
 
 /* Asks for a message that is stored and not ready; its reference, if it has one, passes. */
 void lane_fetch(struct lane *lane, struct entry entry, uint8_t purpose);
@@ -135,7 +151,7 @@ bool lane_take_fetched(struct lane *lane, struct fetch *fetch);
 /* What is left of the windows of a lane that was purged: to be freed in slices. */
 struct lane_remains {
     struct lane_remains *next;
-    struct entry_ring rings[4];
+    struct entry_ring rings[3];
 };
 
 size_t lane_remains_count(const struct lane_remains *remains);

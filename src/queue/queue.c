@@ -67,6 +67,16 @@ void queue_free(struct queue *queue)
 
 /* --- lanes */
 
+void queue_number_lanes(struct queue *queue, uint64_t lane_id)
+{
+    CHECK(queue->lane.id == 0 && lane_id > STORE_SPILL_LANES);
+    for (unsigned priority = 0; priority <= queue->top_priority; priority++) {
+        struct lane *lane = queue_lane(queue, priority);
+        if (lane != NULL)
+            lane->id = lane_id + priority;
+    }
+}
+
 struct lane *queue_use_lane(struct queue *queue, unsigned priority)
 {
     CHECK(priority <= queue->max_priority);

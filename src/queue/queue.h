@@ -53,6 +53,7 @@ struct queue {
     struct parked_letters *parked; /* owned; NULL until there is one */
     bool has_limits;               /* of its length */
     bool may_expire;               /* a message with an expiry was put into it */
+    bool has_spilled;              /* transient messages of it went to the store, once */
     struct timer expiry_timer;     /* the first message of a lane expires */
     struct timer unused_timer;     /* the queue itself does */
     uint64_t used_ms; /* when it was last declared, read from, or lost its last subscriber */
@@ -93,8 +94,12 @@ void queue_free(struct queue *queue);
 
 static inline bool queue_is_stored(const struct queue *queue)
 {
-    return queue->lane.id != 0;
+    return queue->lane.id != 0 && queue->lane.id < STORE_SPILL_LANES;
 }
+
+/* Numbers the lanes of a queue that is not durable, which have none yet, for what is spilled of
+ * them: from lane_id on, by priority. */
+void queue_number_lanes(struct queue *queue, uint64_t lane_id);
 
 /* Is it the lane of dead letters that found no place? */
 static inline bool lane_is_parked(const struct lane *lane)

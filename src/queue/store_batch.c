@@ -43,7 +43,7 @@ void store_batch_free(struct store_batch *batch)
 
 static bool has_message(uint8_t kind)
 {
-    return kind == STORE_INSERT || kind == STORE_DELAY_INSERT;
+    return kind == STORE_INSERT || kind == STORE_DELAY_INSERT || kind == STORE_SPILL;
 }
 
 static bool has_expiry(uint8_t kind)
@@ -250,6 +250,7 @@ static bool is_possible(const struct store_operation *operation)
     switch (operation->kind) {
     case STORE_QUEUE_PUT:
     case STORE_QUEUE_DELETE:
+    case STORE_SPILL_FORGET:
         return operation->count >= 1 && operation->count <= STORE_LANES_MAX;
     case STORE_ATTEMPTS:
         return operation->count <= UINT16_MAX;

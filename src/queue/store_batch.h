@@ -43,8 +43,16 @@ enum store_operation_kind {
     STORE_DEDUP_PUT,    /* lane: an exchange's number; position: grows there; expiry_ms, 0 = never;
                            definition->name: the key, see store_key */
     STORE_DEDUP_REMOVE, /* lane, position, count: keys put at these positions are forgotten */
-    STORE_OPERATION_LAST = STORE_DEDUP_REMOVE,
+    STORE_SPILL,        /* lane, position, message: a transient message leaves memory, its lane's
+                           spilled ones in ascending order; from then on it is read and removed as
+                           any other, but it is gone when the store is opened again */
+    STORE_SPILL_FORGET, /* lane, count: all that was spilled of the lanes from lane on; they are not
+                           used again */
+    STORE_OPERATION_LAST = STORE_SPILL_FORGET,
 };
+
+/* The lanes of queues that are not durable have numbers above this, and spilled messages alone. */
+#define STORE_SPILL_LANES (UINT64_C(1) << 62)
 
 /* A durable exchange, queue or binding. Views: in a batch, into memory that the batch owns. */
 struct store_definition {
@@ -82,7 +90,7 @@ struct store_batch {
     size_t count;
     size_t capacity;
     size_t live;  /* operations that are not STORE_NOTHING */
-    size_t bytes; /* sum of the footprints of the messages to insert */
+    size_t bytes; /* sum of the footprints of the messages to insert or spill */
 };
 
 struct store_batch *store_batch_new(uint64_t number);

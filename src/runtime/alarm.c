@@ -7,6 +7,7 @@
 #include "runtime/alarm.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -55,6 +56,8 @@ void alarm_limits_set_memory(struct alarm_limits *limits, const struct config *c
     limits->memory_bytes = config->memory_watermark_bytes > 0
                                ? config->memory_watermark_bytes
                                : (uint64_t)((double)limits->memory_available_bytes * relative);
+    limits->transient_bytes =
+        (uint64_t)((double)limits->memory_bytes * config->memory_paging_ratio);
 }
 
 void alarm_limits_set_disk(struct alarm_limits *limits, const struct config *config)
@@ -73,9 +76,13 @@ void alarm_limits_init(struct alarm_limits *limits, const struct config *config)
     alarm_limits_set_disk(limits, config);
 }
 
+/* What was freed may still be resident: it is given back before publishers are blocked for it, and
+ * while they are, or the alarm would outlast its reason. */
 static enum answer find_memory(const struct alarm_limits *limits)
 {
     uint64_t bytes = resident_bytes();
+    if (bytes > limits->memory_bytes && malloc_trim(0) != 0)
+        bytes = resident_bytes();
     return bytes == 0 ? ANSWER_UNKNOWN : bytes > limits->memory_bytes ? ANSWER_YES : ANSWER_NO;
 }
 

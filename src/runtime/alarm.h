@@ -8,6 +8,7 @@
 struct alarm_limits {
     const char *data_dir;            /* borrowed from the configuration */
     uint64_t memory_bytes;           /* alarm above */
+    uint64_t transient_bytes;        /* of each vhost: transient messages above go to the disk */
     uint64_t disk_free_bytes;        /* alarm below */
     uint64_t memory_available_bytes; /* what relative limits are relative to */
     unsigned unknown;                /* alarms of which nothing could be found out the last time */

@@ -210,6 +210,7 @@ static bool start(struct server *server, char *reason, size_t reason_size)
     if (!open_data(server, reason, reason_size) ||
         !server_open_listeners(server, reason, reason_size))
         return false;
+    alarm_limits_init(&server->alarm_limits, server->config);
     start_threads(server);
     if (!server_start_vhosts(server, reason, reason_size) ||
         !server_load_definitions(server, reason, reason_size))
@@ -218,7 +219,6 @@ static bool start(struct server *server, char *reason, size_t reason_size)
                                    server, reason, reason_size);
     if (server->control == NULL)
         return false;
-    alarm_limits_init(&server->alarm_limits, server->config);
     server_check_alarms(server);
     control_set_helper(server->control, server_submit_job, server);
     directory_add_commands(server->directory, server->control);

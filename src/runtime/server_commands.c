@@ -81,6 +81,9 @@ static void add_store_figures(json_t *object, struct store *store)
                         json_integer((json_int_t)figures.messages_written));
     json_object_set_new(object, "store_messages_debt",
                         json_integer((json_int_t)figures.messages_debt));
+    json_object_set_new(object, "store_messages_spilled",
+                        json_integer((json_int_t)figures.messages_spilled));
+    json_object_set_new(object, "store_spill_bytes", json_integer((json_int_t)figures.spill_bytes));
 }
 
 static json_t *listeners_status(const struct server *server)
@@ -206,7 +209,9 @@ static void handle_set_memory_watermark(void *context, struct control_call *call
     const char *key =
         is_relative ? "vm_memory_high_watermark.relative" : "vm_memory_high_watermark.absolute";
     if (read_limit(call, key, value, &config)) {
+        config.memory_paging_ratio = server->config->memory_paging_ratio;
         alarm_limits_set_memory(&server->alarm_limits, &config);
+        server_set_transient_max(server);
         server_check_alarms(server);
         control_reply(call, NULL);
     }

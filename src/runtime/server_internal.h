@@ -118,6 +118,8 @@ void server_reload(struct server *server);
 void server_stop(struct server *server);
 /* Looks for alarms now and tells the vhosts what changed. */
 void server_check_alarms(struct server *server);
+/* Tells all vhosts how much memory transient messages may take. */
+void server_set_transient_max(struct server *server);
 /* What load_definitions names. False with a reason where it cannot be read or imported. */
 bool server_load_definitions(struct server *server, char *reason, size_t reason_size)
     __attribute__((warn_unused_result));

@@ -163,6 +163,7 @@ static struct vhost *make_vhost(struct server *server, const char *name,
     vhost_config.reactor_count = server->reactor_count;
     vhost_config.message_bytes_max = (size_t)config->max_message_size_bytes;
     vhost_config.window_bytes_max = (size_t)config->lane_memory_bytes;
+    vhost_config.transient_bytes_max = (size_t)server->alarm_limits.transient_bytes;
     vhost_config.consumer_timeout_ms = config->consumer_timeout_ms;
     vhost_config.consumers_max = config->consumer_max_per_channel > UINT32_MAX
                                      ? 0
@@ -319,6 +320,19 @@ void server_vhost_changed(void *context, const char *name, unsigned changes)
         news.policies = directory_policies(server->directory, name);
     gate_call(gate, hear, &news);
     server_release_gate(server, gate);
+}
+
+static void set_transient_max(struct vhost *vhost, uint64_t now_ms, void *context)
+{
+    const struct server *server = context;
+    (void)now_ms;
+    vhost_set_transient_bytes_max(vhost, (size_t)server->alarm_limits.transient_bytes);
+}
+
+void server_set_transient_max(struct server *server)
+{
+    for (struct server_vhost *vhost = server->vhosts; vhost != NULL; vhost = vhost->next)
+        gate_call(vhost->gate, set_transient_max, server);
 }
 
 /* --- what the directory tells */

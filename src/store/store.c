@@ -26,6 +26,8 @@
  * A failed write or sync is not tried again: the store reports it and does nothing more. Only a
  * full disk is different: SQLite rolls back, and the same batch may come again.
  *
+ * What is transient lies in a second file, with a store of its own (store_spill.c).
+ *
  * store_open.c opens and reads the state, store_commit.c applies a batch, store_transaction.c
  * writes and commits it, store_read.c reads messages. Here is what they share (how
  * failures are noted, one step of a statement), and closing, and the figures.
@@ -41,12 +43,15 @@
 #include "base/xmalloc.h"
 #include "store/store_internal.h"
 
-struct store *store_new(const char *folder)
+struct store *store_new(const char *folder, bool is_spill)
 {
     struct store *store = xcalloc(1, sizeof *store);
-    size_t size = strlen(folder) + sizeof "/messages.db";
+    const char *name = is_spill ? SPILL_FILE : "messages.db";
+    size_t size = strlen(folder) + 1 + strlen(name) + 1;
+    store->folder = xstrdup(folder);
     store->path = xmalloc(size);
-    snprintf(store->path, size, "%s/messages.db", folder);
+    snprintf(store->path, size, "%s/%s", folder, name);
+    store->is_spill = is_spill;
     store->reserve = -1;
     hash_table_init(&store->lanes);
     hash_table_init(&store->ranges);
@@ -95,6 +100,7 @@ void store_free(struct store *store)
     pthread_mutex_destroy(&store->gate);
     pthread_mutex_destroy(&store->checkpoint_lock);
     pthread_mutex_destroy(&store->report_lock);
+    free(store->folder);
     free(store->path);
     free(store);
 }
@@ -192,6 +198,10 @@ void store_close(struct store *store)
 {
     if (store == NULL)
         return;
+    if (spill_of(store) != NULL) {
+        store_free(spill_of(store));
+        spill_remove(store->folder);
+    }
     if (!atomic_load(&store->has_failed) && store->batch > store->journal_first) {
         bool succeeded = transaction_begin(store) && write_all(store);
         (void)transaction_finish(store, succeeded, 0);
@@ -217,4 +227,11 @@ void store_figures(const struct store *store, struct store_figures *figures)
     pthread_mutex_unlock(lock);
     figures->file_bytes = size_of(store->path, "");
     figures->wal_bytes = size_of(store->path, "-wal");
+    if (spill_of(store) != NULL) {
+        struct store_figures spilled;
+        store_figures(spill_of(store), &spilled);
+        figures->messages_spilled = spilled.messages_live;
+        figures->spill_bytes = spilled.file_bytes + spilled.wal_bytes;
+        figures->mapping_bytes += spilled.mapping_bytes;
+    }
 }

@@ -9,7 +9,8 @@
 #include "queue/store_batch.h"
 
 /*
- * The store of one vhost: its durable definitions and messages, in FOLDER/messages.db.
+ * The store of one vhost: its durable definitions and messages, in FOLDER/messages.db; and the
+ * transient messages for which there is no memory, in FOLDER/spill.db, until it is opened again.
  *
  * Threads: no thread is started here. One thread at a time is the writer (store_commit,
  * store_maintain, store_close). store_read, store_checkpoint, store_figures and store_error may be
@@ -76,10 +77,12 @@ struct store_figures {
     uint64_t segments_empty;   /* of those, rows to delete */
     uint64_t messages_moved;   /* written again to give space back */
     uint64_t journal_rows;
-    uint64_t delays;        /* messages that are not due yet */
-    uint64_t keys;          /* of deduplication */
-    uint64_t rows_debt;     /* delays and keys of exchanges that are gone */
-    uint64_t mapping_bytes; /* memory that holds the places of messages */
+    uint64_t delays;           /* messages that are not due yet */
+    uint64_t keys;             /* of deduplication */
+    uint64_t rows_debt;        /* delays and keys of exchanges that are gone */
+    uint64_t mapping_bytes;    /* memory that holds the places of messages */
+    uint64_t messages_spilled; /* transient messages on disk: in none of the counts above */
+    uint64_t spill_bytes;      /* their file and its log */
     bool is_reserve_used;
 };
 void store_figures(const struct store *store, struct store_figures *figures);

@@ -53,9 +53,15 @@ static uint64_t bytes_to_copy(const struct store *store)
     return (pages > done ? pages - done : 0) * store->page_bytes;
 }
 
-bool store_wants_checkpoint(const struct store *store)
+static bool wants_checkpoint(const struct store *store)
 {
     return wal_bytes(store) >= start_bytes && bytes_to_copy(store) >= step_bytes;
+}
+
+bool store_wants_checkpoint(const struct store *store)
+{
+    return wants_checkpoint(store) ||
+           (spill_of(store) != NULL && wants_checkpoint(spill_of(store)));
 }
 
 static bool is_harmless(int code)
@@ -91,7 +97,7 @@ static bool sync_file(struct store *store)
     return code == SQLITE_OK;
 }
 
-enum store_result store_checkpoint(struct store *store)
+static enum store_result checkpoint(struct store *store)
 {
     bool is_partial, is_complete;
     if (atomic_load(&store->has_failed))
@@ -99,9 +105,17 @@ enum store_result store_checkpoint(struct store *store)
     pthread_mutex_lock(&store->checkpoint_lock);
     bool succeeded =
         run(store, store->checkpointer, SQLITE_CHECKPOINT_PASSIVE, &is_partial, &is_complete) &&
-        (!is_partial || sync_file(store));
+        (!is_partial || store->is_spill || sync_file(store));
     pthread_mutex_unlock(&store->checkpoint_lock);
     return succeeded ? STORE_OK : store_fail(store);
+}
+
+enum store_result store_checkpoint(struct store *store)
+{
+    struct store *spill = spill_of(store);
+    if (spill != NULL && wants_checkpoint(spill) && checkpoint(spill) != STORE_OK)
+        return spill_fail(store);
+    return checkpoint(store);
 }
 
 /* Nothing of ours reads now; somebody else's reader is not waited for. */

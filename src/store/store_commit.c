@@ -94,6 +94,10 @@ static bool apply(struct store *store, const struct store_operation *operation,
         return shelf_key_put(store, operation);
     case STORE_DEDUP_REMOVE:
         return shelf_key_remove(store, operation);
+    case STORE_SPILL:
+        return spill_need_lane(store, operation->lane) && apply_insert(store, operation, place);
+    case STORE_SPILL_FORGET:
+        return spill_forget(store, operation);
     default:
         return true;
     }
@@ -104,21 +108,40 @@ static bool apply_batch(struct store *store, const struct store_batch *batch)
     bool succeeded = true;
     transaction_take_turn(store);
     pthread_mutex_lock(&store->lock);
-    for (size_t i = 0; succeeded && i < batch->count; i++)
-        succeeded = apply(store, &batch->operations[i], &store->places[i]);
+    for (size_t i = 0; succeeded && i < batch->count; i++) {
+        if (spill_is_own(store, &batch->operations[i]))
+            succeeded = apply(store, &batch->operations[i], &store->places[i]);
+    }
     pthread_mutex_unlock(&store->lock);
     return succeeded;
 }
 
 /* --- a batch */
 
-static enum store_result commit_once(struct store *store, const struct store_batch *batch)
+enum store_result store_commit_part(struct store *store, const struct store_batch *batch)
 {
     if (atomic_load(&store->has_failed))
         return STORE_FAILED;
     bool succeeded = transaction_begin(store) && record_place_batch(store, batch) &&
                      apply_batch(store, batch) && reclaim_with_commit(store);
     return transaction_finish(store, succeeded, batch->count);
+}
+
+static enum store_result commit_once(struct store *store, const struct store_batch *batch)
+{
+    enum store_result result = spill_commit(store, batch);
+    if (result != STORE_OK || !spill_has_work(store, batch))
+        return result;
+    return store_commit_part(store, batch);
+}
+
+static bool make_space(struct store *store)
+{
+    bool is_made = checkpoint_for_space(store);
+    struct store *spill = spill_of(store);
+    if (spill != NULL && checkpoint_for_space(spill))
+        is_made = true;
+    return is_made;
 }
 
 static uint64_t now_ns(void)
@@ -152,10 +175,10 @@ enum store_result store_commit(struct store *store, const struct store_batch *ba
         return STORE_FAILED;
     uint64_t start_ns = now_ns();
     enum store_result result = commit_once(store, batch);
-    if (result == STORE_FULL && checkpoint_for_space(store))
+    if (result == STORE_FULL && make_space(store))
         result = commit_once(store, batch);
     if (result == STORE_FULL && may_use_reserve(store, batch) && reserve_release(store)) {
-        (void)checkpoint_for_space(store);
+        (void)make_space(store);
         result = commit_once(store, batch);
     }
     store->was_full = result == STORE_FULL;

@@ -189,8 +189,14 @@ struct move {
     struct run run; /* count 1 */
 };
 
+#define SPILL_FILE "spill.db"
+
 struct store {
-    char *path; /* owned */
+    char *folder;                  /* owned */
+    char *path;                    /* owned */
+    bool is_spill;                 /* it holds what is transient, for another one */
+    _Atomic(struct store *) spill; /* owned; that of this one; NULL until something is spilled */
+    uint64_t spilled_batch;        /* the writer's: the last whose spilled part is committed */
     sqlite3 *db;
     sqlite3_stmt *statements[SQL_COUNT];
     int code; /* the first failure of the transaction under way */
@@ -266,7 +272,7 @@ struct store {
 /* --- store.c: what all the others need */
 
 /* A store without a file yet; store_free closes what was opened since. */
-struct store *store_new(const char *folder);
+struct store *store_new(const char *folder, bool is_spill);
 void store_free(struct store *store);
 /* Steps a statement that gives no rows, and resets it. */
 bool store_step(struct store *store, enum statement statement);
@@ -293,6 +299,33 @@ void store_unload(struct store *store);
 /* Calls load with each row of a query for ids and data. */
 bool store_load_rows(struct store *store, const char *sql,
                      bool (*load)(struct store *store, uint64_t id, struct bytes row));
+
+/* store_open of one of the two files. */
+struct store *store_open_file(const char *folder, bool is_spill, struct store_opened *opened,
+                              char *reason, size_t reason_size);
+
+/* --- store_commit.c, store_read.c: one file of the two */
+enum store_result store_commit_part(struct store *store, const struct store_batch *batch);
+struct store_read_result *store_read_part(struct store *store, const struct store_read *read);
+
+/* --- store_spill.c: the file of what is transient */
+/* NULL where nothing was spilled yet. */
+struct store *spill_of(const struct store *store);
+/* Removes what a former life left in the folder. */
+void spill_remove(const char *folder);
+/* Is the operation for this of the two files? */
+bool spill_is_own(const struct store *store, const struct store_operation *operation);
+/* Does the batch change anything in it? */
+bool spill_has_work(const struct store *store, const struct store_batch *batch);
+/* Commits what of the batch is for the other file, which is made when it is needed. */
+enum store_result spill_commit(struct store *store, const struct store_batch *batch);
+/* The other file failed, and so does the store. */
+enum store_result spill_fail(struct store *store);
+/* Within a transaction of the spill: the lane may be used; the lanes of STORE_SPILL_FORGET go. */
+bool spill_need_lane(struct store *store, uint64_t lane);
+bool spill_forget(struct store *store, const struct store_operation *operation);
+/* store_read of both. */
+struct store_read_result *spill_read(struct store *store, const struct store_read *read);
 
 /* --- store_transaction.c */
 bool transaction_begin(struct store *store);

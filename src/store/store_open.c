@@ -240,15 +240,24 @@ static bool open_all(struct store *store, struct store_opened *opened)
     return reader_open(store) && checkpoint_open(store);
 }
 
-struct store *store_open(const char *folder, struct store_opened *opened, char *reason,
-                         size_t reason_size)
+/* Nothing of it has to survive. */
+static bool forgo_syncs(struct store *store)
 {
-    struct store *store = store_new(folder);
+    const char *sql = "PRAGMA synchronous=OFF";
+    return sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK &&
+           sqlite3_exec(store->checkpointer, sql, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+struct store *store_open_file(const char *folder, bool is_spill, struct store_opened *opened,
+                              char *reason, size_t reason_size)
+{
+    struct store *store = store_new(folder, is_spill);
     store->page_bytes = format.page_bytes;
     *opened = (struct store_opened){.definitions = store_batch_new(STORE_BATCH_BEFORE)};
     store->db = sqlite_file_open(store->path, &format, writer_cache_kib, reason, reason_size);
-    if (store->db != NULL && open_all(store, opened)) {
-        reserve_open(store, folder);
+    if (store->db != NULL && open_all(store, opened) && (!is_spill || forgo_syncs(store))) {
+        if (!is_spill)
+            reserve_open(store, folder);
         transaction_publish(store);
         return store;
     }
@@ -258,4 +267,11 @@ struct store *store_open(const char *folder, struct store_opened *opened, char *
     store_opened_fini(opened);
     store_free(store);
     return NULL;
+}
+
+struct store *store_open(const char *folder, struct store_opened *opened, char *reason,
+                         size_t reason_size)
+{
+    spill_remove(folder);
+    return store_open_file(folder, false, opened, reason, reason_size);
 }

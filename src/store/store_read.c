@@ -314,6 +314,11 @@ static bool read_lane(struct store *store, struct store_read_result *result)
 
 struct store_read_result *store_read(struct store *store, const struct store_read *read)
 {
+    return spill_read(store, read);
+}
+
+struct store_read_result *store_read_part(struct store *store, const struct store_read *read)
+{
     if (atomic_load(&store->has_failed))
         return NULL;
     struct store_read_result *result = xcalloc(1, sizeof *result);

@@ -229,7 +229,7 @@ static enum store_result rest(struct store *store)
     return STORE_OK;
 }
 
-enum store_result store_maintain(struct store *store, bool is_idle, bool *more)
+static enum store_result maintain(struct store *store, bool is_idle, bool *more)
 {
     bool may_vacuum = false;
     *more = false;
@@ -246,6 +246,20 @@ enum store_result store_maintain(struct store *store, bool is_idle, bool *more)
         result = transaction_finish(store, reclaim(store, may_vacuum), 0);
     *more = result == STORE_OK && (may_vacuum || is_idle || has_garbage(store));
     return result;
+}
+
+enum store_result store_maintain(struct store *store, bool is_idle, bool *more)
+{
+    bool more_spilled = false;
+    struct store *spill = spill_of(store);
+    enum store_result result = maintain(store, is_idle, more);
+    if (spill == NULL || result == STORE_FAILED)
+        return result;
+    enum store_result spilled = maintain(spill, is_idle, &more_spilled);
+    *more = *more || more_spilled;
+    if (spilled == STORE_FAILED)
+        return spill_fail(store);
+    return result == STORE_OK ? spilled : result;
 }
 
 bool store_is_short_of_space(const struct store *store)

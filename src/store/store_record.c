@@ -104,7 +104,7 @@ static size_t next_owner(const struct store_batch *batch, size_t index)
     const struct message *message = batch->operations[index].message;
     for (size_t i = index + 1; i < batch->count; i++) {
         const struct store_operation *operation = &batch->operations[i];
-        if (operation->kind == STORE_INSERT)
+        if (operation->kind == batch->operations[index].kind)
             return operation->message == message ? i : batch->count;
         if (operation->kind != STORE_NOTHING && operation->kind < STORE_INSERT)
             break;
@@ -147,12 +147,13 @@ static bool place_message(struct store *store, const struct store_batch *batch, 
 
 bool record_place_batch(struct store *store, const struct store_batch *batch)
 {
+    uint8_t insertion = store->is_spill ? STORE_SPILL : STORE_INSERT;
     store->places =
         xgrow(store->places, &store->place_capacity, batch->count, sizeof *store->places);
     for (size_t i = 0; i < batch->count; i++)
         store->places[i].count = 0;
     for (size_t i = 0; i < batch->count; i++) {
-        if (batch->operations[i].kind == STORE_INSERT && store->places[i].count == 0 &&
+        if (batch->operations[i].kind == insertion && store->places[i].count == 0 &&
             !place_message(store, batch, i))
             return false;
     }

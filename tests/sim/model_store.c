@@ -6,6 +6,9 @@
  * lane that comes back) ends the test.
  *
  * A shelf is what an exchange keeps under its number: delays and keys of deduplication.
+ *
+ * What was spilled stands among the other rows of its lane, and is gone after a crash and after a
+ * stop.
  */
 #include "model_store.h"
 
@@ -20,12 +23,14 @@ struct row {
     uint64_t expiry_ms;
     struct message *message; /* ref */
     uint16_t delivery_count;
+    bool is_spilled;
     struct store_definition *value; /* owned; NULL: none */
 };
 
 struct lane {
     uint64_t id;
     uint64_t end;
+    uint64_t spilled_end;
     uint64_t delivered_below;
     bool is_used;
     struct row *rows; /* owned; ascending */
@@ -243,24 +248,43 @@ static void remove_lane(struct model_store *store, uint64_t id)
     *lane = store->lanes[--store->lane_count];
 }
 
-static void insert(struct lane *lane, const struct store_operation *operation)
+static void add_lane_row(struct lane *lane, const struct store_operation *operation)
 {
-    CHECK(operation->position >= lane->end);
-    lane->end = operation->position + 1;
-    lane->is_used = true;
+    size_t i = lane->count;
     lane->rows = xgrow(lane->rows, &lane->capacity, lane->count + 1, sizeof *lane->rows);
-    lane->rows[lane->count++] = (struct row){
+    for (; i > 0 && lane->rows[i - 1].position > operation->position; i--)
+        lane->rows[i] = lane->rows[i - 1];
+    CHECK(i == 0 || lane->rows[i - 1].position < operation->position);
+    lane->count++;
+    lane->rows[i] = (struct row){
         .position = operation->position,
         .expiry_ms = operation->expiry_ms,
         .message = message_ref(operation->message),
+        .is_spilled = operation->kind == STORE_SPILL,
         .value = operation->definition != NULL ? store_key(operation->definition->name) : NULL,
     };
+}
+
+static void insert(struct lane *lane, const struct store_operation *operation)
+{
+    CHECK(operation->position >= lane->end && lane->id < STORE_SPILL_LANES);
+    lane->end = operation->position + 1;
+    lane->is_used = true;
+    add_lane_row(lane, operation);
+}
+
+static void spill(struct lane *lane, const struct store_operation *operation)
+{
+    CHECK(operation->position >= lane->spilled_end);
+    lane->spilled_end = operation->position + 1;
+    add_lane_row(lane, operation);
 }
 
 static void remove_rows(struct lane *lane, uint64_t first, uint64_t count)
 {
     size_t kept = 0;
-    CHECK(count > 0 && first > 0 && first + count <= lane->end);
+    CHECK(count > 0 && first > 0);
+    CHECK(first + count <= lane->end || first + count <= lane->spilled_end);
     for (size_t i = 0; i < lane->count; i++) {
         if (lane->rows[i].position < first || lane->rows[i].position - first >= count) {
             lane->rows[kept++] = lane->rows[i];
@@ -292,11 +316,49 @@ static void count_attempts(struct lane *lane, const struct store_operation *oper
     lane->rows[i].delivery_count = (uint16_t)operation->count;
 }
 
+/* Lanes that hold spilled messages alone come with the first of these. */
+static struct lane *need_lane(struct model_store *store, uint64_t id)
+{
+    struct lane *lane = find_lane(store, id);
+    if (lane != NULL || id < STORE_SPILL_LANES)
+        return lane;
+    store->lanes =
+        xgrow(store->lanes, &store->lane_capacity, store->lane_count + 1, sizeof *store->lanes);
+    store->lanes[store->lane_count] = (struct lane){.id = id, .end = 1};
+    return &store->lanes[store->lane_count++];
+}
+
+static void forget_spilled(struct model_store *store, struct lane *lane)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < lane->count; i++) {
+        if (lane->rows[i].is_spilled)
+            message_unref(lane->rows[i].message);
+        else
+            lane->rows[kept++] = lane->rows[i];
+    }
+    lane->count = kept;
+    lane->spilled_end = 0;
+    if (lane->id >= STORE_SPILL_LANES)
+        remove_lane(store, lane->id);
+}
+
+static void forget_lanes(struct model_store *store, const struct store_operation *operation)
+{
+    for (uint64_t i = 0; i < operation->count; i++) {
+        struct lane *lane = find_lane(store, operation->lane + i);
+        if (lane != NULL)
+            forget_spilled(store, lane);
+    }
+}
+
 static void apply_to_lane(struct model_store *store, const struct store_operation *operation)
 {
-    struct lane *lane = find_lane(store, operation->lane);
+    struct lane *lane = need_lane(store, operation->lane);
     CHECK(lane != NULL);
-    if (operation->kind == STORE_INSERT) {
+    if (operation->kind == STORE_SPILL) {
+        spill(lane, operation);
+    } else if (operation->kind == STORE_INSERT) {
         insert(lane, operation);
         if (store->watch != NULL)
             store->watch(store->watch_context, queue_name(store, lane->id), operation->message,
@@ -454,7 +516,9 @@ static void apply(struct model_store *store, const struct store_operation *opera
     CHECK(operation->kind > STORE_NOTHING && operation->kind <= STORE_OPERATION_LAST);
     if (operation->kind <= STORE_BINDING_DELETE)
         apply_definition(store, operation);
-    else if (operation->kind <= STORE_ATTEMPTS)
+    else if (operation->kind == STORE_SPILL_FORGET)
+        forget_lanes(store, operation);
+    else if (operation->kind <= STORE_ATTEMPTS || operation->kind == STORE_SPILL)
         apply_to_lane(store, operation);
     else
         apply_to_shelf(store, operation);
@@ -488,6 +552,8 @@ uint64_t model_store_commit(struct model_store *store)
 
 void model_store_crash(struct model_store *store)
 {
+    for (size_t i = store->lane_count; i-- > 0;)
+        forget_spilled(store, &store->lanes[i]);
     for (size_t i = 0; i < store->submitted_count; i++)
         store_batch_free(store->submitted[i]);
     store->submitted_count = 0;
@@ -619,7 +685,8 @@ void model_store_each(const struct model_store *store, model_store_visit *visit,
 {
     for (size_t i = 0; i < store->lane_count; i++) {
         const struct lane *lane = &store->lanes[i];
-        struct bytes queue = queue_name(store, lane->id);
+        struct bytes queue =
+            lane->id < STORE_SPILL_LANES ? queue_name(store, lane->id) : bytes_of_text("");
         for (size_t j = 0; j < lane->count; j++)
             visit(context, queue, lane->rows[j].message,
                   lane->rows[j].position < lane->delivered_below ||

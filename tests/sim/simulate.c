@@ -68,6 +68,7 @@ static void draw_options(struct sim *sim)
     options->vhost.mark_stride = draw(sim, 2, 40);
     options->vhost.lane_bytes_max = chance(sim, 70) ? draw(sim, 0, 1500) : 1u << 20;
     options->vhost.window_bytes_max = chance(sim, 70) ? draw(sim, 0, 4000) : 1u << 20;
+    options->vhost.transient_bytes_max = chance(sim, 70) ? draw(sim, 0, 3000) : 1u << 20;
     options->vhost.unstored_bytes_max = chance(sim, 50) ? draw(sim, 100, 5000) : 1u << 20;
     options->vhost.deferred_bytes_max = chance(sim, 50) ? draw(sim, 100, 2000) : 1u << 20;
     options->session_max = draw(sim, 1, SESSIONS_DRAWN_MAX);
@@ -481,7 +482,7 @@ static void check_empty(struct sim *sim)
     if (counters.ready + counters.ready_bytes + counters.unacked > 0)
         oracle_fail("messages are left: %llu ready, %llu unacked",
                     (unsigned long long)counters.ready, (unsigned long long)counters.unacked);
-    if (counters.window_bytes + counters.unstored_bytes > 0)
+    if (counters.window_bytes + counters.transient_bytes + counters.unstored_bytes > 0)
         oracle_fail("memory is left: %llu in windows, %llu on the way to the store",
                     (unsigned long long)counters.window_bytes,
                     (unsigned long long)counters.unstored_bytes);

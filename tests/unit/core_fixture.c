@@ -715,6 +715,15 @@ void core_answer_all(struct core *core, const char *expected, const char *file, 
     core_expect(core, expected, file, line);
 }
 
+void core_settle(struct core *core, size_t rows_max)
+{
+    while (core->read_count > 0 || core_submit(core) || model_store_has_submitted(core->store)) {
+        if (core->read_count > 0)
+            answer_once(core, rows_max);
+        complete_one(core);
+    }
+}
+
 void core_open(struct core *core, unsigned session, unsigned channels)
 {
     struct buffer text = {0};

@@ -90,6 +90,9 @@ void core_answer(struct core *core, size_t rows_max, const char *expected, const
 /* Answers all reads, and those that follow from the answers. */
 #define answer_all(core, expected) core_answer_all(core, expected, __FILE__, __LINE__)
 void core_answer_all(struct core *core, const char *expected, const char *file, int line);
+/* The store does all that it is asked for, reads rows_max rows at a time; the effects are left in
+ * the transcript. */
+void core_settle(struct core *core, size_t rows_max);
 /* Are there reads to answer? */
 bool core_has_reads(struct core *core);
 

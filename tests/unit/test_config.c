@@ -580,6 +580,7 @@ static void values_of_every_kind_reach_their_fields(void **state)
                              "tcp_listen_options.nodelay = off\n"
                              "tcp_listen_options.sndbuf = 192kib\n"
                              "vm_memory_high_watermark.relative = 0.75\n"
+                             "vm_memory_high_watermark_paging_ratio = 0.25\n"
                              "disk_free_limit.absolute = 2GB\n"
                              "default_queue_type = quorum\n"
                              "log.file = leveret.log\n"
@@ -596,6 +597,7 @@ static void values_of_every_kind_reach_their_fields(void **state)
     assert_false(c->socket.nodelay);
     assert_int_equal(c->socket.sndbuf_bytes, 196608);
     assert_true(c->memory_watermark_relative > 0.749 && c->memory_watermark_relative < 0.751);
+    assert_true(c->memory_paging_ratio > 0.249 && c->memory_paging_ratio < 0.251);
     assert_int_equal(c->disk_free_limit_bytes, 2000000000);
     assert_int_equal(c->default_queue_type, CONFIG_QUEUE_QUORUM);
     assert_string_equal(c->log_file, "leveret.log");
@@ -753,7 +755,6 @@ static void keys_that_mean_nothing_here_are_info(void **state)
                                        "consumer_disconnected_timeout",
                                        "quorum_queue.initial_cluster_size",
                                        "raft.wal_max_size_bytes",
-                                       "vm_memory_high_watermark_paging_ratio",
                                        "vm_memory_calculation_strategy",
                                        "log.queue.level",
                                        "log.mirroring.level",

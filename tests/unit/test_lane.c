@@ -71,6 +71,33 @@ static void pop(struct lane *lane, uint64_t position)
     message_unref(entry.message);
 }
 
+/* What is spilled is on its way with this batch. */
+enum { SPILL_BATCH = 1000 };
+
+static void spill(void *context, struct lane *lane, struct entry *entry)
+{
+    (void)context, (void)lane;
+    assert_int_equal(entry->batch, NOT_STORED);
+    entry->batch = SPILL_BATCH;
+}
+
+/* Gives memory back while there is so much too much that is transient, and no bound for spilling.
+ */
+static void evict_excess(struct lane *lane, uint64_t committed, size_t keep_bytes, uint64_t excess)
+{
+    lane_evict(lane, &(struct lane_eviction){.committed = committed,
+                                             .keep_bytes = keep_bytes,
+                                             .excess = excess,
+                                             .room = UINT64_MAX,
+                                             .spill = spill});
+    lane_check(lane);
+}
+
+static void evict(struct lane *lane, uint64_t committed, size_t keep_bytes)
+{
+    evict_excess(lane, committed, keep_bytes, 0);
+}
+
 static void give_back(struct lane *lane, uint64_t position, bool has_message)
 {
     struct entry entry = {.position = position,
@@ -126,10 +153,10 @@ static void what_is_on_disk_leaves_memory(void **state)
     struct lane lane;
     lane_init(&lane, 1);
     push_many(&lane, BATCH, 10);
-    lane_evict(&lane, BATCH - 1, footprint() * 4);
+    evict(&lane, BATCH - 1, footprint() * 4);
     lane_check(&lane);
     assert_int_equal(lane.memory_bytes, footprint() * 10);
-    lane_evict(&lane, BATCH, footprint() * 4);
+    evict(&lane, BATCH, footprint() * 4);
     lane_check(&lane);
     assert_int_equal(lane.memory_bytes, footprint() * 4);
     assert_int_equal(lane.ready_count, 10);
@@ -148,7 +175,7 @@ static void the_stretch_is_read_in_parts(void **state)
     struct store_read read;
     lane_init(&lane, 1);
     push_many(&lane, BATCH, 10);
-    lane_evict(&lane, BATCH, 0);
+    evict(&lane, BATCH, 0);
     assert_int_equal(lane.memory_bytes, 0);
     assert_head(&lane, LANE_IN_STORE);
     assert_true(lane_wants_read(&lane, 1, 1000, &read));
@@ -181,7 +208,7 @@ static void an_answer_that_is_late_is_ignored(void **state)
     struct store_read_result stale = {.read = {.token = 99}};
     lane_init(&lane, 1);
     push_many(&lane, BATCH, 4);
-    lane_evict(&lane, BATCH, 0);
+    evict(&lane, BATCH, 0);
     assert_true(lane_read_done(&lane, &stale));
     assert_true(lane_wants_read(&lane, 1, 1000, &read));
     assert_true(lane_read_done(&lane, &stale));
@@ -197,7 +224,7 @@ static void an_answer_that_misses_messages_is_noticed(void **state)
     struct store_read_result empty = {.is_complete = true};
     lane_init(&lane, 1);
     push_many(&lane, BATCH, 4);
-    lane_evict(&lane, BATCH, 0);
+    evict(&lane, BATCH, 0);
     assert_true(lane_wants_read(&lane, 1, 1000, &empty.read));
     assert_false(lane_read_done(&lane, &empty));
     lane_fini(&lane);
@@ -224,7 +251,7 @@ static void a_stretch_may_end_in_nothing(void **state)
     pop(&lane, 4);
     assert_head(&lane, LANE_EMPTY);
     push_many(&lane, BATCH, 2);
-    lane_evict(&lane, BATCH, 0);
+    evict(&lane, BATCH, 0);
     assert_true(lane_wants_read(&lane, 2, 1000, &read));
     assert_int_equal(read.first, 20);
     read_back(&lane, &read, 20, 22, true);
@@ -232,7 +259,65 @@ static void a_stretch_may_end_in_nothing(void **state)
     lane_fini(&lane);
 }
 
-static void what_is_not_stored_stays(void **state)
+static void transient_messages_stay_in_memory(void **state)
+{
+    (void)state;
+    struct lane lane;
+    lane_init(&lane, 1);
+    push_many(&lane, NOT_STORED, 8);
+    push(&lane, BATCH);
+    evict(&lane, SPILL_BATCH, footprint());
+    assert_int_equal(lane.memory_bytes, footprint() * 9);
+    assert_int_equal(lane.transient_bytes, footprint() * 8);
+    lane_fini(&lane);
+}
+
+static void too_many_of_them_are_spilled(void **state)
+{
+    (void)state;
+    struct lane lane;
+    struct store_read read;
+    lane_init(&lane, 1);
+    push_many(&lane, NOT_STORED, 10);
+    evict_excess(&lane, BATCH, footprint() * 4, footprint() * 3);
+    assert_int_equal(lane.transient_bytes, footprint() * 7);
+    assert_int_equal(lane.memory_bytes, footprint() * 10);
+    evict(&lane, BATCH, footprint() * 4); /* not on disk yet */
+    assert_int_equal(lane.memory_bytes, footprint() * 10);
+    evict_excess(&lane, SPILL_BATCH, footprint() * 4, 1);
+    assert_int_equal(lane.memory_bytes, footprint() * 6);
+    /* The oldest two are wanted next and stayed; then come those that are on disk. */
+    pop(&lane, 1);
+    pop(&lane, 2);
+    assert_head(&lane, LANE_IN_STORE);
+    assert_true(lane_wants_read(&lane, 1, 1000, &read));
+    assert_int_equal(read.first, 3);
+    assert_int_equal(read.end, 7);
+    read_back(&lane, &read, 3, 7, true);
+    for (uint64_t position = 3; position <= 10; position++)
+        pop(&lane, position);
+    assert_head(&lane, LANE_EMPTY);
+    assert_int_equal(lane.memory_bytes + lane.transient_bytes + lane.led_bytes, 0);
+    lane_fini(&lane);
+}
+
+static void no_more_is_spilled_than_there_is_room_for(void **state)
+{
+    (void)state;
+    struct lane lane;
+    struct lane_eviction eviction = {
+        .committed = BATCH, .excess = 1 << 20, .room = footprint() * 3, .spill = spill};
+    lane_init(&lane, 1);
+    push_many(&lane, NOT_STORED, 10);
+    lane_evict(&lane, &eviction);
+    assert_int_equal(lane.transient_bytes, footprint() * 7);
+    lane_evict(&lane, &eviction);
+    assert_int_equal(lane.transient_bytes, footprint() * 4);
+    lane_check(&lane);
+    lane_fini(&lane);
+}
+
+static void transient_messages_between_stored_ones_are_spilled(void **state)
 {
     (void)state;
     struct lane lane;
@@ -242,23 +327,14 @@ static void what_is_not_stored_stays(void **state)
         push(&lane, BATCH);
         push(&lane, NOT_STORED);
     }
-    lane_evict(&lane, BATCH, 0);
-    lane_check(&lane);
-    assert_int_equal(lane.memory_bytes, footprint() * 5);
-    push(&lane, BATCH + 1);
+    evict(&lane, BATCH, 0);
+    assert_int_equal(lane.transient_bytes, 0);
+    assert_int_equal(lane.memory_bytes, footprint() * 9); /* what is behind the first transient */
+    evict(&lane, SPILL_BATCH, 0);
+    assert_int_equal(lane.memory_bytes, 0);
+    push(&lane, SPILL_BATCH + 1);
     assert_true(lane_wants_read(&lane, 1, 1000, &read));
-    /* The store has the odd ones alone. */
-    struct store_read_result *result = xcalloc(1, sizeof *result);
-    result->read = read;
-    result->is_complete = true;
-    result->rows = xcalloc(5, sizeof *result->rows);
-    for (; result->count < 5; result->count++) {
-        uint64_t position = 2 * result->count + 1;
-        result->rows[result->count] =
-            (struct store_row){.position = position, .message = new_message(position)};
-    }
-    assert_true(lane_read_done(&lane, result));
-    store_read_result_free(result);
+    read_back(&lane, &read, 1, 11, true);
     for (uint64_t position = 1; position <= 11; position++)
         pop(&lane, position);
     lane_fini(&lane);
@@ -271,12 +347,12 @@ static void the_head_window_can_go_back(void **state)
     struct store_read read;
     lane_init(&lane, 1);
     push_many(&lane, BATCH, 6);
-    lane_evict(&lane, BATCH, 0);
+    evict(&lane, BATCH, 0);
     assert_true(lane_wants_read(&lane, 1, 1000, &read));
     read_back(&lane, &read, 1, 7, true);
     assert_int_equal(lane.memory_bytes, footprint() * 6);
     pop(&lane, 1);
-    lane_evict(&lane, BATCH, footprint() * 2);
+    evict(&lane, BATCH, footprint() * 2);
     lane_check(&lane);
     assert_int_equal(lane.memory_bytes, footprint() * 2);
     pop(&lane, 2);
@@ -333,7 +409,7 @@ static void a_returned_message_leaves_memory_too(void **state)
     pop(&lane, 2);
     give_back(&lane, 1, true);
     give_back(&lane, 2, true);
-    lane_evict(&lane, BATCH, 0);
+    evict(&lane, BATCH, 0);
     lane_check(&lane);
     assert_int_equal(lane.memory_bytes, 0);
     assert_int_equal(lane.ready_count, 3);
@@ -398,7 +474,7 @@ static void purge_names_what_is_stored_and_cancels_what_is_not_yet(void **state)
     pop(&lane, 1);
     pop(&lane, 2);
     give_back(&lane, 1, true);
-    lane_evict(&lane, BATCH, footprint() * 4);
+    evict(&lane, BATCH, footprint() * 4);
     push(&lane, NOT_STORED);
     push_many(&lane, BATCH + 1, 2);
     struct lane_remains *remains = lane_purge(&lane, BATCH, on_range, on_cancel, &purged);
@@ -427,13 +503,13 @@ static void a_purge_makes_reads_under_way_stale(void **state)
     struct store_read old, new;
     lane_init(&lane, 1);
     push_many(&lane, BATCH, 4);
-    lane_evict(&lane, BATCH, 0);
+    evict(&lane, BATCH, 0);
     assert_true(lane_wants_read(&lane, 1, 1000, &old));
     struct lane_remains *remains = lane_purge(&lane, BATCH, on_range, on_cancel, &purged);
     assert_true(lane_remains_free_some(remains, 0));
     free(remains);
     push_many(&lane, BATCH, 2);
-    lane_evict(&lane, BATCH, 0);
+    evict(&lane, BATCH, 0);
     assert_true(lane_wants_read(&lane, 2, 1000, &new));
     read_back(&lane, &old, 1, 5, true);
     assert_head(&lane, LANE_IN_STORE);
@@ -451,7 +527,7 @@ struct twin {
     bool is_ready[POSITIONS_MAX + 1];
     bool is_out[POSITIONS_MAX + 1];
     uint64_t batch[POSITIONS_MAX + 1];
-    uint64_t gathering, committed;
+    uint64_t gathering, committed, spilled_last;
     struct store_read read;
     bool has_read;
     uint64_t tokens;
@@ -541,6 +617,29 @@ static void twin_answer(struct twin *twin)
     twin->has_read = false;
 }
 
+static void twin_spill(void *context, struct lane *lane, struct entry *entry)
+{
+    struct twin *twin = context;
+    (void)lane;
+    assert_int_equal(entry->batch, NOT_STORED);
+    assert_true(entry->position > twin->spilled_last);
+    twin->spilled_last = entry->position;
+    entry->batch = twin->batch[entry->position] = twin->gathering;
+}
+
+static void twin_evict(struct twin *twin)
+{
+    struct lane_eviction eviction = {
+        .committed = twin->committed,
+        .keep_bytes = footprint() * sim_random_below(&twin->random, 20),
+        .excess = footprint() * sim_random_below(&twin->random, 2) * 5,
+        .room = footprint() * sim_random_below(&twin->random, 20),
+        .spill = twin_spill,
+        .context = twin,
+    };
+    lane_evict(&twin->lane, &eviction);
+}
+
 static void twin_step(struct twin *twin)
 {
     switch (sim_random_below(&twin->random, 12)) {
@@ -548,7 +647,7 @@ static void twin_step(struct twin *twin)
         twin_return(twin);
         break;
     case 1:
-        lane_evict(&twin->lane, twin->committed, footprint() * sim_random_below(&twin->random, 20));
+        twin_evict(twin);
         break;
     case 2:
         twin->committed = twin->gathering++;
@@ -595,7 +694,10 @@ int main(void)
         cmocka_unit_test(an_answer_that_is_late_is_ignored),
         cmocka_unit_test(an_answer_that_misses_messages_is_noticed),
         cmocka_unit_test(a_stretch_may_end_in_nothing),
-        cmocka_unit_test(what_is_not_stored_stays),
+        cmocka_unit_test(transient_messages_stay_in_memory),
+        cmocka_unit_test(too_many_of_them_are_spilled),
+        cmocka_unit_test(no_more_is_spilled_than_there_is_room_for),
+        cmocka_unit_test(transient_messages_between_stored_ones_are_spilled),
         cmocka_unit_test(the_head_window_can_go_back),
         cmocka_unit_test(what_is_given_back_comes_first),
         cmocka_unit_test(a_returned_message_leaves_memory_too),

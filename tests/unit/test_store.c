@@ -26,6 +26,7 @@ struct fixture {
     struct store_opened opened;
     struct model *model;
     uint64_t random;
+    uint64_t batches;
     uint64_t positions[10001]; /* next, by lane */
 };
 
@@ -70,6 +71,7 @@ static int tear_down(void **state)
 /* As if the process had died: the files are what they are at this moment. */
 static void reopen_after_crash(struct fixture *f)
 {
+    model_forget_spilled(f->model);
     char *copy = model_folder_new();
     model_folder_copy(f->folder, copy);
     shut(f);
@@ -80,6 +82,7 @@ static void reopen_after_crash(struct fixture *f)
 
 static void reopen(struct fixture *f)
 {
+    model_forget_spilled(f->model);
     shut(f);
     must_open(f);
 }
@@ -96,6 +99,7 @@ static void check_messages(struct fixture *f)
 
 static void commit(struct fixture *f, struct store_batch *batch)
 {
+    batch->number = ++f->batches;
     if (store_commit(f->store, batch) != STORE_OK)
         fail_msg("%s", store_error(f->store));
     model_apply(f->model, batch);
@@ -1089,6 +1093,7 @@ static int make_kept_file(const char *target, bool is_killed)
 static void live(struct fixture *f, uint64_t seed, int rounds)
 {
     f->random = seed;
+    f->model->has_spills = seed % 2 == 0;
     for (int i = 0; i < rounds; i++) {
         bool more;
         commit(f, model_random_batch(f->model, &f->random, 1 + model_below(&f->random, 8)));

@@ -135,8 +135,10 @@ static void every_operation_survives_the_round_trip(void **state)
         uint64_t number = is_large ? UINT64_MAX : 0;
         struct store_batch *batch = store_batch_new(3);
         for (uint8_t kind = STORE_NOTHING + 1; kind <= STORE_OPERATION_LAST; kind++) {
-            bool is_queue = kind == STORE_QUEUE_PUT || kind == STORE_QUEUE_DELETE;
-            bool has_message = kind == STORE_INSERT || kind == STORE_DELAY_INSERT;
+            bool is_queue =
+                kind == STORE_QUEUE_PUT || kind == STORE_QUEUE_DELETE || kind == STORE_SPILL_FORGET;
+            bool has_message =
+                kind == STORE_INSERT || kind == STORE_DELAY_INSERT || kind == STORE_SPILL;
             bool has_expiry = has_message || kind == STORE_DELAY_REMOVE || kind == STORE_DEDUP_PUT;
             uint64_t largest = is_queue                 ? STORE_LANES_MAX
                                : kind == STORE_ATTEMPTS ? UINT16_MAX
@@ -172,6 +174,7 @@ static void impossible_numbers_are_no_batch(void **state)
         {.kind = STORE_QUEUE_PUT, .lane = 1, .count = 0},
         {.kind = STORE_QUEUE_PUT, .lane = 1, .count = STORE_LANES_MAX + 1},
         {.kind = STORE_QUEUE_DELETE, .lane = 1, .count = 0},
+        {.kind = STORE_SPILL_FORGET, .lane = 1, .count = STORE_LANES_MAX + 1},
         {.kind = STORE_ATTEMPTS, .lane = 1, .position = 1, .count = UINT16_MAX + 1},
         {.kind = STORE_DEDUP_PUT, .lane = 1, .position = 1},
         {.kind = STORE_OPERATION_LAST + 1},

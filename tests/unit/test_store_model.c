@@ -119,15 +119,19 @@ static struct model_lane *add_lane(struct model *model, uint64_t id)
         xgrow(model->lanes, &model->lane_capacity, model->lane_count + 1, sizeof *model->lanes);
     struct model_lane *lane = &model->lanes[model->lane_count++];
     *lane = (struct model_lane){.id = id, .end = 1};
-    if (id >= model->lane_next)
+    if (id >= model->lane_next && id < STORE_SPILL_LANES)
         model->lane_next = id + 1;
     return lane;
 }
 
 static void add_entry(struct model_lane *lane, struct model_entry entry)
 {
+    size_t i = lane->count;
     lane->entries = xgrow(lane->entries, &lane->capacity, lane->count + 1, sizeof *lane->entries);
-    lane->entries[lane->count++] = entry;
+    for (; i > 0 && lane->entries[i - 1].position > entry.position; i--)
+        lane->entries[i] = lane->entries[i - 1];
+    lane->entries[i] = entry;
+    lane->count++;
 }
 
 static bool same_definition(const struct store_definition *a, const struct store_definition *b,
@@ -189,6 +193,26 @@ static void delete_lane(struct model *model, uint64_t id)
     struct model_lane *lane = need_lane(model, id);
     free_entries(lane->entries, lane->count);
     *lane = model->lanes[--model->lane_count];
+}
+
+static void forget_spilled(struct model_lane *lane)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < lane->count; i++) {
+        if (lane->entries[i].is_spilled)
+            message_unref(lane->entries[i].message);
+        else
+            lane->entries[kept++] = lane->entries[i];
+    }
+    lane->count = kept;
+}
+
+void model_forget_spilled(struct model *model)
+{
+    for (size_t i = 0; i < model->lane_count; i++) {
+        forget_spilled(&model->lanes[i]);
+        model->lanes[i].spilled_end = 0;
+    }
 }
 
 static void put_queue(struct model *model, const struct store_operation *operation)
@@ -336,10 +360,35 @@ static void apply_definition(struct model *model, const struct store_operation *
     }
 }
 
+static void spill(struct model *model, const struct store_operation *operation)
+{
+    struct model_lane *lane = find_lane(model, operation->lane);
+    if (lane == NULL) /* of a queue that is not durable */
+        lane = add_lane(model, operation->lane);
+    add_entry(lane, (struct model_entry){.position = operation->position,
+                                         .expiry_ms = operation->expiry_ms,
+                                         .message = message_ref(operation->message),
+                                         .is_spilled = true});
+    lane->spilled_end = operation->position + 1;
+}
+
+static void forget_lanes(struct model *model, const struct store_operation *operation)
+{
+    for (uint64_t i = 0; i < operation->count; i++) {
+        struct model_lane *lane = find_lane(model, operation->lane + i);
+        if (lane != NULL)
+            forget_spilled(lane);
+    }
+}
+
 static void apply(struct model *model, const struct store_operation *operation)
 {
     if (operation->kind < STORE_INSERT)
         apply_definition(model, operation);
+    else if (operation->kind == STORE_SPILL)
+        spill(model, operation);
+    else if (operation->kind == STORE_SPILL_FORGET)
+        forget_lanes(model, operation);
     else if (operation->kind < STORE_DELAY_INSERT)
         apply_to_lane(model, operation);
     else
@@ -367,6 +416,7 @@ struct model *model_copy(const struct model *model)
 {
     struct model *copy = model_new();
     copy->lane_next = model->lane_next;
+    copy->has_spills = model->has_spills;
     for (size_t i = 0; i < model->lane_count; i++) {
         const struct model_lane *from = &model->lanes[i];
         struct model_lane *lane = add_lane(copy, from->id);
@@ -437,6 +487,11 @@ static bool same_rows(const struct model_lane *lane, const struct store_read_res
     return true;
 }
 
+static uint64_t end_of(const struct model_lane *lane)
+{
+    return lane->end > lane->spilled_end ? lane->end : lane->spilled_end;
+}
+
 /* Reads all of a lane in requests of random size. */
 static bool same_messages(const struct model_lane *lane, struct store *store, uint64_t *random)
 {
@@ -445,7 +500,7 @@ static bool same_messages(const struct model_lane *lane, struct store *store, ui
     for (;;) {
         struct store_read read = {.lane = lane->id,
                                   .first = first,
-                                  .end = lane->end,
+                                  .end = end_of(lane),
                                   .token = 7,
                                   .count_max = 1 + model_below(random, 700),
                                   .bytes_max = 1 + model_below(random, 300000)};
@@ -822,6 +877,22 @@ void model_add_insert_of(struct store_batch *batch, uint64_t lane, uint64_t posi
     batch->operations[batch->count - 1].definition = store_key(bytes_of_text(value));
 }
 
+void model_add_spill(struct store_batch *batch, uint64_t lane, uint64_t position,
+                     struct message *message)
+{
+    store_batch_add(batch, (struct store_operation){.kind = STORE_SPILL,
+                                                    .lane = lane,
+                                                    .position = position,
+                                                    .message = message,
+                                                    .expiry_ms = position % 3 * 1000});
+}
+
+void model_add_spill_forget(struct store_batch *batch, uint64_t lane, uint64_t lanes)
+{
+    store_batch_add(
+        batch, (struct store_operation){.kind = STORE_SPILL_FORGET, .lane = lane, .count = lanes});
+}
+
 void model_add_remove(struct store_batch *batch, uint64_t lane, uint64_t position, uint64_t count)
 {
     store_batch_add(batch,
@@ -871,6 +942,8 @@ static void add_inserts(struct model *model, struct store_batch *batch, uint64_t
         for (size_t n = 0; n < lanes; n++) {
             struct model_lane *lane = random_lane(model, random);
             uint64_t gap = model_below(random, 20) == 0 ? model_below(random, 5) : 0;
+            if (lane->spilled_end > lane->end)
+                gap += lane->spilled_end - lane->end;
             if (lane->id % 3 == 0 && model_below(random, 8) > 0)
                 model_add_insert_of(batch, lane->id, lane->end + gap, message_ref(message),
                                     random_value(random, value));
@@ -879,6 +952,36 @@ static void add_inserts(struct model *model, struct store_batch *batch, uint64_t
             apply(model, &batch->operations[batch->count - 1]);
         }
         message_unref(message);
+    }
+}
+
+static bool is_taken(const struct model_lane *lane, uint64_t position)
+{
+    for (size_t i = 0; i < lane->count; i++) {
+        if (lane->entries[i].position == position)
+            return true;
+    }
+    return false;
+}
+
+/* In ascending order, also into gaps between messages that were inserted before. */
+static void add_spills(struct model *model, struct store_batch *batch, uint64_t *random)
+{
+    struct model_lane *lane = random_lane(model, random);
+    if (model_below(random, 8) == 0) {
+        model_add_spill_forget(batch, lane->queue, lane->others);
+        apply(model, &batch->operations[batch->count - 1]);
+        return;
+    }
+    uint64_t position = lane->spilled_end > 0 ? lane->spilled_end : 1;
+    if (model_below(random, 3) > 0)
+        position = end_of(lane);
+    for (size_t i = 1 + model_below(random, 30); i > 0; i--, position++) {
+        while (is_taken(lane, position))
+            position++;
+        model_add_spill(batch, lane->id, position,
+                        model_message(random, random_body_bytes(random)));
+        apply(model, &batch->operations[batch->count - 1]);
     }
 }
 
@@ -938,8 +1041,10 @@ static void add_attempts(struct model *model, struct store_batch *batch, uint64_
         if (index == lane->count)
             return;
         uint64_t count = 1 + model_below(random, model_below(random, 9) == 0 ? UINT16_MAX : 20);
-        model_add_attempts(batch, lane->id, lane->entries[index].position, count);
-        apply(model, &batch->operations[batch->count - 1]);
+        if (!lane->entries[index].is_spilled) { /* quorum queues spill nothing */
+            model_add_attempts(batch, lane->id, lane->entries[index].position, count);
+            apply(model, &batch->operations[batch->count - 1]);
+        }
         index++;
     }
 }
@@ -1019,7 +1124,9 @@ static void add_random_queue(struct model *model, struct store_batch *batch, uin
 static void add_random(struct model *model, struct store_batch *batch, uint64_t *random)
 {
     uint64_t choice = model_below(random, 110);
-    if (model->lane_count == 0 || choice < 3) {
+    if (model->has_spills && model->lane_count > 0 && model_below(random, 4) == 0) {
+        add_spills(model, batch, random);
+    } else if (model->lane_count == 0 || choice < 3) {
         add_random_queue(model, batch, random);
     } else if (choice < 5 && model->lane_count > 6) {
         const struct model_lane *lane = random_lane(model, random);

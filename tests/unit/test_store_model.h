@@ -14,6 +14,7 @@ struct model_entry {
     uint64_t position, expiry_ms;
     struct message *message; /* ref; NULL where it was removed */
     uint16_t attempts;
+    bool is_spilled;
     struct store_definition *value; /* owned; NULL: none */
 };
 
@@ -22,8 +23,9 @@ struct model_lane {
     uint64_t queue;  /* its first lane */
     uint64_t others; /* lanes of the queue */
     uint64_t end, delivered_below;
+    uint64_t spilled_end; /* one above the highest position that was ever spilled */
     bool is_used;
-    struct model_entry *entries;
+    struct model_entry *entries; /* by position */
     size_t count, capacity;
 };
 
@@ -45,12 +47,15 @@ struct model {
     uint8_t *definition_kinds;
     size_t definition_count, definition_capacity;
     uint64_t lane_next;
+    bool has_spills; /* random batches spill messages, too */
 };
 
 struct model *model_new(void);
 void model_free(struct model *model);
 struct model *model_copy(const struct model *model);
 void model_apply(struct model *model, const struct store_batch *batch);
+/* What was spilled is gone, as when a store is opened. */
+void model_forget_spilled(struct model *model);
 
 /* Do both hold the same? Everything is compared: definitions, states of lanes, every message by
  * reading it. Prints the first difference. */
@@ -96,6 +101,10 @@ void model_add_insert(struct store_batch *batch, uint64_t lane, uint64_t positio
 void model_add_insert_of(struct store_batch *batch, uint64_t lane, uint64_t position,
                          struct message *message, const char *value);
 void model_add_remove(struct store_batch *batch, uint64_t lane, uint64_t position, uint64_t count);
+/* Takes the reference. */
+void model_add_spill(struct store_batch *batch, uint64_t lane, uint64_t position,
+                     struct message *message);
+void model_add_spill_forget(struct store_batch *batch, uint64_t lane, uint64_t lanes);
 
 /* Folders for tests: made under TMPDIR, removed with all files in it. */
 char *model_folder_new(void);

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Transient messages that leave memory. They go to a second store, spill.db beside messages.db,
+ * which is made when the first of them comes, is not synced, and is deleted when the vhost is
+ * opened. It has the same tables and the same code, and each of the two takes its own operations
+ * out of every batch: the insertions differ, a removal concerns whoever has the lane. A batch
+ * without anything for messages.db costs no sync.
+ *
+ * A lane of a durable queue has the same number in both, and each position in one of them at most.
+ * So a read asks both where both have something, and merges the answers.
+ *
+ * The part of a batch that is spilled is committed first. If the other one then finds the disk
+ * full, the batch comes again, and its number says that the first part is done.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/xmalloc.h"
+#include "store/store_internal.h"
+
+struct store *spill_of(const struct store *store)
+{
+    return atomic_load(&((struct store *)store)->spill);
+}
+
+void spill_remove(const char *folder)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
+    size_t size = strlen(folder) + sizeof "/" SPILL_FILE "-journal";
+    char *path = xmalloc(size);
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        snprintf(path, size, "%s/" SPILL_FILE "%s", folder, suffixes[i]);
+        unlink(path);
+    }
+    free(path);
+}
+
+/* --- writing */
+
+bool spill_is_own(const struct store *store, const struct store_operation *operation)
+{
+    switch (operation->kind) {
+    case STORE_NOTHING:
+        return false;
+    case STORE_SPILL:
+    case STORE_SPILL_FORGET:
+        return store->is_spill;
+    case STORE_REMOVE:
+        return store->is_spill ? stored_lane_find(store, operation->lane) != NULL
+                               : operation->lane < STORE_SPILL_LANES;
+    default:
+        return !store->is_spill;
+    }
+}
+
+/* A removal from a lane without messages changes nothing. */
+static bool is_work(const struct store *store, const struct store_operation *operation)
+{
+    if (!spill_is_own(store, operation))
+        return false;
+    if (operation->kind != STORE_REMOVE)
+        return true;
+    const struct stored_lane *lane = stored_lane_find(store, operation->lane);
+    return lane != NULL && lane->state.count > 0;
+}
+
+bool spill_has_work(const struct store *store, const struct store_batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        if (is_work(store, &batch->operations[i]))
+            return true;
+    }
+    return false;
+}
+
+static bool spills(const struct store_batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        if (batch->operations[i].kind == STORE_SPILL)
+            return true;
+    }
+    return false;
+}
+
+/* false where it cannot be made. */
+static bool open_spill(struct store *store)
+{
+    char reason[512];
+    struct store_opened opened;
+    spill_remove(store->folder);
+    struct store *spill = store_open_file(store->folder, true, &opened, reason, sizeof reason);
+    if (spill == NULL) {
+        store_report(store, "%s", reason);
+        return false;
+    }
+    store_opened_fini(&opened);
+    atomic_store(&store->spill, spill);
+    return true;
+}
+
+enum store_result spill_fail(struct store *store)
+{
+    store_report(store, "%s", store_error(spill_of(store)));
+    return store_fail(store);
+}
+
+enum store_result spill_commit(struct store *store, const struct store_batch *batch)
+{
+    struct store *spill = spill_of(store);
+    if (store->spilled_batch == batch->number || (spill == NULL && !spills(batch)))
+        return STORE_OK;
+    if (spill == NULL && !open_spill(store))
+        return store_fail(store);
+    spill = spill_of(store);
+    enum store_result result =
+        spill_has_work(spill, batch) ? store_commit_part(spill, batch) : STORE_OK;
+    if (result == STORE_OK)
+        store->spilled_batch = batch->number;
+    return result == STORE_FAILED ? spill_fail(store) : result;
+}
+
+enum { NAME_SIZE = 24 };
+
+/* A lane of the spill is a queue of its own, named by the number. Size of text: NAME_SIZE. */
+static struct store_definition name_of(uint64_t lane, char *text)
+{
+    int length = snprintf(text, NAME_SIZE, "%llu", (unsigned long long)lane);
+    return (struct store_definition){.name = bytes_of(text, (size_t)length),
+                                     .type = bytes_of_text("classic")};
+}
+
+bool spill_need_lane(struct store *store, uint64_t lane)
+{
+    char text[NAME_SIZE];
+    if (stored_lane_find(store, lane) != NULL)
+        return true;
+    struct store_definition definition = name_of(lane, text);
+    return stored_queue_put(
+        store, &(struct store_operation){
+                   .kind = STORE_QUEUE_PUT, .lane = lane, .count = 1, .definition = &definition});
+}
+
+bool spill_forget(struct store *store, const struct store_operation *operation)
+{
+    char text[NAME_SIZE];
+    for (uint64_t lane = operation->lane; lane < operation->lane + operation->count; lane++) {
+        if (stored_lane_find(store, lane) == NULL)
+            continue;
+        struct store_definition definition = name_of(lane, text);
+        if (!stored_queue_delete(store, &(struct store_operation){.kind = STORE_QUEUE_DELETE,
+                                                                  .lane = lane,
+                                                                  .count = 1,
+                                                                  .definition = &definition}))
+            return false;
+    }
+    return true;
+}
+
+/* --- reading */
+
+static bool has_lane(struct store *store, uint64_t id)
+{
+    pthread_mutex_lock(&store->lock);
+    const struct stored_lane *lane = stored_lane_find(store, id);
+    bool has_messages = lane != NULL && lane->state.first < lane->committed_end;
+    pthread_mutex_unlock(&store->lock);
+    return has_messages;
+}
+
+/* The position up to which the answer holds all that it was asked for. */
+static uint64_t reach(const struct store_read_result *result)
+{
+    return result->is_complete || result->count == 0 ? UINT64_MAX
+                                                     : result->rows[result->count - 1].position;
+}
+
+/* One answer with the rows of both up to where both are whole. */
+static struct store_read_result *merge(struct store_read_result *a, struct store_read_result *b)
+{
+    struct store_read_result *merged = xcalloc(1, sizeof *merged);
+    uint64_t last = reach(a) < reach(b) ? reach(a) : reach(b);
+    size_t i = 0, j = 0;
+    merged->read = a->read;
+    merged->rows = xcalloc(a->count + b->count, sizeof *merged->rows);
+    while ((i < a->count || j < b->count) && merged->count < a->read.count_max) {
+        bool is_of_a = j == b->count || (i < a->count && a->rows[i].position < b->rows[j].position);
+        struct store_row *row = is_of_a ? &a->rows[i++] : &b->rows[j++];
+        if (row->position > last)
+            break;
+        merged->rows[merged->count++] = *row;
+        row->message = NULL;
+    }
+    merged->is_complete = a->is_complete && b->is_complete && i == a->count && j == b->count;
+    store_read_result_free(a);
+    store_read_result_free(b);
+    return merged;
+}
+
+struct store_read_result *spill_read(struct store *store, const struct store_read *read)
+{
+    struct store *spill = spill_of(store);
+    bool is_spilled = read->kind == STORE_READ_LANE && spill != NULL && has_lane(spill, read->lane);
+    struct store_read_result *durable = NULL, *spilled = NULL;
+    if (!is_spilled)
+        return store_read_part(store, read);
+    spilled = store_read_part(spill, read);
+    if (spilled == NULL) {
+        (void)spill_fail(store);
+        return NULL;
+    }
+    if (!has_lane(store, read->lane))
+        return spilled;
+    durable = store_read_part(store, read);
+    if (durable != NULL)
+        return merge(durable, spilled);
+    store_read_result_free(spilled);
+    return NULL;
+}
