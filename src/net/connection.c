@@ -362,6 +362,8 @@ struct connection *connection_new(struct connection_host *host, int fd, struct t
     list_node_init(&connection->dirty_node);
     list_push_back(&host->connections, &connection->host_node);
     address_describe(connection);
+    if (connection->is_loopback || strcmp(connection->peer_host, connection->own_host) == 0)
+        stream_avoid_pacing(&connection->stream);
     start_reading(connection);
     return connection;
 }

@@ -10,6 +10,8 @@
 #include "net/stream.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,6 +20,12 @@
 void stream_init(struct stream *stream, int fd, struct tls_stream *tls)
 {
     *stream = (struct stream){.fd = fd, .tls = tls};
+}
+
+void stream_avoid_pacing(struct stream *stream)
+{
+    static const char plain[] = "reno"; /* which every Linux has, and lets everybody use */
+    (void)setsockopt(stream->fd, IPPROTO_TCP, TCP_CONGESTION, plain, sizeof plain - 1);
 }
 
 void stream_close(struct stream *stream)

@@ -24,6 +24,10 @@ enum {
 
 /* Takes both. */
 void stream_init(struct stream *stream, int fd, struct tls_stream *tls);
+/* For a peer on this machine. Some systems' congestion control, such as bbr, paces: it parts what
+ * is sent into pieces of 64 KiB with a timer before each. Inside a machine it would find out
+ * nothing. */
+void stream_avoid_pacing(struct stream *stream);
 /* Closes the socket at once; harmless when it is closed. */
 void stream_close(struct stream *stream);
 /* Tells the peer that nothing more comes; what it sends can still be read. */

@@ -43,6 +43,12 @@ static void bind_source(int fd, unsigned number)
         fail_errno("bind");
 }
 
+void dial_avoid_pacing(int fd)
+{
+    static const char plain[] = "reno";
+    setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, plain, sizeof plain - 1);
+}
+
 static int connect_socket(const struct sockaddr *address, socklen_t bytes, unsigned number,
                           bool is_nonblocking)
 {
@@ -52,8 +58,10 @@ static int connect_socket(const struct sockaddr *address, socklen_t bytes, unsig
         fail_errno("too many connections");
     if (fd < 0)
         return -1;
-    if (is_loopback((const struct sockaddr_in *)address))
+    if (is_loopback((const struct sockaddr_in *)address)) {
         bind_source(fd, number);
+        dial_avoid_pacing(fd);
+    }
     if (connect(fd, address, bytes) != 0 && errno != EINPROGRESS) {
         int reason = errno;
         close(fd);

@@ -12,6 +12,7 @@
  */
 #include "perf/relay.h"
 
+#include "perf/dial.h"
 #include "perf/fail.h"
 #include "perf/peer.h"
 
@@ -90,6 +91,7 @@ static void accept_peer(struct peer *peer, int listener)
     if (peer->fd < 0)
         fail_errno("the relay cannot accept");
     setsockopt(peer->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+    dial_avoid_pacing(peer->fd);
     while (peer->in_end < PROTOCOL_HEADER_BYTES)
         peer_read(peer);
     peer->in_start = PROTOCOL_HEADER_BYTES;

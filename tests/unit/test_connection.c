@@ -9,6 +9,8 @@
 
 #include <event2/event.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -457,6 +459,38 @@ static int tear_down(void **state)
     buffer_fini(&asked_second_response);
     buffer_fini(&asked_vhost);
     return 0;
+}
+
+/* --- the socket */
+
+static int listen_on_loopback(struct sockaddr_in *address)
+{
+    socklen_t size = sizeof *address;
+    *address =
+        (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(fd, (const struct sockaddr *)address, size), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)address, &size), 0);
+    return fd;
+}
+
+/* Whatever the system's congestion control is: some pace what they send. */
+static void peers_on_this_machine_are_not_paced(void **state)
+{
+    (void)state;
+    char name[32] = "";
+    socklen_t size = sizeof name;
+    struct sockaddr_in address;
+    int listener = listen_on_loopback(&address);
+    peer = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(peer, (const struct sockaddr *)&address, sizeof address), 0);
+    int fd = accept(listener, NULL, NULL);
+    assert_true(fd >= 0);
+    connection = connection_new(&host, fd, NULL, 77);
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &size), 0);
+    assert_string_equal(name, "reno");
+    close(listener);
 }
 
 /* --- handshake */
@@ -1581,6 +1615,7 @@ static void no_heartbeats_without_an_interval(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(peers_on_this_machine_are_not_paced),
         TEST(handshake_step_by_step),
         TEST(old_protocol_header_is_accepted),
         TEST(wrong_protocol_header_is_answered_and_ends),
