@@ -125,7 +125,8 @@ struct vhost {
     struct list resuming;         /* sessions whose deferred commands can go on */
     struct lane_remains *remains; /* memory to free in slices */
     uint64_t window_bytes;        /* of the lanes' memory: what is in the store, too, */
-    uint64_t transient_bytes;     /* and what is not */
+    uint64_t transient_bytes;     /* and what is not, */
+    bool is_spilling;             /* which is too much, so that it is on its way to the disk */
     uint64_t spill_lane_next;     /* above STORE_SPILL_LANES */
 
     struct value_set *former_values; /* owned; what queues knew, to be freed in slices */
@@ -195,8 +196,6 @@ uint64_t vhost_ask_read(struct vhost *vhost, struct store_read read);
 
 /* Is more on its way to the disk than there should be: publishers have to wait? */
 bool vhost_is_store_behind(const struct vhost *vhost);
-/* Are transient messages on their way to the disk, because there are too many? */
-bool vhost_is_spilling(const struct vhost *vhost);
 /* Is so much on its way that what the broker moves by itself has to wait? A confirm waits for what
  * is under way, so this is a small part of what publishers may fill. */
 bool vhost_is_store_busy(const struct vhost *vhost);

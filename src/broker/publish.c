@@ -235,7 +235,7 @@ static bool route(struct channel *channel, struct message *message, bool mandato
         confirm(channel, tag, is_taken, is_stored);
     if (tag != 0 && is_taken && is_stored)
         confirm_note(channel, tag, first_operation);
-    if ((is_stored || vhost_is_spilling(vhost)) && vhost_is_store_behind(vhost))
+    if ((is_stored || vhost->is_spilling) && vhost_is_store_behind(vhost))
         session_pause(channel->session, PAUSE_STORE);
     return is_taken;
 }

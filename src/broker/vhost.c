@@ -422,11 +422,6 @@ static uint64_t transient_excess(const struct vhost *vhost)
                : 0;
 }
 
-bool vhost_is_spilling(const struct vhost *vhost)
-{
-    return transient_excess(vhost) > 0;
-}
-
 static void evict(struct vhost *vhost, struct list_node *node, size_t keep_bytes)
 {
     struct lane *lane = list_entry(node, struct lane, memory_node);
@@ -448,7 +443,7 @@ static void evict(struct vhost *vhost, struct list_node *node, size_t keep_bytes
 
 static bool is_above_memory(const struct vhost *vhost)
 {
-    return vhost->window_bytes > vhost->config.window_bytes_max || vhost_is_spilling(vhost);
+    return vhost->window_bytes > vhost->config.window_bytes_max || transient_excess(vhost) > 0;
 }
 
 /* What the coldest lane may keep. Where only transient messages are too many, a large lane keeps
@@ -468,6 +463,7 @@ static void give_memory_back(struct vhost *vhost)
     struct list_node *node;
     while ((node = list_pop_front(&vhost->touched)) != NULL)
         evict(vhost, node, vhost->config.lane_bytes_max);
+    vhost->is_spilling = transient_excess(vhost) > 0;
     const struct list_node *last = vhost->cold.head.previous;
     for (int i = 0; i < evict_slice && is_above_memory(vhost); i++) {
         node = list_pop_front(&vhost->cold);

@@ -49,16 +49,20 @@ void lane_fini(struct lane *lane)
 }
 
 /* Tells those who look at all lanes, where it had so much before. */
-static void note_level(struct lane *lane, uint64_t count_before, uint64_t bytes_before)
+static void note_level_of_several(struct lane *lane, uint64_t count_before, uint64_t bytes_before)
 {
     struct lane_levels *levels = lane->levels;
-    if (levels == NULL)
-        return;
     uint64_t *word = &levels->occupied[lane->priority / 64];
     uint64_t bit = UINT64_C(1) << lane->priority % 64;
     levels->ready_count += lane->ready_count - count_before;
     levels->ready_bytes += lane->ready_bytes - bytes_before;
     *word = lane->ready_count > 0 ? *word | bit : *word & ~bit;
+}
+
+static inline void note_level(struct lane *lane, uint64_t count_before, uint64_t bytes_before)
+{
+    if (lane->levels != NULL)
+        note_level_of_several(lane, count_before, bytes_before);
 }
 
 void lane_restore(struct lane *lane, const struct store_lane_state *state)
@@ -75,7 +79,7 @@ void lane_restore(struct lane *lane, const struct store_lane_state *state)
     note_level(lane, 0, 0);
 }
 
-static void count_in(struct lane *lane, const struct entry *entry)
+static inline void count_in(struct lane *lane, const struct entry *entry)
 {
     lane->ready_count++;
     lane->ready_bytes += entry->body_bytes;
@@ -87,7 +91,7 @@ static void count_in(struct lane *lane, const struct entry *entry)
     note_level(lane, lane->ready_count - 1, lane->ready_bytes - entry->body_bytes);
 }
 
-static void count_out(struct lane *lane, const struct entry *entry)
+static inline void count_out(struct lane *lane, const struct entry *entry)
 {
     lane->ready_count--;
     lane->ready_bytes -= entry->body_bytes;
