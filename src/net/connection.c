@@ -25,7 +25,7 @@
 #include "base/xmalloc.h"
 #include "net/net_internal.h"
 
-enum { input_bytes = 256 * 1024, ending_timeout_ms = 2000 };
+enum { input_bytes = 256 * 1024, ending_timeout_ms = 2000, looks_per_turn = 256 };
 
 /* --- events */
 
@@ -55,6 +55,8 @@ void connection_pause(struct connection *connection, enum read_pause pause)
 {
     bool was_reading = connection->read_pauses == 0;
     connection->read_pauses |= (uint8_t)pause;
+    if (pause == PAUSE_PENDING)
+        heartbeat_look_at(connection, connection->host->now_ms);
     if (was_reading)
         update_read_event(connection);
 }
@@ -105,6 +107,7 @@ void connection_gone(struct connection *connection, enum connection_note note, c
     output_fini(&connection->output);
     channels_clear(connection);
     buffer_fini(&connection->rest);
+    heap_remove(&connection->host->looks, &connection->look);
     connection->state = STATE_GONE;
     connection->deadline_ms = UINT64_MAX;
     connection_mark_dirty(connection);
@@ -115,7 +118,7 @@ void connection_end(struct connection *connection)
     if (connection->state == STATE_GONE || connection->state == STATE_ENDING)
         return;
     connection->state = STATE_ENDING;
-    connection->deadline_ms = connection->host->now_ms + ending_timeout_ms;
+    heartbeat_set_deadline(connection, connection->host->now_ms + ending_timeout_ms);
     connection_mark_dirty(connection);
 }
 
@@ -126,7 +129,7 @@ void connection_await_close(struct connection *connection, enum connection_state
     if (timeout_ms == 0 || timeout_ms > timeout_ms_max)
         timeout_ms = timeout_ms_max;
     connection->state = (uint8_t)state;
-    connection->deadline_ms = connection->host->now_ms + timeout_ms;
+    heartbeat_set_deadline(connection, connection->host->now_ms + timeout_ms);
 }
 
 void connection_send(struct connection *connection, const struct amqp_method *method)
@@ -253,6 +256,7 @@ static void flush(struct connection *connection)
     }
     limit_output(connection);
     return_credit(connection);
+    heartbeat_note_output(connection);
 }
 
 /* While the socket is full nothing is tried, but what gathers is still bounded. */
@@ -296,7 +300,6 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
 
 void connection_host_init(struct connection_host *host)
 {
-    list_init(&host->connections);
     list_init(&host->dirty);
     host->input = xmalloc(input_bytes);
     host->input_size = input_bytes;
@@ -304,7 +307,8 @@ void connection_host_init(struct connection_host *host)
 
 void connection_host_fini(struct connection_host *host)
 {
-    CHECK(list_is_empty(&host->connections));
+    CHECK(heap_first(&host->looks) == NULL);
+    heap_fini(&host->looks);
     free(host->input);
     host->input = NULL;
 }
@@ -326,10 +330,15 @@ void connection_host_flush(struct connection_host *host)
     }
 }
 
-void connection_host_tick(struct connection_host *host)
+bool connection_host_tick(struct connection_host *host)
 {
-    list_for_each(&host->connections, node)
-        heartbeat_tick(list_entry(node, struct connection, host_node));
+    for (int i = 0; i < looks_per_turn; i++) {
+        struct heap_node *first = heap_first(&host->looks);
+        if (first == NULL || first->key > host->now_ms)
+            return false;
+        heartbeat_tick(container_of(first, struct connection, look));
+    }
+    return true;
 }
 
 /* --- creating and freeing */
@@ -352,15 +361,11 @@ struct connection *connection_new(struct connection_host *host, int fd, struct t
     connection->state = host->settings->proxy_protocol ? STATE_PROXY : STATE_HEADER;
     connection->is_tls = tls != NULL;
     connection->frame_max = host->settings->initial_frame_max;
-    connection->accepted_ms = host->now_ms;
-    connection->deadline_ms = UINT64_MAX;
-    if (host->settings->handshake_timeout_ms < UINT64_MAX - host->now_ms)
-        connection->deadline_ms = host->now_ms + host->settings->handshake_timeout_ms;
     connection->client_name = xstrdup("");
     stream_init(&connection->stream, fd, tls);
     hash_table_init(&connection->channels);
     list_node_init(&connection->dirty_node);
-    list_push_back(&host->connections, &connection->host_node);
+    heartbeat_accepted(connection);
     address_describe(connection);
     if (connection->is_loopback || strcmp(connection->peer_host, connection->own_host) == 0)
         stream_avoid_pacing(&connection->stream);
@@ -379,7 +384,7 @@ void connection_free(struct connection *connection)
     channels_clear(connection);
     hash_table_fini(&connection->channels);
     list_remove(&connection->dirty_node);
-    list_remove(&connection->host_node);
+    heap_remove(&connection->host->looks, &connection->look);
     buffer_fini(&connection->rest);
     buffer_fini(&connection->user);
     buffer_fini(&connection->mechanism);

@@ -9,6 +9,7 @@
 #include "amqp/error.h"
 #include "base/buffer.h"
 #include "base/bytes.h"
+#include "base/heap.h"
 #include "base/list.h"
 #include "broker/command.h"
 #include "broker/effect.h"
@@ -108,8 +109,8 @@ struct connection_host {
     /* Private from here on. */
     uint8_t *input; /* owned: what is read from a socket is parsed here, in place */
     size_t input_size;
-    struct list connections; /* all of them */
-    struct list dirty;       /* those with something to write or to report */
+    struct heap looks; /* connections, by the time at which something may be due */
+    struct list dirty; /* those with something to write or to report */
 };
 
 void connection_host_init(struct connection_host *host);
@@ -120,8 +121,9 @@ void connection_host_fini(struct connection_host *host);
 void connection_host_flush(struct connection_host *host);
 /* Has connection_host_flush anything to do? */
 bool connection_host_is_dirty(const struct connection_host *host);
-/* Heartbeats and timeouts of all connections at host->now_ms. */
-void connection_host_tick(struct connection_host *host);
+/* Heartbeats and timeouts that are due at host->now_ms, of a bounded number of connections: true
+ * where there may be more, to be asked for in the next turn. */
+bool connection_host_tick(struct connection_host *host);
 
 /* A connection on an accepted, nonblocking socket. Takes fd and tls (NULL: plain). handle is what
  * the effects of its session will carry. */

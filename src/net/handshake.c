@@ -30,8 +30,8 @@ void handshake_refuse(struct connection *connection, const char *reason)
 {
     connection_note(connection, CONNECTION_NOTE_ERROR, reason);
     connection->state = STATE_REFUSED;
-    connection->deadline_ms =
-        connection->host->now_ms + connection->host->settings->refusal_delay_ms;
+    heartbeat_set_deadline(connection,
+                           connection->host->now_ms + connection->host->settings->refusal_delay_ms);
 }
 
 /* --- the protocol header */

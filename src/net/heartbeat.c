@@ -2,6 +2,11 @@
 /*
  * Time: heartbeats and the deadline of the current state, looked at about four times a second.
  *
+ * A look at a connection that waits costs little but the memory that it brings into the cache, and
+ * with tens of thousands of them that was milliseconds in which nobody was served. So each has a
+ * time at which something may be due, in a heap of its host. What comes earlier than that says so
+ * (heartbeat_look_at); what comes later, or never, is found out at the next look.
+ *
  * As RabbitMQ does, a heartbeat is sent when nothing was written for half of the interval, and a
  * peer is given up when nothing was read from it at two looks in a row, an interval apart; any byte
  * counts. While nothing is read because the connection is blocked or has to wait, silence is our
@@ -19,6 +24,37 @@ enum {
     slack_ms = 125, /* half of what lies between two looks: a check is not put off to the next */
 };
 
+void heartbeat_look_at(struct connection *connection, uint64_t due_ms)
+{
+    struct heap_node *node = &connection->look;
+    if (!heap_node_is_set(node) || due_ms < node->key)
+        heap_set(&connection->host->looks, node, due_ms);
+}
+
+void heartbeat_set_deadline(struct connection *connection, uint64_t deadline_ms)
+{
+    connection->deadline_ms = deadline_ms;
+    heartbeat_look_at(connection, deadline_ms);
+}
+
+void heartbeat_accepted(struct connection *connection)
+{
+    const struct net_settings *settings = connection->host->settings;
+    uint64_t now_ms = connection->host->now_ms;
+    connection->accepted_ms = now_ms;
+    connection->deadline_ms = UINT64_MAX;
+    if (settings->handshake_timeout_ms < UINT64_MAX - now_ms)
+        heartbeat_set_deadline(connection, now_ms + settings->handshake_timeout_ms);
+    if (connection->is_tls)
+        heartbeat_look_at(connection, now_ms + settings->tls_handshake_timeout_ms);
+}
+
+void heartbeat_note_output(struct connection *connection)
+{
+    if (output_is_large(&connection->output))
+        heartbeat_look_at(connection, connection->host->now_ms + slack_ms);
+}
+
 void heartbeat_start(struct connection *connection)
 {
     uint64_t interval_ms = connection->heartbeat_s * UINT64_C(1000);
@@ -29,6 +65,8 @@ void heartbeat_start(struct connection *connection)
         .written_bytes = connection->output.queued_bytes,
         .read_bytes = connection->read_bytes,
     };
+    if (interval_ms > 0)
+        heartbeat_look_at(connection, connection->heartbeat.send_check_ms - slack_ms);
 }
 
 static void check_send(struct connection *connection, uint64_t now_ms)
@@ -85,11 +123,21 @@ static void on_deadline(struct connection *connection)
                     is_handshake ? "timeout of the handshake" : NULL);
 }
 
+static bool awaits_tls(const struct connection *connection)
+{
+    return connection->is_tls && connection->state <= STATE_HEADER &&
+           !tls_is_handshaken(connection->stream.tls);
+}
+
+static uint64_t tls_deadline_ms(const struct connection *connection)
+{
+    return connection->accepted_ms + connection->host->settings->tls_handshake_timeout_ms;
+}
+
 static void check_tls(struct connection *connection, uint64_t now_ms)
 {
-    uint64_t timeout_ms = connection->host->settings->tls_handshake_timeout_ms;
-    if (connection->state == STATE_HEADER && !tls_is_handshaken(connection->stream.tls) &&
-        now_ms - connection->accepted_ms >= timeout_ms)
+    if (connection->state == STATE_HEADER && awaits_tls(connection) &&
+        now_ms >= tls_deadline_ms(connection))
         connection_gone(connection, CONNECTION_NOTE_WARNING, "timeout of the TLS handshake");
 }
 
@@ -107,22 +155,54 @@ static void check_pending(struct connection *connection)
                         "client closed TCP connection during the handshake");
 }
 
-void heartbeat_tick(struct connection *connection)
+static uint64_t earlier(uint64_t one_ms, uint64_t other_ms)
+{
+    return one_ms < other_ms ? one_ms : other_ms;
+}
+
+/* When something may be due, after the checks were done. */
+static uint64_t next_look_ms(const struct connection *connection)
+{
+    uint64_t soon_ms = connection->host->now_ms + slack_ms;
+    uint64_t due_ms = connection->deadline_ms;
+    if ((connection->read_pauses & PAUSE_PENDING) != 0 || output_is_large(&connection->output))
+        due_ms = earlier(due_ms, soon_ms);
+    if (awaits_tls(connection)) {
+        uint64_t end_ms = tls_deadline_ms(connection);
+        due_ms = earlier(due_ms, end_ms > soon_ms ? end_ms : soon_ms);
+    }
+    if (has_heartbeats(connection)) {
+        due_ms = earlier(due_ms, connection->heartbeat.send_check_ms - slack_ms);
+        due_ms = earlier(due_ms, connection->heartbeat.read_check_ms);
+    }
+    return due_ms;
+}
+
+static void check_all(struct connection *connection)
 {
     uint64_t now_ms = connection->host->now_ms;
-    if (connection->state == STATE_GONE)
-        return;
     if (now_ms >= connection->deadline_ms) {
         on_deadline(connection);
         return;
     }
     check_pending(connection);
-    if (connection->is_tls)
-        check_tls(connection, now_ms);
+    check_tls(connection, now_ms);
     if (has_heartbeats(connection) && now_ms + slack_ms >= connection->heartbeat.send_check_ms)
         check_send(connection, now_ms);
     if (has_heartbeats(connection) && now_ms >= connection->heartbeat.read_check_ms)
         check_read(connection, now_ms);
     if (connection->state != STATE_GONE)
         output_trim(&connection->output);
+}
+
+void heartbeat_tick(struct connection *connection)
+{
+    struct heap *looks = &connection->host->looks;
+    if (connection->state != STATE_GONE)
+        check_all(connection);
+    uint64_t due_ms = connection->state != STATE_GONE ? next_look_ms(connection) : UINT64_MAX;
+    if (due_ms != UINT64_MAX)
+        heap_set(looks, &connection->look, due_ms);
+    else
+        heap_remove(looks, &connection->look);
 }

@@ -8,6 +8,7 @@
 #include "amqp/content.h"
 #include "amqp/frame.h"
 #include "base/hash_table.h"
+#include "base/heap.h"
 #include "net/connection.h"
 #include "net/output.h"
 #include "net/stream.h"
@@ -89,7 +90,7 @@ struct connection {
     bool has_close_on_failure; /* client capability authentication_failure_close */
     bool has_cancel_notify;
     bool has_blocked_notify;
-    struct list_node host_node;
+    struct heap_node look; /* in the host's heap: when something may be due; see heartbeat.c */
     struct list_node dirty_node;
 
     struct vhost_gate *gate; /* borrowed from the host */
@@ -223,7 +224,17 @@ void publish_partial_read(struct connection *connection, size_t bytes);
 
 /* --- heartbeat.c */
 
+/* The time of a new connection begins. */
+void heartbeat_accepted(struct connection *connection);
+/* The interval was negotiated. */
 void heartbeat_start(struct connection *connection);
+/* The present state ends at that time at the latest. */
+void heartbeat_set_deadline(struct connection *connection, uint64_t deadline_ms);
+/* Something may be due at that time. */
+void heartbeat_look_at(struct connection *connection, uint64_t due_ms);
+/* Something was written: memory that it took may have to be given back. */
+void heartbeat_note_output(struct connection *connection);
+/* Does what is due. */
 void heartbeat_tick(struct connection *connection);
 
 #endif

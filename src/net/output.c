@@ -25,7 +25,6 @@ enum {
     by_reference_bytes = 16 * 1024,
     mark_bytes = 16 * 1024,
     compact_bytes = 64 * 1024,
-    trim_bytes = 4 * 1024,
     vectors_max = 64,
 };
 
@@ -211,7 +210,7 @@ enum output_result output_write(struct output *output, struct stream *stream)
 
 void output_trim(struct output *output)
 {
-    if (output_unwritten(output) > 0 || output->data.capacity <= trim_bytes)
+    if (output_unwritten(output) > 0 || !output_is_large(output))
         return;
     buffer_fini(&output->data);
     free(output->parts);

@@ -42,6 +42,8 @@ struct output {
     uint64_t cost_written; /* of deliveries whose bytes were written, not yet taken */
 };
 
+enum { OUTPUT_IDLE_BYTES = 4 * 1024 };
+
 enum output_result { OUTPUT_DONE, OUTPUT_FULL, OUTPUT_BROKEN };
 
 void output_fini(struct output *output);
@@ -66,7 +68,12 @@ static inline uint64_t output_unwritten(const struct output *output)
 /* Writes until all is written, or the socket is full. */
 enum output_result output_write(struct output *output, struct stream *stream);
 
-/* Gives up memory that an idle connection does not need. */
+/* Has it memory that an idle connection does not need? */
+static inline bool output_is_large(const struct output *output)
+{
+    return output->data.capacity > OUTPUT_IDLE_BYTES;
+}
+/* Gives that up where nothing is unwritten. */
 void output_trim(struct output *output);
 size_t output_memory_bytes(const struct output *output);
 

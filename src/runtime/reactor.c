@@ -272,7 +272,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
     struct reactor *reactor = context;
     (void)fd, (void)what;
     reactor->host.now_ms = clock_steady_ms();
-    connection_host_tick(&reactor->host);
+    reactor->has_due = true;
     reactor_end_expired(reactor);
     free_unused_gates(reactor);
 }
@@ -328,9 +328,12 @@ static void *run(void *context)
         message_cache_use(&reactor->messages);
     while (!reactor->is_stopping) {
         wait_for_core(reactor);
-        bool may_wait = reactor->gathering == NULL && mailbox_fall_asleep(reactor->mailbox);
+        bool may_wait = reactor->gathering == NULL && !reactor->has_due &&
+                        mailbox_fall_asleep(reactor->mailbox);
         event_base_loop(reactor->base, may_wait ? EVLOOP_ONCE : EVLOOP_NONBLOCK | EVLOOP_ONCE);
         reactor->host.now_ms = clock_steady_ms();
+        if (reactor->has_due)
+            reactor->has_due = connection_host_tick(&reactor->host);
         finish_turn(reactor);
     }
     message_cache_use(NULL);

@@ -52,6 +52,7 @@ struct reactor {
     struct slot *slots;            /* owned */
     size_t slot_count, slot_capacity;
     uint32_t first_free; /* UINT32_MAX: none */
+    bool has_due;        /* connections may have something that is due now */
     bool is_stopping;
     _Atomic size_t connection_count;
 };

@@ -762,6 +762,39 @@ static void slow_handshake_is_ended(void **state)
     assert_null(connection);
 }
 
+static size_t ended_count;
+
+static void count_ended(void *context, struct connection *c)
+{
+    (void)context;
+    connection_free(c);
+    ended_count++;
+}
+
+/* So that others are served in between. */
+static void very_many_timeouts_take_several_turns(void **state)
+{
+    enum { many = 400 };
+    (void)state;
+    host.closed = count_ended;
+    ended_count = 0;
+    for (uint64_t i = 0; i < many; i++) {
+        int pair[2];
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+        close(pair[1]);
+        connection_new(&host, pair[0], NULL, i);
+    }
+    assert_false(connection_host_tick(&host));
+    host.now_ms += settings.handshake_timeout_ms;
+    assert_true(connection_host_tick(&host));
+    connection_host_flush(&host);
+    assert_in_range(ended_count, 1, many - 1);
+    while (connection_host_tick(&host))
+        connection_host_flush(&host);
+    connection_host_flush(&host);
+    assert_int_equal(ended_count, many);
+}
+
 static void open_connection_outlives_the_handshake_timeout(void **state)
 {
     (void)state;
@@ -1163,6 +1196,22 @@ static void nesting_of_arguments_is_limited(void **state)
 }
 
 /* --- effects */
+
+static void memory_of_much_output_is_given_back(void **state)
+{
+    struct message *message = message_of(bytes_of_text("hello"));
+    (void)state;
+    log_in();
+    open_channel(1);
+    add_consumer(1, 0, "first");
+    for (int i = 0; i < 300; i++)
+        deliver(1, 0, 1, message);
+    turns();
+    assert_true(connection_memory_bytes(connection) > 10000);
+    pass(500);
+    assert_true(connection_memory_bytes(connection) < 5000);
+    message_unref(message);
+}
 
 static void delivery_is_three_frames(void **state)
 {
@@ -1631,6 +1680,7 @@ int main(void)
         TEST(frames_out_of_turn_are_refused_in_silence),
         TEST(frames_above_the_initial_limit_are_refused),
         TEST(slow_handshake_is_ended),
+        TEST(very_many_timeouts_take_several_turns),
         TEST(open_connection_outlives_the_handshake_timeout),
         TEST(small_publish_is_one_command),
         TEST(acks_are_commands_of_their_own),
@@ -1653,6 +1703,7 @@ int main(void)
         TEST(properties_are_limited),
         TEST(nesting_is_limited),
         TEST(nesting_of_arguments_is_limited),
+        TEST(memory_of_much_output_is_given_back),
         TEST(delivery_is_three_frames),
         TEST(large_delivery_is_split_and_not_copied),
         TEST(confirms_are_written),
