@@ -314,10 +314,8 @@ class CacheAlone(Suite):
         connection.close()
 
 
-class Slow(Web):
-    """A service that does not answer keeps nobody waiting but whom it should answer for."""
-
-    name = "http-slow"
+class Waiting(Web):
+    """A service that lets some wait until the end."""
 
     def prepare(self):
         self.let_go = threading.Event()
@@ -326,6 +324,12 @@ class Slow(Web):
     def end(self):
         self.let_go.set()
         super().end()
+
+
+class Slow(Waiting):
+    """A service that does not answer keeps nobody waiting but whom it should answer for."""
+
+    name = "http-slow"
 
     def answer(self, path, fields):
         is_slow = fields.get("username") == "sleepy" or fields.get("name", "").startswith("slow")
@@ -404,16 +408,8 @@ class Slow(Web):
         equal(self.broker.login("web", "x"), "ok")
 
 
-class Sleepy(Web):
+class Sleepy(Waiting):
     """A service that does not answer one user's logins, for longer than any test takes."""
-
-    def prepare(self):
-        self.let_go = threading.Event()
-        super().prepare()
-
-    def end(self):
-        self.let_go.set()
-        super().end()
 
     def answer(self, path, fields):
         if fields.get("username") == "sleepy":

@@ -166,20 +166,25 @@ static void expiry_keeps_up_while_the_store_is_busy(void **state)
     core_fini(core);
 }
 
-/* A key for dead letters that no message can have. */
-static void a_long_dead_letter_key_does_not_end_the_server(void **state)
+/* Declares q with a key for dead letters that no message can have. */
+static void declare_with_long_key(struct core *core, const char *flags)
 {
-    struct core *core = *state;
     char line[700], key[301];
     core_open(core, 1, 1);
     memset(key, 'k', 300);
     key[300] = 0;
     snprintf(line, sizeof line,
-             "1.1 queue.declare q no-wait x-dead-letter-exchange=amq.fanout "
-             "x-dead-letter-routing-key=%s\n1.1 basic.publish - q a\n1.1 basic.get q\n"
-             "1.1 basic.reject 1",
-             key);
-    run(core, line, NULL);
+             "1.1 queue.declare q%s no-wait x-dead-letter-exchange=amq.fanout "
+             "x-dead-letter-routing-key=%s",
+             flags, key);
+    run(core, line, "");
+}
+
+static void a_long_dead_letter_key_does_not_end_the_server(void **state)
+{
+    struct core *core = *state;
+    declare_with_long_key(core, "");
+    run(core, "1.1 basic.publish - q a\n1.1 basic.get q\n1.1 basic.reject 1", NULL);
 }
 
 /* Exchanges that go one after the other. */
@@ -325,16 +330,8 @@ static void fetches_need_no_more_memory_for_ever(void **state)
 static void a_long_key_in_a_durable_queue_after_a_restart(void **state)
 {
     struct core *core = *state;
-    char line[800], key[301];
-    core_open(core, 1, 1);
-    memset(key, 'k', 300);
-    key[300] = 0;
-    snprintf(line, sizeof line,
-             "1.1 queue.declare q durable no-wait x-message-ttl=1000 "
-             "x-dead-letter-exchange=amq.fanout x-dead-letter-routing-key=%s\n"
-             "1.1 basic.publish - q a persistent",
-             key);
-    run(core, line, "");
+    declare_with_long_key(core, " durable x-message-ttl=1000");
+    run(core, "1.1 basic.publish - q a persistent", "");
     quiet_commit(core);
     core_crash(core);
     pass(core, 2000, "");
