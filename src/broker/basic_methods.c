@@ -240,18 +240,12 @@ enum outcome handle_basic_get(struct channel *channel, const struct amqp_method 
 
 /* --- reject, nack, recover */
 
-static enum outcome settle(struct channel *channel, struct tx_settlement settlement, bool multiple,
-                           struct amqp_error *error)
-{
-    return channel_settle(channel, settlement, multiple, error) ? OUTCOME_DONE : OUTCOME_ERROR;
-}
-
 enum outcome handle_basic_reject(struct channel *channel, const struct amqp_method *method,
                                  struct amqp_error *error)
 {
     const struct amqp_basic_reject *reject = &method->basic_reject;
     struct tx_settlement settlement = {.tag = reject->delivery_tag, .requeue = reject->requeue};
-    return settle(channel, settlement, false, error);
+    return channel_settle(channel, settlement, false, error);
 }
 
 enum outcome handle_basic_nack(struct channel *channel, const struct amqp_method *method,
@@ -259,7 +253,7 @@ enum outcome handle_basic_nack(struct channel *channel, const struct amqp_method
 {
     const struct amqp_basic_nack *nack = &method->basic_nack;
     struct tx_settlement settlement = {.tag = nack->delivery_tag, .requeue = nack->requeue};
-    return settle(channel, settlement, nack->multiple, error);
+    return channel_settle(channel, settlement, nack->multiple, error);
 }
 
 static enum outcome recover(struct channel *channel, bool requeue, struct amqp_error *error)
@@ -268,8 +262,7 @@ static enum outcome recover(struct channel *channel, bool requeue, struct amqp_e
         amqp_error_set(error, AMQP_NOT_IMPLEMENTED, "requeue=false");
         return OUTCOME_ERROR;
     }
-    channel_requeue_all(channel, false);
-    return OUTCOME_DONE;
+    return channel_recover(channel);
 }
 
 enum outcome handle_basic_recover_async(struct channel *channel, const struct amqp_method *method,

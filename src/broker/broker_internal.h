@@ -4,6 +4,8 @@
 
 /* What the files of src/broker share. Nobody else includes it. */
 
+#include <stdlib.h>
+
 #include "amqp/error.h"
 #include "amqp/method.h"
 #include "base/bytes.h"
@@ -120,6 +122,10 @@ struct vhost {
     struct list settling;         /* channels with confirms to send at the end of this input */
     struct list confirm_waits;    /* channels with confirms that wait, by their first batch */
     struct list commit_waits;     /* channels that wait for a batch, by its number */
+    struct list slice_waits;      /* channels that settle very much, in slices, */
+    struct list slow_waits;       /* and those that do while the store keeps up */
+    struct list departed;         /* what channels have left behind: see give_back.c */
+    size_t settle_left;           /* what may still be settled by this input, in acks */
     struct list alarm_waits;      /* channels that have a publish, until no alarm is on */
     struct list mark_waits;       /* queues whose next delivery waits for a mark to be stored */
     struct list resuming;         /* sessions whose deferred commands can go on */
@@ -459,7 +465,20 @@ struct effect *session_emit(struct session *session, enum effect_kind kind, uint
 enum channel_mode { CHANNEL_PLAIN, CHANNEL_CONFIRM, CHANNEL_TX };
 
 /* Why a channel does not go on. */
-enum channel_wait { WAIT_NOTHING, WAIT_COMMIT, WAIT_READ, WAIT_ACCESS, WAIT_ALARM };
+enum channel_wait {
+    WAIT_NOTHING,
+    WAIT_COMMIT,
+    WAIT_READ,
+    WAIT_ACCESS,
+    WAIT_ALARM,
+    WAIT_SLICE, /* what it does is too much for one input */
+};
+
+/* Queues that hand nothing out, once for each time that they are in it. */
+struct held_queues {
+    struct queue **queues; /* owned; they are borrowed: one that is held is not freed */
+    size_t count, capacity;
+};
 
 /* Publishes that wait for a batch: tags first .. last, all of them; last = first - 1: none any
  * more. */
@@ -538,8 +557,11 @@ struct channel {
     struct list_node settling_node;
     struct list_node confirm_node;
 
+    uint64_t settling_up_to;  /* the tag up to which a command settles in slices; 0: none does */
+    struct held_queues holds; /* by it */
+
     uint64_t wait_batch;
-    struct list_node wait_node; /* in vhost->commit_waits, vhost->alarm_waits or queue->waiting */
+    struct list_node wait_node; /* in one of the vhost's lists of waits, or queue->waiting */
     struct open_question question;
     char *made_name;          /* owned; for the queue that the waiting command declares, or NULL */
     struct effect_chain held; /* replies that wait with the channel */
@@ -603,6 +625,8 @@ void channel_wait_for_access(struct channel *channel, struct command *command);
  * gone the channel ends, and is freed. */
 void channel_wait_for_alarm(struct channel *channel, struct command *command);
 void channel_wait_for_read(struct channel *channel, struct queue *queue);
+/* The channel goes on with the next input; is_slow: unless the store is busy. */
+void channel_wait_for_slice(struct channel *channel, bool is_slow);
 void channel_resume(struct channel *channel);
 
 static inline struct vhost *channel_vhost(const struct channel *channel)
@@ -736,13 +760,66 @@ void ack_timeout_due(struct vhost *vhost, struct timer *timer);
 
 /* --- settling: settle.c */
 
-/* Acks (or, requeue or not, rejects) one tag or all up to it. false with error set where the tag is
- * unknown. */
-bool channel_settle(struct channel *channel, struct tx_settlement settlement, bool multiple,
-                    struct amqp_error *error);
-/* Puts all unacked messages of the channel back, but for those that a transaction has settled: for
- * basic.recover, or because the channel ends. */
-void channel_requeue_all(struct channel *channel, bool is_of_the_end);
+/* Acks (or, requeue or not, rejects) one tag or all up to it. An error where the tag is unknown; to
+ * be run again where they are too many for one input: the channel waits. */
+enum outcome channel_settle(struct channel *channel, struct tx_settlement settlement, bool multiple,
+                            struct amqp_error *error);
+/* May one more be settled within this input, by a command that has settled so many? cost: in acks.
+ */
+bool settle_may_go_on(struct vhost *vhost, size_t settled, size_t cost);
+/* The tag up to which a command settles, which may have begun earlier; given: 0 for all. */
+uint64_t settle_begin(const struct channel *channel, uint64_t tag);
+/* The command is done, or the channel waits for the next slice; is_slow: with the store. */
+enum outcome settle_end_slice(struct channel *channel, uint64_t up_to, bool is_all, bool is_slow);
+
+/* --- putting back: give_back.c */
+
+/* Entries, and beside each its lane: those of a lane are handed over as they lie there. */
+struct give_back_list {
+    struct entry *entries;
+    struct lane **lanes;
+    size_t count;
+    size_t entry_capacity, lane_capacity;
+    bool is_of_the_end; /* of the channel: its client has not said that it wants them back */
+};
+
+/* Takes the delivery out of the accounts of its queue, consumer and channel (NULL: which is gone).
+ * Under a common limit the caller wakes the consumers, in turn. */
+static inline void delivery_count_out(struct channel *channel, struct unacked *unacked)
+{
+    struct consumer *consumer = unacked->consumer;
+    unacked->lane->queue->unacked_count--;
+    if (channel != NULL)
+        channel->session->memory_bytes -= sizeof *unacked;
+    if (consumer == NULL)
+        return;
+    if (channel != NULL)
+        channel->global_unacked--;
+    consumer->unacked_count--;
+    if (consumer->channel == NULL && consumer->unacked_count == 0)
+        free(consumer);
+    else if (consumer->channel != NULL && consumer->channel->prefetch_global == 0)
+        consumer_wake(consumer);
+}
+struct entry delivery_entry(const struct unacked *unacked);
+/* What it costs to put it back, in acks. */
+size_t give_back_cost(const struct unacked *unacked);
+/* Takes a delivery out of the ring, to be put back. */
+void give_back_take(struct channel *channel, struct unacked_ring *ring, struct unacked *unacked,
+                    struct give_back_list *list);
+/* Puts the list back and frees it. holds: more is to follow, so the queues are held; or NULL. */
+void give_back_all(struct vhost *vhost, struct give_back_list *list, struct held_queues *holds);
+/* When this input is finished the queues that the channel holds are free again. */
+void give_back_release(struct channel *channel);
+/* Puts the unacked messages of the channel back, but for those that a transaction has settled; to
+ * be run again as channel_settle. */
+enum outcome channel_recover(struct channel *channel);
+/* The same because the channel ends: it has no deliveries any more. */
+void channel_end_deliveries(struct channel *channel);
+/* The next slice of what channels left behind that have ended. */
+void departed_go_on(struct vhost *vhost);
+void departed_visit(const struct vhost *vhost,
+                    void (*visit)(void *context, const struct unacked_ring *ring), void *context);
 
 /* --- publishing and confirms: publish.c, confirm.c */
 

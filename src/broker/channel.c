@@ -123,6 +123,13 @@ void channel_wait_for_read(struct channel *channel, struct queue *queue)
     list_push_back(&queue->waiting, &channel->wait_node);
 }
 
+void channel_wait_for_slice(struct channel *channel, bool is_slow)
+{
+    struct vhost *vhost = channel_vhost(channel);
+    start_waiting(channel, WAIT_SLICE);
+    list_push_back(is_slow ? &vhost->slow_waits : &vhost->slice_waits, &channel->wait_node);
+}
+
 static void stop_waiting(struct channel *channel)
 {
     if (channel->wait == WAIT_NOTHING)
@@ -250,7 +257,7 @@ void channel_shutdown(struct channel *channel)
     effect_chain_clear(&channel->held);
     stop_consumers(channel);
     tx_rollback(channel);
-    channel_requeue_all(channel, true);
+    channel_end_deliveries(channel);
     cancel_consumers(channel);
     confirm_forget(channel);
     drop_deferred(channel);
@@ -442,11 +449,14 @@ static void apply_method(struct channel *channel, struct command *command)
     free(command->method);
 }
 
-static void apply_ack(struct channel *channel, const struct command *command)
+static void apply_ack(struct channel *channel, struct command *command)
 {
     struct amqp_error error;
     struct tx_settlement settlement = {.tag = command->tag, .is_ack = true};
-    if (!channel_settle(channel, settlement, command->multiple, &error))
+    enum outcome outcome = channel_settle(channel, settlement, command->multiple, &error);
+    if (outcome == OUTCOME_RETRY)
+        defer_first(channel, command);
+    else if (outcome == OUTCOME_ERROR)
         channel_fail(channel, AMQP_BASIC_ACK, &error);
 }
 

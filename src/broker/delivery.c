@@ -265,7 +265,7 @@ static void lane_probe_head(struct vhost *vhost, struct lane *lane)
 
 void queue_dispatch(struct vhost *vhost, struct queue *queue)
 {
-    if (queue->is_leaving)
+    if (queue->is_leaving || queue->hold_count > 0)
         return;
     if (queue->has_limits)
         queue_keep_limits(vhost, queue);

@@ -97,7 +97,8 @@ static void take_in(struct vhost *vhost, struct queue *queue, struct message *me
         queue->may_expire = true;
     bool is_stored =
         queue_is_stored(queue) && (message->is_persistent || queue->settings.type == QUEUE_QUORUM);
-    bool is_direct = consumer != NULL && queue_first_lane(queue)->ready_count == 0;
+    bool is_direct =
+        consumer != NULL && queue_first_lane(queue)->ready_count == 0 && queue->hold_count == 0;
     if (is_stored && !(is_direct && consumer->no_ack))
         queue_store_insert(vhost, lane, &entry, value);
     if (value.data != NULL)

@@ -209,7 +209,8 @@ static void check_queue(const struct vhost *vhost, const struct queue *queue)
     /* Nobody who could take a message waits while one is there to be taken, but for the next slice.
      */
     struct entry *entry;
-    bool waits = queue->is_leaving || list_node_is_linked(&queue->mark_node) ||
+    bool waits = queue->is_leaving || queue->hold_count > 0 ||
+                 list_node_is_linked(&queue->mark_node) ||
                  list_node_is_linked(&queue->dispatch_node);
     if (lane_peek(queue_first_lane(queue), &entry) == LANE_READY && !waits &&
         !is_expiring(vhost, queue, entry))
@@ -250,6 +251,21 @@ static void check_channel(const struct channel *channel, struct recount *recount
     recount->channels++;
 }
 
+static void check_departed(void *context, const struct unacked_ring *ring)
+{
+    struct recount *recount = context;
+    uint64_t live = 0;
+    for (size_t i = 0; i < ring->count; i++) {
+        const struct unacked *unacked = unacked_ring_at(ring, i);
+        if (unacked->lane == NULL)
+            continue;
+        live++;
+        recount->unacked += !unacked->lane->queue->is_deleted;
+        CHECK(unacked->consumer == NULL || unacked->consumer->channel == NULL);
+    }
+    CHECK(live == ring->live);
+}
+
 static void check_session(const struct session *session, struct recount *recount)
 {
     size_t waiting = session->secret.number != 0;
@@ -276,6 +292,7 @@ void vhost_check(const struct vhost *vhost)
     }
     list_for_each(&vhost->sessions, session)
         check_session(list_entry(session, struct session, vhost_node), &recount);
+    departed_visit(vhost, check_departed, &recount);
     node = NULL;
     while ((node = hash_table_next(&vhost->exchanges, node)) != NULL) {
         bindings += container_of(node, struct exchange, by_name)->source_count;

@@ -330,7 +330,7 @@ void queue_leave(struct vhost *vhost, struct queue *queue)
 
 void queue_release(struct queue *queue)
 {
-    if (queue->is_deleted && queue->unacked_count == 0)
+    if (queue->is_deleted && queue->unacked_count == 0 && queue->hold_count == 0)
         queue_free(queue);
 }
 

@@ -54,7 +54,7 @@ bool queue_resolve_name(const struct channel *channel, struct bytes given, uint8
 
 bool queue_wait_for_departure(struct channel *channel, struct queue *queue)
 {
-    if (!queue->is_leaving)
+    if (!queue->is_leaving && queue->hold_count == 0)
         return false;
     channel_wait_for_read(channel, queue);
     return true;

@@ -57,7 +57,7 @@ static void commit_settlement(struct channel *channel, struct tx_settlement sett
     const struct lane *lane = unacked_ring_find(&channel->unacked, settlement.tag)->lane;
     bool stays = !lane->queue->is_deleted;
     uint64_t asked = lane_fetches_asked(lane);
-    CHECK(channel_settle(channel, settlement, false, &error));
+    CHECK(channel_settle(channel, settlement, false, &error) == OUTCOME_DONE);
     if (!stays || lane_fetches_asked(lane) == asked)
         return;
     size_t count = channel->tx_fetch_count;

@@ -43,6 +43,7 @@ void vhost_config_init(struct vhost_config *config)
         .unstored_bytes_max = 8u << 20,
         .deferred_bytes_max = 4u << 20,
         .consumer_timeout_ms = 1800000,
+        .settle_slice = 8192,
         .mark_stride = 16384,
     };
 }
@@ -101,15 +102,16 @@ struct vhost *vhost_new(const struct vhost_config *config, const struct access *
     };
     vhost->lane_next = 1;
     vhost->leave_left = leave_slice;
+    vhost->settle_left = config->settle_slice;
     vhost->committed = STORE_BATCH_BEFORE;
     vhost->batch = store_batch_new(STORE_BATCH_BEFORE + 1);
     vhost->spill_lane_next = 1;
     vhost->effects = xcalloc(config->reactor_count, sizeof *vhost->effects);
-    struct list *lists[] = {&vhost->sessions,      &vhost->paused,       &vhost->dispatch,
-                            &vhost->touched,       &vhost->cold,         &vhost->settling,
-                            &vhost->confirm_waits, &vhost->commit_waits, &vhost->resuming,
-                            &vhost->going,         &vhost->alarm_waits,  &vhost->mark_waits,
-                            &vhost->sharding_due};
+    struct list *lists[] = {
+        &vhost->sessions,     &vhost->paused,      &vhost->dispatch,      &vhost->touched,
+        &vhost->cold,         &vhost->settling,    &vhost->confirm_waits, &vhost->commit_waits,
+        &vhost->resuming,     &vhost->going,       &vhost->alarm_waits,   &vhost->mark_waits,
+        &vhost->sharding_due, &vhost->slice_waits, &vhost->slow_waits,    &vhost->departed};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         list_init(lists[i]);
     declare_predeclared(vhost);
@@ -171,7 +173,9 @@ void vhost_free(struct vhost *vhost)
         return;
     vhost->config.event_interest = NULL; /* what goes now goes with all the rest */
     vhost->config.log_interest = NULL;
+    vhost->settle_left = SIZE_MAX; /* all at once */
     free_sessions(vhost);
+    departed_go_on(vhost);
     free_definitions(vhost);
     free_remains(vhost, SIZE_MAX);
     while (vhost->former_values != NULL)
@@ -400,6 +404,29 @@ static void on_committed(struct vhost *vhost)
     resume_paused(vhost);
 }
 
+/* A slice of each is enough. */
+static void resume_list(struct vhost *vhost, struct list *waits)
+{
+    struct list waiting;
+    struct list_node *node;
+    list_init(&waiting);
+    list_splice_back(&waiting, waits);
+    while (vhost->settle_left > 0 && (node = list_front(&waiting)) != NULL)
+        channel_resume(list_entry(node, struct channel, wait_node));
+    list_splice_back(&waiting, waits); /* those that are left are the next */
+    list_splice_back(waits, &waiting);
+}
+
+/* What is too much for one input goes on. */
+static void settle_slices(struct vhost *vhost)
+{
+    vhost->settle_left = vhost->config.settle_slice;
+    departed_go_on(vhost);
+    resume_list(vhost, &vhost->slice_waits);
+    if (!vhost_is_store_busy(vhost))
+        resume_list(vhost, &vhost->slow_waits);
+}
+
 /* A batch that came to nothing (all its insertions were acked) has nothing to wait for. */
 static bool settle_empty_batch(struct vhost *vhost)
 {
@@ -482,6 +509,7 @@ static void finish_input(struct vhost *vhost)
     vhost->dispatch_left = dispatch_slice;
     follow_policies(vhost);
     fire_timers(vhost);
+    settle_slices(vhost);
     do {
         resume_sessions(vhost);
         dispatch_queues(vhost);
@@ -490,6 +518,7 @@ static void finish_input(struct vhost *vhost)
     } while (settle_empty_batch(vhost) || !list_is_empty(&vhost->resuming) ||
              (vhost->dispatch_left > 0 && !list_is_empty(&vhost->dispatch)));
     vhost->leave_left = leave_slice;
+    vhost->settle_left = vhost->config.settle_slice;
     give_memory_back(vhost);
     free_remains(vhost, free_slice);
     queue_values_free_some(vhost, free_slice);
@@ -667,11 +696,17 @@ size_t vhost_take_reads(struct vhost *vhost, struct store_read **reads)
     return count;
 }
 
+static bool has_slices(const struct vhost *vhost)
+{
+    return !list_is_empty(&vhost->departed) || !list_is_empty(&vhost->slice_waits) ||
+           (!list_is_empty(&vhost->slow_waits) && !vhost_is_store_busy(vhost));
+}
+
 uint64_t vhost_deadline(const struct vhost *vhost)
 {
     const struct heap_node *timer = heap_first(&vhost->timers);
     if (vhost->remains != NULL || vhost->former_values != NULL ||
-        !list_is_empty(&vhost->dispatch) || vhost->is_policing)
+        !list_is_empty(&vhost->dispatch) || vhost->is_policing || has_slices(vhost))
         return 0;
     return timer != NULL ? timer->key : UINT64_MAX;
 }

@@ -58,6 +58,8 @@ struct queue {
     struct timer unused_timer;     /* the queue itself does */
     uint64_t used_ms; /* when it was last declared, read from, or lost its last subscriber */
     uint64_t unacked_count;
+    uint64_t hold_count;     /* above 0 nothing is handed out: some of its messages are on their way
+                                back, behind others */
     uint64_t remove_batch;   /* the batch that has this queue's last STORE_REMOVE, */
     size_t remove_operation; /* and its index there, so that acks in order share it */
 

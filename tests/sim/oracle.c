@@ -5,8 +5,8 @@
  *
  * A command is sent, and later it is processed: at the latest when a command that was sent behind
  * it on its channel is answered, or when the input ends while nothing on its channel waits for an
- * answer or a consumer. In between both outcomes are possible, and the oracle accepts both. What
- * is certain:
+ * answer or a consumer, and nothing goes on in slices. In between both outcomes are possible, and
+ * the oracle accepts both. What is certain:
  *
  *   - a copy is a message in a queue. It is certain when the queue existed and nobody was about to
  *     delete or purge it when the message was published; it is excused when it may be gone (acked,
@@ -1102,7 +1102,7 @@ static void check_confirms(struct oracle *oracle)
     }
 }
 
-void oracle_settled_input(struct oracle *oracle)
+void oracle_settled_input(struct oracle *oracle, bool is_all)
 {
     check_confirms(oracle);
     for (size_t i = 0; i < SIM_SESSIONS * SIM_CHANNELS; i++) {
@@ -1110,7 +1110,7 @@ void oracle_settled_input(struct oracle *oracle)
         struct sim_channel *channel = session->channels[i % SIM_CHANNELS];
         session->is_gone_in_alarm |= session->is_gone_sent && oracle->has_alarm;
         if (channel == NULL || channel->is_failed || channel->is_closing ||
-            session->is_gone_in_alarm)
+            session->is_gone_in_alarm || !is_all)
             continue;
         uint64_t processed =
             channel->expected_count > 0 ? channel->expected[0].command - 1 : channel->commands;

@@ -254,8 +254,8 @@ void oracle_consuming(struct sim_channel *channel, struct sim_consumer *consumer
 /* Adds an effect to a digest. */
 uint64_t oracle_digest(uint64_t digest, const struct effect *effect);
 void oracle_effect(struct oracle *oracle, struct effect *effect);
-/* All effects of an input were seen. */
-void oracle_settled_input(struct oracle *oracle);
+/* All effects of an input were seen. is_all: it leaves nothing for a next slice. */
+void oracle_settled_input(struct oracle *oracle, bool is_all);
 
 /* --- the end of a life */
 

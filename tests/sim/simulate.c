@@ -21,6 +21,7 @@
 #include "amqp/table.h"
 #include "base/check.h"
 #include "base/xmalloc.h"
+#include "broker/broker_internal.h"
 #include "client.h"
 #include "mirror.h"
 #include "oracle.h"
@@ -71,6 +72,7 @@ static void draw_options(struct sim *sim)
     options->vhost.transient_bytes_max = chance(sim, 70) ? draw(sim, 0, 3000) : 1u << 20;
     options->vhost.unstored_bytes_max = chance(sim, 50) ? draw(sim, 100, 5000) : 1u << 20;
     options->vhost.deferred_bytes_max = chance(sim, 50) ? draw(sim, 100, 2000) : 1u << 20;
+    options->vhost.settle_slice = chance(sim, 50) ? draw(sim, 1, 8) : 8192;
     options->session_max = draw(sim, 1, SESSIONS_DRAWN_MAX);
     options->reactor_count = draw(sim, 1, 3);
     options->body_bytes_max = chance(sim, 50) ? draw(sim, 0, 30) : draw(sim, 0, 300);
@@ -103,7 +105,9 @@ static void see_effects(struct sim *sim)
         }
         effect_chunk_free(chunk);
     }
-    oracle_settled_input(&sim->oracle);
+    oracle_settled_input(&sim->oracle, list_is_empty(&sim->vhost->slice_waits) &&
+                                           list_is_empty(&sim->vhost->slow_waits) &&
+                                           list_is_empty(&sim->vhost->departed));
 }
 
 static void take_reads(struct sim *sim)
@@ -201,12 +205,25 @@ static bool answer_read(struct sim *sim)
 }
 
 /* Nothing of the store is left to do. */
+/* The next slice of what is too much for one input. */
+static bool go_on(struct sim *sim)
+{
+    struct command_batch nothing = {0};
+    if (vhost_deadline(sim->vhost) != 0)
+        return false;
+    mirror_apply(sim->mirror, &nothing, ++sim->now_ms);
+    vhost_apply(sim->vhost, &nothing, sim->now_ms);
+    finish_input(sim);
+    return true;
+}
+
 static void settle_store(struct sim *sim)
 {
     unsigned rounds = 0;
     bool any = true;
     while (any) {
-        any = submit(sim);
+        any = go_on(sim);
+        any = submit(sim) || any;
         any = commit(sim) || any;
         any = complete(sim) || any;
         any = carry_out_read(sim) || any;

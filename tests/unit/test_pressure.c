@@ -448,6 +448,193 @@ static void patterns_that_are_hard_make_slices_small(void **state)
     assert_int_equal(count_obedient(core, 7), 50);
 }
 
+/* --- settling very many */
+
+enum { VERY_MANY = 30000, SLICE_MAX = 2 * 8192 };
+
+/* Session 1 has so many messages of q, unacked on its channel 2; session 2 has a channel. */
+static void deliver_very_many(struct core *core, const char *declaration, const char *publish)
+{
+    core_open(core, 1, 2);
+    core_open(core, 2, 2);
+    run(core, declaration, "");
+    quiet_commit(core);
+    run(core, "1.2 basic.consume q c", "1.2 basic.consume-ok c\n");
+    run(core, publish, NULL);
+    run_repeated(core, publish, VERY_MANY - 1);
+    quiet_run(core, "");
+    quiet_commit(core);
+    assert_queue(core, "q", "0 30000 1");
+}
+
+static struct queue_status status_of(struct core *core, const char *queue)
+{
+    struct queue_status status;
+    assert_true(vhost_queue_status(core->vhost, bytes_of_text(queue), &status));
+    return status;
+}
+
+/* The next slice: false where there is none. What it says stays in the transcript. */
+static bool go_on(struct core *core)
+{
+    struct command_batch nothing = {0};
+    if (vhost_deadline(core->vhost) != 0)
+        return false;
+    vhost_apply(core->vhost, &nothing, core->now_ms);
+    vhost_check(core->vhost);
+    return true;
+}
+
+/* Each leaves so many unacked messages of q fewer, at most; returns their number. */
+static int go_on_until_settled(struct core *core, uint64_t most)
+{
+    int slices = 0;
+    uint64_t before = status_of(core, "q").unacked;
+    for (; go_on(core); slices++) {
+        uint64_t after = status_of(core, "q").unacked;
+        assert_true(before - after <= most);
+        before = after;
+    }
+    assert_int_equal(before, 0);
+    return slices;
+}
+
+/* Nobody else waits for it; what comes behind it on its channel does. */
+static void very_many_are_rejected_in_slices(void **state)
+{
+    struct core *core = *state;
+    deliver_very_many(core,
+                      "1.1 queue.declare q no-wait x-dead-letter-exchange= "
+                      "x-dead-letter-routing-key=dead\n1.1 queue.declare dead no-wait",
+                      "1.1 basic.publish - q a");
+    run(core, "1.2 basic.nack 0 multiple\n1.2 basic.qos 5\n2.1 queue.declare other",
+        "2.1 queue.declare-ok other 0 0\n");
+    assert_in_range(status_of(core, "dead").ready, 1, 1024);
+    assert_true(go_on_until_settled(core, 1024) > 25);
+    run(core, "", "1.2 basic.qos-ok\n");
+    assert_queue(core, "dead", "30000 0 0");
+}
+
+/* Dead letters are no faster than the store, which is behind after the first slice. */
+static void very_many_letters_wait_for_the_store(void **state)
+{
+    struct core core_, *core = &core_;
+    struct vhost_config config;
+    (void)state;
+    vhost_config_init(&config);
+    config.unstored_bytes_max = 1 << 18;
+    core_init_with(core, &config);
+    deliver_very_many(core,
+                      "1.1 queue.declare q no-wait x-dead-letter-exchange= "
+                      "x-dead-letter-routing-key=dead\n1.1 queue.declare dead durable no-wait",
+                      "1.1 basic.publish - q a persistent");
+    run(core, "1.2 basic.nack 30000 multiple", "");
+    for (uint64_t before = 0; before < VERY_MANY;) {
+        while (go_on(core))
+            ;
+        uint64_t after = status_of(core, "dead").ready;
+        assert_in_range(after - before, 1, 2048);
+        before = after;
+        core_submit(core);
+        quiet_complete(core);
+    }
+    core_fini(core);
+}
+
+static void very_many_are_acked_in_slices(void **state)
+{
+    struct core *core = *state;
+    deliver_very_many(core, "1.1 queue.declare q durable no-wait",
+                      "1.1 basic.publish - q a persistent");
+    run(core, "1.2 basic.ack 29999 multiple\n1.2 basic.ack 30000\n1.2 basic.ack 30001", "");
+    assert_true(status_of(core, "q").unacked >= VERY_MANY - SLICE_MAX);
+    assert_true(go_on_until_settled(core, SLICE_MAX) >= 2);
+    run(core, "",
+        "1.2 channel.close 406 PRECONDITION_FAILED - unknown delivery tag 30001 (60.80)\n");
+    quiet_commit(core);
+    core_crash(core);
+    core_open(core, 1, 1);
+    assert_queue(core, "q", "0 0 0");
+}
+
+/* What is delivered meanwhile is not among all there are. */
+static void what_comes_during_the_slices_stays(void **state)
+{
+    struct core *core = *state;
+    deliver_very_many(core, "1.1 queue.declare q no-wait", "1.1 basic.publish - q a");
+    run(core, "1.2 basic.ack 0 multiple", "");
+    run(core, "1.1 basic.publish - q new", "1.2 deliver c 30001 new\n");
+    while (go_on(core))
+        ;
+    assert_queue(core, "q", "0 1 1");
+    run(core, "1.2 basic.ack 30001", "");
+}
+
+/* The queue hands nothing out before all are back in their places. */
+static void very_many_are_put_back_in_order(void **state)
+{
+    struct core *core = *state;
+    deliver_very_many(core, "1.1 queue.declare q no-wait", "1.1 basic.publish - q a");
+    run(core,
+        "1.2 basic.cancel c no-wait\n1.1 basic.publish - q last\n2.1 basic.qos 2\n"
+        "1.2 basic.nack 0 multiple requeue\n2.1 basic.consume q d\n2.2 basic.get q\n"
+        "1.1 queue.declare other",
+        "2.1 basic.qos-ok\n1.1 queue.declare-ok other 0 0\n");
+    assert_true(status_of(core, "q").unacked >= VERY_MANY - SLICE_MAX);
+    assert_true(go_on(core));
+    expect(core, "");
+    while (go_on(core))
+        ;
+    run(core, "1.1 basic.publish - q more",
+        "2.1 basic.consume-ok d\n2.2 basic.get-ok 1 redelivered left=30000 a\n"
+        "2.1 deliver d 1 redelivered a\n2.1 deliver d 2 redelivered a\n");
+    assert_queue(core, "q", "29999 3 1");
+}
+
+/* The same by the end of the channel, which is gone at once, and of the connection. */
+static void what_a_channel_leaves_is_put_back_in_slices(void **state)
+{
+    static const char *const ends[] = {"1.2 channel.close", "1.0 gone"};
+    (void)state;
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        struct core core_, *core = &core_;
+        core_init(core);
+        deliver_very_many(core, "1.1 queue.declare q no-wait", "1.1 basic.publish - q a");
+        run(core, "1.1 basic.publish - q second\n1.2 basic.reject 30001 requeue",
+            "1.2 deliver c 30001 second\n1.2 deliver c 30002 redelivered second\n");
+        quiet_run(core, ends[i]);
+        run(core, "2.1 basic.qos 1\n2.1 basic.consume q d\n2.2 queue.declare other",
+            "2.1 basic.qos-ok\n2.2 queue.declare-ok other 0 0\n");
+        uint64_t left = status_of(core, "q").unacked;
+        assert_in_range(left, 1, VERY_MANY - 1);
+        while (go_on(core))
+            ;
+        run(core, "", "2.1 basic.consume-ok d\n2.1 deliver d 1 redelivered a\n");
+        assert_queue(core, "q", "30000 1 1");
+        core_fini(core);
+    }
+}
+
+/* The queue goes, or all of the vhost does, while some are back. */
+static void the_slices_outlive_their_queue(void **state)
+{
+    struct core *core = *state;
+    deliver_very_many(core, "1.1 queue.declare q no-wait", "1.1 basic.publish - q a");
+    quiet_run(core, "1.2 basic.nack 30000 multiple requeue\n2.1 queue.delete q");
+    while (go_on(core))
+        ;
+    run(core, "2.1 queue.declare q", "2.1 queue.declare-ok q 0 0\n");
+    assert_int_equal(core_counters(core).unacked, 0);
+}
+
+static void the_vhost_ends_between_slices(void **state)
+{
+    struct core *core = *state;
+    deliver_very_many(core, "1.1 queue.declare q no-wait", "1.1 basic.publish - q a");
+    run(core, "1.0 gone", NULL);
+    assert_int_equal(vhost_deadline(core->vhost), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -458,6 +645,14 @@ int main(void)
         cmocka_unit_test(what_is_in_the_store_expires_behind_what_was_delivered),
         core_test(fetches_need_no_more_memory_for_ever),
         core_test(parked_letters_leave_in_slices),
+        core_test(very_many_are_rejected_in_slices),
+        cmocka_unit_test(very_many_letters_wait_for_the_store),
+        core_test(very_many_are_acked_in_slices),
+        core_test(what_comes_during_the_slices_stays),
+        core_test(very_many_are_put_back_in_order),
+        cmocka_unit_test(what_a_channel_leaves_is_put_back_in_slices),
+        core_test(the_slices_outlive_their_queue),
+        core_test(the_vhost_ends_between_slices),
         core_test(reply_queues_are_not_limited),
         core_test(policies_are_obeyed_in_slices),
         core_test(policies_may_change_while_they_are_obeyed),
