@@ -133,6 +133,8 @@ struct vhost {
     uint64_t window_bytes;        /* of the lanes' memory: what is in the store, too, */
     uint64_t transient_bytes;     /* and what is not, */
     bool is_spilling;             /* which is too much, so that it is on its way to the disk */
+    uint64_t evict_due_ms;        /* when more lanes are asked for memory; UINT64_MAX: never */
+    uint64_t asked_in_vain;       /* lanes, since one had something to give */
     uint64_t spill_lane_next;     /* above STORE_SPILL_LANES */
 
     struct value_set *former_values; /* owned; what queues knew, to be freed in slices */

@@ -22,6 +22,7 @@
 enum {
     free_slice = 4096,
     evict_slice = 64,
+    evict_again_ms = 1000, /* after nobody had anything to give */
     dispatch_slice = 16384,
     leave_slice = 1024,
     own_share = 16, /* of what may be on its way to the disk, for what moves by itself */
@@ -103,6 +104,7 @@ struct vhost *vhost_new(const struct vhost_config *config, const struct access *
     vhost->lane_next = 1;
     vhost->leave_left = leave_slice;
     vhost->settle_left = config->settle_slice;
+    vhost->evict_due_ms = UINT64_MAX;
     vhost->committed = STORE_BATCH_BEFORE;
     vhost->batch = store_batch_new(STORE_BATCH_BEFORE + 1);
     vhost->spill_lane_next = 1;
@@ -482,23 +484,46 @@ static size_t cold_share(const struct vhost *vhost, const struct lane *lane)
     return is_large && !is_stored_above ? vhost->config.lane_bytes_max : 0;
 }
 
+/* Becomes less with all that is spilled or dropped. */
+static uint64_t left_to_give(const struct vhost *vhost)
+{
+    return vhost->window_bytes + 2 * vhost->transient_bytes;
+}
+
+/* The coldest lanes give, a slice of them; true where there are more. */
+static bool evict_some(struct vhost *vhost)
+{
+    const struct list_node *last = vhost->cold.head.previous;
+    for (int i = 0; i < evict_slice && is_above_memory(vhost); i++) {
+        struct list_node *node = list_pop_front(&vhost->cold);
+        if (node == NULL)
+            return false;
+        evict(vhost, node, cold_share(vhost, list_entry(node, struct lane, memory_node)));
+        if (node == last)
+            return false;
+    }
+    return is_above_memory(vhost);
+}
+
 /* Lanes above their share give memory back at once; then the coldest do until the whole fits. Those
  * that have nothing to give go behind the others, and only so many are asked each time: there may
- * be very many. */
+ * be very many. The others are asked soon, whether something happens or not; when all were asked in
+ * vain, after a time. */
 static void give_memory_back(struct vhost *vhost)
 {
     struct list_node *node;
     while ((node = list_pop_front(&vhost->touched)) != NULL)
         evict(vhost, node, vhost->config.lane_bytes_max);
     vhost->is_spilling = transient_excess(vhost) > 0;
-    const struct list_node *last = vhost->cold.head.previous;
-    for (int i = 0; i < evict_slice && is_above_memory(vhost); i++) {
-        node = list_pop_front(&vhost->cold);
-        if (node == NULL)
-            return;
-        evict(vhost, node, cold_share(vhost, list_entry(node, struct lane, memory_node)));
-        if (node == last)
-            return;
+    uint64_t before = left_to_give(vhost);
+    vhost->evict_due_ms = UINT64_MAX;
+    if (!evict_some(vhost))
+        return;
+    vhost->asked_in_vain = left_to_give(vhost) < before ? 0 : vhost->asked_in_vain + evict_slice;
+    vhost->evict_due_ms = vhost->now_ms;
+    if (vhost->asked_in_vain > vhost->queues.count) {
+        vhost->asked_in_vain = 0;
+        vhost->evict_due_ms += evict_again_ms;
     }
 }
 
@@ -708,5 +733,5 @@ uint64_t vhost_deadline(const struct vhost *vhost)
     if (vhost->remains != NULL || vhost->former_values != NULL ||
         !list_is_empty(&vhost->dispatch) || vhost->is_policing || has_slices(vhost))
         return 0;
-    return timer != NULL ? timer->key : UINT64_MAX;
+    return timer != NULL && timer->key < vhost->evict_due_ms ? timer->key : vhost->evict_due_ms;
 }
