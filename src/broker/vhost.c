@@ -451,16 +451,18 @@ static uint64_t transient_excess(const struct vhost *vhost)
                : 0;
 }
 
+/* On a full disk the space that is left is for acks: nothing is spilled. */
 static void evict(struct vhost *vhost, struct list_node *node, size_t keep_bytes)
 {
     struct lane *lane = list_entry(node, struct lane, memory_node);
     size_t unstored = unstored_bytes(vhost), unstored_max = vhost->config.unstored_bytes_max;
+    bool is_disk_low = (vhost->alarms & VHOST_ALARM_DISK) != 0;
     lane_count_memory(vhost, lane);
     struct lane_eviction eviction = {
         .committed = vhost->committed,
         .keep_bytes = keep_bytes,
         .excess = transient_excess(vhost),
-        .room = unstored < unstored_max ? unstored_max - unstored + 1 : 0,
+        .room = unstored < unstored_max && !is_disk_low ? unstored_max - unstored + 1 : 0,
         .spill = queue_spill,
         .context = vhost,
     };

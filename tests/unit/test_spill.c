@@ -216,6 +216,23 @@ static void many_idle_queues_give_back_what_is_too_much(void **state)
     assert_true(counters.window_bytes <= MEMORY);
 }
 
+/* The disk's last space is for acks, and publishers are blocked: what is in memory stays there. */
+static void nothing_is_spilled_while_the_disk_is_full(void **state)
+{
+    struct core *core = *state;
+    run(core, "1.1 queue.declare q no-wait", "");
+    vhost_set_transient_bytes_max(core->vhost, SIZE_MAX);
+    publish_all(core, "q", "");
+    vhost_set_alarms(core->vhost, VHOST_ALARM_DISK, core->now_ms);
+    vhost_set_transient_bytes_max(core->vhost, MEMORY);
+    run(core, "", "");
+    assert_false(core_submit(core));
+    vhost_set_alarms(core->vhost, 0, core->now_ms);
+    commit(core, "");
+    assert_true(core_counters(core).transient_bytes <= MEMORY);
+    consume_all(core, "q", " no-ack", "");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -228,6 +245,7 @@ int main(void)
         TEST(dead_letters_are_read_first),
         TEST(publishers_wait_for_the_disk),
         TEST(many_idle_queues_give_back_what_is_too_much),
+        TEST(nothing_is_spilled_while_the_disk_is_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
