@@ -95,9 +95,10 @@ struct definitions_store *definitions_store_open(const char *folder, char *reaso
 {
     struct definitions_store *store = xcalloc(1, sizeof *store);
     size_t size = strlen(folder) + sizeof "/definitions.db";
+    bool is_full;
     store->path = xmalloc(size);
     snprintf(store->path, size, "%s/definitions.db", folder);
-    store->db = sqlite_file_open(store->path, &format, cache_kib, reason, reason_size);
+    store->db = sqlite_file_open(store->path, &format, cache_kib, reason, reason_size, &is_full);
     if (store->db != NULL && look_and_accept(store, reason, reason_size)) {
         sqlite3_wal_autocheckpoint(store->db, 200);
         return store;

@@ -186,23 +186,31 @@ bool sqlite_file_accept(sqlite3 *db, char *reason, size_t reason_size)
     return false;
 }
 
+static bool prepare(sqlite3 *db, const char *path, const struct sqlite_format *format,
+                    int cache_kib, char *reason, size_t size)
+{
+    if (!settle(db, path, format, reason, size))
+        return false;
+    if (execute(db, "PRAGMA journal_mode=WAL; PRAGMA trusted_schema=OFF;") &&
+        execute(db,
+                format->wipes_deleted ? "PRAGMA secure_delete=ON" : "PRAGMA secure_delete=OFF") &&
+        bound_cache(db, cache_kib) && upgrade(db, format))
+        return true;
+    explain(reason, size, path, "cannot be opened", sqlite3_errmsg(db));
+    return false;
+}
+
 sqlite3 *sqlite_file_open(const char *path, const struct sqlite_format *format, int cache_kib,
-                          char *reason, size_t reason_size)
+                          char *reason, size_t reason_size, bool *is_full)
 {
     bool is_new;
+    *is_full = false;
     if (!check_header(path, format, &is_new, reason, reason_size))
         return NULL;
     sqlite3 *db = connect(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, reason, reason_size);
-    if (db == NULL)
-        return NULL;
-    if (settle(db, path, format, reason, reason_size)) {
-        if (execute(db, "PRAGMA journal_mode=WAL; PRAGMA trusted_schema=OFF;") &&
-            execute(db, format->wipes_deleted ? "PRAGMA secure_delete=ON"
-                                              : "PRAGMA secure_delete=OFF") &&
-            bound_cache(db, cache_kib) && upgrade(db, format))
-            return db;
-        explain(reason, reason_size, path, "cannot be opened", sqlite3_errmsg(db));
-    }
+    if (db == NULL || prepare(db, path, format, cache_kib, reason, reason_size))
+        return db;
+    *is_full = (sqlite3_errcode(db) & 0xff) == SQLITE_FULL;
     sqlite3_close(db);
     return NULL;
 }

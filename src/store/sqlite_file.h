@@ -25,10 +25,11 @@ struct sqlite_format {
 
 /* Opens a connection that writes, in WAL mode with synchronous=FULL and without automatic
  * checkpoints; makes the file with its schema where there is none. NULL with a reason where the
- * file is foreign, newer or damaged: it is left as it is. A file of an older version is brought up
- * to date in a transaction that is still open, for sqlite_file_accept to end. */
+ * file is foreign, newer or damaged: it is left as it is; or where there is no space, which is_full
+ * says, too. A file of an older version is brought up to date in a transaction that is still open,
+ * for sqlite_file_accept to end. */
 sqlite3 *sqlite_file_open(const char *path, const struct sqlite_format *format, int cache_kib,
-                          char *reason, size_t reason_size);
+                          char *reason, size_t reason_size, bool *is_full);
 
 /* The caller has looked at what is in the file and found nothing wrong. false with a reason where
  * the file could not be brought up to date; closing instead leaves it as it was. */

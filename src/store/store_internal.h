@@ -300,9 +300,9 @@ void store_unload(struct store *store);
 bool store_load_rows(struct store *store, const char *sql,
                      bool (*load)(struct store *store, uint64_t id, struct bytes row));
 
-/* store_open of one of the two files. */
+/* store_open of one of the two files. is_full: NULL because there is no space. */
 struct store *store_open_file(const char *folder, bool is_spill, struct store_opened *opened,
-                              char *reason, size_t reason_size);
+                              char *reason, size_t reason_size, bool *is_full);
 
 /* --- store_commit.c, store_read.c: one file of the two */
 enum store_result store_commit_part(struct store *store, const struct store_batch *batch);

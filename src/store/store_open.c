@@ -249,12 +249,13 @@ static bool forgo_syncs(struct store *store)
 }
 
 struct store *store_open_file(const char *folder, bool is_spill, struct store_opened *opened,
-                              char *reason, size_t reason_size)
+                              char *reason, size_t reason_size, bool *is_full)
 {
     struct store *store = store_new(folder, is_spill);
     store->page_bytes = format.page_bytes;
     *opened = (struct store_opened){.definitions = store_batch_new(STORE_BATCH_BEFORE)};
-    store->db = sqlite_file_open(store->path, &format, writer_cache_kib, reason, reason_size);
+    store->db =
+        sqlite_file_open(store->path, &format, writer_cache_kib, reason, reason_size, is_full);
     if (store->db != NULL && open_all(store, opened) && (!is_spill || forgo_syncs(store))) {
         if (!is_spill)
             reserve_open(store, folder);
@@ -272,6 +273,7 @@ struct store *store_open_file(const char *folder, bool is_spill, struct store_op
 struct store *store_open(const char *folder, struct store_opened *opened, char *reason,
                          size_t reason_size)
 {
+    bool is_full;
     spill_remove(folder);
-    return store_open_file(folder, false, opened, reason, reason_size);
+    return store_open_file(folder, false, opened, reason, reason_size, &is_full);
 }

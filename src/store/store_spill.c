@@ -84,20 +84,23 @@ static bool spills(const struct store_batch *batch)
     return false;
 }
 
-/* false where it cannot be made. */
-static bool open_spill(struct store *store)
+static enum store_result open_spill(struct store *store)
 {
     char reason[512];
     struct store_opened opened;
+    bool is_full;
     spill_remove(store->folder);
-    struct store *spill = store_open_file(store->folder, true, &opened, reason, sizeof reason);
+    struct store *spill =
+        store_open_file(store->folder, true, &opened, reason, sizeof reason, &is_full);
+    if (spill == NULL && is_full)
+        return STORE_FULL;
     if (spill == NULL) {
         store_report(store, "%s", reason);
-        return false;
+        return store_fail(store);
     }
     store_opened_fini(&opened);
     atomic_store(&store->spill, spill);
-    return true;
+    return STORE_OK;
 }
 
 enum store_result spill_fail(struct store *store)
@@ -111,11 +114,12 @@ enum store_result spill_commit(struct store *store, const struct store_batch *ba
     struct store *spill = spill_of(store);
     if (store->spilled_batch == batch->number || (spill == NULL && !spills(batch)))
         return STORE_OK;
-    if (spill == NULL && !open_spill(store))
-        return store_fail(store);
+    enum store_result result = spill == NULL ? open_spill(store) : STORE_OK;
+    if (result != STORE_OK)
+        return result;
     spill = spill_of(store);
-    enum store_result result =
-        spill_has_work(spill, batch) ? store_commit_part(spill, batch) : STORE_OK;
+    if (spill_has_work(spill, batch))
+        result = store_commit_part(spill, batch);
     if (result == STORE_OK)
         store->spilled_batch = batch->number;
     return result == STORE_FAILED ? spill_fail(store) : result;

@@ -40,6 +40,7 @@ struct run {
     struct model *confirmed;
     struct model *attempted; /* with the batch that failed; NULL where none did */
     uint64_t random;
+    uint64_t batches; /* that were confirmed */
     bool is_scripted; /* what exchanges keep and messages that fail, instead of a bit of all */
 };
 
@@ -75,6 +76,7 @@ static enum store_result run_batch(struct run *run, struct store_batch *batch)
     enum store_result result = store_commit(run->store, batch);
     if (result == STORE_OK) {
         model_apply(run->confirmed, batch);
+        run->batches++;
     } else if (run->attempted == NULL) {
         run->attempted = model_copy(run->confirmed);
         model_apply(run->attempted, batch);
@@ -142,10 +144,14 @@ static void add_scripted(struct store_batch *batch, uint64_t *random, int step)
 
 static struct store_batch *next_batch(struct run *run, int step)
 {
-    if (!run->is_scripted)
-        return model_random_batch(run->confirmed, &run->random, 4);
-    struct store_batch *batch = store_batch_new(2);
-    add_scripted(batch, &run->random, step);
+    struct store_batch *batch;
+    if (!run->is_scripted) {
+        batch = model_random_batch(run->confirmed, &run->random, 4);
+    } else {
+        batch = store_batch_new(0);
+        add_scripted(batch, &run->random, step);
+    }
+    batch->number = STORE_BATCH_BEFORE + 1 + run->batches;
     return batch;
 }
 
@@ -185,6 +191,13 @@ static bool run_all(struct run *run)
     return true;
 }
 
+static void forget_spilled(struct run *run)
+{
+    model_forget_spilled(run->confirmed);
+    if (run->attempted != NULL)
+        model_forget_spilled(run->attempted);
+}
+
 /* The store as it is found holds what was confirmed, or also the batch that was under way. */
 static void check_recovered(struct run *run, uint64_t nth)
 {
@@ -202,16 +215,26 @@ static void check_recovered(struct run *run, uint64_t nth)
     for (int step = 0; step < 3; step++)
         assert_int_equal(run_step(run, step), STORE_OK);
     run_close(run);
+    forget_spilled(run);
     assert_true(run_open(run));
     assert_true(model_equals(run->confirmed, &run->opened, run->store, &random));
 }
 
+/* What a run is made of. */
+enum kind { KIND_ALL, KIND_SCRIPTED, KIND_SPILLS, KIND_COUNT };
+
+static void run_init_of(struct run *run, enum kind kind)
+{
+    run_init(run);
+    run->is_scripted = kind == KIND_SCRIPTED;
+    run->confirmed->has_spills = kind == KIND_SPILLS;
+}
+
 /* One run that dies at its nth operation; false where it never came to that. */
-static bool die_at(uint64_t nth, uint64_t lose_seed, bool is_scripted)
+static bool die_at(uint64_t nth, uint64_t lose_seed, enum kind kind)
 {
     struct run run;
-    run_init(&run);
-    run.is_scripted = is_scripted;
+    run_init_of(&run, kind);
     fault_vfs_forget();
     fault_vfs_arm(FAULT_ERROR, nth);
     bool succeeded = run_all(&run);
@@ -220,6 +243,7 @@ static bool die_at(uint64_t nth, uint64_t lose_seed, bool is_scripted)
     assert_true(has_died || succeeded);
     fault_vfs_lose_power(lose_seed);
     fault_vfs_arm(FAULT_NONE, 0);
+    forget_spilled(&run);
     check_recovered(&run, nth);
     run_fini(&run);
     return has_died;
@@ -229,7 +253,7 @@ static void dies_at_every_write_and_sync_losing_all(void **state)
 {
     (void)state;
     uint64_t nth = 1;
-    while (die_at(nth, 0, false))
+    while (die_at(nth, 0, KIND_ALL))
         nth++;
     assert_true(nth > 100);
 }
@@ -238,7 +262,7 @@ static void dies_at_every_write_and_sync_losing_some(void **state)
 {
     (void)state;
     uint64_t nth = 1;
-    while (die_at(nth, nth * 31 + 1, false))
+    while (die_at(nth, nth * 31 + 1, KIND_ALL))
         nth++;
     assert_true(nth > 100);
 }
@@ -247,7 +271,16 @@ static void dies_with_what_exchanges_keep(void **state)
 {
     (void)state;
     uint64_t nth = 1;
-    while (die_at(nth, nth % 2 == 0 ? 0 : nth * 31 + 1, true))
+    while (die_at(nth, nth % 2 == 0 ? 0 : nth * 31 + 1, KIND_SCRIPTED))
+        nth++;
+    assert_true(nth > 100);
+}
+
+static void dies_with_what_is_spilled(void **state)
+{
+    (void)state;
+    uint64_t nth = 1;
+    while (die_at(nth, nth % 2 == 0 ? 0 : nth * 31 + 1, KIND_SPILLS))
         nth++;
     assert_true(nth > 100);
 }
@@ -434,7 +467,8 @@ static void commit_until_full(struct run *run)
         if (result == STORE_OK)
             continue;
         assert_int_equal(result, STORE_FULL);
-        assert_true(model_equals_messages(run->confirmed, run->store, &run->random));
+        if (!run->confirmed->has_spills) /* what is spilled may be done already */
+            assert_true(model_equals_messages(run->confirmed, run->store, &run->random));
         fault_vfs_arm(FAULT_NONE, 0);
         run->random = before;
         assert_int_equal(run_step(run, step), STORE_OK);
@@ -445,10 +479,9 @@ static void commit_until_full(struct run *run)
 static void full_disk_rolls_back_and_the_same_batch_succeeds_later(void **state)
 {
     (void)state;
-    for (uint64_t nth = 1; nth < 240; nth++) {
+    for (uint64_t nth = 1; nth < 360; nth++) {
         struct run run;
-        run_init(&run);
-        run.is_scripted = nth % 2 == 0;
+        run_init_of(&run, nth % KIND_COUNT);
         fault_vfs_arm(FAULT_NONE, 0);
         assert_true(run_open(&run));
         fault_vfs_arm(FAULT_FULL, nth);
@@ -457,7 +490,9 @@ static void full_disk_rolls_back_and_the_same_batch_succeeds_later(void **state)
         run.is_scripted = false;
         for (int step = 0; step < 5; step++)
             assert_int_equal(run_step(&run, step), STORE_OK);
+        assert_true(model_equals_messages(run.confirmed, run.store, &run.random));
         run_close(&run);
+        forget_spilled(&run);
         assert_true(run_open(&run));
         assert_true(model_equals(run.confirmed, &run.opened, run.store, &run.random));
         run_fini(&run);
@@ -540,6 +575,64 @@ static void messages_that_come_again_use_the_reserve(void **state)
     run_fini(&run);
 }
 
+static struct store_batch *batch_of_spills(struct run *run, uint64_t first, size_t count)
+{
+    struct store_batch *batch = store_batch_new(STORE_BATCH_BEFORE + 1 + run->batches);
+    for (uint64_t i = 0; i < count; i++)
+        model_add_spill(batch, STORE_SPILL_LANES + 1, first + i, model_message(&run->random, 1000));
+    return batch;
+}
+
+static void run_and_free(struct run *run, struct store_batch *batch, enum store_result expected)
+{
+    assert_int_equal(run_batch(run, batch), expected);
+    store_batch_free(batch);
+}
+
+/* The file of what is spilled cannot even be made; then it cannot grow. Acks get through, for what
+ * is stored and for what is spilled. */
+static void a_full_disk_where_messages_are_spilled_passes(void **state)
+{
+    (void)state;
+    struct run run;
+    run_init(&run);
+    fault_vfs_arm(FAULT_NONE, 0);
+    assert_true(run_open(&run));
+    fault_vfs_arm(FAULT_FULL, 1);
+    run_and_free(&run, batch_of_spills(&run, 1, 50), STORE_FULL);
+    fault_vfs_arm(FAULT_NONE, 0);
+    model_free(run.attempted);
+    run.attempted = NULL;
+    run_and_free(&run, batch_of_spills(&run, 1, 50), STORE_OK);
+    assert_true(model_equals_messages(run.confirmed, run.store, &run.random));
+    fault_vfs_arm(FAULT_NONE, 0);
+    run_fini(&run);
+}
+
+static void a_broken_disk_where_messages_are_spilled_is_told(void **state)
+{
+    (void)state;
+    for (uint64_t nth = 1; nth < 40; nth++) {
+        struct run run;
+        run_init(&run);
+        fault_vfs_arm(FAULT_NONE, 0);
+        assert_true(run_open(&run));
+        fault_vfs_arm(FAULT_ERROR, nth);
+        while (!fault_vfs_has_fired() && run.batches < 40) {
+            struct store_batch *batch = batch_of_spills(&run, run.batches * 10 + 1, 10);
+            enum store_result result = run_batch(&run, batch);
+            assert_int_equal(result == STORE_FAILED, fault_vfs_has_fired());
+            store_batch_free(batch);
+        }
+        assert_true(strstr(store_error(run.store), "spill.db") != NULL);
+        run_close(&run);
+        fault_vfs_arm(FAULT_NONE, 0);
+        assert_true(run_open(&run));
+        run_fini(&run);
+        fault_vfs_forget();
+    }
+}
+
 /* Messages come and go in a file and a log that are as long as they can be. */
 static void commit_and_remove(struct run *run, uint64_t first)
 {
@@ -587,6 +680,7 @@ int main(void)
         cmocka_unit_test(dies_at_every_write_and_sync_losing_all),
         cmocka_unit_test(dies_at_every_write_and_sync_losing_some),
         cmocka_unit_test(dies_with_what_exchanges_keep),
+        cmocka_unit_test(dies_with_what_is_spilled),
         cmocka_unit_test(killed_store_holds_what_it_confirmed),
         cmocka_unit_test(dies_while_a_file_is_brought_up_to_date),
         cmocka_unit_test(full_disk_rolls_back_and_the_same_batch_succeeds_later),
@@ -594,6 +688,8 @@ int main(void)
         cmocka_unit_test(acks_use_the_reserve),
         cmocka_unit_test(messages_that_come_again_use_the_reserve),
         cmocka_unit_test(log_begins_again_where_it_cannot_grow),
+        cmocka_unit_test(a_full_disk_where_messages_are_spilled_passes),
+        cmocka_unit_test(a_broken_disk_where_messages_are_spilled_is_told),
     };
     fault_vfs_install();
     return cmocka_run_group_tests_name("store faults", tests, NULL, NULL);
