@@ -51,8 +51,9 @@ enum store_operation_kind {
     STORE_OPERATION_LAST = STORE_SPILL_FORGET,
 };
 
-/* The lanes of queues that are not durable have numbers above this, and spilled messages alone. */
-#define STORE_SPILL_LANES (UINT64_C(1) << 62)
+/* The lanes of queues that are not durable have numbers above this, and spilled messages alone. The
+ * store's journal has 60 bits for a number. */
+#define STORE_SPILL_LANES (UINT64_C(1) << 56)
 
 /* A durable exchange, queue or binding. Views: in a batch, into memory that the batch owns. */
 struct store_definition {

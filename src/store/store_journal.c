@@ -14,6 +14,7 @@
  * deleted while operations on it are still in the journal is a ghost: it takes them and comes to
  * nothing, and it is damage when the journal ends before the ghost's deletion.
  */
+#include "base/check.h"
 #include "store/store_internal.h"
 
 enum { kind_bits = 4, trim_rows = 32 };
@@ -27,6 +28,7 @@ void journal_begin(struct store *store)
 
 static void append_tag(struct store *store, int kind, uint64_t number)
 {
+    CHECK(number << kind_bits >> kind_bits == number);
     buffer_append_varint(&store->journal, number << kind_bits | (uint64_t)kind);
 }
 

@@ -604,6 +604,14 @@ static void a_full_disk_where_messages_are_spilled_passes(void **state)
     model_free(run.attempted);
     run.attempted = NULL;
     run_and_free(&run, batch_of_spills(&run, 1, 50), STORE_OK);
+
+    fault_vfs_arm(FAULT_FULL_BY_RESERVE, 1);
+    struct store_batch *more = batch_of_spills(&run, 51, 50);
+    assert_int_equal(run_batch(&run, more), STORE_FULL);
+    run_and_free(&run, more, STORE_OK); /* it comes again */
+    struct store_batch *ack = store_batch_new(STORE_BATCH_BEFORE + 1 + run.batches);
+    model_add_remove(ack, STORE_SPILL_LANES + 1, 1, 20);
+    run_and_free(&run, ack, STORE_OK);
     assert_true(model_equals_messages(run.confirmed, run.store, &run.random));
     fault_vfs_arm(FAULT_NONE, 0);
     run_fini(&run);
