@@ -4,6 +4,12 @@
  * every message; inserting in between happens when a consumer gives a message back, near the front,
  * so that moving the shorter side is cheap, and merging serves the channel that closes with very
  * many.
+ *
+ * A ring of a million entries that doubles moves 40 MB at once, and whoever wants something of the
+ * vhost meanwhile waits. So only a small one is one piece. A large one is made of chunks, and what
+ * doubles is the table of their addresses; a chunk is made when the first entry comes into it and
+ * freed when the front leaves it. Invariant: one chunk's worth stays free, so that the back is
+ * never in the chunk of the front behind its entries.
  */
 #include "queue/entry_ring.h"
 
@@ -12,16 +18,39 @@
 
 #include "base/xmalloc.h"
 
-enum { capacity_min = 8, shrink_above = 1024 };
+enum { capacity_min = 8, chunks_min = 4 };
+
+static void set_capacity(struct entry_ring *ring, size_t capacity)
+{
+    ring->capacity = capacity;
+    ring->limit = capacity <= ENTRY_CHUNK ? capacity : capacity - ENTRY_CHUNK;
+}
+
+static size_t chunk_count(const struct entry_ring *ring)
+{
+    return entry_ring_is_small(ring) ? 0 : ring->capacity / ENTRY_CHUNK;
+}
+
+/* What is in it is gone, or lies elsewhere. */
+static void free_memory(struct entry_ring *ring)
+{
+    for (size_t i = 0; i < chunk_count(ring); i++)
+        free(ring->chunks[i]);
+    if (entry_ring_is_small(ring))
+        free(ring->entries);
+    else
+        free(ring->chunks);
+    *ring = (struct entry_ring){0};
+}
 
 void entry_ring_fini(struct entry_ring *ring)
 {
     for (size_t i = 0; i < ring->count; i++)
         message_unref(entry_ring_at(ring, i)->message);
-    free(ring->entries);
-    *ring = (struct entry_ring){0};
+    free_memory(ring);
 }
 
+/* A small one, into a piece of another size, in order. */
 static void move_to(struct entry_ring *ring, size_t capacity)
 {
     struct entry *entries = xmalloc(capacity * sizeof *entries);
@@ -34,34 +63,72 @@ static void move_to(struct entry_ring *ring, size_t capacity)
     }
     free(ring->entries);
     ring->entries = entries;
-    ring->capacity = capacity;
     ring->head = 0;
+    set_capacity(ring, capacity);
+}
+
+/* The piece, in order, is the first chunk. */
+static void move_to_chunks(struct entry_ring *ring)
+{
+    struct entry **chunks = xcalloc(chunks_min, sizeof *chunks);
+    if (ring->head != 0)
+        move_to(ring, ENTRY_CHUNK);
+    chunks[0] = ring->entries;
+    ring->chunks = chunks;
+    set_capacity(ring, (size_t)chunks_min * ENTRY_CHUNK);
+}
+
+/* The table gets another size, and the chunk of the front is the first. */
+static void move_table(struct entry_ring *ring, size_t capacity)
+{
+    size_t old_count = chunk_count(ring), first = ring->head / ENTRY_CHUNK;
+    size_t count = capacity / ENTRY_CHUNK;
+    struct entry **chunks = xcalloc(count, sizeof *chunks);
+    for (size_t i = 0; i < old_count; i++) {
+        struct entry *chunk = ring->chunks[(first + i) & (old_count - 1)];
+        if (i < count)
+            chunks[i] = chunk;
+        else
+            free(chunk);
+    }
+    free(ring->chunks);
+    ring->chunks = chunks;
+    ring->head %= ENTRY_CHUNK;
+    set_capacity(ring, capacity);
 }
 
 void entry_ring_grow(struct entry_ring *ring)
 {
-    move_to(ring, ring->capacity > 0 ? ring->capacity * 2 : capacity_min);
+    if (ring->capacity < ENTRY_CHUNK)
+        move_to(ring, ring->capacity > 0 ? ring->capacity * 2 : capacity_min);
+    else if (ring->capacity == ENTRY_CHUNK)
+        move_to_chunks(ring);
+    else
+        move_table(ring, ring->capacity * 2);
 }
 
-/* Makes room for so many more. */
-static void reserve(struct entry_ring *ring, size_t count)
+void entry_ring_leave_chunk(struct entry_ring *ring)
 {
-    size_t capacity = ring->capacity > 0 ? ring->capacity : capacity_min;
-    while (capacity < ring->count + count)
-        capacity *= 2;
-    if (capacity > ring->capacity)
-        move_to(ring, capacity);
+    size_t left = ((ring->head - 1) & (ring->capacity - 1)) / ENTRY_CHUNK;
+    free(ring->chunks[left]);
+    ring->chunks[left] = NULL;
+}
+
+struct entry *entry_ring_add_chunk(struct entry_ring *ring, size_t chunk)
+{
+    ring->chunks[chunk] = xmalloc(ENTRY_CHUNK * sizeof *ring->chunks[chunk]);
+    return ring->chunks[chunk];
 }
 
 void entry_ring_shrink(struct entry_ring *ring)
 {
-    if (ring->capacity <= shrink_above || ring->count > ring->capacity / 8)
+    size_t kept = (size_t)chunks_min * ENTRY_CHUNK;
+    if (ring->capacity <= kept || ring->count > ring->capacity / 8)
         return;
-    if (ring->count == 0) {
-        entry_ring_fini(ring);
-        return;
-    }
-    move_to(ring, ring->capacity / 4);
+    if (ring->count == 0)
+        free_memory(ring);
+    else
+        move_table(ring, ring->capacity / 4 > kept ? ring->capacity / 4 : kept);
 }
 
 size_t entry_ring_search(const struct entry_ring *ring, uint64_t position)
@@ -80,13 +147,15 @@ size_t entry_ring_search(const struct entry_ring *ring, uint64_t position)
 void entry_ring_insert(struct entry_ring *ring, struct entry entry)
 {
     size_t index = entry_ring_search(ring, entry.position);
-    if (ring->count == ring->capacity)
+    if (ring->count == ring->limit)
         entry_ring_grow(ring);
-    if (index < ring->count / 2) {
+    if (index < ring->count / 2 || ring->count == 0) {
         ring->head = (ring->head - 1) & (ring->capacity - 1);
+        entry_ring_make(ring, 0);
         for (size_t i = 0; i < index; i++)
             *entry_ring_at(ring, i) = *entry_ring_at(ring, i + 1);
     } else {
+        entry_ring_make(ring, ring->count);
         for (size_t i = ring->count; i > index; i--)
             *entry_ring_at(ring, i) = *entry_ring_at(ring, i - 1);
     }
@@ -100,10 +169,8 @@ static bool add_at_an_end(struct entry_ring *ring, const struct entry *entries, 
     bool is_behind =
         ring->count == 0 || entry_ring_at(ring, ring->count - 1)->position < entries[0].position;
     bool is_before = !is_behind && entries[count - 1].position < entry_ring_front(ring)->position;
-    if (is_behind || is_before)
-        reserve(ring, count);
     for (size_t i = 0; is_behind && i < count; i++)
-        entry_ring_push(ring, entries[i]);
+        entry_ring_push(ring, &entries[i]);
     for (size_t i = count; is_before && i > 0; i--)
         entry_ring_insert(ring, entries[i - 1]);
     return is_behind || is_before;
@@ -118,11 +185,11 @@ void entry_ring_merge(struct entry_ring *ring, const struct entry *entries, size
     for (size_t i = 0; i < ring->count; i++) {
         struct entry *old = entry_ring_at(ring, i);
         while (next < count && entries[next].position < old->position)
-            entry_ring_push(&merged, entries[next++]);
-        entry_ring_push(&merged, *old);
+            entry_ring_push(&merged, &entries[next++]);
+        entry_ring_push(&merged, old);
     }
     while (next < count)
-        entry_ring_push(&merged, entries[next++]);
-    free(ring->entries);
+        entry_ring_push(&merged, &entries[next++]);
+    free_memory(ring);
     *ring = merged;
 }

@@ -22,10 +22,17 @@ struct entry {
     uint32_t body_bytes;
 };
 
-/* Entries in ascending order of position, in a ring that doubles. Zero-initialised is empty. */
+enum { ENTRY_CHUNK = 512 };
+
+/* Entries in ascending order of position: a small one is a ring that doubles, a large one a ring of
+ * pieces that never move. Zero-initialised is empty. */
 struct entry_ring {
-    struct entry *entries; /* owned; capacity is 0 or a power of two */
-    size_t capacity;
+    union {
+        struct entry *entries; /* owned; a small one's */
+        struct entry **chunks; /* owned, of ENTRY_CHUNK entries each; NULL where nothing is */
+    };
+    size_t capacity; /* 0 or a power of two; a small one's is at most ENTRY_CHUNK */
+    size_t limit;    /* so many fit */
     size_t head;
     size_t count;
 };
@@ -34,31 +41,66 @@ void entry_ring_fini(struct entry_ring *ring);
 void entry_ring_grow(struct entry_ring *ring);
 /* Gives memory back where the ring is much larger than what is in it. */
 void entry_ring_shrink(struct entry_ring *ring);
+/* The front has left its chunk. */
+void entry_ring_leave_chunk(struct entry_ring *ring);
+/* The memory of a chunk that has none. */
+struct entry *entry_ring_add_chunk(struct entry_ring *ring, size_t chunk);
+
+static inline bool entry_ring_is_small(const struct entry_ring *ring)
+{
+    return ring->capacity <= ENTRY_CHUNK;
+}
+
+static inline struct entry *entry_ring_at_slot(const struct entry_ring *ring, size_t slot)
+{
+    return entry_ring_is_small(ring) ? &ring->entries[slot]
+                                     : &ring->chunks[slot / ENTRY_CHUNK][slot % ENTRY_CHUNK];
+}
 
 static inline struct entry *entry_ring_at(const struct entry_ring *ring, size_t index)
 {
-    return &ring->entries[(ring->head + index) & (ring->capacity - 1)];
+    return entry_ring_at_slot(ring, (ring->head + index) & (ring->capacity - 1));
+}
+
+/* The same, of an index that may have no memory yet. */
+static inline struct entry *entry_ring_make(struct entry_ring *ring, size_t index)
+{
+    size_t slot = (ring->head + index) & (ring->capacity - 1);
+    if (entry_ring_is_small(ring))
+        return &ring->entries[slot];
+    struct entry *chunk = ring->chunks[slot / ENTRY_CHUNK];
+    if (chunk == NULL)
+        chunk = entry_ring_add_chunk(ring, slot / ENTRY_CHUNK);
+    return &chunk[slot % ENTRY_CHUNK];
 }
 
 /* NULL when empty. */
 static inline struct entry *entry_ring_front(const struct entry_ring *ring)
 {
-    return ring->count > 0 ? &ring->entries[ring->head] : NULL;
+    return ring->count > 0 ? entry_ring_at_slot(ring, ring->head) : NULL;
 }
 
-static inline void entry_ring_push(struct entry_ring *ring, struct entry entry)
+static inline void entry_ring_push(struct entry_ring *ring, const struct entry *entry)
 {
-    if (ring->count == ring->capacity)
+    if (ring->count == ring->limit)
         entry_ring_grow(ring);
-    *entry_ring_at(ring, ring->count) = entry;
+    *entry_ring_make(ring, ring->count) = *entry;
     ring->count++;
+}
+
+/* Takes the front off. */
+static inline void entry_ring_drop(struct entry_ring *ring)
+{
+    ring->head = (ring->head + 1) & (ring->capacity - 1);
+    ring->count--;
+    if (ring->head % ENTRY_CHUNK == 0 && !entry_ring_is_small(ring))
+        entry_ring_leave_chunk(ring);
 }
 
 static inline struct entry entry_ring_pop(struct entry_ring *ring)
 {
-    struct entry entry = ring->entries[ring->head];
-    ring->head = (ring->head + 1) & (ring->capacity - 1);
-    ring->count--;
+    struct entry entry = *entry_ring_at_slot(ring, ring->head);
+    entry_ring_drop(ring);
     return entry;
 }
 

@@ -106,7 +106,7 @@ static inline void count_out(struct lane *lane, const struct entry *entry)
 void lane_push(struct lane *lane, const struct entry *entry)
 {
     CHECK(entry->position == lane->next_position - 1 && entry->message != NULL);
-    entry_ring_push(&lane->tail, *entry);
+    entry_ring_push(&lane->tail, entry);
     count_in(lane, entry);
 }
 
@@ -145,21 +145,29 @@ enum lane_head lane_peek(const struct lane *lane, struct entry **entry)
     return LANE_READY;
 }
 
+static void note_led(struct lane *lane, const struct entry *entry)
+{
+    if (lane->led_count == 0)
+        return;
+    lane->led_count--;
+    lane->led_bytes -= message_footprint(entry->message);
+}
+
 static struct entry pop_tail(struct lane *lane)
 {
     struct entry entry = entry_ring_pop(&lane->tail);
-    if (lane->led_count > 0) {
-        lane->led_count--;
-        lane->led_bytes -= message_footprint(entry.message);
-    }
+    note_led(lane, &entry);
     return entry;
 }
 
 struct entry lane_pop(struct lane *lane)
 {
     struct entry_ring *ring = head_ring(lane);
-    struct entry entry = ring == &lane->tail ? pop_tail(lane) : entry_ring_pop(ring);
+    struct entry entry = *entry_ring_at(ring, 0);
+    entry_ring_drop(ring);
     CHECK(entry.message != NULL);
+    if (ring == &lane->tail)
+        note_led(lane, &entry);
     count_out(lane, &entry);
     if (ring == &lane->returned && entry.batch != 0)
         lane->returned_bytes -= message_footprint(entry.message);
@@ -338,7 +346,7 @@ static bool append_paged(struct lane *lane, struct store_read_result *result)
         lane->stretch_count--;
         lane->stretch_bytes -= entry.body_bytes;
         lane->stretch_first = entry.position + 1;
-        entry_ring_push(&lane->paged, entry);
+        entry_ring_push(&lane->paged, &entry);
     }
     lane->page_count = result->count;
     if (result->is_complete && lane->stretch_first < result->read.end)
@@ -382,7 +390,7 @@ static void make_head_window(struct lane *lane, size_t keep_bytes)
     while (lane->tail.count > 0 && bytes < keep_bytes) {
         struct entry entry = pop_tail(lane);
         bytes += message_footprint(entry.message);
-        entry_ring_push(&lane->paged, entry);
+        entry_ring_push(&lane->paged, &entry);
     }
 }
 
@@ -557,7 +565,8 @@ struct lane_remains *lane_purge(struct lane *lane, uint64_t submitted, lane_rang
     purge_ring(&purge, &lane->paged);
     if (lane->stretch_count > 0)
         on_range(context, lane->stretch_first, lane->stretch_end - lane->stretch_first);
-    purge_ring(&purge, &lane->tail);
+    if (lane->memory_bytes > lane->transient_bytes) /* else the store has none: 10 million may go */
+        purge_ring(&purge, &lane->tail);
     lane->stretch_count = lane->stretch_bytes = 0;
     lane->ready_count = lane->ready_bytes = 0;
     lane->memory_bytes = lane->transient_bytes = lane->returned_bytes = 0;
