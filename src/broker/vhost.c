@@ -443,12 +443,14 @@ static bool settle_empty_batch(struct vhost *vhost)
     return true;
 }
 
-/* How much more transient messages hold than they may. */
+/* How much more transient messages hold than they may. The memory alarm may be for what is in other
+ * places, but publishers wait for it: then they may hold no more than those that are stored. */
 static uint64_t transient_excess(const struct vhost *vhost)
 {
-    return vhost->transient_bytes > vhost->config.transient_bytes_max
-               ? vhost->transient_bytes - vhost->config.transient_bytes_max
-               : 0;
+    size_t max = vhost->config.transient_bytes_max;
+    if ((vhost->alarms & VHOST_ALARM_MEMORY) != 0 && max > vhost->config.window_bytes_max)
+        max = vhost->config.window_bytes_max;
+    return vhost->transient_bytes > max ? vhost->transient_bytes - max : 0;
 }
 
 /* On a full disk the space that is left is for acks: nothing is spilled. */

@@ -216,6 +216,23 @@ static void many_idle_queues_give_back_what_is_too_much(void **state)
     assert_true(counters.window_bytes <= MEMORY);
 }
 
+/* It may be because of others: several vhosts, each with less than it may have, or unacked
+ * messages.
+ */
+static void a_memory_alarm_spills_what_may_stay_otherwise(void **state)
+{
+    struct core *core = *state;
+    vhost_set_transient_bytes_max(core->vhost, SIZE_MAX);
+    run(core, "1.1 queue.declare q no-wait", "");
+    publish_all(core, "q", "");
+    assert_false(core_submit(core));
+    vhost_set_alarms(core->vhost, VHOST_ALARM_MEMORY, core->now_ms);
+    commit(core, "");
+    assert_true(core_counters(core).transient_bytes <= MEMORY);
+    vhost_set_alarms(core->vhost, 0, core->now_ms);
+    consume_all(core, "q", " no-ack", "");
+}
+
 /* The disk's last space is for acks, and publishers are blocked: what is in memory stays there. */
 static void nothing_is_spilled_while_the_disk_is_full(void **state)
 {
@@ -245,6 +262,7 @@ int main(void)
         TEST(dead_letters_are_read_first),
         TEST(publishers_wait_for_the_disk),
         TEST(many_idle_queues_give_back_what_is_too_much),
+        TEST(a_memory_alarm_spills_what_may_stay_otherwise),
         TEST(nothing_is_spilled_while_the_disk_is_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
