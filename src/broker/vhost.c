@@ -494,11 +494,11 @@ static uint64_t left_to_give(const struct vhost *vhost)
     return vhost->window_bytes + 2 * vhost->transient_bytes;
 }
 
-/* The coldest lanes give, a slice of them; true where there are more. */
-static bool evict_some(struct vhost *vhost)
+/* The coldest lanes give, so many of them; true where there are more. */
+static bool evict_some(struct vhost *vhost, size_t slice)
 {
     const struct list_node *last = vhost->cold.head.previous;
-    for (int i = 0; i < evict_slice && is_above_memory(vhost); i++) {
+    for (; slice > 0 && is_above_memory(vhost); slice--) {
         struct list_node *node = list_pop_front(&vhost->cold);
         if (node == NULL)
             return false;
@@ -511,19 +511,21 @@ static bool evict_some(struct vhost *vhost)
 
 /* Lanes above their share give memory back at once; then the coldest do until the whole fits. Those
  * that have nothing to give go behind the others, and only so many are asked each time: there may
- * be very many. The others are asked soon, whether something happens or not; when all were asked in
- * vain, after a time. */
+ * be very many: more than were touched, or lanes of a message or two would come faster than they
+ * go. The others are asked soon, whether something happens or not; when all were asked in vain,
+ * after a time. */
 static void give_memory_back(struct vhost *vhost)
 {
     struct list_node *node;
-    while ((node = list_pop_front(&vhost->touched)) != NULL)
+    size_t slice = evict_slice;
+    for (; (node = list_pop_front(&vhost->touched)) != NULL; slice += 2)
         evict(vhost, node, vhost->config.lane_bytes_max);
     vhost->is_spilling = transient_excess(vhost) > 0;
     uint64_t before = left_to_give(vhost);
     vhost->evict_due_ms = UINT64_MAX;
-    if (!evict_some(vhost))
+    if (!evict_some(vhost, slice))
         return;
-    vhost->asked_in_vain = left_to_give(vhost) < before ? 0 : vhost->asked_in_vain + evict_slice;
+    vhost->asked_in_vain = left_to_give(vhost) < before ? 0 : vhost->asked_in_vain + slice;
     vhost->evict_due_ms = vhost->now_ms;
     if (vhost->asked_in_vain > vhost->queues.count) {
         vhost->asked_in_vain = 0;

@@ -158,7 +158,7 @@ void config_init(struct config *config)
         .log_default_level = CONFIG_LOG_INFO,
         .log_connection_level = CONFIG_LOG_INFO,
         .log_channel_level = CONFIG_LOG_INFO,
-        .lane_memory_bytes = 268435456,
+        .lane_memory_bytes = 50331648,
         .connection_output_bytes = 1048576,
         .table_depth_max = 32,
         .header_bytes_max = 131072,

@@ -18,7 +18,7 @@
 
 #include "base/xmalloc.h"
 
-enum { capacity_min = 8, chunks_min = 4 };
+enum { capacity_min = 2, chunks_min = 4 }; /* of very many queues most hold little */
 
 static void set_capacity(struct entry_ring *ring, size_t capacity)
 {

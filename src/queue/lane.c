@@ -412,6 +412,15 @@ static void spill_tail(struct lane *lane, const struct lane_eviction *eviction, 
     }
 }
 
+/* A lane whose messages had to go has nothing to keep room for: there may be very many. */
+static void give_room_back(struct entry_ring *ring)
+{
+    if (ring->count == 0)
+        entry_ring_fini(ring);
+    else
+        entry_ring_shrink(ring);
+}
+
 static void evict_tail(struct lane *lane, const struct lane_eviction *eviction)
 {
     while (lane->memory_bytes > eviction->keep_bytes && lane->tail.count > 0 &&
@@ -424,7 +433,7 @@ static void evict_tail(struct lane *lane, const struct lane_eviction *eviction)
         lane->stretch_bytes += entry.body_bytes;
         drop_message(lane, &entry);
     }
-    entry_ring_shrink(&lane->tail);
+    give_room_back(&lane->tail);
 }
 
 /* Puts the end of the head window back into the stretch, which follows it. */
@@ -444,7 +453,7 @@ static void evict_paged(struct lane *lane, const struct lane_eviction *eviction)
         drop_message(lane, back);
         lane->paged.count--;
     }
-    entry_ring_shrink(&lane->paged);
+    give_room_back(&lane->paged);
 }
 
 static void evict_returned(struct lane *lane, const struct lane_eviction *eviction)

@@ -1211,7 +1211,7 @@ static void the_sample_is_right_when_it_is_uncommented(void **state)
     char *active = uncomment(sample);
     assert_loads_silently(f, active);
     assert_true(f->config.setting_count > 70);
-    assert_int_equal(f->config.lane_memory_bytes, 268435456);
+    assert_int_equal(f->config.lane_memory_bytes, 50331648);
     assert_int_equal(f->config.disk_free_limit_bytes, 50000000);
     assert_int_equal(f->config.tls.versions.count, 2);
     free(active);

@@ -168,6 +168,23 @@ static void what_is_on_disk_leaves_memory(void **state)
     lane_fini(&lane);
 }
 
+/* There may be very many lanes that had their turn once. */
+static void what_has_left_memory_leaves_no_room(void **state)
+{
+    (void)state;
+    struct lane lane;
+    lane_init(&lane, 1);
+    push_many(&lane, BATCH, 100);
+    evict(&lane, BATCH, footprint() * 10);
+    assert_true(lane.tail.capacity > 0 && lane.paged.capacity > 0);
+    evict(&lane, BATCH, 0);
+    assert_int_equal(lane.tail.capacity + lane.paged.capacity, 0);
+    assert_int_equal(lane.ready_count, 100);
+    push(&lane, BATCH + 1);
+    assert_int_equal(lane.ready_count, 101);
+    lane_fini(&lane);
+}
+
 static void the_stretch_is_read_in_parts(void **state)
 {
     (void)state;
@@ -690,6 +707,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_lane_in_memory_is_a_fifo),
         cmocka_unit_test(what_is_on_disk_leaves_memory),
+        cmocka_unit_test(what_has_left_memory_leaves_no_room),
         cmocka_unit_test(the_stretch_is_read_in_parts),
         cmocka_unit_test(an_answer_that_is_late_is_ignored),
         cmocka_unit_test(an_answer_that_misses_messages_is_noticed),

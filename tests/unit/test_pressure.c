@@ -339,6 +339,47 @@ static void a_long_key_in_a_durable_queue_after_a_restart(void **state)
     pass(core, 2000, "");
 }
 
+/* A message for each of so many queues, in inputs of 500, each on disk before the next comes. */
+static void publish_to_many(struct core *core, int count)
+{
+    for (int i = 0; i < count;) {
+        struct buffer lines = {0};
+        do
+            buffer_append_format(&lines, "1.1 basic.publish - q%d body persistent\n", i);
+        while (++i % 500 != 0);
+        buffer_append_u8(&lines, 0);
+        quiet_run(core, (char *)lines.data);
+        quiet_commit(core);
+        buffer_fini(&lines);
+    }
+}
+
+/* What memory holds is bounded also where each queue has a message or two there. */
+static void very_many_queues_keep_to_the_memory(void **state)
+{
+    enum { QUEUES = 4000, MEMORY = 20000, OF_AN_INPUT = 500 * 200 };
+    (void)state;
+    struct core core;
+    struct vhost_config config;
+    struct buffer lines = {0};
+    vhost_config_init(&config);
+    config.window_bytes_max = MEMORY;
+    core_init_with(&core, &config);
+    core_open(&core, 1, 1);
+    for (int i = 0; i < QUEUES; i++)
+        buffer_append_format(&lines, "1.1 queue.declare q%d durable no-wait\n", i);
+    buffer_append_u8(&lines, 0);
+    quiet_run(&core, (char *)lines.data);
+    quiet_commit(&core);
+    for (int round = 0; round < 3; round++) {
+        publish_to_many(&core, QUEUES);
+        assert_in_range(core_counters(&core).window_bytes, 1, MEMORY + OF_AN_INPUT);
+    }
+    assert_queue(&core, "q17", "3 0 0");
+    buffer_fini(&lines);
+    core_fini(&core);
+}
+
 /* --- policies for very many queues */
 
 /* A policy with a max-length for all queues, behind so many others whose pattern is hard to match.
@@ -654,6 +695,7 @@ int main(void)
         core_test(the_slices_outlive_their_queue),
         core_test(the_vhost_ends_between_slices),
         core_test(reply_queues_are_not_limited),
+        cmocka_unit_test(very_many_queues_keep_to_the_memory),
         core_test(policies_are_obeyed_in_slices),
         core_test(policies_may_change_while_they_are_obeyed),
         core_test(patterns_that_are_hard_make_slices_small),
