@@ -205,6 +205,7 @@ struct store {
     /* the writer's */
     uint64_t batch; /* the number of the newest journal row */
     uint64_t journal_first;
+    uint64_t journal_row_bytes; /* of late */
     struct journal_head {
         uint64_t lane_next;
         uint64_t segment_next;

@@ -18,9 +18,13 @@
 #include "store/store_internal.h"
 
 enum {
-    journal_rows = 256, /* rows that are behind by so many batches are written */
-    writes_min = 64,    /* that many with a batch, and more with a long one */
-    chunk_bytes_max = 64 << 20,
+    journal_rows_min = 256, /* rows that are behind by so many batches are written, */
+    journal_rows_max = 1024,
+    journal_bytes = 4 << 20,    /* by as many as make a journal of this size */
+    journal_sample = 16,        /* of that many batches the size of a row is taken */
+    writes_min = 64,            /* that many with a batch, and more with a long one */
+    chunk_bytes_max = 64 << 20, /* places: lanes that are not used keep none */
+    chunk_bytes_kept = 8 << 20, /* nor do those that are written */
 };
 
 bool transaction_begin(struct store *store)
@@ -59,17 +63,31 @@ void transaction_touch(struct store *store, struct stored_lane *lane)
 
 /* --- what is due */
 
+/* Its ends stay in memory, where the next messages come and go. Where that is much already it keeps
+ * nothing: what comes next is a row of its own then, instead of a longer one. */
 static bool write_lane(struct store *store, struct stored_lane *lane)
 {
     bool was_idle = !lane->is_touched;
     bool succeeded = stored_lane_write(store, lane);
-    stored_lane_shrink(store, lane, was_idle && lane->state.count == 0);
+    bool is_much = store->chunk_bytes > chunk_bytes_kept;
+    stored_lane_shrink(store, lane, is_much || (was_idle && lane->state.count == 0));
     return succeeded;
+}
+
+/* How far rows may be behind. A journal must be replayed when the store is opened, and what it says
+ * is in memory; but with very many lanes each batch changes others, and a row that is written for
+ * each message costs more than the message. */
+static uint64_t rows_behind(const struct store *store)
+{
+    uint64_t rows = journal_bytes / (store->journal_row_bytes + 1);
+    if (rows < journal_rows_min)
+        return journal_rows_min;
+    return rows < journal_rows_max ? rows : journal_rows_max;
 }
 
 static bool is_due(const struct store *store, uint64_t dirty_since)
 {
-    return dirty_since + journal_rows <= store->batch;
+    return dirty_since + rows_behind(store) <= store->batch;
 }
 
 /* A lane with moves to come stays dirty: its chunks do not say yet what the journal says. */
@@ -110,6 +128,12 @@ static bool write_changed(struct store *store)
     return true;
 }
 
+static void note_journal(struct store *store)
+{
+    uint64_t former = store->journal_row_bytes * (journal_sample - 1);
+    store->journal_row_bytes = (former + store->journal.size) / journal_sample;
+}
+
 static bool write_state(struct store *store, size_t operations)
 {
     transaction_take_turn(store);
@@ -117,6 +141,7 @@ static bool write_state(struct store *store, size_t operations)
     bool succeeded = write_changed(store) && write_due_lanes(store, writes_min + operations / 2) &&
                      write_due_groups(store);
     pthread_mutex_unlock(&store->lock);
+    note_journal(store);
     return succeeded && shelf_write_changed(store) && journal_write(store);
 }
 

@@ -25,11 +25,20 @@ void chunk_free_runs(struct store *store, struct chunk *chunk)
     free(chunk->runs);
 }
 
+/* Of very many lanes most have one run or two that are not on disk yet. */
+static void reserve(struct chunk *chunk, size_t count)
+{
+    if (chunk->runs == NULL) {
+        chunk->run_capacity = count;
+        chunk->runs = xcalloc(count, sizeof *chunk->runs);
+    }
+    chunk->runs = xgrow(chunk->runs, &chunk->run_capacity, count, sizeof *chunk->runs);
+}
+
 void chunk_add_run(struct store *store, struct chunk *chunk, size_t index, const struct run *run)
 {
     size_t before = chunk->run_capacity;
-    chunk->runs =
-        xgrow(chunk->runs, &chunk->run_capacity, chunk->run_count + 1, sizeof *chunk->runs);
+    reserve(chunk, chunk->run_count + 1);
     store->chunk_bytes += (chunk->run_capacity - before) * sizeof *chunk->runs;
     memmove(chunk->runs + index + 1, chunk->runs + index,
             (chunk->run_count - index) * sizeof *chunk->runs);
@@ -109,7 +118,7 @@ bool chunk_decode(uint64_t lane, uint64_t key, struct bytes row, struct chunk *c
     uint64_t count = reader_varint(&reader), position = key, segment = 0;
     if (reader.failed || count > reader_left(&reader))
         return false;
-    chunk->runs = xgrow(NULL, &chunk->run_capacity, (size_t)count + 1, sizeof *chunk->runs);
+    reserve(chunk, (size_t)count + 1);
     while (chunk->run_count < count)
         chunk->runs[chunk->run_count++] = take_run(&reader, &position, &segment);
     if (!reader.failed && position <= chunk->end)

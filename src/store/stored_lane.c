@@ -77,6 +77,10 @@ static size_t chunk_search(const struct stored_lane *lane, uint64_t position)
 
 static struct chunk *insert_chunk(struct stored_lane *lane, size_t index, struct chunk chunk)
 {
+    if (lane->chunks == NULL) { /* of very many lanes most have one */
+        lane->chunks = xmalloc(sizeof *lane->chunks);
+        lane->chunk_capacity = 1;
+    }
     lane->chunks =
         xgrow(lane->chunks, &lane->chunk_capacity, lane->chunk_count + 1, sizeof *lane->chunks);
     memmove(lane->chunks + index + 1, lane->chunks + index,

@@ -667,12 +667,12 @@ static void journal_stays_short(void **state)
 {
     struct fixture *f = *state;
     commit_queues(f, 1, 3);
-    for (int i = 0; i < 900; i++) {
+    for (int i = 0; i < 3000; i++) {
         commit_inserts(f, 1 + (uint64_t)i % 3, 1, 8);
         if (i % 4 == 0)
             commit_remove(f, 1 + (uint64_t)i % 3, 1, (uint64_t)i / 8);
     }
-    assert_true(figures_of(f).journal_rows < 400);
+    assert_true(figures_of(f).journal_rows < 1200);
     reopen_after_crash(f);
     check_equal(f);
 }
@@ -691,6 +691,26 @@ static void memory_does_not_grow_with_what_is_written(void **state)
         assert_in_range(sqlite3_memory_used(), 0, 32 << 20);
         reopen(f);
     }
+}
+
+/* Nor does the memory of places, where very many lanes are in use and none rests. */
+static void places_of_very_many_lanes_leave_memory(void **state)
+{
+    enum { LANES = 4000, BATCHES = 600, OF_A_BATCH = 1000 };
+    struct fixture *f = *state;
+    commit_queues(f, 1, LANES);
+    for (uint64_t i = 0; i < BATCHES; i++) {
+        struct store_batch *batch = store_batch_new(2);
+        for (uint64_t j = 0; j < OF_A_BATCH; j++)
+            add_insert(f, batch, 1 + (i * OF_A_BATCH + j) % LANES, 8);
+        commit(f, batch);
+    }
+    assert_in_range(figures_of(f).mapping_bytes, 1, 20 << 20);
+    for (uint64_t lane = 1; lane <= LANES; lane += 3)
+        commit_remove(f, lane, lane % 50, 20);
+    check_messages(f);
+    reopen_after_crash(f);
+    check_equal(f);
 }
 
 static void everything_removed_gives_the_space_back(void **state)
@@ -1605,6 +1625,7 @@ int main(int count, char **arguments)
         fixture_test(scattered_acks_are_remembered),
         fixture_test(journal_stays_short),
         fixture_test(memory_does_not_grow_with_what_is_written),
+        fixture_test(places_of_very_many_lanes_leave_memory),
         fixture_test(everything_removed_gives_the_space_back),
         fixture_test(sparse_segments_are_moved_together),
         fixture_test(commits_alone_bound_the_debt),
