@@ -436,12 +436,19 @@ static void evict_tail(struct lane *lane, const struct lane_eviction *eviction)
     give_room_back(&lane->tail);
 }
 
+/* More in memory than it may have of what is in the store? Transient messages that nobody can spill
+ * any more are no reason to drop what was just read, which would be read again. */
+static bool has_too_much(const struct lane *lane, const struct lane_eviction *eviction)
+{
+    return lane->memory_bytes - lane->transient_bytes > eviction->keep_bytes;
+}
+
 /* Puts the end of the head window back into the stretch, which follows it. */
 static void evict_paged(struct lane *lane, const struct lane_eviction *eviction)
 {
     if (lane->read_token != 0 && lane->read_kind == LANE_READ_STRETCH)
         return;
-    while (lane->memory_bytes > eviction->keep_bytes && lane->paged.count > 0) {
+    while (has_too_much(lane, eviction) && lane->paged.count > 0) {
         struct entry *back = entry_ring_at(&lane->paged, lane->paged.count - 1);
         if (!is_stored(back, eviction->committed))
             return;
@@ -459,7 +466,7 @@ static void evict_paged(struct lane *lane, const struct lane_eviction *eviction)
 static void evict_returned(struct lane *lane, const struct lane_eviction *eviction)
 {
     for (size_t i = lane->returned.count;
-         i > 0 && lane->returned_bytes > 0 && lane->memory_bytes > eviction->keep_bytes; i--) {
+         i > 0 && lane->returned_bytes > 0 && has_too_much(lane, eviction); i--) {
         struct entry *entry = entry_ring_at(&lane->returned, i - 1);
         if (entry->message == NULL || !is_stored(entry, eviction->committed))
             continue;
@@ -478,8 +485,7 @@ static uint64_t surplus(const struct lane *lane, size_t keep_bytes)
 void lane_evict(struct lane *lane, const struct lane_eviction *eviction)
 {
     size_t keep_bytes = eviction->keep_bytes;
-    bool is_deep =
-        lane->stretch_count > 0 || lane->memory_bytes - lane->transient_bytes > keep_bytes;
+    bool is_deep = lane->stretch_count > 0 || has_too_much(lane, eviction);
     if (lane->memory_bytes <= keep_bytes || (!is_deep && eviction->excess == 0))
         return;
     if (lane->stretch_count == 0 && lane->paged.count == 0)
