@@ -25,7 +25,12 @@
 #include "base/xmalloc.h"
 #include "net/net_internal.h"
 
-enum { input_bytes = 256 * 1024, ending_timeout_ms = 2000, looks_per_turn = 256 };
+enum {
+    input_bytes = 256 * 1024,
+    input_share_min = 64 * 1024,
+    ending_timeout_ms = 2000,
+    looks_per_turn = 256
+};
 
 /* --- events */
 
@@ -303,6 +308,7 @@ void connection_host_init(struct connection_host *host)
     list_init(&host->dirty);
     host->input = xmalloc(input_bytes);
     host->input_size = input_bytes;
+    host->input_share = input_bytes;
 }
 
 void connection_host_fini(struct connection_host *host)
@@ -311,6 +317,13 @@ void connection_host_fini(struct connection_host *host)
     heap_fini(&host->looks);
     free(host->input);
     host->input = NULL;
+}
+
+void connection_host_end_turn(struct connection_host *host)
+{
+    size_t share = input_bytes / (host->readers > 0 ? host->readers : 1);
+    host->input_share = share > input_share_min ? share : input_share_min;
+    host->readers = 0;
 }
 
 bool connection_host_is_dirty(const struct connection_host *host)

@@ -26,6 +26,7 @@
  *     connection_on_effect            for every effect of its mailbox, by handle
  *     connection_host_flush           at the end of every turn of its loop: writes what gathered,
  *                                     returns credit, and reports connections that are over
+ *     connection_host_end_turn        when it is over
  *     connection_host_tick            about every 250 ms: heartbeats and timeouts
  *
  * No callback may call back into a connection of the same host.
@@ -109,8 +110,10 @@ struct connection_host {
     /* Private from here on. */
     uint8_t *input; /* owned: what is read from a socket is parsed here, in place */
     size_t input_size;
-    struct heap looks; /* connections, by the time at which something may be due */
-    struct list dirty; /* those with something to write or to report */
+    size_t input_share; /* how much of it a socket may fill in this turn */
+    size_t readers;     /* sockets that were read in this turn */
+    struct heap looks;  /* connections, by the time at which something may be due */
+    struct list dirty;  /* those with something to write or to report */
 };
 
 void connection_host_init(struct connection_host *host);
@@ -119,6 +122,8 @@ void connection_host_fini(struct connection_host *host);
 
 /* At the end of a turn of the loop. May append commands (credit, session close) to batches. */
 void connection_host_flush(struct connection_host *host);
+/* After that: the sockets that are readable in the next turn share what one turn reads. */
+void connection_host_end_turn(struct connection_host *host);
 /* Has connection_host_flush anything to do? */
 bool connection_host_is_dirty(const struct connection_host *host);
 /* Heartbeats and timeouts that are due at host->now_ms, of a bounded number of connections: true

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * From the socket to commands. One read per turn goes into a large buffer that all connections of a
- * reactor share, and frames are parsed there in place: an idle connection holds no input memory.
- * Only the start of a frame whose end has not come is kept, and put in front of the next read. The
- * exception is a large body frame, which is copied to its message as it arrives, or read straight
- * into it: no frame-max, however large, makes us keep a body twice.
+ * reactor share; where several were readable in the last turn each gets a part of what one turn
+ * reads, so that a connection that floods does not make the others wait for all of it. Frames are
+ * parsed there in place: an idle connection holds no input memory. Only the start of a frame whose
+ * end has not come is kept, and put in front of the next read. The exception is a large body frame,
+ * which is copied to its message as it arrives, or read straight into it: no frame-max, however
+ * large, makes us keep a body twice.
  *
  * Frames that are not bodies must fit the shared buffer. That bounds what one peer can make us
  * keep, also where the configuration says that frames have no limit.
@@ -327,7 +329,8 @@ static struct iovec input_space(struct connection *connection)
     size_t rest = connection->rest.size;
     if (rest > 0)
         memcpy(host->input, connection->rest.data, rest);
-    return (struct iovec){host->input + rest, input_size_max(connection) - rest};
+    size_t size = input_size_max(connection) - rest;
+    return (struct iovec){host->input + rest, size < host->input_share ? size : host->input_share};
 }
 
 void input_read(struct connection *connection)
@@ -338,6 +341,7 @@ void input_read(struct connection *connection)
     }
     struct iovec parts[2] = {publish_partial_space(connection), input_space(connection)};
     bool is_direct = parts[0].iov_len > 0;
+    connection->host->readers++;
     ssize_t size = stream_read(&connection->stream, parts + !is_direct, 1 + is_direct);
     if (size == STREAM_END)
         on_end(connection);

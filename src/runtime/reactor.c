@@ -335,6 +335,7 @@ static void *run(void *context)
         if (reactor->has_due)
             reactor->has_due = connection_host_tick(&reactor->host);
         finish_turn(reactor);
+        connection_host_end_turn(&reactor->host);
     }
     message_cache_use(NULL);
     message_cache_fini(&reactor->messages);

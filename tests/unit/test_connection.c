@@ -1508,6 +1508,60 @@ static void credit_returns_in_large_pieces(void **state)
     message_unref(message);
 }
 
+/* --- one that floods */
+
+/* Heartbeats, as many as the socket takes. */
+static void flood(void)
+{
+    static const uint8_t heartbeat[] = {AMQP_FRAME_HEARTBEAT, 0, 0, 0, 0, 0, 0, AMQP_FRAME_END};
+    static uint8_t frames[65536 + sizeof heartbeat];
+    static size_t sent;
+    ssize_t size;
+    for (size_t i = 0; i < sizeof frames; i++)
+        frames[i] = heartbeat[i % sizeof heartbeat];
+    while ((size = send(peer, frames + sent % sizeof heartbeat, 65536, MSG_DONTWAIT)) > 0)
+        sent += (size_t)size;
+}
+
+/* Its bytes that a turn takes while so many others have something to say. */
+static uint64_t flood_taken(const int *others, size_t count, const char *word)
+{
+    struct connection_status before, after;
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(send(others[i], word, 1, MSG_DONTWAIT), 1);
+    flood();
+    connection_describe(connection, &before);
+    event_base_loop(base, EVLOOP_NONBLOCK | EVLOOP_ONCE);
+    connection_host_flush(&host);
+    connection_host_end_turn(&host);
+    connection_describe(connection, &after);
+    return after.read_bytes - before.read_bytes;
+}
+
+static void a_flood_shares_the_turn_with_others(void **state)
+{
+    enum { OTHERS = 6, SHARE_BYTES = 64 * 1024 };
+    struct connection *connections[OTHERS];
+    int ours[2], theirs[OTHERS];
+    (void)state;
+    log_in();
+    open_channel(1);
+    for (size_t i = 0; i < OTHERS; i++) {
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ours), 0);
+        theirs[i] = ours[1];
+        connections[i] = connection_new(&host, ours[0], NULL, 100 + i);
+    }
+    assert_true(flood_taken(NULL, 0, "") > SHARE_BYTES);
+    flood_taken(theirs, OTHERS, "A");
+    assert_in_range(flood_taken(theirs, OTHERS, "M"), 1, SHARE_BYTES);
+    flood_taken(NULL, 0, "");
+    assert_true(flood_taken(NULL, 0, "") > SHARE_BYTES);
+    for (size_t i = 0; i < OTHERS; i++) {
+        close(theirs[i]);
+        connection_free(connections[i]);
+    }
+}
+
 /* A peer that reads nothing: no credit comes back, and above the bound nothing is read from it. */
 static void output_that_is_not_read_pauses_the_connection(void **state)
 {
@@ -1716,6 +1770,7 @@ int main(void)
         TEST(last_words_of_a_peer_that_reads_nothing),
         TEST(pause_stops_reading),
         TEST(credit_returns_in_large_pieces),
+        TEST(a_flood_shares_the_turn_with_others),
         TEST(output_that_is_not_read_pauses_the_connection),
         TEST(heartbeats_are_sent_at_half_the_interval),
         TEST(no_heartbeat_while_something_is_sent),
