@@ -560,16 +560,32 @@ bool directory_delete_user(struct directory *directory, const char *name,
     return true;
 }
 
+static struct directory_user describe_user(const struct user_row *row)
+{
+    return (struct directory_user){.name = row->name,
+                                   .hash = row->hash,
+                                   .hashing = password_hashing_name(row->hashing),
+                                   .tags = row->tags,
+                                   .tag_count = row->tag_count};
+}
+
 void directory_each_user(const struct directory *directory,
                          void (*visit)(void *context, const struct directory_user *user),
                          void *context)
 {
     for (size_t i = 0; i < directory->rows.user_count; i++) {
-        const struct user_row *row = &directory->rows.users[i];
-        const struct directory_user user = {
-            .name = row->name, .tags = row->tags, .tag_count = row->tag_count};
+        const struct directory_user user = describe_user(&directory->rows.users[i]);
         visit(context, &user);
     }
+}
+
+bool directory_find_user(const struct directory *directory, const char *name,
+                         struct directory_user *user)
+{
+    const struct user_row *row = directory_rows_user(&directory->rows, name);
+    if (row != NULL && user != NULL)
+        *user = describe_user(row);
+    return row != NULL;
 }
 
 /* --- vhosts */
@@ -623,6 +639,11 @@ bool directory_delete_vhost(struct directory *directory, const char *name,
         directory->events.on_vhost_deleted(directory->events.context, name, id);
     directory_event_vhost_deleted(directory, name);
     return true;
+}
+
+bool directory_has_vhost(const struct directory *directory, const char *name)
+{
+    return directory_rows_vhost(&directory->rows, name) != NULL;
 }
 
 size_t directory_vhost_count(const struct directory *directory)

@@ -77,6 +77,10 @@ struct directory_error {
 
 bool directory_add_user(struct directory *directory, const char *user, const char *password,
                         struct directory_error *error) __attribute__((warn_unused_result));
+/* Makes a user or replaces all that it is, from an object as definitions have it: name, tags,
+ * password or password_hash and hashing_algorithm, limits. */
+bool directory_put_user(struct directory *directory, const struct json_t *user,
+                        struct directory_error *error) __attribute__((warn_unused_result));
 bool directory_delete_user(struct directory *directory, const char *user,
                            struct directory_error *error) __attribute__((warn_unused_result));
 bool directory_change_password(struct directory *directory, const char *user, const char *password,
@@ -228,12 +232,18 @@ bool directory_clear_permissions(struct directory *directory, const char *user, 
 
 struct directory_user {
     const char *name;
+    const char *hash;    /* base64; "": no password */
+    const char *hashing; /* RabbitMQ's name for the algorithm */
     const char *const *tags;
     size_t tag_count;
 };
 void directory_each_user(const struct directory *directory,
                          void (*visit)(void *context, const struct directory_user *user),
                          void *context);
+/* False where there is none; user may be NULL. */
+bool directory_find_user(const struct directory *directory, const char *name,
+                         struct directory_user *user);
+bool directory_has_vhost(const struct directory *directory, const char *name);
 
 struct directory_permission {
     const char *user;

@@ -117,9 +117,11 @@ static json_t *find_tags(const json_t *user)
     const char *text = json_string_value(tags);
     while (*text != '\0') {
         text += strspn(text, ", ");
-        size_t size = strcspn(text, ",");
-        if (size > 0)
-            json_array_append_new(list, json_stringn(text, size));
+        size_t size = strcspn(text, ","), length = size;
+        while (length > 0 && text[length - 1] == ' ')
+            length--;
+        if (length > 0)
+            json_array_append_new(list, json_stringn(text, length));
         text += size;
     }
     return list;
@@ -174,6 +176,26 @@ static bool import_user(const struct importing *importing, const json_t *user)
                                                  importing->error);
     free(hash);
     json_decref(tags);
+    return is_done;
+}
+
+/* The transaction is that of the import: user and limits come together. Told is at its end. */
+bool directory_put_user(struct directory *directory, const json_t *user,
+                        struct directory_error *error)
+{
+    const struct importing importing = {.directory = directory, .error = error};
+    if (!definitions_begin(directory->store))
+        return directory_refuse_write(directory, error);
+    directory->is_importing = true;
+    bool is_done = import_user(&importing, user);
+    if (!definitions_end(directory->store, is_done) && is_done)
+        is_done = directory_refuse_write(directory, error);
+    directory->is_importing = false;
+    if (is_done)
+        directory_publish(directory);
+    else
+        directory_reload(directory);
+    directory_release_events(directory, is_done);
     return is_done;
 }
 

@@ -341,6 +341,11 @@ bool auth_identity_has_tag(const struct auth_identity *identity, const char *tag
     return false;
 }
 
+const char *auth_identity_tag(const struct auth_identity *identity, size_t number)
+{
+    return number < identity->tags.count ? identity->tags.names[number] : NULL;
+}
+
 bool auth_identity_is_internal(const struct auth_identity *identity)
 {
     return is_internal(identity->backend);

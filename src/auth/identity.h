@@ -31,6 +31,8 @@ void auth_identity_unref(struct auth_identity *identity); /* NULL is allowed */
 
 const char *auth_identity_user(const struct auth_identity *identity);
 bool auth_identity_has_tag(const struct auth_identity *identity, const char *tag);
+/* NULL behind the last one. */
+const char *auth_identity_tag(const struct auth_identity *identity, size_t number);
 /* Are its permissions those that the snapshot of users has? */
 bool auth_identity_is_internal(const struct auth_identity *identity);
 /* Seconds since 1970; UINT64_MAX: never. */

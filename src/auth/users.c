@@ -254,6 +254,14 @@ bool users_find_vhost(const struct users *users, struct bytes name, uint64_t *id
     return node != NULL;
 }
 
+void users_each_vhost(const struct users *users, void (*visit)(void *context, const char *vhost),
+                      void *context)
+{
+    struct hash_node *node = hash_table_next(&users->vhosts, NULL);
+    for (; node != NULL; node = hash_table_next(&users->vhosts, node))
+        visit(context, container_of(node, struct vhost_row, by_name)->name);
+}
+
 const struct access *users_access(const struct users *users)
 {
     return users->access;

@@ -60,6 +60,9 @@ bool users_has_tag(const struct users *users, struct bytes user, const char *tag
 /* False where there is no such vhost. id may be NULL. */
 bool users_find_vhost(const struct users *users, struct bytes vhost, uint64_t *id);
 
+void users_each_vhost(const struct users *users, void (*visit)(void *context, const char *vhost),
+                      void *context);
+
 /* The permissions, valid as long as the snapshot. */
 const struct access *users_access(const struct users *users);
 
