@@ -5,6 +5,8 @@
  * An IPv4 peer of a socket that also takes IPv6 appears as a mapped address; it is told as what it
  * is, an IPv4 address.
  */
+#include "net/address.h"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -18,20 +20,14 @@
 
 enum { mapped_prefix_bytes = 12 };
 
-struct endpoint {
-    char host[INET6_ADDRSTRLEN];
-    uint16_t port;
-    bool is_loopback;
-};
-
-static void describe_v4(struct endpoint *endpoint, const void *address, uint16_t port)
+static void describe_v4(struct address_endpoint *endpoint, const void *address, uint16_t port)
 {
     inet_ntop(AF_INET, address, endpoint->host, sizeof endpoint->host);
     endpoint->port = ntohs(port);
     endpoint->is_loopback = *(const uint8_t *)address == IN_LOOPBACKNET;
 }
 
-static void describe_v6(struct endpoint *endpoint, const struct sockaddr_in6 *address)
+static void describe_v6(struct address_endpoint *endpoint, const struct sockaddr_in6 *address)
 {
     if (IN6_IS_ADDR_V4MAPPED(&address->sin6_addr)) {
         describe_v4(endpoint, address->sin6_addr.s6_addr + mapped_prefix_bytes, address->sin6_port);
@@ -42,9 +38,9 @@ static void describe_v6(struct endpoint *endpoint, const struct sockaddr_in6 *ad
     endpoint->is_loopback = IN6_IS_ADDR_LOOPBACK(&address->sin6_addr);
 }
 
-static struct endpoint describe(const struct sockaddr_storage *address)
+struct address_endpoint address_endpoint(const struct sockaddr_storage *address)
 {
-    struct endpoint endpoint = {.host = "unknown"};
+    struct address_endpoint endpoint = {.host = "unknown"};
     if (address->ss_family == AF_INET) {
         const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
         describe_v4(&endpoint, &v4->sin_addr, v4->sin_port);
@@ -61,7 +57,7 @@ void address_set(struct connection *connection, const struct sockaddr_storage *p
                  const struct sockaddr_storage *own)
 {
     char name[2 * INET6_ADDRSTRLEN + 32];
-    struct endpoint from = describe(peer), to = describe(own);
+    struct address_endpoint from = address_endpoint(peer), to = address_endpoint(own);
     free(connection->name);
     free(connection->peer_host);
     free(connection->own_host);

@@ -130,6 +130,13 @@ void listener_free(struct listener *listener)
     free(listener);
 }
 
+int listener_give_away(struct listener *listener)
+{
+    int fd = listener->fd;
+    free(listener);
+    return fd;
+}
+
 uint16_t listener_port(const struct listener *listener)
 {
     struct sockaddr_storage storage;

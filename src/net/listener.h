@@ -28,6 +28,9 @@ void listener_free(struct listener *listener);
 void listener_start(struct listener *listener, struct event_base *base,
                     acceptor_on_accept *on_accept, acceptor_on_trouble *on_trouble, void *context);
 
+/* Gives its socket away, which has accepted nothing, and ends. */
+int listener_give_away(struct listener *listener);
+
 /* The bound port, also where any free one was asked for. */
 uint16_t listener_port(const struct listener *listener);
 
