@@ -107,6 +107,7 @@ static void init_texts(struct config *config)
     config->auth_http.topic_path = xstrdup("http://localhost:8000/auth/topic");
     config->auth_ldap.user_dn_pattern = xstrdup("${username}");
     config->event_exchange_vhost = xstrdup("");
+    config->management.address = xstrdup("");
     config->log_dir = xstrdup("");
     config->log_file = xstrdup("");
 }
@@ -127,6 +128,7 @@ static void init_lists(struct config *config)
 void config_init(struct config *config)
 {
     *config = (struct config){
+        .management = {.port = 15672, .body_bytes_max = 10000000},
         .socket = {.backlog = 128, .nodelay = true, .linger_on = true},
         .handshake_timeout_ms = 10000,
         .ssl_handshake_timeout_ms = 5000,
@@ -191,6 +193,7 @@ static void fini_texts(struct config *config)
                      config->credential_regexp,
                      config->anonymous_login_user,
                      config->anonymous_login_pass,
+                     config->management.address,
                      config->log_dir,
                      config->log_file};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)

@@ -61,6 +61,14 @@ struct config_listeners {
     bool is_none;    /* `listeners.tcp = none` was said: stays empty */
 };
 
+/* Where the management API listens. */
+struct config_management {
+    char *address;       /* owned; "": every address of the machine */
+    uint64_t port;       /* 0: any free port; CONFIG_UNLIMITED: it does not listen */
+    bool is_port_chosen; /* not the default, which may be another server's */
+    uint64_t body_bytes_max;
+};
+
 /* One key as it was last set: what $(key) refers to, and where a message points. */
 struct config_setting {
     char *key;       /* owned */
@@ -271,6 +279,7 @@ struct config {
     struct config_listeners tcp_listeners;
     struct config_listeners tls_listeners;
     struct config_socket_options socket;
+    struct config_management management;
     bool proxy_protocol;           /* every connection starts with a header of the PROXY protocol */
     uint64_t handshake_timeout_ms; /* from accept to connection.open-ok; may be CONFIG_UNLIMITED */
     uint64_t ssl_handshake_timeout_ms; /* may be CONFIG_UNLIMITED */

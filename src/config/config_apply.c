@@ -343,6 +343,31 @@ enum config_outcome apply_listener(const struct config_key *key,
     return CONFIG_APPLIED;
 }
 
+/* A port, or none at all. */
+enum config_outcome apply_management_port(const struct config_key *key,
+                                          struct config_assignment *assignment)
+{
+    struct config_management *management = field_of(key, assignment);
+    uint64_t port = CONFIG_UNLIMITED;
+    bool is_none = strcmp(assignment->value, "none") == 0;
+    const char *reason = is_none ? NULL : config_value_count(assignment->value, &port);
+    if (reason != NULL)
+        return refuse(assignment, "%s", reason);
+    if (!is_none && port > UINT16_MAX)
+        return refuse(assignment, "a port is at most 65535");
+    management->port = port;
+    management->is_port_chosen = true;
+    return CONFIG_APPLIED;
+}
+
+enum config_outcome apply_address(const struct config_key *key,
+                                  struct config_assignment *assignment)
+{
+    if (!config_value_is_address(assignment->value))
+        return refuse(assignment, "a numeric IPv4 or IPv6 address is expected");
+    return apply_text(key, assignment);
+}
+
 enum config_outcome apply_nothing(const struct config_key *key,
                                   struct config_assignment *assignment)
 {

@@ -46,6 +46,10 @@ enum config_outcome apply_no_loopback_users(const struct config_key *key,
                                             struct config_assignment *assignment);
 enum config_outcome apply_no_listeners(const struct config_key *key,
                                        struct config_assignment *assignment);
+enum config_outcome apply_management_port(const struct config_key *key,
+                                          struct config_assignment *assignment);
+enum config_outcome apply_address(const struct config_key *key,
+                                  struct config_assignment *assignment);
 enum config_outcome apply_listener(const struct config_key *key,
                                    struct config_assignment *assignment);
 

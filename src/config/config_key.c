@@ -131,6 +131,7 @@ static const char NO_SEED[] = "only default_user, default_vhost and their permis
 static const char NO_PLUGIN[] = "this plug-in is not part of Leveret";
 static const char NO_CLUSTER[] = "a Leveret node stands alone";
 static const char NO_ERLANG[] = "it tunes RabbitMQ's own runtime";
+static const char NO_EFFECT[] = "the management API does not know it yet";
 static const char NO_HTTP[] = "there is no HTTP listener";
 static const char NO_ROTATION[] = "logs are left to the system to rotate";
 static const char NO_OFFER[] = "known, but not offered";
@@ -489,7 +490,15 @@ static const struct config_key KEYS[] = {
     {"track_auth_attempt_source", apply_nothing, .note = NO_HTTP},
     {"collect_statistics", apply_nothing, .note = NO_HTTP},
     {"collect_statistics_interval", apply_nothing, .note = NO_HTTP},
-    {"management.**", apply_nothing, .note = NO_HTTP},
+    {"management.tcp.port", apply_management_port, FIELD(management)},
+    {"management.tcp.ip", apply_address, FIELD(management.address)},
+    {"management.listener.port", apply_management_port, FIELD(management)},
+    {"management.listener.ip", apply_address, FIELD(management.address)},
+    {"management.listener.ssl", apply_only_words, .choices = FALSE_WORDS,
+     .note = "the management API does not speak TLS yet"},
+    {"management.http.max_body_size", apply_count, FIELD(management.body_bytes_max), .min = 1,
+     .max = INT64_MAX},
+    {"management.**", apply_nothing, .note = NO_EFFECT},
     {"management_agent.**", apply_nothing, .note = NO_HTTP},
     {"prometheus.**", apply_nothing, .note = NO_HTTP},
     {"feature_flags.**", apply_nothing, .note = NULL},

@@ -185,7 +185,7 @@ const char *config_value_ratio(const char *text, double *ratio)
     return NULL;
 }
 
-static bool is_address(const char *text)
+bool config_value_is_address(const char *text)
 {
     struct in6_addr unused;
     return inet_pton(AF_INET, text, &unused) == 1 || inet_pton(AF_INET6, text, &unused) == 1;
@@ -211,7 +211,7 @@ const char *config_value_endpoint(const char *text, char **address, uint16_t *po
     if (number > UINT16_MAX)
         return "a port is at most 65535";
     char *found = colon == NULL ? NULL : endpoint_address(text, colon);
-    if (found != NULL && !is_address(found)) {
+    if (found != NULL && !config_value_is_address(found)) {
         free(found);
         return "a numeric IPv4 or IPv6 address is expected before the port";
     }

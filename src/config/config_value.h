@@ -27,6 +27,8 @@ const char *config_value_ratio(const char *text, double *ratio);
 
 /* PORT, ADDRESS:PORT or [ADDRESS]:PORT with a numeric address. *address is allocated for the
  * caller, or NULL if there was none. */
+/* Is it a numeric IPv4 or IPv6 address? */
+bool config_value_is_address(const char *text);
 const char *config_value_endpoint(const char *text, char **address, uint16_t *port);
 
 #endif

@@ -208,7 +208,8 @@ static bool start(struct server *server, char *reason, size_t reason_size)
         return false;
     }
     if (!open_data(server, reason, reason_size) ||
-        !server_open_listeners(server, reason, reason_size))
+        !server_open_listeners(server, reason, reason_size) ||
+        !server_open_http(server, reason, reason_size))
         return false;
     alarm_limits_init(&server->alarm_limits, server->config);
     start_threads(server);
@@ -227,6 +228,7 @@ static bool start(struct server *server, char *reason, size_t reason_size)
     server_add_definitions_commands(server);
     server_add_commands(server);
     server_start_listeners(server);
+    server_start_http(server);
     return true;
 }
 
@@ -345,6 +347,7 @@ static void say_farewell(struct server *server)
 static void stop_accepting(struct server *server)
 {
     server_free_listeners(server);
+    server_stop_http(server);
     if (server->control != NULL)
         control_close(server->control);
 }
@@ -390,6 +393,7 @@ void server_free(struct server *server)
 {
     stop_accepting(server);
     stop_threads(server);
+    server_free_http(server);
     if (server->tls != NULL)
         tls_context_free(server->tls);
     if (server->directory != NULL)

@@ -72,6 +72,7 @@ struct server {
     struct server_listener *listeners; /* owned */
     size_t listener_count, listener_capacity;
     struct control *control;
+    struct server_http *http; /* owned; NULL: it does not listen */
 };
 
 /* --- server_vhosts.c; main thread */
@@ -101,6 +102,18 @@ void server_start_listeners(struct server *server);
 void server_free_listeners(struct server *server);
 /* Of an acceptor, for the log. */
 void server_tell_trouble(void *context, const char *text);
+
+/* --- server_http.c: the management API, a thread of its own */
+
+/* Binds its socket. False with a reason where it was told a port and cannot have it. */
+bool server_open_http(struct server *server, char *reason, size_t reason_size)
+    __attribute__((warn_unused_result));
+/* Begins to serve: everything else is there. */
+void server_start_http(struct server *server);
+/* Returns when its thread has ended; what it asked for may still be under way. */
+void server_stop_http(struct server *server);
+/* Nothing is under way any more. */
+void server_free_http(struct server *server);
 
 /* --- server_jobs.c: what takes long, on other threads */
 

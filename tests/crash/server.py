@@ -46,7 +46,8 @@ class Leveret:
 
     def begin_start(self):
         self.process = private_broker.spawn(
-            [self.binary, "-D", self.folder("data"), "-c", self.folder("broker.conf")],
+            [self.binary, "-D", self.folder("data"), "-c", self.folder("broker.conf")]
+            + ["-o", "management.tcp.port=none"],
             self.folder.log("console.log"),
             cwd=self.folder.path,
         )

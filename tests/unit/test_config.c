@@ -507,6 +507,9 @@ static void wrong_values_are_refused_with_the_reason(void **state)
         {"listeners.tcp.default = :5672", "a numeric IPv4 or IPv6 address"},
         {"listeners.tcp.default = 127.0.0.1", "PORT or ADDRESS:PORT is expected"},
         {"listeners.tcp.default = unix:/tmp/a", "Unix sockets are not supported"},
+        {"management.tcp.port = 70000", "a port is at most 65535"},
+        {"management.tcp.port = any", "a whole number is expected"},
+        {"management.tcp.ip = localhost", "a numeric IPv4 or IPv6 address"},
         {"listeners.tcp = 5672", "the only value of the key itself is none"},
         {"listeners.ssl = 5671", "the only value of the key itself is none"},
         {"tcp_listen_options.nodelay = yes", "true or false (on or off) is expected"},
@@ -715,9 +718,27 @@ static void an_unknown_key_is_warned_of_once(void **state)
     assert_int_equal(f->config.heartbeat_s, 7);
 }
 
+static void the_management_api_listens_where_it_is_told(void **state)
+{
+    struct fixture *f = *state;
+    start_again(f);
+    assert_int_equal(f->config.management.port, 15672);
+    assert_false(f->config.management.is_port_chosen);
+    assert_loads_silently(f, "management.tcp.port = 8080\nmanagement.tcp.ip = ::1\n"
+                             "management.http.max_body_size = 1000\n");
+    assert_int_equal(f->config.management.port, 8080);
+    assert_true(f->config.management.is_port_chosen);
+    assert_string_equal(f->config.management.address, "::1");
+    assert_int_equal(f->config.management.body_bytes_max, 1000);
+    assert_loads_silently(f,
+                          "management.listener.port = none\nmanagement.listener.ip = 127.0.0.1\n");
+    assert_true(f->config.management.port == CONFIG_UNLIMITED);
+    assert_string_equal(f->config.management.address, "127.0.0.1");
+}
+
 static void keys_that_mean_nothing_here_are_info(void **state)
 {
-    static const char *const KEYS[] = {"management.tcp.port",
+    static const char *const KEYS[] = {"management.rates_mode",
                                        "management_agent.disable_metrics_collector",
                                        "prometheus.tcp.port",
                                        "collect_statistics",
@@ -1402,6 +1423,7 @@ int main(void)
         TEST(guest_stays_on_loopback_until_it_is_let_out),
         TEST(what_cannot_be_offered_is_passed_over_with_a_warning),
         TEST(an_unknown_key_is_warned_of_once),
+        TEST(the_management_api_listens_where_it_is_told),
         TEST(keys_that_mean_nothing_here_are_info),
         TEST(definitions_come_from_a_file_or_a_folder),
         TEST(keys_whose_wish_is_not_met_are_warnings),

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a handler may ask of its call, and the answers that there are. An answer is only noted here,
+ * together with what the client wants of it (columns, order, pages): putting it into that form can
+ * take long, and is done on the server's own thread, not on the one that handlers share with the
+ * directory.
+ */
+#include "http/http_call.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "http/http_internal.h"
+#include "http/http_server.h"
+
+/* --- what was asked */
+
+const char *http_call_parameter(const struct http_call *call, const char *name)
+{
+    const char *text = http_route_parameter(call->route, &call->path, name);
+    CHECK(text != NULL);
+    return text;
+}
+
+const struct json_t *http_call_body(const struct http_call *call)
+{
+    return call->body;
+}
+
+const char *http_call_user(const struct http_call *call)
+{
+    return call->user;
+}
+
+const char *http_call_tag(const struct http_call *call, size_t number)
+{
+    return json_string_value(json_array_get(call->tags, number));
+}
+
+bool http_call_has_tag(const struct http_call *call, const char *tag)
+{
+    for (size_t i = 0; i < json_array_size(call->tags); i++) {
+        if (strcmp(http_call_tag(call, i), tag) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool http_call_sees_vhost(const struct http_call *call, const char *vhost)
+{
+    return http_call_has_tag(call, "administrator") || http_call_has_tag(call, "monitoring") ||
+           json_object_get(call->vhosts, vhost) != NULL;
+}
+
+/* --- answers */
+
+void http_set_answer(struct http_call *call, int status, json_t *reply)
+{
+    CHECK(call->status == 0);
+    call->status = status;
+    call->reply = reply;
+}
+
+/* The handler's answer, which goes back to the server's thread. */
+static void answer(struct http_call *call, int status, json_t *reply, enum http_shape shape,
+                   const char *sort)
+{
+    http_set_answer(call, status, reply);
+    call->shape = shape;
+    call->sort = sort;
+    http_call_answered(call);
+}
+
+json_t *http_error(const char *error, json_t *reason)
+{
+    return json_pack("{s:s, s:o}", "error", error, "reason", reason);
+}
+
+void http_reply(struct http_call *call, json_t *json)
+{
+    answer(call, 200, json, HTTP_OBJECT, NULL);
+}
+
+void http_reply_list(struct http_call *call, json_t *json, const char *sort)
+{
+    answer(call, 200, json, HTTP_LIST, sort);
+}
+
+void http_reply_pages(struct http_call *call, json_t *json, const char *sort)
+{
+    answer(call, 200, json, HTTP_PAGES, sort);
+}
+
+void http_reply_put(struct http_call *call, bool is_new)
+{
+    answer(call, is_new ? 201 : 204, NULL, HTTP_AS_IT_IS, NULL);
+}
+
+void http_reply_done(struct http_call *call)
+{
+    answer(call, 204, NULL, HTTP_AS_IT_IS, NULL);
+}
+
+void http_not_found(struct http_call *call)
+{
+    json_t *error = http_error("Object Not Found", json_string("Not Found"));
+    answer(call, 404, error, HTTP_AS_IT_IS, NULL);
+}
+
+void http_bad_request_json(struct http_call *call, json_t *reason)
+{
+    answer(call, 400, http_error("bad_request", reason), HTTP_AS_IT_IS, NULL);
+}
+
+void http_bad_request(struct http_call *call, const char *format, ...)
+{
+    char text[2048];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    json_t *reason = json_string(text);
+    /* Cut within a character. */
+    for (size_t size = strlen(text); reason == NULL && size > 0; size--)
+        reason = json_stringn(text, size - 1);
+    http_bad_request_json(call, reason);
+}
+
+void http_broken(struct http_call *call, const char *reason)
+{
+    json_t *text = json_string(reason);
+    answer(call, 500,
+           http_error("internal_error", text != NULL ? text : json_string("internal_error")),
+           HTTP_AS_IT_IS, NULL);
+}
+
+/* --- keys of the body */
+
+bool http_need_keys(struct http_call *call, const char *const *keys, size_t count)
+{
+    struct buffer missing = {0};
+    for (size_t i = 0; i < count; i++) {
+        if (json_object_get(call->body, keys[i]) == NULL)
+            buffer_append_format(&missing, "%s{key_missing,%s}", missing.size > 0 ? "," : "",
+                                 keys[i]);
+    }
+    bool is_complete = missing.size == 0;
+    if (!is_complete)
+        http_bad_request(call, "[%.*s]", (int)missing.size, (const char *)missing.data);
+    buffer_fini(&missing);
+    return is_complete;
+}
+
+bool http_need_texts(struct http_call *call, const char *const *keys, const char **texts,
+                     size_t count)
+{
+    if (!http_need_keys(call, keys, count))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        texts[i] = json_string_value(json_object_get(call->body, keys[i]));
+        if (texts[i] == NULL) {
+            http_bad_request(call, "%s must be a string", keys[i]);
+            return false;
+        }
+    }
+    return true;
+}

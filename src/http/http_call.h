@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_HTTP_HTTP_CALL_H
+#define LEVERET_HTTP_HTTP_CALL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "http/http_route.h"
+
+struct config;
+struct directory;
+struct json_t;
+
+/* What handlers work with. They run on the directory's thread. */
+struct http_context {
+    struct directory *directory;
+    const struct config *config;
+};
+
+/*
+ * A request that waits for its answer, as a handler sees it: the user is known and has the right
+ * that the route wants, and the body is a JSON object (an empty one where there was no body).
+ */
+struct http_call;
+
+/* The path's parameter of that name, which the route's pattern has. */
+const char *http_call_parameter(const struct http_call *call, const char *name);
+const struct json_t *http_call_body(const struct http_call *call);
+const char *http_call_user(const struct http_call *call);
+/* The user's tags; NULL behind the last one. */
+const char *http_call_tag(const struct http_call *call, size_t number);
+/* May the user see this vhost in a listing? For routes that list vhosts. */
+bool http_call_sees_vhost(const struct http_call *call, const char *vhost);
+
+/* --- answers: each is the call's one; json is taken over */
+
+/* 200 with an object, of which the client may want some columns only. */
+void http_reply(struct http_call *call, struct json_t *json);
+/* 200 with an array of objects, which is sorted by the client's or, where it names none, by
+ * the given key (NULL: stays as it is), and may be reduced to columns. */
+void http_reply_list(struct http_call *call, struct json_t *json, const char *sort);
+/* The same for what may be asked for in pages. */
+void http_reply_pages(struct http_call *call, struct json_t *json, const char *sort);
+/* 201 or 204. */
+void http_reply_put(struct http_call *call, bool is_new);
+void http_reply_done(struct http_call *call);
+
+void http_not_found(struct http_call *call);
+/* 400, "bad_request" with a text or any value as the reason. */
+void http_bad_request(struct http_call *call, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void http_bad_request_json(struct http_call *call, struct json_t *reason);
+/* 500: something of the server's own failed. */
+void http_broken(struct http_call *call, const char *reason);
+
+/* Are these keys in the body? False where one is missing, which was answered. */
+bool http_need_keys(struct http_call *call, const char *const *keys, size_t count);
+/* The texts under these keys; false, answered, where a key is missing or is no text. */
+bool http_need_texts(struct http_call *call, const char *const *keys, const char **texts,
+                     size_t count);
+
+#endif

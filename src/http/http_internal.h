@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_HTTP_HTTP_INTERNAL_H
+#define LEVERET_HTTP_HTTP_INTERNAL_H
+
+/* What the files of the HTTP server share. Resources do not include it. */
+
+#include <event2/keyvalq_struct.h>
+#include <jansson.h>
+
+#include "base/buffer.h"
+#include "base/list.h"
+#include "http/http_server.h"
+
+struct evhttp_request;
+
+/* What is to be done to a list before it is sent. */
+enum http_shape {
+    HTTP_AS_IT_IS,
+    HTTP_OBJECT, /* columns */
+    HTTP_LIST,   /* columns, order */
+    HTTP_PAGES,  /* columns, order, pages */
+};
+
+struct http_call {
+    struct list_node in_calls;
+    struct http_server *server; /* borrowed; NULL once it was freed */
+    struct http_hooks hooks;
+    struct evhttp_request *request; /* borrowed; NULL likewise */
+    const struct http_route *route; /* NULL until it was found */
+    enum http_method method;
+    bool is_head;
+    struct http_path path;     /* owned */
+    struct evkeyvalq query;    /* owned */
+    json_t *body;              /* owned */
+    struct buffer credentials; /* owned */
+    struct http_login login;   /* points into credentials */
+    char peer_address[64];
+    char *user;     /* owned; NULL before the login */
+    json_t *tags;   /* owned, an array */
+    json_t *vhosts; /* owned, an object whose keys they are, or NULL */
+    bool is_in_handler;
+    void *carrier;    /* of the hooks */
+    int status;       /* of the answer; 0: none yet */
+    json_t *reply;    /* owned, or NULL: no body */
+    const char *sort; /* borrowed, or NULL */
+    enum http_shape shape;
+};
+
+/* Makes of the reply what the query asks for, or an error of it. */
+void http_shape_reply(struct http_call *call);
+
+/* Answers with any status, without the hooks. reply may be NULL. */
+void http_set_answer(struct http_call *call, int status, json_t *reply);
+/* The call has its answer: it goes on to the hook. */
+void http_call_answered(struct http_call *call);
+json_t *http_error(const char *error, json_t *reason);
+
+/* All routes: a table for each resource, one after the other. NULL where none matches. */
+const struct http_route *http_find_route(const struct http_path *path);
+
+#endif

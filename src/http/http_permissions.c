@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Permissions and topic permissions: those of a user in a vhost, and all of them.
+ */
+#include <string.h>
+
+#include "auth/directory.h"
+#include "http/http_call.h"
+#include "http/http_resources.h"
+
+void http_append_permission(void *context, const struct directory_permission *permission)
+{
+    json_array_append_new(context,
+                          json_pack("{s:s, s:s, s:s, s:s, s:s}", "user", permission->user, "vhost",
+                                    permission->vhost, "configure", permission->configure, "write",
+                                    permission->write, "read", permission->read));
+}
+
+void http_append_topic_permission(void *context,
+                                  const struct directory_topic_permission *permission)
+{
+    json_array_append_new(context,
+                          json_pack("{s:s, s:s, s:s, s:s, s:s}", "user", permission->user, "vhost",
+                                    permission->vhost, "exchange", permission->exchange, "write",
+                                    permission->write, "read", permission->read));
+}
+
+/* --- of one user in one vhost */
+
+/* An array of none or one, the caller's. */
+static json_t *find_permission(const struct http_context *context, const struct http_call *call)
+{
+    struct directory_error error;
+    json_t *rows = json_array();
+    if (!directory_each_permission(context->directory, http_call_parameter(call, "user"),
+                                   http_call_parameter(call, "vhost"), http_append_permission, rows,
+                                   &error))
+        json_array_clear(rows);
+    return rows;
+}
+
+static json_t *find_topic_permissions(const struct http_context *context,
+                                      const struct http_call *call)
+{
+    struct directory_error error;
+    json_t *rows = json_array();
+    if (!directory_each_topic_permission(context->directory, http_call_parameter(call, "user"),
+                                         http_call_parameter(call, "vhost"),
+                                         http_append_topic_permission, rows, &error))
+        json_array_clear(rows);
+    return rows;
+}
+
+/* False, answered, where the user or the vhost is not there. */
+static bool need_both(const struct http_context *context, struct http_call *call)
+{
+    if (directory_has_vhost(context->directory, http_call_parameter(call, "vhost")) &&
+        directory_find_user(context->directory, http_call_parameter(call, "user"), NULL))
+        return true;
+    http_bad_request(call, "vhost_or_user_not_found");
+    return false;
+}
+
+static bool has_rows(json_t *rows)
+{
+    bool has = json_array_size(rows) > 0;
+    json_decref(rows);
+    return has;
+}
+
+/* --- permissions */
+
+static void get_all(const struct http_context *context, struct http_call *call)
+{
+    struct directory_error error;
+    json_t *rows = json_array();
+    if (directory_each_permission(context->directory, NULL, NULL, http_append_permission, rows,
+                                  &error)) {
+        http_reply_list(call, rows, NULL);
+        return;
+    }
+    json_decref(rows);
+    http_refuse(call, &error);
+}
+
+static void get_one(const struct http_context *context, struct http_call *call)
+{
+    json_t *rows = find_permission(context, call);
+    if (json_array_size(rows) > 0)
+        http_reply(call, json_incref(json_array_get(rows, 0)));
+    else
+        http_not_found(call);
+    json_decref(rows);
+}
+
+static void put_one(const struct http_context *context, struct http_call *call)
+{
+    static const char *const keys[] = {"configure", "write", "read"};
+    const char *texts[3];
+    struct directory_error error;
+    if (!need_both(context, call) || !http_need_texts(call, keys, texts, 3))
+        return;
+    bool is_new = !has_rows(find_permission(context, call));
+    if (directory_set_permissions(context->directory, http_call_parameter(call, "user"),
+                                  http_call_parameter(call, "vhost"), texts[0], texts[1], texts[2],
+                                  &error))
+        http_reply_put(call, is_new);
+    else
+        http_refuse(call, &error);
+}
+
+static void delete_one(const struct http_context *context, struct http_call *call)
+{
+    struct directory_error error;
+    if (!has_rows(find_permission(context, call)))
+        http_not_found(call);
+    else if (directory_clear_permissions(context->directory, http_call_parameter(call, "user"),
+                                         http_call_parameter(call, "vhost"), &error))
+        http_reply_done(call);
+    else
+        http_refuse(call, &error);
+}
+
+/* --- topic permissions */
+
+static void get_all_topics(const struct http_context *context, struct http_call *call)
+{
+    struct directory_error error;
+    json_t *rows = json_array();
+    if (directory_each_topic_permission(context->directory, NULL, NULL,
+                                        http_append_topic_permission, rows, &error)) {
+        http_reply_list(call, rows, NULL);
+        return;
+    }
+    json_decref(rows);
+    http_refuse(call, &error);
+}
+
+/* A list: there is one for each exchange. */
+static void get_topics(const struct http_context *context, struct http_call *call)
+{
+    json_t *rows = find_topic_permissions(context, call);
+    if (json_array_size(rows) > 0) {
+        http_reply_list(call, rows, NULL);
+        return;
+    }
+    json_decref(rows);
+    http_not_found(call);
+}
+
+static void put_topic(const struct http_context *context, struct http_call *call)
+{
+    static const char *const keys[] = {"exchange", "write", "read"};
+    const char *texts[3];
+    struct directory_error error;
+    if (!need_both(context, call) || !http_need_texts(call, keys, texts, 3))
+        return;
+    bool is_new = !has_rows(find_topic_permissions(context, call));
+    if (directory_set_topic_permissions(context->directory, http_call_parameter(call, "user"),
+                                        http_call_parameter(call, "vhost"), texts[0], texts[1],
+                                        texts[2], &error))
+        http_reply_put(call, is_new);
+    else
+        http_refuse(call, &error);
+}
+
+static void delete_topics(const struct http_context *context, struct http_call *call)
+{
+    struct directory_error error;
+    if (!has_rows(find_topic_permissions(context, call)))
+        http_not_found(call);
+    else if (directory_clear_topic_permissions(context->directory,
+                                               http_call_parameter(call, "user"),
+                                               http_call_parameter(call, "vhost"), NULL, &error))
+        http_reply_done(call);
+    else
+        http_refuse(call, &error);
+}
+
+const struct http_route http_permission_routes[] = {
+    {"/permissions", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS, .get = get_all},
+    {"/permissions/:vhost/:user", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS, .get = get_one,
+     .put = put_one, .delete = delete_one},
+    {"/topic-permissions", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS, .get = get_all_topics},
+    {"/topic-permissions/:vhost/:user", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS,
+     .get = get_topics, .put = put_topic, .delete = delete_topics},
+    {.pattern = NULL},
+};

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * All resources as one: where a path is looked for, and what several of them answer alike. The
+ * order is that of the tables, in which a name that stands in a pattern comes before a parameter.
+ */
+#include "http/http_resources.h"
+
+#include "auth/directory.h"
+#include "http/http_call.h"
+#include "http/http_internal.h"
+#include "net/control.h"
+
+const struct http_route *http_find_route(const struct http_path *path)
+{
+    static const struct http_route *const tables[] = {http_whoami_routes, http_vhost_routes,
+                                                      http_user_routes, http_permission_routes};
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+        for (const struct http_route *route = tables[i]; route->pattern != NULL; route++) {
+            if (http_route_matches(route, path))
+                return route;
+        }
+    }
+    return NULL;
+}
+
+void http_refuse(struct http_call *call, const struct directory_error *error)
+{
+    if (error->status == CONTROL_SOFTWARE)
+        http_broken(call, error->text);
+    else
+        http_bad_request(call, "%s", error->text);
+}

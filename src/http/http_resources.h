@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_HTTP_HTTP_RESOURCES_H
+#define LEVERET_HTTP_HTTP_RESOURCES_H
+
+#include <jansson.h>
+
+#include "http/http_route.h"
+
+struct directory_error;
+struct directory_permission;
+struct directory_topic_permission;
+
+/* The routes of each resource, ended by one without a pattern: a file per resource. */
+extern const struct http_route http_permission_routes[];
+extern const struct http_route http_user_routes[];
+extern const struct http_route http_vhost_routes[];
+extern const struct http_route http_whoami_routes[];
+
+/* Answers with what the directory said. */
+void http_refuse(struct http_call *call, const struct directory_error *error);
+
+/* Visitors that append a row to an array, which is the context. */
+void http_append_permission(void *context, const struct directory_permission *permission);
+void http_append_topic_permission(void *context,
+                                  const struct directory_topic_permission *permission);
+
+#endif

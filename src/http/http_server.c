@@ -1,0 +1,535 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The server itself: libevent's evhttp, with what keeps a slow or hostile client in its bounds.
+ *
+ * evhttp has a limit for the size of a request and a time after which a silent connection ends, but
+ * none for how many connections there are, how long a request may take that comes a byte at a time,
+ * or how much all of them together have in memory. So the server keeps a reference to each
+ * connection's bufferevent: it counts what comes in, and what evhttp has let go of (it then has no
+ * callbacks) has ended. With too many of them the listener rests; who has not sent a whole request
+ * in time is shut out.
+ *
+ * A call is a request on its way through the hooks: who is it, is it allowed, what is the answer.
+ * When its client goes away meanwhile, evhttp keeps the request until it is answered.
+ */
+#include "http/http_server.h"
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/listener.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+
+#include "base/check.h"
+#include "base/xmalloc.h"
+#include "http/http_internal.h"
+#include "http/http_login.h"
+#include "net/address.h"
+
+enum {
+    CONNECTIONS_MAX = 256,
+    HEADER_BYTES_MAX = 1 << 16,
+    WAITING_BYTES_MAX = 1 << 28, /* requests of all connections that are not answered */
+    IDLE_S = 60,                 /* a silent connection */
+    REQUEST_S = 60,              /* from its first chance to a whole request */
+    REPLY_S = 600,               /* until the client has taken the answer */
+};
+
+struct http_server {
+    struct event_base *base;         /* borrowed */
+    struct evhttp *http;             /* owned */
+    struct evconnlistener *listener; /* evhttp's */
+    struct event *tick;              /* owned; every second */
+    struct http_hooks hooks;
+    struct list fronts; /* of struct front */
+    size_t front_count;
+    struct list calls; /* of struct http_call */
+    size_t waiting_bytes;
+    unsigned now_s; /* since the start, by the tick */
+    bool is_closing;
+};
+
+/* A connection, as the server counts it. */
+struct front {
+    struct list_node in_fronts;
+    struct http_server *server;
+    struct bufferevent *stream; /* a reference beside evhttp's */
+    size_t waiting_bytes;
+    unsigned since_s; /* when it had its last answer, or came */
+    bool has_call;
+};
+
+/* --- connections */
+
+static void allow_connections(struct http_server *server)
+{
+    if (server->is_closing)
+        return;
+    if (server->front_count < CONNECTIONS_MAX)
+        evconnlistener_enable(server->listener);
+    else
+        evconnlistener_disable(server->listener);
+}
+
+static void forget_waiting(struct front *front)
+{
+    front->server->waiting_bytes -= front->waiting_bytes;
+    front->waiting_bytes = 0;
+}
+
+static void end_front(struct front *front)
+{
+    forget_waiting(front);
+    list_remove(&front->in_fronts);
+    front->server->front_count--;
+    bufferevent_decref(front->stream);
+    free(front);
+}
+
+static bool has_ended(const struct front *front)
+{
+    bufferevent_event_cb on_event;
+    bufferevent_getcb(front->stream, NULL, NULL, &on_event, NULL);
+    return on_event == NULL;
+}
+
+static void sweep(struct http_server *server)
+{
+    list_for_each(&server->fronts, node)
+    {
+        struct front *front = list_entry(node, struct front, in_fronts);
+        if (has_ended(front))
+            end_front(front);
+    }
+    allow_connections(server);
+}
+
+/* evhttp then sees the connection's end. */
+static void shut(const struct front *front)
+{
+    (void)shutdown(bufferevent_getfd(front->stream), SHUT_RDWR);
+}
+
+static void count_input(struct evbuffer *input, const struct evbuffer_cb_info *change,
+                        void *context)
+{
+    struct front *front = context;
+    (void)input;
+    front->waiting_bytes += change->n_added;
+    front->server->waiting_bytes += change->n_added;
+    if (change->n_added > 0 && front->server->waiting_bytes > WAITING_BYTES_MAX)
+        shut(front);
+}
+
+static struct bufferevent *make_connection(struct event_base *base, void *context)
+{
+    struct http_server *server = context;
+    sweep(server);
+    struct front *front = xcalloc(1, sizeof *front);
+    front->server = server;
+    front->since_s = server->now_s;
+    front->stream = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+    CHECK(front->stream != NULL);
+    bufferevent_incref(front->stream);
+    CHECK(evbuffer_add_cb(bufferevent_get_input(front->stream), count_input, front) != NULL);
+    list_push_back(&server->fronts, &front->in_fronts);
+    server->front_count++;
+    allow_connections(server);
+    return front->stream;
+}
+
+static struct front *find_front(const struct http_server *server, struct evhttp_request *request)
+{
+    struct evhttp_connection *connection = evhttp_request_get_connection(request);
+    if (connection == NULL)
+        return NULL;
+    const struct bufferevent *stream = evhttp_connection_get_bufferevent(connection);
+    list_for_each(&server->fronts, node)
+    {
+        struct front *front = list_entry(node, struct front, in_fronts);
+        if (front->stream == stream)
+            return front;
+    }
+    return NULL;
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *context)
+{
+    struct http_server *server = context;
+    (void)fd, (void)what;
+    server->now_s++;
+    list_for_each(&server->fronts, node)
+    {
+        const struct front *front = list_entry(node, struct front, in_fronts);
+        bool is_sending = evbuffer_get_length(bufferevent_get_output(front->stream)) > 0;
+        unsigned patience_s = is_sending ? REPLY_S : REQUEST_S;
+        if (!front->has_call && server->now_s - front->since_s > patience_s)
+            shut(front);
+    }
+    sweep(server);
+}
+
+/* No descriptor is left: the next tick tries again. */
+static void on_listener_error(struct evconnlistener *listener, void *context)
+{
+    (void)context;
+    evconnlistener_disable(listener);
+}
+
+/* --- a call's end */
+
+static void free_call(struct http_call *call)
+{
+    if (call->server != NULL)
+        list_remove(&call->in_calls);
+    http_path_fini(&call->path);
+    evhttp_clear_headers(&call->query);
+    json_decref(call->body);
+    json_decref(call->tags);
+    json_decref(call->vhosts);
+    json_decref(call->reply);
+    if (call->credentials.size > 0)
+        explicit_bzero(call->credentials.data, call->credentials.size);
+    buffer_fini(&call->credentials);
+    free(call->user);
+    free(call);
+}
+
+static int append_text(const char *text, size_t size, void *context)
+{
+    return evbuffer_add(context, text, size);
+}
+
+static void add_headers(const struct http_call *call, struct evbuffer *body)
+{
+    struct evkeyvalq *headers = evhttp_request_get_output_headers(call->request);
+    evhttp_add_header(headers, "Content-Security-Policy",
+                      "default-src 'none'; frame-ancestors 'none'");
+    if (call->status == 401 && call->user == NULL)
+        evhttp_add_header(headers, "WWW-Authenticate", "Basic realm=\"RabbitMQ Management\"");
+    if (call->route != NULL && (call->status == 405 || call->method == HTTP_OPTIONS)) {
+        struct buffer allow = {0};
+        http_route_allow(call->route, &allow);
+        evhttp_add_header(headers, "Allow", (const char *)allow.data);
+        buffer_fini(&allow);
+    }
+    if (call->reply != NULL) {
+        evhttp_add_header(headers, "Content-Type", "application/json");
+        evhttp_add_header(headers, "Cache-Control", "no-cache");
+    }
+    if (call->is_head && call->status != 204) {
+        char size[32];
+        evutil_snprintf(size, sizeof size, "%zu", evbuffer_get_length(body));
+        evhttp_add_header(headers, "Content-Length", size);
+        evbuffer_drain(body, evbuffer_get_length(body));
+    }
+}
+
+static const char *phrase_of(int status)
+{
+    static const struct {
+        int status;
+        const char *phrase;
+    } phrases[] = {{200, "OK"},
+                   {201, "Created"},
+                   {204, "No Content"},
+                   {400, "Bad Request"},
+                   {401, "Unauthorized"},
+                   {404, "Not Found"},
+                   {405, "Method Not Allowed"},
+                   {500, "Internal Server Error"},
+                   {503, "Service Unavailable"}};
+    for (size_t i = 0; i < sizeof phrases / sizeof phrases[0]; i++) {
+        if (phrases[i].status == status)
+            return phrases[i].phrase;
+    }
+    return "Unknown";
+}
+
+static void send_answer(struct http_call *call)
+{
+    struct front *front = find_front(call->server, call->request);
+    struct evbuffer *body = evbuffer_new();
+    CHECK(body != NULL);
+    if (front != NULL) {
+        forget_waiting(front);
+        front->has_call = false;
+        front->since_s = call->server->now_s;
+    }
+    if (call->reply != NULL)
+        json_dump_callback(call->reply, append_text, body, JSON_COMPACT | JSON_ENCODE_ANY);
+    add_headers(call, body);
+    evhttp_send_reply(call->request, call->status, phrase_of(call->status), body);
+    evbuffer_free(body);
+}
+
+void http_call_finish(struct http_call *call)
+{
+    CHECK(call->status != 0);
+    if (call->server != NULL) {
+        http_shape_reply(call);
+        send_answer(call);
+    }
+    free_call(call);
+}
+
+static void finish_with(struct http_call *call, int status, json_t *reply)
+{
+    http_set_answer(call, status, reply);
+    http_call_finish(call);
+}
+
+/* --- a call's way */
+
+/* Once it is on its way back the call can be gone at any moment, so a handler keeps it until it
+ * returns. */
+void http_call_answered(struct http_call *call)
+{
+    if (!call->is_in_handler)
+        call->hooks.finish(call->hooks.context, call);
+}
+
+void http_call_handle(const struct http_context *context, struct http_call *call)
+{
+    call->is_in_handler = true;
+    http_route_handler(call->route, call->method)(context, call);
+    call->is_in_handler = false;
+    if (call->status != 0)
+        http_call_answered(call);
+}
+
+/* The name of the tag without which the user may not use the route, or NULL. */
+static const char *missing_right(const struct http_call *call)
+{
+    enum http_right right = call->method == HTTP_GET ? call->route->to_read : call->route->to_write;
+    if (right == HTTP_FOR_ALL || http_call_has_tag(call, "administrator"))
+        return NULL;
+    if (right == HTTP_FOR_ADMINISTRATORS)
+        return "Not administrator user";
+    bool is_let_in = http_call_has_tag(call, "management") ||
+                     http_call_has_tag(call, "policymaker") ||
+                     http_call_has_tag(call, "monitoring");
+    return is_let_in ? NULL : "Not management user";
+}
+
+/* The body, an object; NULL where it is none. */
+static json_t *read_body(struct http_call *call)
+{
+    struct evbuffer *input = evhttp_request_get_input_buffer(call->request);
+    size_t size = evbuffer_get_length(input);
+    if (size == 0)
+        return json_object();
+    json_t *body = json_loadb((const char *)evbuffer_pullup(input, -1), size, 0, NULL);
+    evbuffer_drain(input, size);
+    if (json_is_object(body))
+        return body;
+    json_decref(body);
+    return NULL;
+}
+
+static void go_on(struct http_call *call)
+{
+    const char *missing = call->route->to_read != HTTP_FOR_ALL ? missing_right(call) : NULL;
+    if (missing != NULL) {
+        finish_with(call, 401, http_error("not_authorised", json_string(missing)));
+        return;
+    }
+    call->body = read_body(call);
+    if (call->body == NULL)
+        finish_with(call, 400, http_error("bad_request", json_string("not_json")));
+    else
+        call->hooks.handle(call->hooks.context, call);
+}
+
+void http_call_let_in(struct http_call *call, const char *user)
+{
+    call->user = xstrdup(user);
+    if (call->server != NULL)
+        go_on(call);
+    else
+        free_call(call);
+}
+
+void http_call_turn_away(struct http_call *call)
+{
+    if (call->server != NULL)
+        finish_with(call, 401, http_error("not_authorized", json_string("Login failed")));
+    else
+        free_call(call);
+}
+
+bool http_call_lists_vhosts(const struct http_call *call)
+{
+    return call->route->lists_vhosts;
+}
+
+void http_call_add_vhost(struct http_call *call, const char *vhost)
+{
+    json_object_set_new(call->vhosts, vhost, json_true());
+}
+
+void http_call_add_tag(struct http_call *call, const char *tag)
+{
+    json_t *text = json_string(tag);
+    if (text != NULL)
+        json_array_append_new(call->tags, text);
+}
+
+void http_call_set_carrier(struct http_call *call, void *carrier)
+{
+    call->carrier = carrier;
+}
+
+void *http_call_carrier(const struct http_call *call)
+{
+    return call->carrier;
+}
+
+/* --- requests */
+
+static enum http_method method_of(const struct evhttp_request *request)
+{
+    switch (evhttp_request_get_command(request)) {
+    case EVHTTP_REQ_GET:
+    case EVHTTP_REQ_HEAD:
+        return HTTP_GET;
+    case EVHTTP_REQ_PUT:
+        return HTTP_PUT;
+    case EVHTTP_REQ_DELETE:
+        return HTTP_DELETE;
+    case EVHTTP_REQ_POST:
+        return HTTP_POST;
+    case EVHTTP_REQ_OPTIONS:
+        return HTTP_OPTIONS;
+    default:
+        return HTTP_OTHER;
+    }
+}
+
+/* Where the request goes to. False where there is nothing, or the query cannot be read. */
+static bool read_address(struct http_call *call)
+{
+    static const char prefix[] = "/api/";
+    const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(call->request);
+    const char *path = uri != NULL ? evhttp_uri_get_path(uri) : NULL;
+    const char *query = uri != NULL ? evhttp_uri_get_query(uri) : NULL;
+    if (path == NULL || strncmp(path, prefix, sizeof prefix - 1) != 0 ||
+        !http_path_parse(&call->path, path + sizeof prefix - 1))
+        return false;
+    call->route = http_find_route(&call->path);
+    return call->route != NULL &&
+           (query == NULL || evhttp_parse_query_str(query, &call->query) == 0);
+}
+
+static void read_peer(struct http_call *call, const struct front *front)
+{
+    struct sockaddr_storage peer = {0};
+    socklen_t size = sizeof peer;
+    if (front != NULL)
+        getpeername(bufferevent_getfd(front->stream), (struct sockaddr *)&peer, &size);
+    struct address_endpoint endpoint = address_endpoint(&peer);
+    snprintf(call->peer_address, sizeof call->peer_address, "%s", endpoint.host);
+    call->login.peer_address = call->peer_address;
+    call->login.is_loopback = endpoint.is_loopback;
+}
+
+static void ask_who(struct http_call *call)
+{
+    const char *header =
+        evhttp_find_header(evhttp_request_get_input_headers(call->request), "Authorization");
+    switch (http_login_read(header, &call->credentials, &call->login)) {
+    case HTTP_LOGIN_NONE:
+        finish_with(call, 401, NULL);
+        break;
+    case HTTP_LOGIN_MALFORMED:
+        finish_with(call, 400, NULL);
+        break;
+    case HTTP_LOGIN_READ:
+        call->hooks.log_in(call->hooks.context, call, &call->login);
+        break;
+    }
+}
+
+static void on_request(struct evhttp_request *request, void *context)
+{
+    struct http_server *server = context;
+    struct front *front = find_front(server, request);
+    struct http_call *call = xcalloc(1, sizeof *call);
+    list_push_back(&server->calls, &call->in_calls);
+    call->server = server;
+    call->hooks = server->hooks;
+    call->request = request;
+    call->method = method_of(request);
+    call->is_head = evhttp_request_get_command(request) == EVHTTP_REQ_HEAD;
+    call->tags = json_array();
+    call->vhosts = json_object();
+    TAILQ_INIT(&call->query);
+    read_peer(call, front);
+    if (front != NULL)
+        front->has_call = true;
+    if (!read_address(call))
+        finish_with(call, 404, http_error("Object Not Found", json_string("Not Found")));
+    else if (call->method == HTTP_OPTIONS)
+        finish_with(call, 200, NULL);
+    else if (http_route_handler(call->route, call->method) == NULL)
+        finish_with(call, 405, NULL);
+    else if (call->route->to_read == HTTP_FOR_ALL)
+        go_on(call);
+    else
+        ask_who(call);
+}
+
+/* --- the server */
+
+struct http_server *http_server_new(struct event_base *base, int listening_fd,
+                                    uint64_t body_bytes_max, const struct http_hooks *hooks)
+{
+    static const struct timeval second = {.tv_sec = 1};
+    struct http_server *server = xcalloc(1, sizeof *server);
+    server->base = base;
+    server->hooks = *hooks;
+    list_init(&server->fronts);
+    list_init(&server->calls);
+    server->http = evhttp_new(base);
+    server->listener = evconnlistener_new(
+        base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, listening_fd);
+    CHECK(server->http != NULL && server->listener != NULL);
+    evhttp_set_max_headers_size(server->http, HEADER_BYTES_MAX);
+    evhttp_set_max_body_size(server->http, (ev_ssize_t)body_bytes_max);
+    evhttp_set_timeout(server->http, IDLE_S);
+    evhttp_set_allowed_methods(server->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD |
+                                                 EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |
+                                                 EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH);
+    evhttp_set_default_content_type(server->http, NULL);
+    evhttp_set_bevcb(server->http, make_connection, server);
+    evhttp_set_gencb(server->http, on_request, server);
+    CHECK(evhttp_bind_listener(server->http, server->listener) != NULL);
+    evconnlistener_set_error_cb(server->listener, on_listener_error);
+    server->tick = event_new(base, -1, EV_PERSIST, on_tick, server);
+    CHECK(server->tick != NULL && event_add(server->tick, &second) == 0);
+    return server;
+}
+
+void http_server_free(struct http_server *server)
+{
+    server->is_closing = true;
+    list_for_each(&server->calls, node)
+    {
+        struct http_call *call = list_entry(node, struct http_call, in_calls);
+        list_remove(&call->in_calls);
+        call->server = NULL;
+        call->request = NULL;
+    }
+    event_free(server->tick);
+    evhttp_free(server->http);
+    sweep(server);
+    CHECK(list_is_empty(&server->fronts));
+    event_base_loop(server->base, EVLOOP_NONBLOCK); /* bufferevents end in a turn of the base */
+    free(server);
+}

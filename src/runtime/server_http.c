@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The management API's thread. It reads requests and writes answers, so that whatever a client of
+ * it does is done to this thread alone; the answers themselves are made by the main thread, which
+ * has the directory. Who the client is it finds out by itself where the users of this server are
+ * asked alone (a look into their snapshot), else by a worker, as reactors do.
+ *
+ * A call is carried as an errand: to a worker, to the main thread, and back. When the server ends,
+ * this thread is the first to go; errands that are then under way come back into a mailbox that
+ * nobody reads any more, and end there.
+ */
+#include "runtime/server_internal.h"
+
+#include <event2/event.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth/identity.h"
+#include "base/check.h"
+#include "base/list.h"
+#include "base/xmalloc.h"
+#include "broker/access.h"
+#include "config/config.h"
+#include "http/http_server.h"
+#include "net/listener.h"
+#include "runtime/log.h"
+#include "runtime/mailbox.h"
+#include "runtime/worker_pool.h"
+
+struct server_http {
+    struct server *server;
+    struct listener *listener; /* owned, until the thread has its socket */
+    pthread_t thread;
+    bool is_started;
+    struct event_base *base;     /* owned; of the thread */
+    struct event *mail_event;    /* owned */
+    struct mailbox mailbox;      /* of the thread */
+    struct list logins;          /* of errands that a worker has */
+    struct task ending;          /* the thread's last */
+    struct http_server *http;    /* owned */
+    struct http_context context; /* for handlers */
+};
+
+struct errand {
+    struct work work;
+    struct task task;
+    struct list_node in_logins;
+    struct server_http *http;
+    struct http_call *call;
+    const struct http_login *login; /* the call's */
+    struct users *users;            /* ref, of a login */
+    struct auth_identity *identity; /* ref, of a login; NULL: turned away */
+    char reason[AUTH_REASON_SIZE];
+};
+
+static struct errand *errand_of(struct task *task)
+{
+    return container_of(task, struct errand, task);
+}
+
+static struct errand *new_errand(struct server_http *http, struct http_call *call)
+{
+    struct errand *errand = xcalloc(1, sizeof *errand);
+    list_node_init(&errand->in_logins);
+    errand->http = http;
+    errand->call = call;
+    http_call_set_carrier(call, errand);
+    return errand;
+}
+
+static void free_errand(struct errand *errand)
+{
+    list_remove(&errand->in_logins);
+    users_unref(errand->users);
+    auth_identity_unref(errand->identity);
+    free(errand);
+}
+
+/* --- logins */
+
+static void log_refusal(const struct http_login *login, const char *reason)
+{
+    log_write(LOG_CONNECTION, CONFIG_LOG_WARNING, "HTTP access denied: user '%.*s' - %s",
+              (int)login->user.size, (const char *)login->user.data, reason);
+}
+
+struct permitted {
+    struct http_call *call;
+    const struct users *users;
+    struct bytes user;
+    const struct auth_identity *identity; /* NULL: users know */
+};
+
+static void add_vhost(void *context, const char *vhost)
+{
+    const struct permitted *permitted = context;
+    char reason[AUTH_REASON_SIZE];
+    bool may_enter = permitted->identity != NULL
+                         ? auth_identity_may_enter(permitted->identity, permitted->users,
+                                                   bytes_of_text(vhost), reason)
+                         : access_may_enter(users_access(permitted->users), permitted->user,
+                                            bytes_of_text(vhost));
+    if (may_enter)
+        http_call_add_vhost(permitted->call, vhost);
+}
+
+/* Everything is seen by who may everything, which is not to cost anything. */
+static void find_vhosts(struct permitted *permitted)
+{
+    if (http_call_lists_vhosts(permitted->call) &&
+        !http_call_has_tag(permitted->call, "administrator") &&
+        !http_call_has_tag(permitted->call, "monitoring"))
+        users_each_vhost(permitted->users, add_vhost, permitted);
+}
+
+static void check_user(struct server_http *http, struct http_call *call,
+                       const struct http_login *login)
+{
+    char reason[AUTH_REASON_SIZE];
+    struct users *users = server_users(http->server);
+    if (users_login(users, login->user, login->password, login->is_loopback, reason,
+                    sizeof reason)) {
+        const char *tag;
+        for (size_t i = 0; (tag = users_tag(users, login->user, i)) != NULL; i++)
+            http_call_add_tag(call, tag);
+        struct permitted permitted = {call, users, login->user, NULL};
+        find_vhosts(&permitted);
+        char *user = xstrndup((const char *)login->user.data, login->user.size);
+        http_call_let_in(call, user);
+        free(user);
+    } else {
+        log_refusal(login, reason);
+        http_call_turn_away(call);
+    }
+    users_unref(users);
+}
+
+static void end_login(struct task *task)
+{
+    struct errand *errand = errand_of(task);
+    if (errand->identity != NULL) {
+        http_call_let_in(errand->call, auth_identity_user(errand->identity));
+    } else {
+        log_refusal(errand->login, errand->reason);
+        http_call_turn_away(errand->call);
+    }
+    free_errand(errand);
+}
+
+/* On a worker. The call waits meanwhile, so that nobody else has it in hand. */
+static void work_on_login(struct work *work)
+{
+    struct errand *errand = container_of(work, struct errand, work);
+    const struct http_login *given = errand->login;
+    struct server *server = errand->http->server;
+    errand->users = server_users(server);
+    struct auth_login login = {.user = given->user,
+                               .password = given->password,
+                               .has_password = true,
+                               .is_loopback = given->is_loopback,
+                               .users = errand->users};
+    errand->identity =
+        auth_chain_log_in(server->auth_chain, &login, given->peer_address, errand->reason);
+    if (errand->identity != NULL) {
+        const char *tag;
+        for (size_t i = 0; (tag = auth_identity_tag(errand->identity, i)) != NULL; i++)
+            http_call_add_tag(errand->call, tag);
+        struct permitted permitted = {errand->call, errand->users,
+                                      bytes_of_text(auth_identity_user(errand->identity)),
+                                      errand->identity};
+        find_vhosts(&permitted);
+    }
+    errand->task.run = end_login;
+    mailbox_post_task(&errand->http->mailbox, &errand->task);
+}
+
+static void log_in(void *context, struct http_call *call, const struct http_login *login)
+{
+    struct server_http *http = context;
+    if (login->user.size > 0 && memchr(login->user.data, '\0', login->user.size) != NULL) {
+        http_call_turn_away(call);
+        return;
+    }
+    if (auth_chain_is_internal(http->server->auth_chain)) {
+        check_user(http, call, login);
+        return;
+    }
+    struct errand *errand = new_errand(http, call);
+    errand->login = login;
+    list_push_back(&http->logins, &errand->in_logins);
+    errand->work = (struct work){.rank = WORK_FOR_STRANGERS, .run = work_on_login};
+    if (worker_pool_submit(http->server->workers, &errand->work))
+        return;
+    log_refusal(login, "too many logins wait for the back ends");
+    free_errand(errand);
+    http_call_turn_away(call);
+}
+
+/* --- handlers */
+
+static void run_handler(struct task *task)
+{
+    struct errand *errand = errand_of(task);
+    http_call_handle(&errand->http->context, errand->call);
+}
+
+static void handle(void *context, struct http_call *call)
+{
+    struct server_http *http = context;
+    struct errand *errand = new_errand(http, call);
+    errand->task.run = run_handler;
+    mailbox_post_task(&http->server->mailbox, &errand->task);
+}
+
+static void end_call(struct task *task)
+{
+    struct errand *errand = errand_of(task);
+    http_call_finish(errand->call);
+    free_errand(errand);
+}
+
+static void finish(void *context, struct http_call *call)
+{
+    struct server_http *http = context;
+    struct errand *errand = http_call_carrier(call);
+    errand->task.run = end_call;
+    mailbox_post_task(&http->mailbox, &errand->task);
+}
+
+/* --- the thread */
+
+static void take_mail(struct server_http *http)
+{
+    struct mail mail = mailbox_take(&http->mailbox);
+    while (mail.tasks != NULL) {
+        struct task *task = mail.tasks;
+        mail.tasks = task->next;
+        task->run(task);
+    }
+}
+
+static void on_mail(evutil_socket_t fd, short what, void *context)
+{
+    struct server_http *http = context;
+    (void)fd, (void)what;
+    mailbox_clear_event(&http->mailbox);
+    do {
+        take_mail(http);
+    } while (!mailbox_fall_asleep(&http->mailbox));
+}
+
+static void end_thread(struct task *task)
+{
+    struct server_http *http = container_of(task, struct server_http, ending);
+    event_base_loopbreak(http->base);
+}
+
+static void *run(void *context)
+{
+    struct server_http *http = context;
+    event_base_dispatch(http->base);
+    http_server_free(http->http);
+    return NULL;
+}
+
+static struct event_base *new_base(void)
+{
+    struct event_config *config = event_config_new();
+    CHECK(config != NULL);
+    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+    struct event_base *base = event_base_new_with_config(config);
+    event_config_free(config);
+    CHECK(base != NULL);
+    return base;
+}
+
+bool server_open_http(struct server *server, char *reason, size_t reason_size)
+{
+    char why[LISTENER_REASON_SIZE];
+    const struct config_management *management = &server->config->management;
+    if (management->port == CONFIG_UNLIMITED)
+        return true;
+    const char *address = management->address[0] != '\0' ? management->address : NULL;
+    struct listener *listener =
+        listener_new(address, (uint16_t)management->port, &server->config->socket, why);
+    if (listener == NULL && !management->is_port_chosen) {
+        log_warning("the management API is not there: %s", why);
+        return true;
+    }
+    if (listener == NULL) {
+        snprintf(reason, reason_size, "%s", why);
+        return false;
+    }
+    server->http = xcalloc(1, sizeof *server->http);
+    server->http->server = server;
+    server->http->listener = listener;
+    return true;
+}
+
+void server_start_http(struct server *server)
+{
+    struct server_http *http = server->http;
+    if (http == NULL)
+        return;
+    const struct config_management *management = &server->config->management;
+    const struct http_hooks hooks = {log_in, handle, finish, http};
+    uint16_t port = listener_port(http->listener);
+    http->context = (struct http_context){server->directory, server->config};
+    http->base = new_base();
+    list_init(&http->logins);
+    mailbox_init(&http->mailbox);
+    http->mail_event =
+        event_new(http->base, http->mailbox.event_fd, EV_READ | EV_PERSIST, on_mail, http);
+    CHECK(http->mail_event != NULL && event_add(http->mail_event, NULL) == 0);
+    CHECK(mailbox_fall_asleep(&http->mailbox));
+    http->http = http_server_new(http->base, listener_give_away(http->listener),
+                                 management->body_bytes_max, &hooks);
+    http->listener = NULL;
+    http->is_started = true;
+    CHECK(pthread_create(&http->thread, NULL, run, http) == 0);
+    log_info("started management listener on %s:%u",
+             management->address[0] != '\0' ? management->address : "*", (unsigned)port);
+}
+
+void server_stop_http(struct server *server)
+{
+    struct server_http *http = server->http;
+    if (http == NULL || !http->is_started)
+        return;
+    http->ending.run = end_thread;
+    mailbox_post_task(&http->mailbox, &http->ending);
+    CHECK(pthread_join(http->thread, NULL) == 0);
+    list_for_each(&http->logins, node)
+    {
+        struct errand *errand = list_entry(node, struct errand, in_logins);
+        if (!worker_pool_cancel(server->workers, &errand->work))
+            continue;
+        http_call_turn_away(errand->call);
+        free_errand(errand);
+    }
+}
+
+void server_free_http(struct server *server)
+{
+    struct server_http *http = server->http;
+    if (http == NULL)
+        return;
+    if (http->is_started) {
+        take_mail(http);
+        event_free(http->mail_event);
+        event_base_free(http->base);
+        mailbox_fini(&http->mailbox);
+    }
+    listener_free(http->listener);
+    free(http);
+}

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The calls of tests/http/calls, made to a management API, and what came of them as text.
+
+A line is a call: METHOD PATH, then, where wanted, the body, `as USER:PASSWORD` (or `as none`), and
+`with NAME: VALUE` for a header. Without `as` it is the administrator guest.
+"""
+
+import base64
+import http.client
+import json
+import re
+
+LINE = re.compile(r"(\S+) (\S+)(?: (?!as |with )(.*?))??(?: as (\S+))?(?: with ([\w-]+): (.*))?$")
+HEADERS = ["allow", "content-type", "location", "www-authenticate"]
+
+
+class Call:
+    def __init__(self, line):
+        self.line = line
+        self.method, self.path, self.body, user, self.header, self.value = LINE.match(line).groups()
+        self.user = user or "guest:guest"
+
+    def headers(self):
+        headers = {}
+        if self.header:
+            headers[self.header] = self.value
+        elif self.user != "none":
+            headers["authorization"] = "Basic " + base64.b64encode(self.user.encode()).decode()
+        if self.body:
+            headers["content-type"] = "application/json"
+        return headers
+
+    def make(self, host, port):
+        """The answer's status, headers and body."""
+        connection = http.client.HTTPConnection(host, port, timeout=30)
+        connection.request(self.method, self.path, self.body, self.headers())
+        reply = connection.getresponse()
+        body = reply.read()
+        connection.close()
+        headers = {name: reply.getheader(name) for name in HEADERS if reply.getheader(name)}
+        return {"status": reply.status, "headers": headers, "body": body.decode()}
+
+
+def read(path):
+    with open(path) as file:
+        lines = [line.rstrip("\n") for line in file]
+    return [Call(line) for line in lines if line and not line.startswith("#")]

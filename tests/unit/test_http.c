@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Paths, routes and the header with a login: what a client writes, and what it is taken for.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/buffer.h"
+#include "http/http_login.h"
+#include "http/http_route.h"
+
+static void answer(const struct http_context *context, struct http_call *call)
+{
+    (void)context;
+    (void)call;
+}
+
+static const struct http_route users = {.pattern = "/users", .get = answer};
+static const struct http_route bulk = {.pattern = "/users/bulk-delete", .post = answer};
+static const struct http_route permission = {
+    .pattern = "/permissions/:vhost/:user", .get = answer, .put = answer, .delete = answer};
+
+static bool matches(const struct http_route *route, const char *text)
+{
+    struct http_path path;
+    assert_true(http_path_parse(&path, text));
+    bool is_match = http_route_matches(route, &path);
+    http_path_fini(&path);
+    return is_match;
+}
+
+static void paths_match_segment_by_segment(void **state)
+{
+    (void)state;
+    assert_true(matches(&users, "users"));
+    assert_true(matches(&users, "/users/"));
+    assert_false(matches(&users, "user"));
+    assert_false(matches(&users, "users/a"));
+    assert_false(matches(&users, "users//"));
+    assert_true(matches(&bulk, "users/bulk-delete"));
+    assert_false(matches(&bulk, "users/bulk"));
+    assert_true(matches(&permission, "permissions/%2F/guest"));
+    assert_false(matches(&permission, "permissions/%2F"));
+    assert_false(matches(&permission, "permissions//guest"));
+    assert_false(matches(&permission, "permissions/%2F/guest/more"));
+}
+
+static void a_parameter_is_decoded_after_the_path_is_split(void **state)
+{
+    struct http_path path;
+    (void)state;
+    assert_true(http_path_parse(&path, "permissions/%2F%2fa/%C3%A4%20b+c"));
+    assert_string_equal(http_route_parameter(&permission, &path, "vhost"), "//a");
+    assert_string_equal(http_route_parameter(&permission, &path, "user"), "\xc3\xa4 b+c");
+    assert_null(http_route_parameter(&permission, &path, "queue"));
+    http_path_fini(&path);
+}
+
+static void a_path_without_meaning_is_none(void **state)
+{
+    static const char *const texts[] = {"a/%",   "a/%2",  "a/%zz",     "a/%00b",
+                                        "%ff/a", "%c3/a", "%ed%a0%80", "1/2/3/4/5/6/7/8/9"};
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct http_path path;
+        assert_false(http_path_parse(&path, texts[i]));
+        assert_int_equal(path.count, 0);
+    }
+}
+
+static void a_route_has_the_methods_of_its_row(void **state)
+{
+    struct buffer text = {0};
+    (void)state;
+    assert_true(http_route_handler(&permission, HTTP_PUT) == answer);
+    assert_true(http_route_handler(&permission, HTTP_POST) == NULL);
+    assert_true(http_route_handler(&permission, HTTP_OTHER) == NULL);
+    http_route_allow(&permission, &text);
+    assert_string_equal((const char *)text.data, "HEAD, GET, PUT, DELETE, OPTIONS");
+    buffer_clear(&text);
+    http_route_allow(&bulk, &text);
+    assert_string_equal((const char *)text.data, "POST, OPTIONS");
+    buffer_fini(&text);
+}
+
+static void assert_login(const char *header, const char *user, const char *password)
+{
+    struct buffer text = {0};
+    struct http_login login = {.is_loopback = true};
+    assert_int_equal(http_login_read(header, &text, &login), HTTP_LOGIN_READ);
+    assert_int_equal(login.user.size, strlen(user));
+    assert_int_equal(login.password.size, strlen(password));
+    assert_true(bytes_equal_text(login.user, user));
+    assert_true(bytes_equal_text(login.password, password));
+    buffer_fini(&text);
+}
+
+static void a_login_is_read(void **state)
+{
+    (void)state;
+    assert_login("Basic Z3Vlc3Q6Z3Vlc3Q=", "guest", "guest");
+    assert_login("basic  Z3Vlc3Q6", "guest", "");
+    assert_login("Basic OmE6Yg==", "", "a:b"); /* the first colon counts */
+    assert_login("Bearer a.b.c", "", "a.b.c");
+}
+
+static void what_is_no_login_is_refused(void **state)
+{
+    static const char *const headers[] = {
+        "",         "Basic",         "Basic ",         "Basic !!!!",
+        "Digest x", "Basic Z3Vlc3Q", "Basic Z3Vlc3Q=", "Basic ===="};
+    (void)state;
+    for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++) {
+        struct buffer text = {0};
+        struct http_login login = {.is_loopback = false};
+        assert_int_equal(http_login_read(headers[i], &text, &login), HTTP_LOGIN_MALFORMED);
+        buffer_fini(&text);
+    }
+    struct buffer text = {0};
+    struct http_login login;
+    assert_int_equal(http_login_read(NULL, &text, &login), HTTP_LOGIN_NONE);
+    buffer_fini(&text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(paths_match_segment_by_segment),
+        cmocka_unit_test(a_parameter_is_decoded_after_the_path_is_split),
+        cmocka_unit_test(a_path_without_meaning_is_none),
+        cmocka_unit_test(a_route_has_the_methods_of_its_row),
+        cmocka_unit_test(a_login_is_read),
+        cmocka_unit_test(what_is_no_login_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
