@@ -665,13 +665,13 @@ static void log_begins_again_where_it_cannot_grow(void **state)
     struct store_batch *queue = store_batch_new(2);
     model_add_queue(queue, 1);
     assert_int_equal(run_batch(&run, queue), STORE_OK);
-    for (uint64_t i = 0; i < 160; i++) { /* until the journal is as long as it becomes */
+    for (uint64_t i = 0; i < 640; i++) { /* until the journal is as long as it becomes */
         commit_and_remove(&run, 1 + i * 100);
         if (i % 20 == 19)
             assert_int_equal(store_checkpoint(run.store), STORE_OK);
     }
     fault_vfs_arm(FAULT_NO_GROWTH, 1);
-    for (uint64_t i = 160; i < 240 && !fault_vfs_has_fired(); i++)
+    for (uint64_t i = 640; i < 720 && !fault_vfs_has_fired(); i++)
         commit_and_remove(&run, 1 + i * 100);
     assert_true(fault_vfs_has_fired());
     store_figures(run.store, &figures);
