@@ -18,7 +18,7 @@
 #include "store/sqlite_file.h"
 #include "store/store_internal.h"
 
-enum { writer_cache_kib = 16384 };
+enum { writer_cache_kib = 12288 };
 
 /* The first row of the journal. */
 static bool fill_new(sqlite3 *db)
