@@ -125,6 +125,11 @@ struct directory_policy {
 };
 bool directory_set_policy(struct directory *directory, const struct directory_policy *policy,
                           struct directory_error *error) __attribute__((warn_unused_result));
+/* The same, of any JSON that may be one: an object with pattern, definition, priority and apply-to.
+ */
+bool directory_put_policy(struct directory *directory, const char *vhost, const char *name,
+                          const struct json_t *value, bool is_operator,
+                          struct directory_error *error) __attribute__((warn_unused_result));
 /* vhost NULL: those of all. Ordered by vhost and priority, the lowest first. */
 bool directory_each_policy(const struct directory *directory, const char *vhost, bool is_operator,
                            void (*visit)(void *context, const struct directory_policy *policy),

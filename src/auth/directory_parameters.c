@@ -139,6 +139,13 @@ bool directory_each_parameter(const struct directory *directory, const char *vho
 
 /* --- policies */
 
+bool directory_put_policy(struct directory *directory, const char *vhost, const char *name,
+                          const json_t *value, bool is_operator, struct directory_error *error)
+{
+    return directory_set_parameter_json(directory, vhost, policy_components[is_operator], name,
+                                        value, error);
+}
+
 bool directory_set_policy(struct directory *directory, const struct directory_policy *policy,
                           struct directory_error *error)
 {

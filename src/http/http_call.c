@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "auth/directory.h"
 #include "base/check.h"
 #include "http/http_internal.h"
 #include "http/http_server.h"
@@ -48,10 +49,14 @@ bool http_call_has_tag(const struct http_call *call, const char *tag)
     return false;
 }
 
+bool http_call_may_enter(const struct http_call *call, const char *vhost)
+{
+    return http_call_has_tag(call, "administrator") || json_object_get(call->vhosts, vhost) != NULL;
+}
+
 bool http_call_sees_vhost(const struct http_call *call, const char *vhost)
 {
-    return http_call_has_tag(call, "administrator") || http_call_has_tag(call, "monitoring") ||
-           json_object_get(call->vhosts, vhost) != NULL;
+    return http_call_has_tag(call, "monitoring") || http_call_may_enter(call, vhost);
 }
 
 /* --- answers */
@@ -128,6 +133,11 @@ void http_bad_request(struct http_call *call, const char *format, ...)
     http_bad_request_json(call, reason);
 }
 
+void http_not_authorised(struct http_call *call, const char *reason)
+{
+    answer(call, 401, http_error("not_authorised", json_string(reason)), HTTP_AS_IT_IS, NULL);
+}
+
 void http_broken(struct http_call *call, const char *reason)
 {
     json_t *text = json_string(reason);
@@ -136,7 +146,27 @@ void http_broken(struct http_call *call, const char *reason)
            HTTP_AS_IT_IS, NULL);
 }
 
-/* --- keys of the body */
+/* --- what a handler needs */
+
+bool http_need_visible_vhost(const struct http_context *context, struct http_call *call)
+{
+    const char *vhost = http_call_parameter(call, "vhost");
+    if (!directory_has_vhost(context->directory, vhost))
+        http_not_found(call);
+    else if (!http_call_sees_vhost(call, vhost))
+        http_not_authorised(call, "User not authorised to access virtual host");
+    else
+        return true;
+    return false;
+}
+
+bool http_need_vhost(const struct http_context *context, struct http_call *call)
+{
+    if (directory_has_vhost(context->directory, http_call_parameter(call, "vhost")))
+        return true;
+    answer(call, 404, http_error("not_found", json_string("vhost_not_found")), HTTP_AS_IT_IS, NULL);
+    return false;
+}
 
 bool http_need_keys(struct http_call *call, const char *const *keys, size_t count)
 {

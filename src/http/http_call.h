@@ -29,7 +29,10 @@ const struct json_t *http_call_body(const struct http_call *call);
 const char *http_call_user(const struct http_call *call);
 /* The user's tags; NULL behind the last one. */
 const char *http_call_tag(const struct http_call *call, size_t number);
-/* May the user see this vhost in a listing? For routes that list vhosts. */
+bool http_call_has_tag(const struct http_call *call, const char *tag);
+/* May the user have this vhost to do with? For routes that go by that (lists_vhosts). */
+bool http_call_may_enter(const struct http_call *call, const char *vhost);
+/* May the user see it? Who monitors sees all. */
 bool http_call_sees_vhost(const struct http_call *call, const char *vhost);
 
 /* --- answers: each is the call's one; json is taken over */
@@ -50,9 +53,15 @@ void http_not_found(struct http_call *call);
 void http_bad_request(struct http_call *call, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void http_bad_request_json(struct http_call *call, struct json_t *reason);
+/* 401, which the right login would not be. */
+void http_not_authorised(struct http_call *call, const char *reason);
 /* 500: something of the server's own failed. */
 void http_broken(struct http_call *call, const char *reason);
 
+/* Is the path's parameter "vhost" one? False, answered in the two ways that RabbitMQ has for
+ * reading and for changing, where it is not; the first one also where the user must not see it. */
+bool http_need_visible_vhost(const struct http_context *context, struct http_call *call);
+bool http_need_vhost(const struct http_context *context, struct http_call *call);
 /* Are these keys in the body? False where one is missing, which was answered. */
 bool http_need_keys(struct http_call *call, const char *const *keys, size_t count);
 /* The texts under these keys; false, answered, where a key is missing or is no text. */

@@ -11,7 +11,9 @@ struct directory_permission;
 struct directory_topic_permission;
 
 /* The routes of each resource, ended by one without a pattern: a file per resource. */
+extern const struct http_route http_limit_routes[];
 extern const struct http_route http_permission_routes[];
+extern const struct http_route http_policy_routes[];
 extern const struct http_route http_user_routes[];
 extern const struct http_route http_vhost_routes[];
 extern const struct http_route http_whoami_routes[];

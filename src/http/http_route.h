@@ -35,7 +35,7 @@ typedef void http_handler(const struct http_context *context, struct http_call *
 struct http_route {
     const char *pattern; /* below /api */
     enum http_right to_read, to_write;
-    bool lists_vhosts; /* needs to know which vhosts the user may enter */
+    bool lists_vhosts; /* goes by which vhosts the user may enter */
     http_handler *get, *put, *delete, *post;
 };
 

@@ -369,6 +369,12 @@ bool http_call_lists_vhosts(const struct http_call *call)
     return call->route->lists_vhosts;
 }
 
+bool http_call_asks_for_vhost(const struct http_call *call, const char *vhost)
+{
+    const char *wanted = http_route_parameter(call->route, &call->path, "vhost");
+    return wanted == NULL || strcmp(wanted, vhost) == 0;
+}
+
 void http_call_add_vhost(struct http_call *call, const char *vhost)
 {
     json_object_set_new(call->vhosts, vhost, json_true());

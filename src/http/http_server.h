@@ -45,12 +45,12 @@ struct http_server *http_server_new(struct event_base *base, int listening_fd,
  * then only frees them. */
 void http_server_free(struct http_server *server);
 
-/* Does the hook have to find out which vhosts the user may enter? It then tells each one before it
- * lets the user in. */
+/* Does the route go by which vhosts the user may enter? The hook then tells each of those that it
+ * asks for before it lets the user in. */
 bool http_call_lists_vhosts(const struct http_call *call);
+bool http_call_asks_for_vhost(const struct http_call *call, const char *vhost);
 void http_call_add_vhost(struct http_call *call, const char *vhost);
 void http_call_add_tag(struct http_call *call, const char *tag);
-bool http_call_has_tag(const struct http_call *call, const char *tag);
 /* user: by which name it is known from here on. */
 void http_call_let_in(struct http_call *call, const char *user);
 void http_call_turn_away(struct http_call *call);

@@ -97,6 +97,8 @@ static void add_vhost(void *context, const char *vhost)
 {
     const struct permitted *permitted = context;
     char reason[AUTH_REASON_SIZE];
+    if (!http_call_asks_for_vhost(permitted->call, vhost))
+        return;
     bool may_enter = permitted->identity != NULL
                          ? auth_identity_may_enter(permitted->identity, permitted->users,
                                                    bytes_of_text(vhost), reason)
@@ -110,8 +112,7 @@ static void add_vhost(void *context, const char *vhost)
 static void find_vhosts(struct permitted *permitted)
 {
     if (http_call_lists_vhosts(permitted->call) &&
-        !http_call_has_tag(permitted->call, "administrator") &&
-        !http_call_has_tag(permitted->call, "monitoring"))
+        !http_call_has_tag(permitted->call, "administrator"))
         users_each_vhost(permitted->users, add_vhost, permitted);
 }
 
