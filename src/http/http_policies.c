@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "auth/directory.h"
-#include "base/buffer.h"
 #include "config/json_table.h"
 #include "http/http_call.h"
 #include "http/http_resources.h"
@@ -56,14 +55,7 @@ static void get_of_vhost(const struct http_context *context, struct http_call *c
 /* False, answered, where the user may not touch it. */
 static bool need_right(const struct http_context *context, struct http_call *call, bool is_operator)
 {
-    const char *vhost = http_call_parameter(call, "vhost");
-    bool is_maker =
-        http_call_has_tag(call, "policymaker") &&
-        (!directory_has_vhost(context->directory, vhost) || http_call_may_enter(call, vhost));
-    if (is_operator || is_maker || http_call_has_tag(call, "administrator"))
-        return true;
-    http_not_authorised(call, "User not authorised to access object");
-    return false;
+    return is_operator || http_need_policymaker(context, call);
 }
 
 /* The policy, the caller's; NULL, answered, where it is not there or not for the user. */
@@ -90,24 +82,6 @@ static void get_one(const struct http_context *context, struct http_call *call, 
     json_t *policy = need_policy(context, call, is_operator);
     if (policy != NULL)
         http_reply(call, policy);
-}
-
-/* RabbitMQ has what is wrong with a policy as text for a web page. */
-static void refuse_escaped(struct http_call *call, const char *text)
-{
-    struct buffer escaped = {0};
-    for (; text[0] != '\0'; text++) {
-        const char *name = text[0] == '<'   ? "&lt;"
-                           : text[0] == '>' ? "&gt;"
-                           : text[0] == '&' ? "&amp;"
-                                            : NULL;
-        if (name != NULL)
-            buffer_append_bytes(&escaped, bytes_of_text(name));
-        else
-            buffer_append_u8(&escaped, (uint8_t)text[0]);
-    }
-    http_bad_request(call, "%.*s", (int)escaped.size, (const char *)escaped.data);
-    buffer_fini(&escaped);
 }
 
 static bool is_there(const struct http_context *context, const char *vhost, const char *name,
@@ -147,7 +121,7 @@ static void put_one(const struct http_context *context, struct http_call *call, 
     else if (is_operator)
         http_refuse(call, &error);
     else
-        refuse_escaped(call, error.text);
+        http_refuse_escaped(call, &error);
     json_decref(value);
 }
 

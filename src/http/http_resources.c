@@ -6,15 +6,16 @@
 #include "http/http_resources.h"
 
 #include "auth/directory.h"
+#include "base/buffer.h"
 #include "http/http_call.h"
 #include "http/http_internal.h"
 #include "net/control.h"
 
 const struct http_route *http_find_route(const struct http_path *path)
 {
-    static const struct http_route *const tables[] = {http_whoami_routes, http_vhost_routes,
-                                                      http_user_routes,   http_permission_routes,
-                                                      http_policy_routes, http_limit_routes};
+    static const struct http_route *const tables[] = {
+        http_whoami_routes, http_vhost_routes,     http_user_routes, http_permission_routes,
+        http_policy_routes, http_parameter_routes, http_limit_routes};
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         for (const struct http_route *route = tables[i]; route->pattern != NULL; route++) {
             if (http_route_matches(route, path))
@@ -30,4 +31,34 @@ void http_refuse(struct http_call *call, const struct directory_error *error)
         http_broken(call, error->text);
     else
         http_bad_request(call, "%s", error->text);
+}
+
+void http_refuse_escaped(struct http_call *call, const struct directory_error *error)
+{
+    const char *text = error->text;
+    struct buffer escaped = {0};
+    for (; text[0] != '\0'; text++) {
+        const char *name = text[0] == '<'   ? "&lt;"
+                           : text[0] == '>' ? "&gt;"
+                           : text[0] == '&' ? "&amp;"
+                                            : NULL;
+        if (name != NULL)
+            buffer_append_bytes(&escaped, bytes_of_text(name));
+        else
+            buffer_append_u8(&escaped, (uint8_t)text[0]);
+    }
+    http_bad_request(call, "%.*s", (int)escaped.size, (const char *)escaped.data);
+    buffer_fini(&escaped);
+}
+
+bool http_need_policymaker(const struct http_context *context, struct http_call *call)
+{
+    const char *vhost = http_call_parameter(call, "vhost");
+    bool is_maker =
+        http_call_has_tag(call, "policymaker") &&
+        (!directory_has_vhost(context->directory, vhost) || http_call_may_enter(call, vhost));
+    if (is_maker || http_call_has_tag(call, "administrator"))
+        return true;
+    http_not_authorised(call, "User not authorised to access object");
+    return false;
 }

@@ -12,6 +12,7 @@ struct directory_topic_permission;
 
 /* The routes of each resource, ended by one without a pattern: a file per resource. */
 extern const struct http_route http_limit_routes[];
+extern const struct http_route http_parameter_routes[];
 extern const struct http_route http_permission_routes[];
 extern const struct http_route http_policy_routes[];
 extern const struct http_route http_user_routes[];
@@ -20,6 +21,12 @@ extern const struct http_route http_whoami_routes[];
 
 /* Answers with what the directory said. */
 void http_refuse(struct http_call *call, const struct directory_error *error);
+
+/* The same in the form that RabbitMQ has for policies and parameters, text for a web page. */
+void http_refuse_escaped(struct http_call *call, const struct directory_error *error);
+/* Is the user an administrator, or a policymaker who may enter the path's vhost? False, answered,
+ * where not. */
+bool http_need_policymaker(const struct http_context *context, struct http_call *call);
 
 /* Visitors that append a row to an array, which is the context. */
 void http_append_permission(void *context, const struct directory_permission *permission);
