@@ -108,6 +108,11 @@ void http_reply_done(struct http_call *call)
     answer(call, 204, NULL, HTTP_AS_IT_IS, NULL);
 }
 
+void http_reply_failed(struct http_call *call, json_t *json)
+{
+    answer(call, 503, json, HTTP_AS_IT_IS, NULL);
+}
+
 void http_not_found(struct http_call *call)
 {
     json_t *error = http_error("Object Not Found", json_string("Not Found"));

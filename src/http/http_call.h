@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "http/http_route.h"
 
@@ -11,10 +12,22 @@ struct config;
 struct directory;
 struct json_t;
 
+/* What the server says about itself, on the directory's thread. */
+struct http_host {
+    unsigned (*alarms)(void *context); /* the sum of enum vhost_alarm */
+    /* protocol as RabbitMQ's listeners have it: amqp, amqp/ssl, http. */
+    void (*each_listener)(void *context,
+                          void (*visit)(void *visitor, const char *protocol, uint16_t port),
+                          void *visitor);
+    bool (*has_vhost)(void *context, const char *vhost); /* it runs */
+};
+
 /* What handlers work with. They run on the directory's thread. */
 struct http_context {
     struct directory *directory;
     const struct config *config;
+    const struct http_host *host;
+    void *host_context;
 };
 
 /*
@@ -47,6 +60,9 @@ void http_reply_pages(struct http_call *call, struct json_t *json, const char *s
 /* 201 or 204. */
 void http_reply_put(struct http_call *call, bool is_new);
 void http_reply_done(struct http_call *call);
+
+/* 503 with an object. */
+void http_reply_failed(struct http_call *call, struct json_t *json);
 
 void http_not_found(struct http_call *call);
 /* 400, "bad_request" with a text or any value as the reason. */

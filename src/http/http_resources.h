@@ -11,6 +11,7 @@ struct directory_permission;
 struct directory_topic_permission;
 
 /* The routes of each resource, ended by one without a pattern: a file per resource. */
+extern const struct http_route http_health_routes[];
 extern const struct http_route http_limit_routes[];
 extern const struct http_route http_parameter_routes[];
 extern const struct http_route http_permission_routes[];

@@ -34,6 +34,7 @@ struct server_http {
     struct listener *listener; /* owned, until the thread has its socket */
     pthread_t thread;
     bool is_started;
+    uint16_t port;
     struct event_base *base;     /* owned; of the thread */
     struct event *mail_event;    /* owned */
     struct mailbox mailbox;      /* of the thread */
@@ -199,6 +200,34 @@ static void log_in(void *context, struct http_call *call, const struct http_logi
     http_call_turn_away(call);
 }
 
+/* --- what handlers ask about the server */
+
+static unsigned alarms_of(void *context)
+{
+    const struct server *server = context;
+    return server->alarms;
+}
+
+static void each_listener(void *context,
+                          void (*visit)(void *visitor, const char *protocol, uint16_t port),
+                          void *visitor)
+{
+    const struct server *server = context;
+    for (size_t i = 0; i < server->listener_count; i++) {
+        const struct server_listener *entry = &server->listeners[i];
+        visit(visitor, entry->is_tls ? "amqp/ssl" : "amqp", listener_port(entry->listener));
+    }
+    visit(visitor, "http", server->http->port);
+}
+
+static bool has_vhost(void *context, const char *vhost)
+{
+    struct gate *gate = server_find_gate(context, bytes_of_text(vhost));
+    if (gate != NULL)
+        server_release_gate(context, gate);
+    return gate != NULL;
+}
+
 /* --- handlers */
 
 static void run_handler(struct task *task)
@@ -307,8 +336,9 @@ void server_start_http(struct server *server)
         return;
     const struct config_management *management = &server->config->management;
     const struct http_hooks hooks = {log_in, handle, finish, http};
-    uint16_t port = listener_port(http->listener);
-    http->context = (struct http_context){server->directory, server->config};
+    static const struct http_host host = {alarms_of, each_listener, has_vhost};
+    http->port = listener_port(http->listener);
+    http->context = (struct http_context){server->directory, server->config, &host, server};
     http->base = new_base();
     list_init(&http->logins);
     mailbox_init(&http->mailbox);
@@ -322,7 +352,7 @@ void server_start_http(struct server *server)
     http->is_started = true;
     CHECK(pthread_create(&http->thread, NULL, run, http) == 0);
     log_info("started management listener on %s:%u",
-             management->address[0] != '\0' ? management->address : "*", (unsigned)port);
+             management->address[0] != '\0' ? management->address : "*", (unsigned)http->port);
 }
 
 void server_stop_http(struct server *server)

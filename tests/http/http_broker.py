@@ -6,12 +6,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 SUPPORT = os.path.join(ROOT, "interop", "support")
 sys.path.insert(0, SUPPORT)
 
+import http_calls
 import private_broker
 
 
@@ -74,7 +76,21 @@ class Broker:
         shutil.rmtree(self.folder)
 
     def answers(self, calls):
-        return [call.make("127.0.0.1", self.port) for call in calls]
+        amqp_port = int(self.value("AMQP_PORT"))
+        return [
+            self.command(call.command) if call.command else call.make("127.0.0.1", self.port, amqp_port)
+            for call in calls
+        ]
+
+    def command(self, words):
+        check = http_calls.Call("GET /api/health/checks/alarms")
+        former = check.make("127.0.0.1", self.port)["status"]
+        subprocess.run([self.program, "ctl", self.node] + words, check=True, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while check.make("127.0.0.1", self.port)["status"] == former:
+            expect(time.monotonic() < deadline, True, "an alarm comes or goes after " + " ".join(words))
+            time.sleep(0.1)
+        return {"status": 0, "headers": {}, "body": ""}
 
     def value(self, name):
         """What the broker's environment says, such as AMQP_PORT."""

@@ -2,7 +2,9 @@
 """The calls of tests/http/calls, made to a management API, and what came of them as text.
 
 A line is a call: METHOD PATH, then, where wanted, the body, `as USER:PASSWORD` (or `as none`), and
-`with NAME: VALUE` for a header. Without `as` it is the administrator guest.
+`with NAME: VALUE` for a header. Without `as` it is the administrator guest. $AMQP_PORT in a path is
+the broker's. A line that begins with "! " is a command of rabbitmqctl, which is waited for until an
+alarm has come or gone.
 """
 
 import base64
@@ -17,6 +19,9 @@ HEADERS = ["allow", "content-type", "location", "www-authenticate"]
 class Call:
     def __init__(self, line):
         self.line = line
+        self.command = line[2:].split() if line.startswith("! ") else None
+        if self.command:
+            return
         self.method, self.path, self.body, user, self.header, self.value = LINE.match(line).groups()
         self.user = user or "guest:guest"
 
@@ -30,10 +35,11 @@ class Call:
             headers["content-type"] = "application/json"
         return headers
 
-    def make(self, host, port):
+    def make(self, host, port, amqp_port=0):
         """The answer's status, headers and body."""
         connection = http.client.HTTPConnection(host, port, timeout=30)
-        connection.request(self.method, self.path, self.body, self.headers())
+        path = self.path.replace("$AMQP_PORT", str(amqp_port))
+        connection.request(self.method, path, self.body, self.headers())
         reply = connection.getresponse()
         body = reply.read()
         connection.close()

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Health checks: each is one question, answered with 200 where all is well and else with 503 and
+ * what is wrong, so that a script needs to look at the status alone.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth/directory.h"
+#include "broker/vhost.h"
+#include "config/config.h"
+#include "http/http_call.h"
+#include "http/http_resources.h"
+
+static void reply_ok(struct http_call *call)
+{
+    http_reply(call, json_pack("{s:s}", "status", "ok"));
+}
+
+/* --- alarms */
+
+static void append_alarm(const struct http_context *context, json_t *alarms, const char *resource)
+{
+    json_array_append_new(
+        alarms, json_pack("{s:s, s:s}", "node", context->config->node_name, "resource", resource));
+}
+
+static void check_alarms(const struct http_context *context, struct http_call *call,
+                         const char *reason)
+{
+    unsigned alarms = context->host->alarms(context->host_context);
+    json_t *rows = json_array();
+    if (alarms & VHOST_ALARM_DISK)
+        append_alarm(context, rows, "disk space");
+    if (alarms & VHOST_ALARM_MEMORY)
+        append_alarm(context, rows, "memory");
+    if (json_array_size(rows) == 0) {
+        json_decref(rows);
+        reply_ok(call);
+        return;
+    }
+    http_reply_failed(
+        call, json_pack("{s:s, s:s, s:o}", "status", "failed", "reason", reason, "alarms", rows));
+}
+
+static void get_alarms(const struct http_context *context, struct http_call *call)
+{
+    check_alarms(context, call, "There are alarms in effect in the cluster");
+}
+
+static void get_local_alarms(const struct http_context *context, struct http_call *call)
+{
+    check_alarms(context, call, "There are alarms in effect on the node");
+}
+
+/* --- listeners */
+
+struct listeners {
+    json_t *ports;     /* owned, an array */
+    json_t *protocols; /* owned, an array without doubles */
+    long port;         /* that is looked for; 0: none */
+    const char *protocol;
+    bool is_found;
+};
+
+static void append_once(json_t *array, const char *text)
+{
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        if (strcmp(json_string_value(json_array_get(array, i)), text) == 0)
+            return;
+    }
+    json_array_append_new(array, json_string(text));
+}
+
+static void look_at_listener(void *context, const char *protocol, uint16_t port)
+{
+    struct listeners *listeners = context;
+    json_array_append_new(listeners->ports, json_integer(port));
+    append_once(listeners->protocols, protocol);
+    if (listeners->port == port ||
+        (listeners->protocol != NULL && strcmp(listeners->protocol, protocol) == 0))
+        listeners->is_found = true;
+}
+
+static void fini_listeners(struct listeners *listeners)
+{
+    json_decref(listeners->ports);
+    json_decref(listeners->protocols);
+}
+
+static void get_port_listener(const struct http_context *context, struct http_call *call)
+{
+    char *end;
+    const char *text = http_call_parameter(call, "port");
+    struct listeners listeners = {json_array(), json_array(), strtol(text, &end, 10), NULL, false};
+    context->host->each_listener(context->host_context, look_at_listener, &listeners);
+    if (*end != '\0')
+        http_bad_request(call, "Invalid port");
+    else if (listeners.is_found)
+        http_reply(call,
+                   json_pack("{s:s, s:I}", "status", "ok", "port", (json_int_t)listeners.port));
+    else
+        http_reply_failed(call, json_pack("{s:s, s:s, s:I, s:O}", "status", "failed", "reason",
+                                          "No active listener", "missing",
+                                          (json_int_t)listeners.port, "ports", listeners.ports));
+    fini_listeners(&listeners);
+}
+
+/* By the name that listeners have for it. */
+static const char *protocol_named(const char *name)
+{
+    static const char *const aliases[][2] = {
+        {"amqp091", "amqp"}, {"amqps", "amqp/ssl"}, {"amqp091/ssl", "amqp/ssl"}};
+    for (size_t i = 0; i < sizeof aliases / sizeof aliases[0]; i++) {
+        if (strcmp(name, aliases[i][0]) == 0)
+            return aliases[i][1];
+    }
+    return name;
+}
+
+static void get_protocol_listener(const struct http_context *context, struct http_call *call)
+{
+    const char *protocol = protocol_named(http_call_parameter(call, "protocol"));
+    struct listeners listeners = {json_array(), json_array(), 0, protocol, false};
+    context->host->each_listener(context->host_context, look_at_listener, &listeners);
+    if (listeners.is_found)
+        http_reply(call, json_pack("{s:s, s:s}", "status", "ok", "protocol", protocol));
+    else
+        http_reply_failed(call, json_pack("{s:s, s:s, s:s, s:O}", "status", "failed", "reason",
+                                          "No active listener", "missing", protocol, "protocols",
+                                          listeners.protocols));
+    fini_listeners(&listeners);
+}
+
+/* --- the rest */
+
+static void get_virtual_hosts(const struct http_context *context, struct http_call *call)
+{
+    json_t *down = json_array();
+    for (size_t i = 0; i < directory_vhost_count(context->directory); i++) {
+        const char *name = directory_vhost(context->directory, i).name;
+        if (!context->host->has_vhost(context->host_context, name))
+            json_array_append_new(down, json_string(name));
+    }
+    if (json_array_size(down) > 0) {
+        http_reply_failed(call, json_pack("{s:s, s:s, s:o}", "status", "failed", "reason",
+                                          "Some virtual hosts are down", "virtual-hosts", down));
+        return;
+    }
+    json_decref(down);
+    reply_ok(call);
+}
+
+/* Nothing depends on another node. */
+static void get_critical(const struct http_context *context, struct http_call *call)
+{
+    (void)context;
+    http_reply(call, json_pack("{s:s, s:s}", "status", "ok", "reason", "single node cluster"));
+}
+
+const struct http_route http_health_routes[] = {
+    {"/health/checks/alarms", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .get = get_alarms},
+    {"/health/checks/local-alarms", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
+     .get = get_local_alarms},
+    {"/health/checks/port-listener/:port", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
+     .get = get_port_listener},
+    {"/health/checks/protocol-listener/:protocol", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
+     .get = get_protocol_listener},
+    {"/health/checks/virtual-hosts", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
+     .get = get_virtual_hosts},
+    {"/health/checks/node-is-quorum-critical", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
+     .get = get_critical},
+    {"/health/checks/node-is-mirror-sync-critical", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
+     .get = get_critical},
+    {.pattern = NULL},
+};
