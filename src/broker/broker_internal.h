@@ -152,6 +152,8 @@ struct vhost {
     struct store_read *reads; /* owned */
     size_t read_count, read_capacity;
     uint64_t read_tokens;
+    size_t reading_count;       /* reads of lanes that are not answered, */
+    struct list read_waits;     /* and lanes that wait until they are fewer */
     struct confirm_note *notes; /* owned; by operation of the batch note_batch */
     size_t note_count, note_capacity;
     uint64_t note_batch;
@@ -672,6 +674,8 @@ void queue_resume(struct vhost *vhost, struct queue *queue);
 /* Asks the store for what the queue, or the lane, needs next, if it is not under way. */
 void queue_read(struct vhost *vhost, struct queue *queue);
 void lane_read(struct vhost *vhost, struct lane *lane);
+/* Lanes that waited for others are read, where there is room. */
+void read_waiting_lanes(struct vhost *vhost);
 /* Asks for the first message alone. */
 void lane_probe(struct vhost *vhost, struct lane *lane);
 /* Takes the first message for basic.get: LANE_READY sets lane, entry and redelivered. */

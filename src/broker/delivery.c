@@ -33,13 +33,13 @@ static void raise_mark(struct vhost *vhost, struct lane *lane, uint64_t position
                                                 .position = lane->marked_below});
 }
 
-/* May this message be delivered now? Not while the disk may come to hold the message before the
- * mark that covers it; a message of the mark's own batch or a later one cannot. */
+/* May this message, which is stored, be delivered now? Not while the disk may come to hold the
+ * message before the mark that covers it; a message of the mark's own batch or a later one cannot.
+ */
 static bool mark_delivered(struct vhost *vhost, struct lane *lane, const struct entry *entry)
 {
     struct queue *queue = lane->queue;
-    if (entry->batch == 0 || entry->position < lane->delivered_below ||
-        lane->id >= STORE_SPILL_LANES)
+    if (entry->position < lane->delivered_below || lane->id >= STORE_SPILL_LANES)
         return true;
     if (entry->position + vhost->config.mark_stride / 2 >= lane->marked_below)
         raise_mark(vhost, lane, entry->position);
@@ -183,13 +183,14 @@ static enum lane_head take_first(struct vhost *vhost, struct lane *lane, struct 
     enum lane_head head = lane_peek(lane, &front);
     if (head != LANE_READY)
         return head;
-    if (!mark_delivered(vhost, lane, front))
+    if (front->batch != 0 && !mark_delivered(vhost, lane, front))
         return LANE_IN_STORE;
     *entry = lane_pop(lane);
     *redelivered = lane_is_redelivered(lane, entry) || entry->failures > 0;
     if (!lane_is_redelivered(lane, entry))
         lane->delivered_below = entry->position + 1;
-    queue_arm_expiry(vhost, lane);
+    if (lane->queue->may_expire)
+        queue_arm_expiry(vhost, lane);
     return LANE_READY;
 }
 
@@ -208,18 +209,37 @@ static struct lane *next_lane(struct vhost *vhost, struct queue *queue)
     return lane;
 }
 
+/* What was read for very many lanes at once would be dropped again before anybody takes it, so only
+ * so many lanes are read at a time; the others wait in the order in which they came. */
 void lane_read(struct vhost *vhost, struct lane *lane)
 {
     struct store_read read;
-    if (lane->id != 0 && lane_wants_read(lane, vhost->read_tokens + 1, read_bytes_max, &read))
+    if (lane->id == 0 || list_node_is_linked(&lane->read_node))
+        return;
+    if (vhost->reading_count >= vhost->config.reads_max) {
+        if (lane_lacks_messages(lane))
+            list_push_back(&vhost->read_waits, &lane->read_node);
+    } else if (lane_wants_read(lane, vhost->read_tokens + 1, read_bytes_max, &read)) {
         vhost_ask_read(vhost, read);
+        vhost->reading_count++;
+    }
+}
+
+void read_waiting_lanes(struct vhost *vhost)
+{
+    struct list_node *node;
+    while (vhost->reading_count < vhost->config.reads_max &&
+           (node = list_pop_front(&vhost->read_waits)) != NULL)
+        lane_read(vhost, list_entry(node, struct lane, read_node));
 }
 
 void lane_probe(struct vhost *vhost, struct lane *lane)
 {
     struct store_read read;
-    if (lane->id != 0 && lane_wants_probe(lane, vhost->read_tokens + 1, &read))
+    if (lane->id != 0 && lane_wants_probe(lane, vhost->read_tokens + 1, &read)) {
         vhost_ask_read(vhost, read);
+        vhost->reading_count++;
+    }
 }
 
 void queue_read(struct vhost *vhost, struct queue *queue)

@@ -44,6 +44,7 @@ void vhost_config_init(struct vhost_config *config)
         .unstored_bytes_max = 8u << 20,
         .deferred_bytes_max = 4u << 20,
         .consumer_timeout_ms = 1800000,
+        .reads_max = 16,
         .settle_slice = 8192,
         .mark_stride = 16384,
     };
@@ -109,11 +110,12 @@ struct vhost *vhost_new(const struct vhost_config *config, const struct access *
     vhost->batch = store_batch_new(STORE_BATCH_BEFORE + 1);
     vhost->spill_lane_next = 1;
     vhost->effects = xcalloc(config->reactor_count, sizeof *vhost->effects);
-    struct list *lists[] = {
-        &vhost->sessions,     &vhost->paused,      &vhost->dispatch,      &vhost->touched,
-        &vhost->cold,         &vhost->settling,    &vhost->confirm_waits, &vhost->commit_waits,
-        &vhost->resuming,     &vhost->going,       &vhost->alarm_waits,   &vhost->mark_waits,
-        &vhost->sharding_due, &vhost->slice_waits, &vhost->slow_waits,    &vhost->departed};
+    struct list *lists[] = {&vhost->sessions,      &vhost->paused,       &vhost->dispatch,
+                            &vhost->touched,       &vhost->cold,         &vhost->settling,
+                            &vhost->confirm_waits, &vhost->commit_waits, &vhost->resuming,
+                            &vhost->going,         &vhost->alarm_waits,  &vhost->mark_waits,
+                            &vhost->read_waits,    &vhost->sharding_due, &vhost->slice_waits,
+                            &vhost->slow_waits,    &vhost->departed};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         list_init(lists[i]);
     declare_predeclared(vhost);
@@ -595,6 +597,7 @@ void vhost_read_done(struct vhost *vhost, struct store_read_result *result, uint
 {
     vhost->now_ms = now_ms;
     struct lane *lane = lane_find(vhost, result->read.lane);
+    vhost->reading_count -= result->read.kind == STORE_READ_LANE;
     if (result->read.kind == STORE_READ_DELAYS) {
         exchange_read_done(vhost, result);
     } else if (lane != NULL) {
@@ -605,6 +608,7 @@ void vhost_read_done(struct vhost *vhost, struct store_read_result *result, uint
         else
             queue_has_read(vhost, lane);
     }
+    read_waiting_lanes(vhost);
     finish_input(vhost);
 }
 

@@ -35,11 +35,13 @@ void lane_init(struct lane *lane, uint64_t id)
 {
     *lane = (struct lane){.id = id, .next_position = 1};
     list_node_init(&lane->memory_node);
+    list_node_init(&lane->read_node);
 }
 
 void lane_fini(struct lane *lane)
 {
     list_remove(&lane->memory_node);
+    list_remove(&lane->read_node);
     for (size_t i = lane->fetches.first; i < lane->fetches.count; i++)
         message_unref(lane->fetches.items[i].entry.message);
     free(lane->fetches.items);
@@ -195,7 +197,7 @@ void lane_return(struct lane *lane, const struct entry *entries, size_t count)
 enum { read_count_max = 4096 };
 
 /* A run of returned messages that are in the store alone, from the front of returned. */
-static bool read_returned(struct lane *lane, struct store_read *read)
+static bool read_returned(const struct lane *lane, struct store_read *read)
 {
     struct entry *front = entry_ring_front(&lane->returned);
     if (front == NULL || front->message != NULL)
@@ -229,7 +231,7 @@ static bool read_fetches(const struct lane *lane, struct store_read *read)
 }
 
 /* Reading goes on when half of what the last answer held is used up, ahead of the consumers. */
-static bool read_stretch(struct lane *lane, struct store_read *read)
+static bool read_stretch(const struct lane *lane, struct store_read *read)
 {
     if (lane->stretch_count == 0 || lane->paged.count > lane->page_count / 2)
         return false;
@@ -238,20 +240,31 @@ static bool read_stretch(struct lane *lane, struct store_read *read)
     return true;
 }
 
-bool lane_wants_read(struct lane *lane, uint64_t token, size_t bytes_max, struct store_read *read)
+static enum lane_read choose_read(const struct lane *lane, struct store_read *read)
 {
     if (lane->read_token != 0)
-        return false;
+        return LANE_READ_NOTHING;
+    if (read_fetches(lane, read))
+        return LANE_READ_FETCHES;
+    if (read_returned(lane, read))
+        return LANE_READ_RETURNED;
+    return read_stretch(lane, read) ? LANE_READ_STRETCH : LANE_READ_NOTHING;
+}
+
+bool lane_lacks_messages(const struct lane *lane)
+{
+    struct store_read read;
+    return choose_read(lane, &read) != LANE_READ_NOTHING;
+}
+
+bool lane_wants_read(struct lane *lane, uint64_t token, size_t bytes_max, struct store_read *read)
+{
     *read = (struct store_read){
         .lane = lane->id, .token = token, .count_max = read_count_max, .bytes_max = bytes_max};
-    if (read_fetches(lane, read))
-        lane->read_kind = LANE_READ_FETCHES;
-    else if (read_returned(lane, read))
-        lane->read_kind = LANE_READ_RETURNED;
-    else if (read_stretch(lane, read))
-        lane->read_kind = LANE_READ_STRETCH;
-    else
+    enum lane_read kind = choose_read(lane, read);
+    if (kind == LANE_READ_NOTHING)
         return false;
+    lane->read_kind = kind;
     lane->read_token = token;
     return true;
 }

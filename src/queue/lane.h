@@ -28,7 +28,7 @@ struct fetch_list {
 };
 
 /* What a read that is under way is for. */
-enum lane_read { LANE_READ_STRETCH, LANE_READ_RETURNED, LANE_READ_FETCHES };
+enum lane_read { LANE_READ_NOTHING, LANE_READ_STRETCH, LANE_READ_RETURNED, LANE_READ_FETCHES };
 
 /* What the lanes of a priority queue have ready, all together. */
 struct lane_levels {
@@ -77,6 +77,7 @@ struct lane {
     uint8_t read_kind;            /* enum lane_read: what that read is for */
     struct fetch_list fetches;    /* not ready, and in none of the counters */
     struct list_node memory_node; /* in the list of lanes that hold memory, coldest first */
+    struct list_node read_node;   /* in the list of lanes that wait for others to be read */
 };
 
 enum lane_head {
@@ -108,7 +109,10 @@ void lane_return(struct lane *lane, const struct entry *entries, size_t count);
 /* Asks for the first message alone, to see when it expires; false where something is being read. */
 bool lane_wants_probe(struct lane *lane, uint64_t token, struct store_read *read);
 
-/* Should something be read now? Fills read (all but token's uniqueness: token is the caller's, > 0)
+/* Should something be read now? */
+bool lane_lacks_messages(const struct lane *lane);
+
+/* The same, and begins with it. Fills read (all but token's uniqueness: token is the caller's, > 0)
  * and marks it as under way. bytes_max bounds what the answer may hold. */
 bool lane_wants_read(struct lane *lane, uint64_t token, size_t bytes_max, struct store_read *read);
 

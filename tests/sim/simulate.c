@@ -72,6 +72,7 @@ static void draw_options(struct sim *sim)
     options->vhost.transient_bytes_max = chance(sim, 70) ? draw(sim, 0, 3000) : 1u << 20;
     options->vhost.unstored_bytes_max = chance(sim, 50) ? draw(sim, 100, 5000) : 1u << 20;
     options->vhost.deferred_bytes_max = chance(sim, 50) ? draw(sim, 100, 2000) : 1u << 20;
+    options->vhost.reads_max = chance(sim, 50) ? draw(sim, 1, 3) : 16;
     options->vhost.settle_slice = chance(sim, 50) ? draw(sim, 1, 8) : 8192;
     options->session_max = draw(sim, 1, SESSIONS_DRAWN_MAX);
     options->reactor_count = draw(sim, 1, 3);
