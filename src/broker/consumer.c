@@ -84,11 +84,14 @@ void consumer_cancel(struct consumer *consumer)
         free(consumer);
 }
 
+/* While its channel puts very much back, in slices, nothing comes in between. */
 static bool has_prefetch(const struct consumer *consumer)
 {
     const struct channel *channel = consumer->channel;
     if (consumer->no_ack)
         return true;
+    if (channel->holds.count > 0)
+        return false;
     return (consumer->prefetch_count == 0 || consumer->unacked_count < consumer->prefetch_count) &&
            (channel->prefetch_global == 0 || channel->global_unacked < channel->prefetch_global);
 }

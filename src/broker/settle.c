@@ -39,9 +39,11 @@ enum outcome settle_end_slice(struct channel *channel, uint64_t up_to, bool is_a
         channel_wait_for_slice(channel, is_slow);
         return OUTCOME_RETRY;
     }
-    if (channel->settling_up_to != 0)
-        give_back_release(channel);
+    if (channel->settling_up_to == 0)
+        return OUTCOME_DONE;
+    give_back_release(channel);
     channel->settling_up_to = 0;
+    channel_wake_consumers(channel);
     return OUTCOME_DONE;
 }
 

@@ -262,6 +262,92 @@ static void what_is_in_the_store_expires_behind_what_was_delivered(void **state)
     core_fini(core);
 }
 
+/* What a client gets before recover-ok would be put back by it, as far as it knows. */
+static void nothing_is_delivered_while_a_channel_recovers(void **state)
+{
+    (void)state;
+    struct core core_, *core = &core_;
+    struct vhost_config config;
+    vhost_config_init(&config);
+    config.settle_slice = 2;
+    core_init_with(core, &config);
+    core_open(core, 1, 2);
+    quiet_run(core, "1.1 queue.declare q no-wait\n1.1 queue.declare r no-wait\n"
+                    "1.2 basic.consume q c no-wait\n1.2 basic.consume r d no-wait");
+    run_repeated(core, "1.1 basic.publish - q a", 100);
+    run(core, "1.2 basic.recover requeue", "");
+    run(core, "1.1 basic.publish - r late", "");
+    do {
+        buffer_clear(&core->transcript);
+        run(core, "", NULL);
+    } while (core->transcript.data[0] == 0);
+    const char *reply = strstr((char *)core->transcript.data, "basic.recover-ok");
+    const char *late = strstr((char *)core->transcript.data, "late");
+    assert_non_null(reply);
+    assert_true(late == NULL || late > reply);
+    for (int i = 0; i < 200 && late == NULL; i++) {
+        buffer_clear(&core->transcript);
+        run(core, "", NULL);
+        late = strstr((char *)core->transcript.data, "late");
+    }
+    assert_non_null(late);
+    core_fini(core);
+}
+
+/* But for those that look when a first message expires. */
+static size_t reads_under_way(const struct core *core)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < core->read_count; i++)
+        count += core->reads[i].count_max > 1;
+    return count;
+}
+
+/* A consumer of very many queues in the store: their heads are read a few at a time, each is
+ * delivered before it leaves memory again, and none is read twice. */
+static void very_many_queues_are_read_in_turn(void **state)
+{
+    (void)state;
+    enum { QUEUES = 75, OF_A_CHANNEL = 15, READS_MAX = 4 };
+    struct core core_, *core = &core_;
+    struct vhost_config config;
+    char line[120];
+    vhost_config_init(&config);
+    config.window_bytes_max = config.lane_bytes_max = 1;
+    config.reads_max = READS_MAX;
+    core_init_with(core, &config);
+    core_open(core, 1, 2);
+    for (int i = 0; i < QUEUES; i++) {
+        snprintf(line, sizeof line,
+                 "1.1 queue.declare q%d durable no-wait\n1.1 basic.publish - q%d a persistent", i,
+                 i);
+        run(core, line, "");
+    }
+    quiet_commit(core);
+    core_restart(core);
+    core_open(core, 1, QUEUES / OF_A_CHANNEL);
+    for (int i = 0; i < QUEUES; i++) {
+        snprintf(line, sizeof line, "1.%d basic.consume q%d c%d no-wait", 1 + i / OF_A_CHANNEL, i,
+                 i);
+        run(core, line, "");
+        assert_true(reads_under_way(core) <= READS_MAX);
+    }
+    size_t reads = 0;
+    while (core->read_count > 0) {
+        assert_true(reads_under_way(core) <= READS_MAX);
+        struct store_read read = core->reads[--core->read_count];
+        struct store_read_result *result = model_store_read(core->store, &read, 10);
+        vhost_read_done(core->vhost, result, ++core->now_ms);
+        store_read_result_free(result);
+        quiet_run(core, "");
+        quiet_commit(core);
+        reads++;
+    }
+    assert_int_equal(core_counters(core).delivered, QUEUES);
+    assert_true(reads < 2 * QUEUES + READS_MAX);
+    core_fini(core);
+}
+
 /* Letters that found no place go in slices, too. */
 static void parked_letters_leave_in_slices(void **state)
 {
@@ -683,6 +769,8 @@ int main(void)
         cmocka_unit_test(delays_come_while_the_store_is_busy),
         cmocka_unit_test(expiry_keeps_up_while_the_store_is_busy),
         core_test(what_is_deferred_needs_no_more_memory_for_ever),
+        cmocka_unit_test(very_many_queues_are_read_in_turn),
+        cmocka_unit_test(nothing_is_delivered_while_a_channel_recovers),
         cmocka_unit_test(what_is_in_the_store_expires_behind_what_was_delivered),
         core_test(fetches_need_no_more_memory_for_ever),
         core_test(parked_letters_leave_in_slices),
