@@ -259,11 +259,12 @@ bool lane_lacks_messages(const struct lane *lane)
 
 bool lane_wants_read(struct lane *lane, uint64_t token, size_t bytes_max, struct store_read *read)
 {
-    *read = (struct store_read){
+    struct store_read wanted = {
         .lane = lane->id, .token = token, .count_max = read_count_max, .bytes_max = bytes_max};
-    enum lane_read kind = choose_read(lane, read);
+    enum lane_read kind = choose_read(lane, &wanted);
     if (kind == LANE_READ_NOTHING)
         return false;
+    *read = wanted;
     lane->read_kind = kind;
     lane->read_token = token;
     return true;
