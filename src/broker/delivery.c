@@ -229,8 +229,12 @@ void read_waiting_lanes(struct vhost *vhost)
 {
     struct list_node *node;
     while (vhost->reading_count < vhost->config.reads_max &&
-           (node = list_pop_front(&vhost->read_waits)) != NULL)
-        lane_read(vhost, list_entry(node, struct lane, read_node));
+           (node = list_pop_front(&vhost->read_waits)) != NULL) {
+        struct lane *lane = list_entry(node, struct lane, read_node);
+        lane_read(vhost, lane);
+        if (lane->read_token == 0) /* it was purged: who waits for its messages waits no more */
+            queue_resume(vhost, lane->queue);
+    }
 }
 
 void lane_probe(struct vhost *vhost, struct lane *lane)

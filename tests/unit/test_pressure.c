@@ -348,6 +348,31 @@ static void very_many_queues_are_read_in_turn(void **state)
     core_fini(core);
 }
 
+/* Who waits for a queue whose turn has not come hears when it is purged meanwhile. */
+static void a_queue_is_purged_before_it_is_read(void **state)
+{
+    (void)state;
+    struct core core_, *core = &core_;
+    struct vhost_config config;
+    vhost_config_init(&config);
+    config.window_bytes_max = config.lane_bytes_max = 1;
+    config.reads_max = 1;
+    core_init_with(core, &config);
+    core_open(core, 1, 3);
+    quiet_run(core, "1.1 queue.declare q durable no-wait\n1.1 queue.declare r durable no-wait\n"
+                    "1.1 basic.publish - q a persistent\n1.1 basic.publish - r b persistent");
+    quiet_commit(core);
+    run(core, "", "");
+    run(core, "1.1 basic.get q no-ack\n1.2 basic.get r no-ack", "");
+    run(core, "1.3 queue.purge r no-wait", "");
+    quiet_commit(core);
+    core_settle(core, 1);
+    run(core, "", NULL);
+    assert_non_null(strstr((char *)core->transcript.data, "1.1 basic.get-ok"));
+    assert_non_null(strstr((char *)core->transcript.data, "1.2 basic.get-empty"));
+    core_fini(core);
+}
+
 /* Letters that found no place go in slices, too. */
 static void parked_letters_leave_in_slices(void **state)
 {
@@ -770,6 +795,7 @@ int main(void)
         cmocka_unit_test(expiry_keeps_up_while_the_store_is_busy),
         core_test(what_is_deferred_needs_no_more_memory_for_ever),
         cmocka_unit_test(very_many_queues_are_read_in_turn),
+        cmocka_unit_test(a_queue_is_purged_before_it_is_read),
         cmocka_unit_test(nothing_is_delivered_while_a_channel_recovers),
         cmocka_unit_test(what_is_in_the_store_expires_behind_what_was_delivered),
         core_test(fetches_need_no_more_memory_for_ever),
