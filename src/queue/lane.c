@@ -265,7 +265,7 @@ bool lane_wants_read(struct lane *lane, uint64_t token, size_t bytes_max, struct
     if (kind == LANE_READ_NOTHING)
         return false;
     *read = wanted;
-    lane->read_kind = kind;
+    lane->read_kind = (uint8_t)kind;
     lane->read_token = token;
     return true;
 }
