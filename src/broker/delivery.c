@@ -33,13 +33,20 @@ static void raise_mark(struct vhost *vhost, struct lane *lane, uint64_t position
                                                 .position = lane->marked_below});
 }
 
+/* Was it spilled? Nobody gets it after a crash. */
+static bool is_spilled(const struct queue *queue, const struct entry *entry)
+{
+    return !entry->message->is_persistent && queue->settings.type != QUEUE_QUORUM;
+}
+
 /* May this message, which is stored, be delivered now? Not while the disk may come to hold the
  * message before the mark that covers it; a message of the mark's own batch or a later one cannot.
  */
 static bool mark_delivered(struct vhost *vhost, struct lane *lane, const struct entry *entry)
 {
     struct queue *queue = lane->queue;
-    if (entry->position < lane->delivered_below || lane->id >= STORE_SPILL_LANES)
+    if (entry->position < lane->delivered_below || lane->id >= STORE_SPILL_LANES ||
+        is_spilled(queue, entry))
         return true;
     if (entry->position + vhost->config.mark_stride / 2 >= lane->marked_below)
         raise_mark(vhost, lane, entry->position);

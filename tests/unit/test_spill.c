@@ -160,6 +160,27 @@ static void dead_letters_are_read_first(void **state)
     assert_queue(core, "dead", "100 0 0");
 }
 
+/* After a crash they are gone, so that no mark has to be on disk before they are delivered: on a
+ * full disk that would be for ever. */
+static void nothing_is_committed_before_they_are_delivered(void **state)
+{
+    struct core *core = *state;
+    run(core, "1.1 queue.declare q durable no-wait", "");
+    commit(core, "");
+    publish_all(core, "q", "");
+    commit(core, "");
+    run(core, "2.1 basic.consume q c no-ack", NULL);
+    while (core->read_count > 0) {
+        struct store_read read = core->reads[--core->read_count];
+        struct store_read_result *result = model_store_read(core->store, &read, 7);
+        vhost_read_done(core->vhost, result, ++core->now_ms);
+        store_read_result_free(result);
+        run(core, "", NULL);
+    }
+    assert_int_equal(core_counters(core).delivered, COUNT);
+    buffer_clear(&core->transcript);
+}
+
 /* Who publishes faster than the disk takes it waits. */
 static void publishers_wait_for_the_disk(void **state)
 {
@@ -296,6 +317,7 @@ int main(void)
         TEST(after_a_crash_they_are_gone),
         TEST(purging_and_deleting_forget_them),
         TEST(dead_letters_are_read_first),
+        TEST(nothing_is_committed_before_they_are_delivered),
         TEST(publishers_wait_for_the_disk),
         TEST(many_idle_queues_give_back_what_is_too_much),
         TEST(a_memory_alarm_spills_what_may_stay_otherwise),
