@@ -630,7 +630,10 @@ void vhost_set_alarms(struct vhost *vhost, unsigned alarms, uint64_t now_ms)
 {
     vhost->now_ms = now_ms;
     vhost->alarms = alarms;
-    if (alarms == 0) {
+    if (alarms != 0) { /* who waits for a full disk would not come to its next publish */
+        list_for_each(&vhost->paused, node)
+            session_block(list_entry(node, struct session, paused_node));
+    } else {
         list_for_each(&vhost->sessions, node)
             session_unblock(list_entry(node, struct session, vhost_node));
         struct list_node *waiting;
