@@ -9,7 +9,7 @@
  * delivery is held to be as young as the marks permit, so nothing times out early.
  */
 #include "base/check.h"
-#include "broker/broker_internal.h"
+#include "broker/consumer.h"
 
 enum { look_min_ms = 100, look_max_ms = 60000, looks_per_timeout = 8 };
 

@@ -2,11 +2,13 @@
 /*
  * The basic class but for publish and ack, which have commands of their own.
  */
-#include "broker/broker_internal.h"
 #include "broker/direct_reply.h"
 #include "broker/event.h"
+#include "broker/publish.h"
 #include "broker/queue_arguments.h"
+#include "broker/queue_life.h"
 #include "broker/queue_methods.h"
+#include "broker/settle.h"
 #include "broker/trace.h"
 
 /* --- qos */

@@ -2,7 +2,7 @@
 #ifndef LEVERET_BROKER_BINDING_METHODS_H
 #define LEVERET_BROKER_BINDING_METHODS_H
 
-#include "broker/broker_internal.h"
+#include "broker/channel.h"
 
 /* queue.bind, queue.unbind, exchange.bind and exchange.unbind in one form; names are stripped. */
 struct binding_request {

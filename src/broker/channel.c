@@ -9,12 +9,16 @@
  *
  * After channel.close was sent the channel is an empty shell that drops everything until close-ok.
  */
+#include "broker/channel.h"
+
 #include <stdlib.h>
 
 #include "base/check.h"
 #include "base/xmalloc.h"
-#include "broker/broker_internal.h"
 #include "broker/event.h"
+#include "broker/publish.h"
+#include "broker/queue_life.h"
+#include "broker/settle.h"
 #include "broker/sharding.h"
 
 static bool is_number(const struct hash_node *node, const void *key)

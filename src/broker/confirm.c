@@ -13,7 +13,7 @@
 
 #include "base/check.h"
 #include "base/xmalloc.h"
-#include "broker/broker_internal.h"
+#include "broker/publish.h"
 
 enum {
     runs_max = 64,             /* above it no run is split */

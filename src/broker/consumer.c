@@ -4,11 +4,12 @@
  * queue's list of the active; one that has used up its prefetch leaves it until an ack wakes it,
  * and one whose session has used up its output credit waits with its session (starved).
  */
+#include "broker/consumer.h"
+
 #include <stdlib.h>
 
 #include "base/check.h"
 #include "base/xmalloc.h"
-#include "broker/broker_internal.h"
 
 static bool is_tagged(const struct hash_node *node, const void *key)
 {

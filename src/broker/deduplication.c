@@ -15,6 +15,7 @@
 #include "amqp/table.h"
 #include "base/check.h"
 #include "base/xmalloc.h"
+#include "broker/vhost_internal.h"
 
 struct known {
     struct hash_node by_key;

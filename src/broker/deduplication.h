@@ -2,7 +2,7 @@
 #ifndef LEVERET_BROKER_DEDUPLICATION_H
 #define LEVERET_BROKER_DEDUPLICATION_H
 
-#include "broker/broker_internal.h"
+#include "broker/vhost_internal.h"
 
 /* The values of x-deduplication-header that went through an exchange of type
  * x-message-deduplication. */

@@ -8,9 +8,10 @@
 
 #include "amqp/table.h"
 #include "broker/binding_methods.h"
-#include "broker/broker_internal.h"
 #include "broker/event.h"
+#include "broker/exchange.h"
 #include "broker/queue_arguments.h"
+#include "broker/queue_life.h"
 #include "broker/queue_methods.h"
 
 bool vhost_define_exchange(struct vhost *vhost, const struct exchange_status *exchange,

@@ -26,6 +26,7 @@
 #include "amqp/table.h"
 #include "base/check.h"
 #include "base/xmalloc.h"
+#include "broker/publish.h"
 
 enum {
     window_max = 4096, /* delays in memory that are in the store too */

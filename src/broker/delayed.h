@@ -2,7 +2,7 @@
 #ifndef LEVERET_BROKER_DELAYED_H
 #define LEVERET_BROKER_DELAYED_H
 
-#include "broker/broker_internal.h"
+#include "broker/vhost_internal.h"
 
 /* The messages that wait in an exchange of type x-delayed-message until they are due. */
 struct delays;

@@ -14,8 +14,10 @@
 #include "amqp/table.h"
 #include "base/check.h"
 #include "base/xmalloc.h"
-#include "broker/broker_internal.h"
+#include "broker/consumer.h"
 #include "broker/copies.h"
+#include "broker/publish.h"
+#include "broker/queue_life.h"
 #include "broker/trace.h"
 
 enum { read_bytes_max = 2 << 20 };

@@ -12,8 +12,11 @@
  * and no faster than the store takes their dead letters; the queue's timer goes on with them.
  */
 #include "base/check.h"
-#include "broker/broker_internal.h"
+#include "broker/consumer.h"
 #include "broker/dead_letter.h"
+#include "broker/exchange.h"
+#include "broker/publish.h"
+#include "broker/queue_life.h"
 
 enum {
     leave_always = 16, /* leave a queue whatever else happens: no limit is seen exceeded */

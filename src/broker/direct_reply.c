@@ -10,6 +10,8 @@
 #include "broker/direct_reply.h"
 
 #include "amqp/properties.h"
+#include "broker/channel.h"
+#include "broker/queue_life.h"
 
 static const char pseudo_name[] = "amq.rabbitmq.reply-to";
 static const char target_prefix[] = "amq.rabbitmq.reply-to.";

@@ -2,7 +2,7 @@
 #ifndef LEVERET_BROKER_DIRECT_REPLY_H
 #define LEVERET_BROKER_DIRECT_REPLY_H
 
-#include "broker/broker_internal.h"
+#include "broker/vhost_internal.h"
 
 /* Direct reply-to, an extension of RabbitMQ: a requester consumes from a pseudo-queue and names it
  * as reply_to; whoever answers publishes to a name that leads back to the requester's channel, and

@@ -5,9 +5,10 @@
  * does not have (priorities, limits, a time to live, values) costs it a comparison each.
  */
 #include "amqp/properties.h"
-#include "broker/broker_internal.h"
+#include "broker/consumer.h"
 #include "broker/dead_letter.h"
 #include "broker/expiration.h"
+#include "broker/queue_life.h"
 
 void queue_store_insert(struct vhost *vhost, struct lane *lane, struct entry *entry,
                         struct bytes value)

@@ -20,7 +20,10 @@
 
 #include "amqp/table.h"
 #include "base/xmalloc.h"
+#include "broker/consumer.h"
 #include "broker/event_message.h"
+#include "broker/exchange.h"
+#include "broker/publish.h"
 #include "broker/queue_arguments.h"
 
 static bool is_wanted(const struct vhost *vhost)

@@ -2,7 +2,7 @@
 #ifndef LEVERET_BROKER_EVENT_H
 #define LEVERET_BROKER_EVENT_H
 
-#include "broker/broker_internal.h"
+#include "broker/vhost_internal.h"
 
 /* What happens in this vhost, told to who is bound to amq.rabbitmq.event. Each of these costs
  * nothing while nobody is. */

@@ -5,12 +5,13 @@
  * identity. What is durable on both ends is stored. Every change raises the topology generation, by
  * which cached routes are told to be stale.
  */
+#include "broker/exchange.h"
+
 #include <stdlib.h>
 
 #include "amqp/table.h"
 #include "base/check.h"
 #include "base/xmalloc.h"
-#include "broker/broker_internal.h"
 #include "broker/event.h"
 #include "broker/keeping.h"
 #include "broker/sharding.h"

@@ -6,9 +6,11 @@
 #include "amqp/table.h"
 #include "broker/argument.h"
 #include "broker/binding_methods.h"
-#include "broker/broker_internal.h"
+#include "broker/channel.h"
 #include "broker/event.h"
+#include "broker/exchange.h"
 #include "broker/keeping.h"
+#include "broker/queue_life.h"
 #include "broker/queue_methods.h"
 #include "broker/sharding.h"
 

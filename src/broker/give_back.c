@@ -14,7 +14,8 @@
 
 #include "base/check.h"
 #include "base/xmalloc.h"
-#include "broker/broker_internal.h"
+#include "broker/queue_life.h"
+#include "broker/settle.h"
 
 enum { cost_of_failure = 8 }; /* a quorum queue stores how often, and may bury it */
 

@@ -4,9 +4,11 @@
  * recount by which tests and the simulator compare every counter with what is really there.
  */
 #include "base/check.h"
-#include "broker/broker_internal.h"
+#include "broker/exchange.h"
 #include "broker/keeping.h"
 #include "broker/queue_arguments.h"
+#include "broker/queue_life.h"
+#include "broker/settle.h"
 
 static struct queue *queue_of(struct hash_node *node)
 {

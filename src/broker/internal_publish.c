@@ -16,9 +16,11 @@
 
 #include "base/check.h"
 #include "base/xmalloc.h"
-#include "broker/broker_internal.h"
 #include "broker/copies.h"
+#include "broker/exchange.h"
 #include "broker/keeping.h"
+#include "broker/publish.h"
+#include "broker/queue_life.h"
 
 static void add(struct vhost *vhost, struct message *message, struct queue *origin)
 {

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "broker/deduplication.h"
 #include "broker/delayed.h"
+#include "broker/exchange.h"
 #include "broker/policy.h"
 #include "broker/recent_history.h"
 

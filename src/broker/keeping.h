@@ -2,7 +2,7 @@
 #ifndef LEVERET_BROKER_KEEPING_H
 #define LEVERET_BROKER_KEEPING_H
 
-#include "broker/broker_internal.h"
+#include "broker/vhost_internal.h"
 
 /* What some types of exchange keep of the messages that pass: delays, a history, known values. */
 

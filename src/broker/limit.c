@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-#include "broker/broker_internal.h"
+#include "broker/session.h"
 
 void limit_count_queues(struct vhost *vhost, int change)
 {

@@ -4,7 +4,7 @@
  * "amq.gen-" and 22 characters of base64url, that is 16 bytes: here the hash of a counter under the
  * vhost's seed, so that the core draws no randomness and yet nobody can guess a name.
  */
-#include "broker/broker_internal.h"
+#include "broker/vhost_internal.h"
 
 #include <stdio.h>
 

@@ -13,8 +13,10 @@
  */
 #include "base/check.h"
 #include "base/xmalloc.h"
-#include "broker/broker_internal.h"
+#include "broker/consumer.h"
 #include "broker/dead_letter.h"
+#include "broker/publish.h"
+#include "broker/queue_life.h"
 
 enum { try_slice = 256, retry_interval_ms = 5000, busy_interval_ms = 5 };
 

@@ -6,16 +6,19 @@
  * and key, which is what nearly all publishers do, costs two comparisons instead of the checks and
  * the routing.
  */
+#include "broker/publish.h"
+
 #include <stdlib.h>
 
 #include "amqp/properties.h"
 #include "base/check.h"
 #include "base/xmalloc.h"
-#include "broker/broker_internal.h"
 #include "broker/copies.h"
 #include "broker/direct_reply.h"
+#include "broker/exchange.h"
 #include "broker/expiration.h"
 #include "broker/interceptor.h"
+#include "broker/queue_life.h"
 #include "broker/trace.h"
 
 static bool check_size(const struct vhost *vhost, const struct message *message,

@@ -22,7 +22,8 @@
 #include "base/check.h"
 #include "base/reader.h"
 #include "base/xmalloc.h"
-#include "broker/broker_internal.h"
+#include "broker/channel.h"
+#include "broker/exchange.h"
 
 enum { answers_max = 1024, answer_keep_ms = 10000, answer_good_ms_min = 1000 };
 

@@ -9,12 +9,15 @@
  * nothing is routed to it, and commands that name it wait. It is deleted when all was read. A crash
  * before finds the queue and its message as they were.
  */
+#include "broker/queue_life.h"
+
 #include <stdlib.h>
 
 #include "base/check.h"
 #include "base/xmalloc.h"
-#include "broker/broker_internal.h"
+#include "broker/consumer.h"
 #include "broker/event.h"
+#include "broker/exchange.h"
 #include "broker/queue_arguments.h"
 
 static bool is_named(const struct hash_node *node, const void *key)

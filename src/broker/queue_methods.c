@@ -11,10 +11,11 @@
 #include "base/xmalloc.h"
 #include "broker/argument.h"
 #include "broker/binding_methods.h"
-#include "broker/broker_internal.h"
+#include "broker/channel.h"
 #include "broker/direct_reply.h"
 #include "broker/event.h"
 #include "broker/queue_arguments.h"
+#include "broker/queue_life.h"
 
 static bool not_found(const struct vhost *vhost, struct bytes name, struct amqp_error *error)
 {

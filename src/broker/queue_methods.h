@@ -2,7 +2,7 @@
 #ifndef LEVERET_BROKER_QUEUE_METHODS_H
 #define LEVERET_BROKER_QUEUE_METHODS_H
 
-#include "broker/broker_internal.h"
+#include "broker/vhost_internal.h"
 
 /* The name that a method means: the given one without CR and LF, or the queue that the channel
  * declared last; 404 where there was none. Size of clean: 255. */

@@ -13,8 +13,9 @@
  * and one that ends to forgets all of them.
  */
 #include "base/check.h"
-#include "broker/broker_internal.h"
+#include "broker/channel.h"
 #include "broker/deduplication.h"
+#include "broker/queue_life.h"
 #include "queue/value_set.h"
 
 /* --- coming and going of whole sets */

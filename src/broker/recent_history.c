@@ -16,6 +16,9 @@
 #include "amqp/table.h"
 #include "base/check.h"
 #include "base/xmalloc.h"
+#include "broker/exchange.h"
+#include "broker/publish.h"
+#include "broker/queue_life.h"
 
 enum { length_default = 20, read_count_max = 1024, never_due_ms = 1 };
 

@@ -2,7 +2,7 @@
 #ifndef LEVERET_BROKER_RECENT_HISTORY_H
 #define LEVERET_BROKER_RECENT_HISTORY_H
 
-#include "broker/broker_internal.h"
+#include "broker/vhost_internal.h"
 
 /* The last messages that went through an exchange of type x-recent-history, for those that are
  * bound to it later. */

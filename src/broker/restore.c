@@ -5,8 +5,9 @@
  * the time is that of the definitions.
  */
 #include "base/check.h"
-#include "broker/broker_internal.h"
+#include "broker/exchange.h"
 #include "broker/keeping.h"
+#include "broker/queue_life.h"
 
 static void restore_exchange(struct vhost *vhost, const struct store_operation *operation)
 {

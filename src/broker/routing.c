@@ -15,8 +15,9 @@
 #include "amqp/properties.h"
 #include "base/check.h"
 #include "base/xmalloc.h"
-#include "broker/broker_internal.h"
+#include "broker/exchange.h"
 #include "broker/keeping.h"
+#include "broker/queue_life.h"
 
 /* Exchanges that were reached and not yet followed. */
 struct frontier {

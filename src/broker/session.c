@@ -6,12 +6,16 @@
  * before is done before, as if the disk were infinitely fast. It does not wait for the end of an
  * alarm, which may take hours.
  */
+#include "broker/session.h"
+
 #include <stdlib.h>
 
 #include "base/check.h"
 #include "base/xmalloc.h"
-#include "broker/broker_internal.h"
+#include "broker/consumer.h"
 #include "broker/event.h"
+#include "broker/publish.h"
+#include "broker/queue_life.h"
 
 struct session *session_new(const struct session_config *config)
 {

@@ -8,9 +8,11 @@
  * one when it came, and what the channel gets meanwhile waits behind it. Rejecting is also no
  * faster than the store takes the dead letters.
  */
+#include "broker/settle.h"
 #include "base/check.h"
 #include "base/xmalloc.h"
-#include "broker/broker_internal.h"
+#include "broker/publish.h"
+#include "broker/queue_life.h"
 
 enum {
     cost_of_letter = 16,       /* a dead letter's, in acks */

@@ -19,8 +19,11 @@
 #include "amqp/table.h"
 #include "base/xmalloc.h"
 #include "broker/binding_methods.h"
+#include "broker/channel.h"
 #include "broker/event.h"
+#include "broker/exchange.h"
 #include "broker/queue_arguments.h"
+#include "broker/queue_life.h"
 #include "broker/queue_methods.h"
 
 static const char sharding_user[] = "rmq-sharding";

@@ -2,7 +2,7 @@
 #ifndef LEVERET_BROKER_SHARDING_H
 #define LEVERET_BROKER_SHARDING_H
 
-#include "broker/broker_internal.h"
+#include "broker/channel.h"
 
 /* So many queues an exchange may have by a policy; a policy may ask for more. */
 enum { SHARDS_MAX = 4096 };

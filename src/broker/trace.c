@@ -14,6 +14,7 @@
 #include "amqp/properties.h"
 #include "amqp/table.h"
 #include "broker/copies.h"
+#include "broker/publish.h"
 
 static const char trace_exchange[] = "amq.rabbitmq.trace";
 

@@ -2,7 +2,7 @@
 #ifndef LEVERET_BROKER_TRACE_H
 #define LEVERET_BROKER_TRACE_H
 
-#include "broker/broker_internal.h"
+#include "broker/vhost_internal.h"
 
 /* Both are called only while the vhost is traced; the message's reference stays. */
 

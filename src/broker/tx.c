@@ -10,7 +10,9 @@
 
 #include "base/check.h"
 #include "base/xmalloc.h"
-#include "broker/broker_internal.h"
+#include "broker/publish.h"
+#include "broker/queue_life.h"
+#include "broker/settle.h"
 
 static bool check_tx(const struct channel *channel, struct amqp_error *error)
 {

@@ -13,10 +13,13 @@
 
 #include "base/check.h"
 #include "base/xmalloc.h"
-#include "broker/broker_internal.h"
 #include "broker/event.h"
 #include "broker/event_message.h"
+#include "broker/exchange.h"
 #include "broker/keeping.h"
+#include "broker/publish.h"
+#include "broker/queue_life.h"
+#include "broker/settle.h"
 #include "broker/sharding.h"
 
 enum {

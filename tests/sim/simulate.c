@@ -21,7 +21,7 @@
 #include "amqp/table.h"
 #include "base/check.h"
 #include "base/xmalloc.h"
-#include "broker/broker_internal.h"
+#include "broker/exchange.h"
 #include "client.h"
 #include "mirror.h"
 #include "oracle.h"

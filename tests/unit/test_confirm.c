@@ -2,7 +2,7 @@
 /*
  * Publisher confirms: when they leave, in what order, and when one stands for many.
  */
-#include "broker/broker_internal.h"
+#include "broker/channel.h"
 #include "core_fixture.h"
 
 /* Session 1, channel 1 in confirm mode, a durable queue d and a transient one t. */

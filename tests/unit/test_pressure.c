@@ -8,7 +8,8 @@
 #include "amqp/properties.h"
 #include "amqp/table.h"
 #include "base/xmalloc.h"
-#include "broker/broker_internal.h"
+#include "broker/channel.h"
+#include "broker/queue_life.h"
 
 /* A publish of session 1, channel 1 with a history of one death and a delay. */
 static void publish_with_death(struct core *core, const char *exchange, const char *key,

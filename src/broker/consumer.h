@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_BROKER_CONSUMER_H
+#define LEVERET_BROKER_CONSUMER_H
+
+/* Consumers, and what is delivered to them. */
+
+#include "broker/channel.h"
+
+/* --- consumers and deliveries: consumer.c, delivery.c */
+
+struct consumer {
+    struct subscriber subscriber;
+    struct hash_node by_tag;
+    struct channel *channel; /* borrowed; NULL once it is cancelled */
+    struct list_node starved_node;
+    uint32_t number;
+    uint16_t prefetch_count; /* 0 = no limit */
+    bool no_ack;
+    bool is_exclusive;
+    uint64_t unacked_count; /* a cancelled consumer lives until this is 0 */
+    struct bytes tag;       /* behind the struct */
+};
+
+struct consumer *consumer_find(const struct channel *channel, struct bytes tag);
+struct consumer *consumer_create(struct channel *channel, struct queue *queue, struct bytes tag,
+                                 int32_t priority);
+/* Takes the consumer from its channel and queue. */
+void consumer_cancel(struct consumer *consumer);
+/* The consumer whose turn it is; those that cannot take a message after all step aside. */
+struct consumer *queue_next_consumer(struct queue *queue);
+/* Something changed in its favour: it may take messages again. */
+void consumer_wake(struct consumer *consumer);
+void channel_wake_consumers(struct channel *channel);
+
+/* Hands out what is there to whom it can be handed. */
+void queue_dispatch(struct vhost *vhost, struct queue *queue);
+void queue_schedule(struct vhost *vhost, struct queue *queue);
+/* The lane's memory has changed. */
+void lane_touch(struct vhost *vhost, struct lane *lane);
+/* Goes on with what waited for the store, channels included. */
+void queue_resume(struct vhost *vhost, struct queue *queue);
+/* Asks the store for what the queue, or the lane, needs next, if it is not under way. */
+void queue_read(struct vhost *vhost, struct queue *queue);
+void lane_read(struct vhost *vhost, struct lane *lane);
+/* Lanes that waited for others are read, where there is room. */
+void read_waiting_lanes(struct vhost *vhost);
+/* Asks for the first message alone. */
+void lane_probe(struct vhost *vhost, struct lane *lane);
+/* Takes the first message for basic.get: LANE_READY sets lane, entry and redelivered. */
+enum lane_head queue_get(struct vhost *vhost, struct queue *queue, struct lane **lane,
+                         struct entry *entry, bool *redelivered);
+/* Makes an unacked delivery of an entry, whose reference passes; consumer NULL for basic.get. */
+void channel_add_unacked(struct channel *channel, struct lane *lane, struct consumer *consumer,
+                         struct entry *entry);
+/* The message of an entry as a consumer gets it; the entry's reference passes. */
+struct message *queue_show(const struct queue *queue, struct entry *entry, bool is_got);
+/* An entry that never enters its lane, whose position it has; the reference passes. */
+void queue_deliver_at_once(struct vhost *vhost, struct lane *lane, struct consumer *consumer,
+                           struct entry *entry);
+
+/* --- deliveries that wait too long: ack_timeout.c */
+
+/* A delivery of this queue waits for its ack from now on. */
+void ack_timeout_note(struct channel *channel, const struct queue *queue);
+void ack_timeout_due(struct vhost *vhost, struct timer *timer);
+
+#endif
