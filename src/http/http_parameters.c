@@ -4,13 +4,11 @@
  * they may enter it. As in RabbitMQ, policies are parameters too, but are only shown where one asks
  * for that component.
  */
-#include <stdlib.h>
-#include <string.h>
-
 #include "auth/directory.h"
 #include "config/json_table.h"
 #include "http/http_call.h"
 #include "http/http_resources.h"
+#include <stdlib.h>
 
 /* --- rights */
 
@@ -83,15 +81,7 @@ static json_t *find(const struct http_context *context, const struct http_call *
 {
     json_t *rows =
         list(context, http_call_parameter(call, "vhost"), http_call_parameter(call, "component"));
-    json_t *found = NULL;
-    for (size_t i = 0; i < json_array_size(rows) && found == NULL; i++) {
-        json_t *row = json_array_get(rows, i);
-        if (strcmp(json_string_value(json_object_get(row, "name")),
-                   http_call_parameter(call, "name")) == 0)
-            found = json_incref(row);
-    }
-    json_decref(rows);
-    return found;
+    return http_find_named(rows, http_call_parameter(call, "name"));
 }
 
 static void get_one(const struct http_context *context, struct http_call *call)
@@ -162,16 +152,9 @@ static void get_globals(const struct http_context *context, struct http_call *ca
 
 static json_t *find_global(const struct http_context *context, const struct http_call *call)
 {
-    json_t *rows = json_array(), *found = NULL;
+    json_t *rows = json_array();
     directory_each_global_parameter(context->directory, append_global, rows);
-    for (size_t i = 0; i < json_array_size(rows) && found == NULL; i++) {
-        json_t *row = json_array_get(rows, i);
-        if (strcmp(json_string_value(json_object_get(row, "name")),
-                   http_call_parameter(call, "name")) == 0)
-            found = json_incref(row);
-    }
-    json_decref(rows);
-    return found;
+    return http_find_named(rows, http_call_parameter(call, "name"));
 }
 
 static void get_global(const struct http_context *context, struct http_call *call)

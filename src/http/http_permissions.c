@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Permissions and topic permissions: those of a user in a vhost, and all of them.
+ * Permissions and topic permissions: those of a user in a vhost, of a user, of a vhost, and all of
+ * them.
  */
-#include <string.h>
-
 #include "auth/directory.h"
 #include "http/http_call.h"
 #include "http/http_resources.h"
 
-void http_append_permission(void *context, const struct directory_permission *permission)
+static void append_permission(void *context, const struct directory_permission *permission)
 {
     json_array_append_new(context,
                           json_pack("{s:s, s:s, s:s, s:s, s:s}", "user", permission->user, "vhost",
@@ -16,13 +15,74 @@ void http_append_permission(void *context, const struct directory_permission *pe
                                     permission->write, "read", permission->read));
 }
 
-void http_append_topic_permission(void *context,
-                                  const struct directory_topic_permission *permission)
+static void append_topic_permission(void *context,
+                                    const struct directory_topic_permission *permission)
 {
     json_array_append_new(context,
                           json_pack("{s:s, s:s, s:s, s:s, s:s}", "user", permission->user, "vhost",
                                     permission->vhost, "exchange", permission->exchange, "write",
                                     permission->write, "read", permission->read));
+}
+
+/* --- lists */
+
+/* Those of a user and of a vhost, each of which may be NULL: of all. */
+static void reply_permissions(const struct http_context *context, struct http_call *call,
+                              const char *user, const char *vhost)
+{
+    struct directory_error error;
+    json_t *rows = json_array();
+    if (directory_each_permission(context->directory, user, vhost, append_permission, rows,
+                                  &error)) {
+        http_reply_list(call, rows, NULL);
+        return;
+    }
+    json_decref(rows);
+    http_not_found(call);
+}
+
+static void reply_topic_permissions(const struct http_context *context, struct http_call *call,
+                                    const char *user, const char *vhost)
+{
+    struct directory_error error;
+    json_t *rows = json_array();
+    if (directory_each_topic_permission(context->directory, user, vhost, append_topic_permission,
+                                        rows, &error)) {
+        http_reply_list(call, rows, NULL);
+        return;
+    }
+    json_decref(rows);
+    http_not_found(call);
+}
+
+static void get_all(const struct http_context *context, struct http_call *call)
+{
+    reply_permissions(context, call, NULL, NULL);
+}
+
+static void get_of_user(const struct http_context *context, struct http_call *call)
+{
+    reply_permissions(context, call, http_call_parameter(call, "user"), NULL);
+}
+
+static void get_of_vhost(const struct http_context *context, struct http_call *call)
+{
+    reply_permissions(context, call, NULL, http_call_parameter(call, "vhost"));
+}
+
+static void get_all_topics(const struct http_context *context, struct http_call *call)
+{
+    reply_topic_permissions(context, call, NULL, NULL);
+}
+
+static void get_topics_of_user(const struct http_context *context, struct http_call *call)
+{
+    reply_topic_permissions(context, call, http_call_parameter(call, "user"), NULL);
+}
+
+static void get_topics_of_vhost(const struct http_context *context, struct http_call *call)
+{
+    reply_topic_permissions(context, call, NULL, http_call_parameter(call, "vhost"));
 }
 
 /* --- of one user in one vhost */
@@ -33,7 +93,7 @@ static json_t *find_permission(const struct http_context *context, const struct 
     struct directory_error error;
     json_t *rows = json_array();
     if (!directory_each_permission(context->directory, http_call_parameter(call, "user"),
-                                   http_call_parameter(call, "vhost"), http_append_permission, rows,
+                                   http_call_parameter(call, "vhost"), append_permission, rows,
                                    &error))
         json_array_clear(rows);
     return rows;
@@ -46,7 +106,7 @@ static json_t *find_topic_permissions(const struct http_context *context,
     json_t *rows = json_array();
     if (!directory_each_topic_permission(context->directory, http_call_parameter(call, "user"),
                                          http_call_parameter(call, "vhost"),
-                                         http_append_topic_permission, rows, &error))
+                                         append_topic_permission, rows, &error))
         json_array_clear(rows);
     return rows;
 }
@@ -69,19 +129,6 @@ static bool has_rows(json_t *rows)
 }
 
 /* --- permissions */
-
-static void get_all(const struct http_context *context, struct http_call *call)
-{
-    struct directory_error error;
-    json_t *rows = json_array();
-    if (directory_each_permission(context->directory, NULL, NULL, http_append_permission, rows,
-                                  &error)) {
-        http_reply_list(call, rows, NULL);
-        return;
-    }
-    json_decref(rows);
-    http_refuse(call, &error);
-}
 
 static void get_one(const struct http_context *context, struct http_call *call)
 {
@@ -122,19 +169,6 @@ static void delete_one(const struct http_context *context, struct http_call *cal
 }
 
 /* --- topic permissions */
-
-static void get_all_topics(const struct http_context *context, struct http_call *call)
-{
-    struct directory_error error;
-    json_t *rows = json_array();
-    if (directory_each_topic_permission(context->directory, NULL, NULL,
-                                        http_append_topic_permission, rows, &error)) {
-        http_reply_list(call, rows, NULL);
-        return;
-    }
-    json_decref(rows);
-    http_refuse(call, &error);
-}
 
 /* A list: there is one for each exchange. */
 static void get_topics(const struct http_context *context, struct http_call *call)
@@ -181,8 +215,16 @@ const struct http_route http_permission_routes[] = {
     {"/permissions", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS, .get = get_all},
     {"/permissions/:vhost/:user", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS, .get = get_one,
      .put = put_one, .delete = delete_one},
+    {"/users/:user/permissions", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS,
+     .get = get_of_user},
+    {"/vhosts/:vhost/permissions", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS,
+     .get = get_of_vhost},
     {"/topic-permissions", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS, .get = get_all_topics},
     {"/topic-permissions/:vhost/:user", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS,
      .get = get_topics, .put = put_topic, .delete = delete_topics},
+    {"/users/:user/topic-permissions", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS,
+     .get = get_topics_of_user},
+    {"/vhosts/:vhost/topic-permissions", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS,
+     .get = get_topics_of_vhost},
     {.pattern = NULL},
 };

@@ -65,13 +65,8 @@ static json_t *need_policy(const struct http_context *context, struct http_call 
     const char *name = http_call_parameter(call, "name");
     if (!need_right(context, call, is_operator))
         return NULL;
-    json_t *rows = list(context, http_call_parameter(call, "vhost"), is_operator), *found = NULL;
-    for (size_t i = 0; i < json_array_size(rows) && found == NULL; i++) {
-        json_t *row = json_array_get(rows, i);
-        if (strcmp(json_string_value(json_object_get(row, "name")), name) == 0)
-            found = json_incref(row);
-    }
-    json_decref(rows);
+    json_t *found =
+        http_find_named(list(context, http_call_parameter(call, "vhost"), is_operator), name);
     if (found == NULL)
         http_not_found(call);
     return found;

@@ -5,6 +5,8 @@
  */
 #include "http/http_resources.h"
 
+#include <string.h>
+
 #include "auth/directory.h"
 #include "base/buffer.h"
 #include "http/http_call.h"
@@ -61,4 +63,16 @@ bool http_need_policymaker(const struct http_context *context, struct http_call 
         return true;
     http_not_authorised(call, "User not authorised to access object");
     return false;
+}
+
+json_t *http_find_named(json_t *rows, const char *name)
+{
+    json_t *found = NULL;
+    for (size_t i = 0; i < json_array_size(rows) && found == NULL; i++) {
+        json_t *row = json_array_get(rows, i);
+        if (strcmp(json_string_value(json_object_get(row, "name")), name) == 0)
+            found = json_incref(row);
+    }
+    json_decref(rows);
+    return found;
 }

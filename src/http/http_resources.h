@@ -7,8 +7,6 @@
 #include "http/http_route.h"
 
 struct directory_error;
-struct directory_permission;
-struct directory_topic_permission;
 
 /* The routes of each resource, ended by one without a pattern: a file per resource. */
 extern const struct http_route http_health_routes[];
@@ -29,9 +27,7 @@ void http_refuse_escaped(struct http_call *call, const struct directory_error *e
  * where not. */
 bool http_need_policymaker(const struct http_context *context, struct http_call *call);
 
-/* Visitors that append a row to an array, which is the context. */
-void http_append_permission(void *context, const struct directory_permission *permission);
-void http_append_topic_permission(void *context,
-                                  const struct directory_topic_permission *permission);
+/* The one of these objects whose "name" that is, the caller's, or NULL; the list is given up. */
+json_t *http_find_named(json_t *rows, const char *name);
 
 #endif

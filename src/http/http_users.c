@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Users: listing, making, changing and deleting them, and what each may do. A PUT is an import of
- * one user, with the directory's checks and in its transaction; only what RabbitMQ refuses here and
- * not there is looked at first.
+ * Users: listing, making, changing and deleting them. A PUT is an import of one user, with the
+ * directory's checks and in its transaction; only what RabbitMQ refuses here and not there is
+ * looked at first.
  */
 #include <openssl/evp.h>
 #include <string.h>
@@ -178,34 +178,6 @@ static void delete_users(const struct http_context *context, struct http_call *c
     http_reply_done(call);
 }
 
-/* --- what a user may do */
-
-static void get_permissions(const struct http_context *context, struct http_call *call)
-{
-    struct directory_error error;
-    json_t *rows = json_array();
-    if (directory_each_permission(context->directory, http_call_parameter(call, "user"), NULL,
-                                  http_append_permission, rows, &error)) {
-        http_reply_list(call, rows, NULL);
-        return;
-    }
-    json_decref(rows);
-    http_not_found(call);
-}
-
-static void get_topic_permissions(const struct http_context *context, struct http_call *call)
-{
-    struct directory_error error;
-    json_t *rows = json_array();
-    if (directory_each_topic_permission(context->directory, http_call_parameter(call, "user"), NULL,
-                                        http_append_topic_permission, rows, &error)) {
-        http_reply_list(call, rows, NULL);
-        return;
-    }
-    json_decref(rows);
-    http_not_found(call);
-}
-
 const struct http_route http_user_routes[] = {
     {"/users", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS, .get = get_users},
     {"/users/bulk-delete", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS, .post = delete_users},
@@ -213,9 +185,5 @@ const struct http_route http_user_routes[] = {
      .get = get_without_permissions},
     {"/users/:user", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS, .get = get_user,
      .put = put_user, .delete = delete_user},
-    {"/users/:user/permissions", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS,
-     .get = get_permissions},
-    {"/users/:user/topic-permissions", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS,
-     .get = get_topic_permissions},
     {.pattern = NULL},
 };

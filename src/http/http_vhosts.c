@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Vhosts: listing, making, changing and deleting them, and who may do what in each. A user who is
- * neither an administrator nor monitors sees those that it may enter.
+ * Vhosts: listing, making, changing and deleting them. A user who is neither an administrator
+ * nor monitors sees those that it may enter.
  *
  * As in RabbitMQ a PUT sets description and tags even where it does not name them, and whoever
  * makes a vhost may do everything in it.
@@ -150,43 +150,10 @@ static void delete_vhost(const struct http_context *context, struct http_call *c
         http_refuse(call, &error);
 }
 
-/* --- who may do what in it */
-
-static void get_permissions(const struct http_context *context, struct http_call *call)
-{
-    struct directory_error error;
-    json_t *rows = json_array();
-    if (directory_each_permission(context->directory, NULL, http_call_parameter(call, "vhost"),
-                                  http_append_permission, rows, &error)) {
-        http_reply_list(call, rows, NULL);
-        return;
-    }
-    json_decref(rows);
-    http_not_found(call);
-}
-
-static void get_topic_permissions(const struct http_context *context, struct http_call *call)
-{
-    struct directory_error error;
-    json_t *rows = json_array();
-    if (directory_each_topic_permission(context->directory, NULL,
-                                        http_call_parameter(call, "vhost"),
-                                        http_append_topic_permission, rows, &error)) {
-        http_reply_list(call, rows, NULL);
-        return;
-    }
-    json_decref(rows);
-    http_not_found(call);
-}
-
 const struct http_route http_vhost_routes[] = {
     {"/vhosts", HTTP_FOR_MANAGEMENT, HTTP_FOR_ADMINISTRATORS, .lists_vhosts = true,
      .get = get_vhosts},
     {"/vhosts/:vhost", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS, .get = get_vhost,
      .put = put_vhost, .delete = delete_vhost},
-    {"/vhosts/:vhost/permissions", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS,
-     .get = get_permissions},
-    {"/vhosts/:vhost/topic-permissions", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS,
-     .get = get_topic_permissions},
     {.pattern = NULL},
 };

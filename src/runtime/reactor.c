@@ -21,6 +21,7 @@
 #include "base/xmalloc.h"
 #include "net/connection.h"
 #include "runtime/clock.h"
+#include "runtime/event_loop.h"
 #include "runtime/gate.h"
 #include "runtime/log.h"
 #include "runtime/reactor_internal.h"
@@ -342,23 +343,10 @@ static void *run(void *context)
     return NULL;
 }
 
-/* No changelist: it would tell epoll of a socket's end after the socket was closed, when another
- * thread may have its number already. */
-static struct event_base *new_base(void)
-{
-    struct event_config *config = event_config_new();
-    CHECK(config != NULL);
-    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-    struct event_base *base = event_base_new_with_config(config);
-    event_config_free(config);
-    CHECK(base != NULL);
-    return base;
-}
-
 static void init_events(struct reactor *reactor)
 {
     struct timeval tick = {.tv_usec = tick_ms * 1000};
-    reactor->base = new_base();
+    reactor->base = event_loop_new();
     reactor->wake_event = event_new(reactor->base, reactor->mailbox->event_fd, EV_READ | EV_PERSIST,
                                     on_wake, reactor);
     reactor->tick_event = event_new(reactor->base, -1, EV_PERSIST, on_tick, reactor);

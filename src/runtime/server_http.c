@@ -25,6 +25,7 @@
 #include "config/config.h"
 #include "http/http_server.h"
 #include "net/listener.h"
+#include "runtime/event_loop.h"
 #include "runtime/log.h"
 #include "runtime/mailbox.h"
 #include "runtime/worker_pool.h"
@@ -295,17 +296,6 @@ static void *run(void *context)
     return NULL;
 }
 
-static struct event_base *new_base(void)
-{
-    struct event_config *config = event_config_new();
-    CHECK(config != NULL);
-    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-    struct event_base *base = event_base_new_with_config(config);
-    event_config_free(config);
-    CHECK(base != NULL);
-    return base;
-}
-
 bool server_open_http(struct server *server, char *reason, size_t reason_size)
 {
     char why[LISTENER_REASON_SIZE];
@@ -339,7 +329,7 @@ void server_start_http(struct server *server)
     static const struct http_host host = {alarms_of, each_listener, has_vhost};
     http->port = listener_port(http->listener);
     http->context = (struct http_context){server->directory, server->config, &host, server};
-    http->base = new_base();
+    http->base = event_loop_new();
     list_init(&http->logins);
     mailbox_init(&http->mailbox);
     http->mail_event =

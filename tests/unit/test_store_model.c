@@ -860,14 +860,20 @@ void model_add_attempts(struct store_batch *batch, uint64_t lane, uint64_t posit
                    .kind = STORE_ATTEMPTS, .lane = lane, .position = position, .count = count});
 }
 
-void model_add_insert(struct store_batch *batch, uint64_t lane, uint64_t position,
-                      struct message *message)
+static void add_message(struct store_batch *batch, enum store_operation_kind kind, uint64_t lane,
+                        uint64_t position, struct message *message)
 {
-    store_batch_add(batch, (struct store_operation){.kind = STORE_INSERT,
+    store_batch_add(batch, (struct store_operation){.kind = kind,
                                                     .lane = lane,
                                                     .position = position,
                                                     .message = message,
                                                     .expiry_ms = position % 3 * 1000});
+}
+
+void model_add_insert(struct store_batch *batch, uint64_t lane, uint64_t position,
+                      struct message *message)
+{
+    add_message(batch, STORE_INSERT, lane, position, message);
 }
 
 void model_add_insert_of(struct store_batch *batch, uint64_t lane, uint64_t position,
@@ -880,11 +886,7 @@ void model_add_insert_of(struct store_batch *batch, uint64_t lane, uint64_t posi
 void model_add_spill(struct store_batch *batch, uint64_t lane, uint64_t position,
                      struct message *message)
 {
-    store_batch_add(batch, (struct store_operation){.kind = STORE_SPILL,
-                                                    .lane = lane,
-                                                    .position = position,
-                                                    .message = message,
-                                                    .expiry_ms = position % 3 * 1000});
+    add_message(batch, STORE_SPILL, lane, position, message);
 }
 
 void model_add_spill_forget(struct store_batch *batch, uint64_t lane, uint64_t lanes)
