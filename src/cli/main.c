@@ -27,7 +27,8 @@ static void print_help(FILE *file)
     size_t count;
     const struct command *commands = command_table(&count);
     fputs("Usage\n\nleveretctl [<options>] <command> [<arguments>]\n\nOptions\n\n"
-          "   -D, --data-dir <folder>    the server's data folder (./data)\n"
+          "   -D, --data-dir <folder>    the server's data folder (./data or "
+          "" LEVERET_STATE_DIR ")\n"
           "   -p, --vhost <vhost>        the virtual host (/)\n"
           "   -q, --quiet                prints no banners\n"
           "   -s, --silent               prints no banners and no table headers\n"

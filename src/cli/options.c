@@ -10,6 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "net/control_address.h"
 
 enum { TIMEOUT_S_MAX = 1000000 };
 
@@ -112,10 +115,19 @@ static bool apply(struct options *options, int option, const char *value)
     }
 }
 
+/* Where no -D says it. A server that works in ./data is one that somebody tries out here. */
+static const char *default_data_dir(void)
+{
+    const char *named = getenv("LEVERET_DATA_DIR");
+    if (named != NULL && named[0] != '\0')
+        return named;
+    return access("data/" CONTROL_SOCKET_NAME, F_OK) == 0 ? "data" : LEVERET_STATE_DIR;
+}
+
 bool options_parse(struct options *options, int argc, char **argv)
 {
     *options = (struct options){
-        .data_dir = "data", .vhost = "/", .formatter = "table", .has_headers = true};
+        .data_dir = default_data_dir(), .vhost = "/", .formatter = "table", .has_headers = true};
     int option, index;
     opterr = 0;
     while ((option = getopt_long(argc, argv, "D:hln:p:qst:V", long_options, &index)) != -1) {

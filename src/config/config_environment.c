@@ -30,6 +30,7 @@ static const struct {
     {"RABBITMQ_DEFAULT_USER", "default_user"},
     {"RABBITMQ_DEFAULT_PASS", "default_pass"},
     {"RABBITMQ_DEFAULT_VHOST", "default_vhost"},
+    {"LEVERET_DATA_DIR", "leveret.data_dir"},
 };
 
 const char *config_environment_value(const char *const *envp, const char *name)

@@ -906,6 +906,7 @@ static void the_environment_wins_over_files_and_options_over_both(void **state)
                                 "RABBITMQ_DEFAULT_PASS=a$(b",
                                 "RABBITMQ_DEFAULT_VHOST=",
                                 "RABBITMQ_LOGS=-",
+                                "LEVERET_DATA_DIR=/srv/leveret",
                                 NULL};
     assert_true(config_load(&f->config, NULL, envp, &f->messages));
     assert_true(config_set_option(&f->config, "channel_max=3", &f->messages));
@@ -919,6 +920,7 @@ static void the_environment_wins_over_files_and_options_over_both(void **state)
     assert_int_equal(f->config.heartbeat_s, 2);
     assert_int_equal(f->config.channel_max, 3);
     assert_memory_equal(f->config.node_name, "hare@", 5);
+    assert_string_equal(f->config.data_dir, "/srv/leveret");
     assert_true(f->config.log_console);
 }
 
