@@ -172,6 +172,17 @@ enum outcome handle_basic_cancel_ok(struct channel *channel, const struct amqp_m
 
 /* --- get */
 
+static void count_got(struct vhost *vhost, struct queue *queue, struct channel *channel,
+                      bool no_ack)
+{
+    vhost->counters.got++;
+    vhost->counters.got_no_ack += no_ack;
+    queue->counters.deliveries.get += !no_ack;
+    queue->counters.deliveries.get_no_ack += no_ack;
+    channel->counters.deliveries.get += !no_ack;
+    channel->counters.deliveries.get_no_ack += no_ack;
+}
+
 static void reply_got(struct channel *channel, struct lane *lane, struct entry *entry,
                       bool redelivered, bool no_ack)
 {
@@ -187,8 +198,9 @@ static void reply_got(struct channel *channel, struct lane *lane, struct entry *
     };
     if (vhost->is_tracing)
         trace_delivered(channel, lane->queue, message, redelivered);
-    vhost->counters.got++;
-    vhost->counters.redelivered += redelivered;
+    count_got(vhost, lane->queue, channel, no_ack);
+    if (redelivered)
+        count_redelivered(vhost, lane->queue, channel);
     if (no_ack) {
         confirm_consumed(vhost, entry->batch, entry->operation);
         queue_forget(vhost, lane, entry->position, entry->batch, entry->operation);
@@ -228,6 +240,8 @@ enum outcome handle_basic_get(struct channel *channel, const struct amqp_method 
     switch (queue_get(vhost, queue, &lane, &entry, &redelivered)) {
     case LANE_EMPTY:
         vhost->counters.got_empty++;
+        queue->counters.deliveries.get_empty++;
+        channel->counters.deliveries.get_empty++;
         channel_reply_empty(channel, AMQP_BASIC_GET_EMPTY);
         break;
     case LANE_READY:

@@ -78,6 +78,7 @@ struct channel {
     uint8_t mode;    /* enum channel_mode */
     uint8_t wait;    /* enum channel_wait */
 
+    struct channel_counters counters;
     uint64_t delivery_tag; /* the last one */
     struct unacked_ring unacked;
     struct timer ack_timer;  /* looks for deliveries that wait too long */
@@ -127,8 +128,9 @@ struct channel {
     struct {
         uint64_t topology; /* generations in which it is true */
         uint64_t access;
-        uint64_t until_ms;     /* the answers it rests on are good up to here */
-        bool is_topic;         /* the exchange: its keys are subject to topic permissions */
+        uint64_t until_ms;                  /* the answers it rests on are good up to here */
+        struct exchange_counters *counters; /* borrowed, while topology is true */
+        bool is_topic;                      /* its keys are subject to topic permissions */
         uint8_t exchange_size; /* how much of names is the exchange; the rest is the key */
         struct bytes names;    /* view into text */
         uint8_t text[2 * AMQP_SHORTSTR_MAX];

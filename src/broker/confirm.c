@@ -54,6 +54,7 @@ static void send_acks(struct channel *channel, uint64_t first, uint64_t last)
 {
     const struct confirm_run *waiting = first_run(channel);
     channel_vhost(channel)->counters.confirmed += last - first + 1;
+    channel->counters.confirm += last - first + 1;
     if (waiting == NULL || waiting->first > last) {
         send_ack(channel, last, last > first);
         return;

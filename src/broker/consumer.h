@@ -52,6 +52,15 @@ enum lane_head queue_get(struct vhost *vhost, struct queue *queue, struct lane *
 /* Makes an unacked delivery of an entry, whose reference passes; consumer NULL for basic.get. */
 void channel_add_unacked(struct channel *channel, struct lane *lane, struct consumer *consumer,
                          struct entry *entry);
+/* A delivery, or what was got, had the flag. */
+static inline void count_redelivered(struct vhost *vhost, struct queue *queue,
+                                     struct channel *channel)
+{
+    vhost->counters.redelivered++;
+    queue->counters.deliveries.redeliver++;
+    channel->counters.deliveries.redeliver++;
+}
+
 /* The message of an entry as a consumer gets it; the entry's reference passes. */
 struct message *queue_show(const struct queue *queue, struct entry *entry, bool is_got);
 /* An entry that never enters its lane, whose position it has; the reference passes. */

@@ -151,12 +151,18 @@ static void deliver(struct vhost *vhost, struct lane *lane, struct consumer *con
     if (!lane->queue->is_reply) /* a reply has the next tag, but does not use it up */
         channel->delivery_tag = tag;
     channel->last_served = consumer->number;
-    vhost->counters.delivered++;
-    vhost->counters.redelivered += redelivered;
+    if (redelivered)
+        count_redelivered(vhost, lane->queue, channel);
     if (consumer->no_ack) {
+        vhost->counters.delivered_no_ack++;
+        lane->queue->counters.deliveries.deliver_no_ack++;
+        channel->counters.deliveries.deliver_no_ack++;
         confirm_consumed(vhost, entry->batch, entry->operation);
         queue_forget(vhost, lane, entry->position, entry->batch, entry->operation);
     } else {
+        vhost->counters.delivered++;
+        lane->queue->counters.deliveries.deliver++;
+        channel->counters.deliveries.deliver++;
         channel_add_unacked(channel, lane, consumer, entry);
         if (entry->batch != 0)
             sweep_bodies(channel);

@@ -13,6 +13,8 @@
 void queue_store_insert(struct vhost *vhost, struct lane *lane, struct entry *entry,
                         struct bytes value)
 {
+    lane->queue->counters.disk_writes++;
+    vhost->counters.disk_writes++;
     entry->batch = vhost->batch->number;
     entry->operation =
         (uint32_t)vhost_store(vhost, (struct store_operation){
@@ -32,6 +34,8 @@ void queue_spill(void *context, struct lane *lane, struct entry *entry)
     if (lane->id == 0)
         queue_register_spill(vhost, queue);
     queue->has_spilled = true;
+    queue->counters.disk_writes++;
+    vhost->counters.disk_writes++;
     entry->batch = vhost->batch->number;
     entry->operation = (uint32_t)vhost_store(
         vhost, (struct store_operation){.kind = STORE_SPILL,

@@ -39,6 +39,7 @@ struct exchange {
     struct list_node going_node;    /* in vhost->going while it is being deleted */
     size_t source_count;
     uint64_t route_mark;
+    struct exchange_counters counters;
 };
 
 struct binding {

@@ -18,6 +18,10 @@ static struct queue *queue_of(struct hash_node *node)
 void vhost_count_quickly(const struct vhost *vhost, struct vhost_counters *counters)
 {
     *counters = vhost->counters;
+    /* What follows from others is not counted where messages pass. */
+    counters->delivered += counters->delivered_no_ack;
+    counters->routed = counters->published - counters->unroutable_returned -
+                       counters->unroutable_dropped - counters->kept;
     counters->window_bytes = vhost->window_bytes;
     counters->transient_bytes = vhost->transient_bytes;
     counters->unstored_bytes = vhost->in_flight_bytes + vhost->batch->bytes;
@@ -60,6 +64,7 @@ static void fill_status(const struct vhost *vhost, const struct queue *queue,
         .policy = name_of_policy(vhost, queue, false, steps),
         .operator_policy = name_of_policy(vhost, queue, true, steps),
         .type = queue_type_name(queue_arguments_type(queue->arguments)),
+        .counters = queue->counters,
     };
 }
 
@@ -122,6 +127,7 @@ static void visit_exchange(void *context, struct hash_node *node)
         .is_internal = exchange->is_internal,
         .is_predeclared = exchange->is_predeclared,
         .policy = policy != NULL ? policy_name(policy) : bytes_of(NULL, 0),
+        .counters = exchange->counters,
     };
     slice->visitor->exchange(slice->visitor->context, &status);
     slice->visited++;

@@ -142,8 +142,11 @@ static void find_route(struct channel *channel, struct message *message, bool is
     channel->route.result.count = 0;
     channel->route.result.is_kept = channel->route.result.is_repeated = false;
     channel->route.topology = 0;
-    if (exchange == NULL) /* deleted since a transaction took the message */
+    if (exchange == NULL) { /* deleted since a transaction took the message */
+        channel->route.counters = &vhost->nowhere;
         return;
+    }
+    channel->route.counters = &exchange->counters;
     if (has_copies)
         request.keys = copies = copies_keys(message, &request.key_count);
     routing_find(vhost, exchange, &request, &channel->route.result);
@@ -166,6 +169,7 @@ static void return_unroutable(struct channel *channel, struct message *message)
                          .routing_key = message_routing_key(message)},
     };
     channel_vhost(channel)->counters.unroutable_returned++;
+    channel->counters.return_unroutable++;
     channel_reply_content(channel, &method, message);
 }
 
@@ -176,19 +180,32 @@ static void drop_unroutable(struct channel *channel, struct message *message, bo
         return;
     }
     channel_vhost(channel)->counters.unroutable_dropped++;
+    channel->counters.drop_unroutable++;
     message_unref(message);
 }
 
 /* false where one of the queues rejected the message. */
-static bool enqueue_all(struct vhost *vhost, const struct route_result *route,
-                        struct message *message)
+static bool enqueue_all(struct vhost *vhost, struct channel *channel, struct message *message)
 {
+    const struct route_result *route = &channel->route.result;
+    struct queue *queue;
     bool is_taken = true;
-    for (size_t i = 1; i < route->count; i++)
-        is_taken &= queue_enqueue(vhost, route->queues[i], message_ref(message));
-    is_taken &= queue_enqueue(vhost, route->queues[0], message);
-    vhost->counters.routed++;
-    return is_taken;
+    channel->route.counters->publish_out += route->count;
+    for (size_t i = 1; i < route->count; i++) {
+        queue = route->queues[i];
+        queue->counters.publish++;
+        is_taken &= queue_enqueue(vhost, queue, message_ref(message));
+    }
+    queue = route->queues[0];
+    queue->counters.publish++;
+    return queue_enqueue(vhost, queue, message) && is_taken;
+}
+
+/* An exchange has a reference of its own. */
+static void keep(struct vhost *vhost, struct message *message)
+{
+    vhost->counters.kept++;
+    message_unref(message);
 }
 
 /* The batch after which all that has happened is on disk; 0 where it is already. */
@@ -203,6 +220,7 @@ static uint64_t latest_batch(const struct vhost *vhost)
 static void confirm(struct channel *channel, uint64_t tag, bool is_taken, bool is_stored)
 {
     uint64_t latest = latest_batch(channel_vhost(channel));
+    channel_vhost(channel)->counters.published_to_confirm++;
     if (!is_taken)
         confirm_rejected(channel, tag);
     else if (is_stored || (channel->route.result.is_repeated && latest != 0))
@@ -223,12 +241,14 @@ static bool route(struct channel *channel, struct message *message, bool mandato
     if (message_has(message, AMQP_PROPERTY_HEADERS))
         copies_note_bcc(message);
     find_route(channel, message, is_known);
+    channel->counters.publish++;
+    channel->route.counters->publish_in++;
     if (vhost->is_tracing)
         trace_published(channel, message, route);
     if (route->count > 0)
-        is_taken = enqueue_all(vhost, route, message);
+        is_taken = enqueue_all(vhost, channel, message);
     else if (route->is_kept)
-        message_unref(message);
+        keep(vhost, message);
     else
         drop_unroutable(channel, message, mandatory);
     /* What the queues drop for this message is safe before it is confirmed, too. */

@@ -89,6 +89,8 @@ static void settle_one(struct channel *channel, struct tx_settlement settlement,
     }
     if (settlement.is_ack) {
         vhost->counters.acked++;
+        unacked->lane->queue->counters.deliveries.ack++;
+        channel->counters.deliveries.ack++;
         discard(channel, unacked);
     } else {
         vhost->counters.discarded++;

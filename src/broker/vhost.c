@@ -604,6 +604,8 @@ void vhost_read_done(struct vhost *vhost, struct store_read_result *result, uint
     if (result->read.kind == STORE_READ_DELAYS) {
         exchange_read_done(vhost, result);
     } else if (lane != NULL) {
+        vhost->counters.disk_reads += result->count;
+        lane->queue->counters.disk_reads += result->count;
         CHECK(lane_read_done(lane, result));
         lane_touch(vhost, lane);
         if (lane_is_parked(lane))

@@ -11,6 +11,7 @@
 #include "broker/command.h"
 #include "broker/effect.h"
 #include "broker/policy.h"
+#include "queue/message_counters.h"
 #include "queue/queue_settings.h"
 #include "queue/store_batch.h"
 
@@ -198,7 +199,11 @@ uint64_t vhost_deadline(const struct vhost *vhost);
 /* Counters since the start, and sizes now; for metrics and tests. */
 struct vhost_counters {
     uint64_t published, routed, unroutable_dropped, unroutable_returned, confirmed, rejected;
+    uint64_t published_to_confirm; /* of published: on channels with confirms, */
+    uint64_t kept;                 /* and what an exchange keeps for later */
     uint64_t delivered, got, got_empty, redelivered, acked, requeued, discarded;
+    uint64_t delivered_no_ack, got_no_ack; /* of delivered and got: to who does not ack */
+    uint64_t disk_reads, disk_writes;      /* messages of queues */
     uint64_t dead_lettered[4]; /* by enum death_reason; with a dead letter exchange or without */
     uint64_t connections_opened, connections_closed, channels_opened, channels_closed;
     uint64_t queues_declared, queues_created, queues_deleted;
@@ -225,6 +230,7 @@ struct queue_status {
     struct bytes arguments;
     struct bytes policy, operator_policy; /* names; no data: none */
     const char *type;
+    struct queue_counters counters;
 };
 bool vhost_queue_status(const struct vhost *vhost, struct bytes name, struct queue_status *status);
 
@@ -238,6 +244,7 @@ struct exchange_status {
     struct bytes name, type, arguments;
     bool is_durable, is_auto_delete, is_internal, is_predeclared;
     struct bytes policy; /* no data: none */
+    struct exchange_counters counters;
 };
 
 struct binding_status {

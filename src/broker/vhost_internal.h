@@ -164,6 +164,7 @@ struct vhost {
     unsigned alarms;
     struct amqp_error *ending; /* owned; why all sessions end, or NULL */
     struct vhost_counters counters;
+    struct exchange_counters nowhere; /* for what is published to an exchange that is gone */
 };
 
 /* The vhost's accounts of memory learn what the lane holds now. */

@@ -471,7 +471,9 @@ void connection_describe(const struct connection *connection, struct connection_
         .frame_max = (uint32_t)connection->frame_max,
         .heartbeat_s = connection->heartbeat_s,
         .read_bytes = connection->read_bytes,
+        .read_count = connection->read_count,
         .written_bytes = connection->output.written_bytes,
+        .write_count = connection->output.write_count,
         .unwritten_bytes = output_unwritten(&connection->output),
     };
 }

@@ -177,8 +177,8 @@ struct connection_status {
     uint16_t channel_max;
     uint32_t frame_max;
     uint16_t heartbeat_s;
-    uint64_t read_bytes;
-    uint64_t written_bytes;
+    uint64_t read_bytes, read_count; /* and the system calls that it took, as RabbitMQ counts */
+    uint64_t written_bytes, write_count;
     uint64_t unwritten_bytes;
 };
 void connection_describe(const struct connection *connection, struct connection_status *status);

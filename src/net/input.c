@@ -352,6 +352,7 @@ void input_read(struct connection *connection)
     size_t read = (size_t)size;
     size_t direct = read < parts[0].iov_len ? read : parts[0].iov_len;
     connection->read_bytes += read;
+    connection->read_count++;
     if (is_direct)
         publish_partial_read(connection, direct);
     size_t filled = connection->rest.size + read - direct;

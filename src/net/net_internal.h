@@ -109,6 +109,7 @@ struct connection {
     struct net_channel *last_channel; /* borrowed: of channels, the one used last */
     size_t content_bytes;             /* allocated for messages under assembly */
     uint64_t read_bytes;
+    uint64_t read_count; /* system calls that it took */
 
     struct output output;
 

@@ -43,7 +43,8 @@ void output_fini(struct output *output)
     free(output->parts);
     free(output->marks);
     *output = (struct output){.queued_bytes = output->written_bytes,
-                              .written_bytes = output->written_bytes};
+                              .written_bytes = output->written_bytes,
+                              .write_count = output->write_count};
 }
 
 /* --- adding */
@@ -197,10 +198,12 @@ enum output_result output_write(struct output *output, struct stream *stream)
     while (result == OUTPUT_DONE && output_unwritten(output) > 0) {
         size_t count = gather(output, vectors);
         ssize_t written = stream_write(stream, vectors, (int)count);
-        if (written > 0)
+        if (written > 0) {
             advance(output, (size_t)written);
-        else
+            output->write_count++;
+        } else {
             result = written == STREAM_AGAIN ? OUTPUT_FULL : OUTPUT_BROKEN;
+        }
     }
     collect_marks(output);
     if (output->data_written > 0)

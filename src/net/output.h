@@ -35,6 +35,7 @@ struct output {
     size_t part_written;   /* bytes of parts[part_first] */
     uint64_t queued_bytes; /* ever */
     uint64_t written_bytes;
+    uint64_t write_count;      /* system calls that it took */
     struct output_mark *marks; /* owned; rising positions, the last one still grows */
     size_t mark_count;
     size_t mark_capacity;

@@ -193,6 +193,7 @@ static size_t take_some(struct connection *connection)
     }
     buffer_append(&connection->rest, seen, taken);
     connection->read_bytes += taken;
+    connection->read_count++;
     return taken;
 }
 

@@ -10,6 +10,7 @@
 #include "base/hash_table.h"
 #include "base/list.h"
 #include "queue/lane.h"
+#include "queue/message_counters.h"
 #include "queue/queue_settings.h"
 #include "queue/timer.h"
 #include "queue/value_set.h"
@@ -58,6 +59,7 @@ struct queue {
     struct timer unused_timer;     /* the queue itself does */
     uint64_t used_ms; /* when it was last declared, read from, or lost its last subscriber */
     uint64_t unacked_count;
+    struct queue_counters counters;
     uint64_t hold_count;     /* above 0 nothing is handed out: some of its messages are on their way
                                 back, behind others */
     uint64_t remove_batch;   /* the batch that has this queue's last STORE_REMOVE, */

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What queues, exchanges and the vhost count of the messages that pass them.
+ */
+#include "core_fixture.h"
+
+static struct queue_counters counters_of(const struct core *core, const char *queue)
+{
+    struct queue_status status;
+    assert_true(vhost_queue_status(core->vhost, bytes_of_text(queue), &status));
+    return status.counters;
+}
+
+struct wanted {
+    const char *name;
+    struct exchange_counters counters;
+};
+
+static void find_exchange(void *context, const struct exchange_status *status)
+{
+    struct wanted *wanted = context;
+    if (bytes_equal_text(status->name, wanted->name))
+        wanted->counters = status->counters;
+}
+
+static void assert_exchange(const struct core *core, const char *name, uint64_t in, uint64_t out)
+{
+    struct wanted wanted = {.name = name};
+    struct vhost_visitor visitor = {.exchange = find_exchange, .context = &wanted};
+    struct vhost_listing listing = {0};
+    while (!listing.is_done)
+        vhost_list(core->vhost, &listing, &visitor, 10);
+    assert_int_equal(wanted.counters.publish_in, in);
+    assert_int_equal(wanted.counters.publish_out, out);
+}
+
+static void a_publish_counts_once_for_the_exchange_and_for_each_queue(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 1);
+    run(core,
+        "1.1 queue.declare a no-wait\n1.1 queue.declare b no-wait\n"
+        "1.1 queue.bind a amq.fanout k no-wait\n1.1 queue.bind b amq.fanout k no-wait\n"
+        "1.1 basic.publish amq.fanout k x\n1.1 basic.publish amq.fanout k x\n"
+        "1.1 basic.publish - a x\n1.1 basic.publish amq.direct nowhere x",
+        "");
+    assert_int_equal(counters_of(core, "a").publish, 3);
+    assert_int_equal(counters_of(core, "b").publish, 2);
+    assert_exchange(core, "amq.fanout", 2, 4);
+    assert_exchange(core, "", 1, 1);
+    assert_exchange(core, "amq.direct", 1, 0);
+    struct vhost_counters counters = core_counters(core);
+    assert_int_equal(counters.published, 4);
+    assert_int_equal(counters.routed, 3);
+    assert_int_equal(counters.unroutable_dropped, 1);
+    assert_int_equal(counters.published_to_confirm, 0);
+}
+
+/* The exchange went while a transaction had the message. */
+static void what_is_published_to_an_exchange_that_is_gone_counts_for_nobody_else(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 2);
+    run(core,
+        "1.1 tx.select\n1.2 exchange.declare x direct no-wait\n1.1 basic.publish x k a\n"
+        "1.2 exchange.delete x no-wait\n1.1 tx.commit",
+        "1.1 tx.select-ok\n1.1 tx.commit-ok\n");
+    assert_exchange(core, "", 0, 0);
+    assert_int_equal(core_counters(core).published, 1);
+    assert_int_equal(core_counters(core).unroutable_dropped, 1);
+}
+
+static void what_waits_in_an_exchange_is_not_routed(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 1);
+    run(core,
+        "1.1 exchange.declare d x-delayed-message x-delayed-type=direct no-wait\n"
+        "1.1 basic.publish d k a x-delay=1000",
+        "");
+    assert_int_equal(core_counters(core).published, 1);
+    assert_int_equal(core_counters(core).routed, 0);
+    assert_int_equal(core_counters(core).unroutable_dropped, 0);
+}
+
+static void confirms_are_counted_and_what_is_to_be_confirmed(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 2);
+    run(core,
+        "1.1 confirm.select no-wait\n1.1 basic.publish - a x\n1.1 basic.publish - a x mandatory\n"
+        "1.2 basic.publish - a x",
+        NULL);
+    struct vhost_counters counters = core_counters(core);
+    assert_int_equal(counters.published, 3);
+    assert_int_equal(counters.published_to_confirm, 2);
+    assert_int_equal(counters.confirmed, 2);
+    assert_int_equal(counters.unroutable_returned, 1);
+    assert_int_equal(counters.unroutable_dropped, 2);
+}
+
+static void deliveries_count_by_whether_they_are_to_be_acked(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 2);
+    run(core,
+        "1.1 queue.declare q no-wait\n1.1 basic.consume q c no-wait\n"
+        "1.2 basic.publish - q a\n1.2 basic.publish - q b\n1.1 basic.ack 1\n"
+        "1.1 basic.cancel c no-wait\n1.1 basic.nack 2 requeue\n"
+        "1.1 basic.consume q n no-ack no-wait\n1.2 basic.publish - q c",
+        NULL);
+    struct delivery_counters deliveries = counters_of(core, "q").deliveries;
+    assert_int_equal(deliveries.deliver, 2);
+    assert_int_equal(deliveries.deliver_no_ack, 2);
+    assert_int_equal(deliveries.redeliver, 1);
+    assert_int_equal(deliveries.ack, 1);
+    struct vhost_counters counters = core_counters(core);
+    assert_int_equal(counters.delivered, 4);
+    assert_int_equal(counters.delivered_no_ack, 2);
+    assert_int_equal(counters.redelivered, 1);
+    assert_int_equal(counters.acked, 1);
+}
+
+static void gets_count_by_whether_they_are_to_be_acked(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 1);
+    run(core,
+        "1.1 queue.declare q no-wait\n1.1 basic.publish - q a\n1.1 basic.publish - q b\n"
+        "1.1 basic.get q\n1.1 basic.reject 1 requeue\n1.1 basic.get q\n1.1 basic.get q no-ack\n"
+        "1.1 basic.get q",
+        NULL);
+    struct delivery_counters deliveries = counters_of(core, "q").deliveries;
+    assert_int_equal(deliveries.get, 2);
+    assert_int_equal(deliveries.get_no_ack, 1);
+    assert_int_equal(deliveries.get_empty, 1);
+    assert_int_equal(deliveries.redeliver, 1);
+    assert_int_equal(core_counters(core).got, 3);
+    assert_int_equal(core_counters(core).got_no_ack, 1);
+}
+
+static void what_goes_to_the_disk_and_comes_from_it_is_counted(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 1);
+    run(core,
+        "1.1 queue.declare q durable no-wait\n1.1 basic.publish - q a persistent\n"
+        "1.1 basic.publish - q b\n1.1 basic.publish - q c persistent",
+        "");
+    assert_int_equal(counters_of(core, "q").disk_writes, 2);
+    commit(core, "");
+    core_crash(core);
+    assert_int_equal(counters_of(core, "q").disk_writes, 0);
+    core_open(core, 1, 1);
+    run(core, "1.1 basic.get q no-ack", "");
+    core_settle(core, 10);
+    assert_true(counters_of(core, "q").disk_reads >= 1);
+    assert_int_equal(core_counters(core).disk_reads, counters_of(core, "q").disk_reads);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        core_test(a_publish_counts_once_for_the_exchange_and_for_each_queue),
+        core_test(what_is_published_to_an_exchange_that_is_gone_counts_for_nobody_else),
+        core_test(what_waits_in_an_exchange_is_not_routed),
+        core_test(confirms_are_counted_and_what_is_to_be_confirmed),
+        core_test(deliveries_count_by_whether_they_are_to_be_acked),
+        core_test(gets_count_by_whether_they_are_to_be_acked),
+        core_test(what_goes_to_the_disk_and_comes_from_it_is_counted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
