@@ -24,10 +24,33 @@ enum {
     hard_factor = 4,        /* or the log is so many times above the bound */
 };
 
+/* How much of the log was copied, and which log that is: it begins again whenever nothing was left
+ * to copy, and of the new one nothing is copied, whoever comes late with what was of the former. */
+enum { log_shift = 32 };
+
+static uint64_t copied_pages(const struct store *store)
+{
+    return atomic_load(&store->copied) & UINT32_MAX;
+}
+
+static void begin_log(struct store *store)
+{
+    uint64_t log = atomic_load(&store->copied) >> log_shift;
+    atomic_store(&store->copied, (log + 1) << log_shift);
+}
+
+static void note_copied(struct store *store, uint64_t before, int pages)
+{
+    uint64_t now = before >> log_shift << log_shift | (uint64_t)pages;
+    atomic_compare_exchange_strong(&store->copied, &before, now);
+}
+
 static int on_wal(void *context, sqlite3 *db, const char *name, int pages)
 {
     struct store *store = context;
     (void)db, (void)name;
+    if ((uint64_t)pages < atomic_load(&store->wal_pages))
+        begin_log(store);
     atomic_store(&store->wal_pages, (uint64_t)pages);
     return SQLITE_OK;
 }
@@ -49,8 +72,8 @@ static uint64_t wal_bytes(const struct store *store)
 
 static uint64_t bytes_to_copy(const struct store *store)
 {
-    uint64_t pages = atomic_load(&store->wal_pages), done = atomic_load(&store->done_pages);
-    return (pages > done ? pages - done : 0) * store->page_bytes;
+    uint64_t pages = atomic_load(&store->wal_pages), copied = copied_pages(store);
+    return (pages > copied ? pages - copied : 0) * store->page_bytes;
 }
 
 static bool wants_checkpoint(const struct store *store)
@@ -75,11 +98,12 @@ static bool is_harmless(int code)
 static bool run(struct store *store, sqlite3 *db, int mode, bool *is_partial, bool *is_complete)
 {
     int pages = 0, done = 0;
+    uint64_t before = atomic_load(&store->copied);
     int code = sqlite3_wal_checkpoint_v2(db, NULL, mode, &pages, &done);
     *is_partial = done > 0 && done < pages;
     *is_complete = code == SQLITE_OK && done == pages;
     if (done >= 0)
-        atomic_store(&store->done_pages, (uint64_t)done);
+        note_copied(store, before, done);
     if (is_harmless(code))
         return true;
     store_report(store, "%s: checkpoint: %s", store->path, sqlite3_errmsg(db));
@@ -129,7 +153,7 @@ static bool finish(struct store *store, int mode)
     pthread_mutex_unlock(&store->gate);
     if (succeeded && is_complete) {
         atomic_store(&store->wal_pages, 0);
-        atomic_store(&store->done_pages, 0);
+        begin_log(store);
     }
     return succeeded;
 }

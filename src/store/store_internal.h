@@ -259,7 +259,7 @@ struct store {
     pthread_mutex_t checkpoint_lock;
     sqlite3 *checkpointer;
     _Atomic uint64_t wal_pages;
-    _Atomic uint64_t done_pages;
+    _Atomic uint64_t copied; /* pages of the log, and which log that is */
     uint32_t page_bytes;
 
     pthread_mutex_t report_lock;

@@ -795,6 +795,29 @@ static void deleting_writes_little(void **state)
     assert_true(figures_of(f).wal_bytes < 4 << 20);
 }
 
+static void commit_log_of(struct fixture *f, uint64_t bytes)
+{
+    for (uint64_t i = 0; i < bytes / 500000; i++)
+        commit_inserts(f, 1, 250, 2000);
+}
+
+/* A log that begins again has nothing that was copied, however much that was of the one before. */
+static void log_that_begins_again_is_copied_like_the_first(void **state)
+{
+    struct fixture *f = *state;
+    commit_queues(f, 1, 1);
+    commit_log_of(f, 24 << 20);
+    assert_true(store_wants_checkpoint(f->store));
+    assert_int_equal(store_checkpoint(f->store), STORE_OK);
+    assert_false(store_wants_checkpoint(f->store));
+    commit_log_of(f, 12 << 20);
+    assert_in_range(figures_of(f).wal_bytes, 24 << 20, 30 << 20);
+    assert_true(store_wants_checkpoint(f->store));
+    assert_int_equal(store_checkpoint(f->store), STORE_OK);
+    assert_false(store_wants_checkpoint(f->store));
+    check_messages(f);
+}
+
 /* --- files of earlier versions */
 
 static uint8_t *read_file(const char *path, size_t *size)
@@ -1630,6 +1653,7 @@ int main(int count, char **arguments)
         fixture_test(sparse_segments_are_moved_together),
         fixture_test(commits_alone_bound_the_debt),
         fixture_test(deleting_writes_little),
+        fixture_test(log_that_begins_again_is_copied_like_the_first),
         fixture_test(file_of_version_1_is_brought_up_to_date),
         fixture_test(file_of_version_1_that_nobody_closed),
         fixture_test(file_of_version_2_is_read),
