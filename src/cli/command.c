@@ -16,6 +16,7 @@
 
 #include "base/buffer.h"
 #include "cli/alarm_limit.h"
+#include "cli/check.h"
 #include "cli/definitions.h"
 #include "cli/options.h"
 #include "net/control.h"
@@ -335,6 +336,11 @@ static const struct command commands[] = {
      .kind = COMMAND_AWAIT,
      .help = "Waits until the server serves",
      .usage = "[--timeout <seconds>]"},
+    {.name = "check",
+     .help = "Verifies a data folder in which no server works: every row, every counter",
+     .usage = "",
+     .run = check_run,
+     .banner = "Checking the data folder ..."},
     {.name = "ping",
      .help = "Says whether the server answers",
      .usage = "",

@@ -28,6 +28,8 @@ struct command {
     enum command_kind kind;
     const char *help;  /* one line */
     const char *usage; /* behind the name */
+    /* A command that needs no server: takes the request's arguments, gives the exit status. */
+    int (*run)(const struct options *options, const struct json_t *arguments);
     /* What is wrong with the words behind it, and the exit status; NULL: nothing is looked at. */
     const char *(*check)(char *const *words, size_t count, int *status);
     const char *arguments[COMMAND_ARGUMENTS_MAX]; /* what the request calls them; then NULL */

@@ -187,7 +187,8 @@ static int run(const struct options *options)
     json_t *request = command_request(command, options, &columns, &status);
     if (request == NULL)
         return status;
-    status = ask(command, options, columns, request);
+    status = command->run != NULL ? command->run(options, json_object_get(request, "arguments"))
+                                  : ask(command, options, columns, request);
     json_decref(request);
     free(columns);
     return status;

@@ -26,7 +26,7 @@
 
 struct data_folder {
     char *path; /* owned */
-    int lock;   /* file descriptor */
+    int lock;   /* file descriptor, or -1 */
 };
 
 static char *join(const char *folder, const char *name)
@@ -98,11 +98,45 @@ struct data_folder *data_folder_open(const char *path, char *reason, size_t reas
     return folder;
 }
 
+/* Shared with others who look; the server's lock is not. */
+static int share_lock(const char *path, char *reason, size_t reason_size)
+{
+    char *name = join(path, "lock");
+    int lock = open(name, O_RDONLY | O_CLOEXEC);
+    free(name);
+    if (lock < 0 || flock(lock, LOCK_SH | LOCK_NB) == 0)
+        return lock;
+    explain_holder(path, lock, reason, reason_size);
+    close(lock);
+    return -2;
+}
+
+struct data_folder *data_folder_look(const char *path, char *reason, size_t reason_size)
+{
+    struct stat status;
+    char *definitions = join(path, "definitions.db");
+    bool is_one = stat(definitions, &status) == 0;
+    free(definitions);
+    if (!is_one) {
+        snprintf(reason, reason_size, "%s is no data folder: there is no definitions.db in it",
+                 path);
+        return NULL;
+    }
+    int lock = share_lock(path, reason, reason_size);
+    if (lock == -2)
+        return NULL;
+    struct data_folder *folder = xcalloc(1, sizeof *folder);
+    folder->path = xstrdup(path);
+    folder->lock = lock;
+    return folder;
+}
+
 void data_folder_close(struct data_folder *folder)
 {
     if (folder == NULL)
         return;
-    close(folder->lock);
+    if (folder->lock >= 0)
+        close(folder->lock);
     free(folder->path);
     free(folder);
 }

@@ -14,6 +14,10 @@ struct data_folder;
  * NULL with a reason, which names the holder's process where another one has it. */
 struct data_folder *data_folder_open(const char *path, char *reason, size_t reason_size);
 
+/* For somebody who changes nothing in a folder that is there: no server begins to work in it
+ * meanwhile, and others may look as well. NULL with a reason where it is in use, or is none. */
+struct data_folder *data_folder_look(const char *path, char *reason, size_t reason_size);
+
 /* Unlocks. */
 void data_folder_close(struct data_folder *folder);
 

@@ -19,6 +19,7 @@
 
 #include "base/xmalloc.h"
 #include "store/sqlite_file.h"
+#include "store/store_check.h"
 
 enum { texts_max = DEFINITIONS_TEXTS_MAX, cache_kib = 512 };
 
@@ -63,6 +64,7 @@ struct definitions_store {
     char *path; /* owned */
     sqlite3 *db;
     char error[512];
+    struct definitions_check *check; /* what is damaged is told and passed over; or NULL */
 };
 
 static bool failed(struct definitions_store *store, const char *what)
@@ -428,6 +430,16 @@ static bool take_texts(struct definitions_store *store, sqlite3_stmt *select, en
     return false;
 }
 
+/* true where a row that is damaged is not the end of reading. */
+static bool pass_over(struct definitions_store *store)
+{
+    if (store->check == NULL)
+        return false;
+    store->check->faults++;
+    store->check->on_fault(store->check->context, store->error);
+    return true;
+}
+
 static bool load_table(struct definitions_store *store, const struct source *source,
                        struct definitions *definitions)
 {
@@ -437,9 +449,10 @@ static bool load_table(struct definitions_store *store, const struct source *sou
     bool succeeded = select != NULL;
     int code = SQLITE_DONE;
     while (succeeded && (code = sqlite3_step(select)) == SQLITE_ROW) {
-        succeeded = take_texts(store, select, source->table, source->text_count, texts);
-        if (succeeded)
+        if (take_texts(store, select, source->table, source->text_count, texts))
             source->add(&loading, (uint64_t)sqlite3_column_int64(select, 1), texts);
+        else
+            succeeded = pass_over(store);
     }
     if (succeeded && code != SQLITE_DONE)
         succeeded = failed(store, source->sql);
@@ -459,9 +472,10 @@ static bool load_kind(struct definitions_store *store, enum definitions_kind kin
     bool succeeded = select != NULL;
     while (succeeded && (code = sqlite3_step(select)) == SQLITE_ROW) {
         struct definitions_row row = {{NULL}};
-        succeeded = take_texts(store, select, kinds[kind].table, count, row.texts);
-        if (!succeeded)
-            break;
+        if (!take_texts(store, select, kinds[kind].table, count, row.texts)) {
+            succeeded = pass_over(store);
+            continue;
+        }
         definitions->others[kind].rows = xgrow(definitions->others[kind].rows, &capacity,
                                                definitions->others[kind].count + 1, sizeof row);
         definitions->others[kind].rows[definitions->others[kind].count++] = row;
@@ -484,6 +498,100 @@ struct definitions *definitions_load(struct definitions_store *store)
         return definitions;
     definitions_free(definitions);
     return NULL;
+}
+
+/* --- the offline check */
+
+static void tell(struct definitions_check *check, const char *format_text, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void tell(struct definitions_check *check, const char *format_text, ...)
+{
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format_text);
+    vsnprintf(text, sizeof text, format_text, arguments);
+    va_end(arguments);
+    check->faults++;
+    check->on_fault(check->context, text);
+}
+
+static bool has_vhost(const struct definitions *definitions, const char *name)
+{
+    for (size_t i = 0; i < definitions->vhost_count; i++) {
+        if (strcmp(definitions->vhosts[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool has_user(const struct definitions *definitions, const char *name)
+{
+    for (size_t i = 0; i < definitions->user_count; i++) {
+        if (strcmp(definitions->users[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What goes with a vhost or a user, and is deleted with it. */
+static void check_owners(const struct definitions *d, struct definitions_check *check)
+{
+    for (size_t i = 0; i < d->permission_count; i++) {
+        const struct definitions_permission *permission = &d->permissions[i];
+        if (!has_user(d, permission->user) || !has_vhost(d, permission->vhost))
+            tell(check, "a permission of user '%s' in vhost '%s', one of which is not there",
+                 permission->user, permission->vhost);
+    }
+    for (int kind = 0; kind < DEFINITIONS_KIND_COUNT; kind++) {
+        bool is_of_user = kind == DEFINITIONS_USER_LIMITS || kind == DEFINITIONS_TOPIC_PERMISSION;
+        bool is_of_vhost = kind == DEFINITIONS_VHOST_METADATA || kind == DEFINITIONS_PARAMETER;
+        for (size_t i = 0; i < d->others[kind].count; i++) {
+            const char *owner = d->others[kind].rows[i].texts[0];
+            if ((is_of_user && !has_user(d, owner)) || (is_of_vhost && !has_vhost(d, owner)))
+                tell(check, "a row of %s for '%s', which is not there", kinds[kind].name, owner);
+        }
+    }
+}
+
+static void check_numbers(struct definitions_store *store, const struct definitions *d,
+                          struct definitions_check *check)
+{
+    uint64_t next = 0;
+    if (!read_number(store, "SELECT id FROM vhost_next", NULL, &next))
+        tell(check, "%s", store->error);
+    for (size_t i = 0; i < d->vhost_count; i++) {
+        if (d->vhosts[i].id == 0 || d->vhosts[i].id >= next)
+            tell(check, "vhost '%s' has number %llu, the next one is %llu", d->vhosts[i].name,
+                 (unsigned long long)d->vhosts[i].id, (unsigned long long)next);
+    }
+}
+
+struct definitions *definitions_check(const char *folder, struct definitions_check *check)
+{
+    char reason[512];
+    struct definitions_store *store = xcalloc(1, sizeof *store);
+    size_t size = strlen(folder) + sizeof "/definitions.db";
+    struct definitions *definitions = NULL;
+    store->path = xmalloc(size);
+    store->check = check;
+    snprintf(store->path, size, "%s/definitions.db", folder);
+    store->db = sqlite_file_look(store->path, &format, reason, sizeof reason);
+    if (store->db == NULL) {
+        tell(check, "%s", reason);
+    } else {
+        check->pages =
+            sqlite_file_check(store->db, check->on_fault, check->context, &check->faults);
+        definitions = definitions_load(store);
+        if (definitions == NULL)
+            tell(check, "%s", store->error);
+    }
+    if (definitions != NULL) {
+        check_owners(definitions, check);
+        check_numbers(store, definitions, check);
+    }
+    definitions_store_close(store);
+    return definitions;
 }
 
 /* --- */

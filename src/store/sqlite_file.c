@@ -18,6 +18,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buffer.h"
+
 enum { header_bytes = 100, version_offset = 60, application_id_offset = 68, busy_ms = 10000 };
 
 static void explain(char *reason, size_t size, const char *path, const char *what,
@@ -225,4 +227,109 @@ sqlite3 *sqlite_file_connect(const char *path, bool is_readonly, int cache_kib, 
     explain(reason, reason_size, path, "cannot be opened", sqlite3_errmsg(db));
     sqlite3_close(db);
     return NULL;
+}
+
+/* --- looking */
+
+/* A file without a log is taken as one that does not change: then SQLite makes no files beside it.
+ * The caller frees the name. */
+static void append_uri(struct buffer *uri, const char *path)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    struct stat status;
+    char log[4096];
+    snprintf(log, sizeof log, "%s-wal", path);
+    bool has_log = stat(log, &status) == 0 && status.st_size > 0;
+    buffer_append_bytes(uri, bytes_of_text(path[0] == '/' ? "file://" : "file:"));
+    for (; *path != '\0'; path++) {
+        uint8_t byte = (uint8_t)*path;
+        if (strchr("%?#", byte) == NULL) {
+            buffer_append_u8(uri, byte);
+            continue;
+        }
+        buffer_append_u8(uri, '%');
+        buffer_append_u8(uri, (uint8_t)hex[byte >> 4]);
+        buffer_append_u8(uri, (uint8_t)hex[byte & 15]);
+    }
+    buffer_append_bytes(uri, bytes_of_text(has_log ? "" : "?immutable=1"));
+    buffer_append_u8(uri, 0);
+}
+
+/* What a file of an older version lacks is there, empty, as temporary tables. */
+static bool imagine_upgrades(sqlite3 *db, const struct sqlite_format *format)
+{
+    static const char make[] = "CREATE TABLE ", imagine[] = "CREATE TEMP TABLE ";
+    int64_t version;
+    bool succeeded = read_number(db, "PRAGMA user_version", &version);
+    for (; succeeded && version < format->version; version++) {
+        struct buffer sql = {0};
+        const char *rest = format->upgrades[version - 1], *next;
+        while ((next = strstr(rest, make)) != NULL) {
+            buffer_append(&sql, rest, (size_t)(next - rest));
+            buffer_append(&sql, imagine, sizeof imagine - 1);
+            rest = next + sizeof make - 1;
+        }
+        buffer_append(&sql, rest, strlen(rest) + 1);
+        succeeded = execute(db, (const char *)sql.data);
+        buffer_fini(&sql);
+    }
+    return succeeded;
+}
+
+sqlite3 *sqlite_file_look(const char *path, const struct sqlite_format *format, char *reason,
+                          size_t reason_size)
+{
+    bool is_new;
+    struct buffer uri = {0};
+    sqlite3 *db = NULL;
+    if (!check_header(path, format, &is_new, reason, reason_size))
+        return NULL;
+    if (is_new || is_there(path, "-journal")) {
+        explain(reason, reason_size, path, is_new ? "is not there" : "was not made to the end",
+                NULL);
+        return NULL;
+    }
+    append_uri(&uri, path);
+    int code = sqlite3_open_v2((const char *)uri.data, &db,
+                               SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
+    buffer_fini(&uri);
+    sqlite3_extended_result_codes(db, 1);
+    if (code == SQLITE_OK &&
+        sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL) == SQLITE_OK &&
+        execute(db, "PRAGMA temp_store=MEMORY; PRAGMA cell_size_check=ON; "
+                    "PRAGMA trusted_schema=OFF;") &&
+        imagine_upgrades(db, format))
+        return db;
+    explain(reason, reason_size, path, "cannot be read", sqlite3_errmsg(db));
+    sqlite3_close(db);
+    return NULL;
+}
+
+uint64_t sqlite_file_check(sqlite3 *db, void (*on_fault)(void *context, const char *text),
+                           void *context, uint64_t *faults)
+{
+    char text[512];
+    sqlite3_stmt *select = NULL;
+    int code = sqlite3_prepare_v2(db, "PRAGMA integrity_check(1000)", -1, &select, NULL);
+    while (code == SQLITE_OK && (code = sqlite3_step(select)) == SQLITE_ROW) {
+        const char *said = (const char *)sqlite3_column_text(select, 0);
+        code = SQLITE_OK;
+        if (said != NULL && strcmp(said, "ok") == 0)
+            continue;
+        snprintf(text, sizeof text, "SQLite: %s", said != NULL ? said : "?");
+        (*faults)++;
+        on_fault(context, text);
+    }
+    if (code != SQLITE_DONE) {
+        snprintf(text, sizeof text, "SQLite: the check of the file: %s", sqlite3_errmsg(db));
+        (*faults)++;
+        on_fault(context, text);
+    }
+    sqlite3_finalize(select);
+    uint64_t pages = 0;
+    if (sqlite3_prepare_v2(db, "PRAGMA page_count", -1, &select, NULL) == SQLITE_OK &&
+        sqlite3_step(select) == SQLITE_ROW)
+        pages = (uint64_t)sqlite3_column_int64(select, 0);
+    sqlite3_finalize(select);
+    return pages;
 }

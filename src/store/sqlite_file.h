@@ -40,4 +40,16 @@ bool sqlite_file_accept(sqlite3 *db, char *reason, size_t reason_size)
 sqlite3 *sqlite_file_connect(const char *path, bool is_readonly, int cache_kib, char *reason,
                              size_t reason_size);
 
+/* A connection to a file that nobody has open, for reading alone: neither the file nor its log is
+ * changed. One of an older version looks as if it were brought up to date. NULL with a reason where
+ * there is none, or where it is foreign, newer or damaged. */
+sqlite3 *sqlite_file_look(const char *path, const struct sqlite_format *format, char *reason,
+                          size_t reason_size);
+
+/* What SQLite says of the whole file; each fault is told and counted. Returns how many pages it
+ * has.
+ */
+uint64_t sqlite_file_check(sqlite3 *db, void (*on_fault)(void *context, const char *text),
+                           void *context, uint64_t *faults);
+
 #endif

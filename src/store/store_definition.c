@@ -129,8 +129,8 @@ bool definition_delete(struct store *store, const struct store_operation *operat
     return succeeded;
 }
 
-static bool decode(int kind, struct bytes key, struct bytes row, struct store_operation *operation,
-                   struct store_definition *definition)
+bool definition_decode(int kind, struct bytes key, struct bytes row,
+                       struct store_operation *operation, struct store_definition *definition)
 {
     static const uint8_t operations[] = {[kind_exchange] = STORE_EXCHANGE_PUT,
                                          [kind_queue] = STORE_QUEUE_PUT,
@@ -184,8 +184,8 @@ static bool load_row(struct store *store, struct store_batch *batch, sqlite3_stm
 {
     struct store_operation operation;
     struct store_definition definition;
-    if (!decode(sqlite3_column_int(select, 0), column_bytes(select, 1), column_bytes(select, 2),
-                &operation, &definition))
+    if (!definition_decode(sqlite3_column_int(select, 0), column_bytes(select, 1),
+                           column_bytes(select, 2), &operation, &definition))
         return store_note_damage(store, "a definition of kind %d", sqlite3_column_int(select, 0));
     *sum += row_checksum_of(column_bytes(select, 2));
     if (!settle(store, &operation, &definition))

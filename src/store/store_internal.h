@@ -305,6 +305,10 @@ bool store_load_rows(struct store *store, const char *sql,
 struct store *store_open_file(const char *folder, bool is_spill, struct store_opened *opened,
                               char *reason, size_t reason_size, bool *is_full);
 
+/* A store to look at, with nothing loaded yet: store_load does that, without a change in the file.
+ * NULL with a reason. */
+struct store *store_open_to_look(const char *folder, char *reason, size_t reason_size);
+
 /* --- store_commit.c, store_read.c: one file of the two */
 enum store_result store_commit_part(struct store *store, const struct store_batch *batch);
 struct store_read_result *store_read_part(struct store *store, const struct store_read *read);
@@ -415,6 +419,8 @@ bool stored_lane_locate(struct store *store, struct stored_lane *lane, uint64_t 
 /* Writes the lane's row and its changed chunks; it is clean then. */
 bool stored_lane_write(struct store *store, struct stored_lane *lane);
 bool stored_lane_read(struct store *store, uint64_t id, struct bytes row);
+/* Is the row with this key superseded by what memory holds? */
+bool stored_lane_has_chunk(const struct stored_lane *lane, uint64_t key);
 /* Drops what is on disk as well; all of it, or all but the ends. */
 void stored_lane_shrink(struct store *store, struct stored_lane *lane, bool is_cold);
 
@@ -494,6 +500,10 @@ bool definition_delete(struct store *store, const struct store_operation *operat
 /* Everything that is defined, and which lanes and shelves go with it; adds PUT operations to the
  * batch unless it is NULL. */
 bool definition_load(struct store *store, struct store_batch *batch);
+/* A row as the operation that put it, without what is beside it; views into the row. false where it
+ * is damaged. */
+bool definition_decode(int kind, struct bytes key, struct bytes row,
+                       struct store_operation *operation, struct store_definition *definition);
 
 /* --- stored_queue.c: queues and their lanes */
 bool stored_queue_put(struct store *store, const struct store_operation *operation);

@@ -277,3 +277,15 @@ struct store *store_open(const char *folder, struct store_opened *opened, char *
     spill_remove(folder);
     return store_open_file(folder, false, opened, reason, reason_size, &is_full);
 }
+
+struct store *store_open_to_look(const char *folder, char *reason, size_t reason_size)
+{
+    struct store *store = store_new(folder, false);
+    store->db = sqlite_file_look(store->path, &format, reason, reason_size);
+    if (store->db != NULL && prepare_statements(store))
+        return store;
+    if (store->db != NULL)
+        snprintf(reason, reason_size, "%s", store->error);
+    store_free(store);
+    return NULL;
+}

@@ -162,7 +162,7 @@ static void count_out(struct store *store, struct stored_lane *lane, const struc
         released(store, run->segment, count);
 }
 
-static bool is_in_memory(const struct stored_lane *lane, uint64_t key)
+bool stored_lane_has_chunk(const struct stored_lane *lane, uint64_t key)
 {
     for (size_t i = 0; i < lane->chunk_count; i++) {
         if (lane->chunks[i].key == key)
@@ -176,7 +176,7 @@ static bool meet_row(struct store *store, struct stored_lane *lane, struct takin
                      uint64_t key, struct bytes row)
 {
     struct chunk chunk;
-    if (is_in_memory(lane, key))
+    if (stored_lane_has_chunk(lane, key))
         return true;
     if (!chunk_decode(lane->id, key, row, &chunk))
         return store_note_damage(store, "the places of lane %llu from position %llu",

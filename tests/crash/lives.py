@@ -10,6 +10,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -107,6 +108,7 @@ class Lives:
         was_killed, how = self.end()
         for client in clients:
             client.join()
+        self.data_is_sound()
         self.after_crash()
         print("  start %.2f s, load %.2f s, then %s %s" % (start_s, load_s, ending(was_killed), how))
         return was_killed
@@ -116,6 +118,7 @@ class Lives:
         self.server.begin_start()
         time.sleep(self.random.uniform(0, 0.1))
         was_killed = self.server.kill()
+        self.data_is_sound()
         self.after_crash()
         print("  %s during its start" % ending(was_killed))
         return was_killed
@@ -137,6 +140,18 @@ class Lives:
 
     # --- the end
 
+    def data_is_sound(self):
+        """What the offline check says of the data folder, in which nobody works."""
+        if not isinstance(self.server, Leveret) or isinstance(self.server, RabbitMQ):
+            return
+        if self.server.is_running():
+            self.server.stop()
+        program = os.path.join(os.path.dirname(self.server.binary), "leveretctl")
+        command = [program, "-q", "-D", self.server.folder("data"), "check"]
+        result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if result.returncode != 0:
+            self.find("leveretctl check: exit status %d\n%s" % (result.returncode, result.stdout))
+
     def no_sanitizer_spoke(self):
         for finding in self.server.sanitizer_findings():
             self.find(finding)
@@ -155,7 +170,7 @@ class Lives:
         """(passed, failed)"""
         try:
             passed, failed = self.run_kills(kills)
-            checks = [*self.checks(), self.no_sanitizer_spoke]
+            checks = [*self.checks(), self.data_is_sound, self.no_sanitizer_spoke]
             good = sum(self.passes(check) for check in checks)
             return passed + good, failed + len(checks) - good
         except (Lost, Refused, DidNotStart) as error:

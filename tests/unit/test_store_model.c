@@ -863,7 +863,7 @@ void model_add_attempts(struct store_batch *batch, uint64_t lane, uint64_t posit
 static void add_message(struct store_batch *batch, enum store_operation_kind kind, uint64_t lane,
                         uint64_t position, struct message *message)
 {
-    store_batch_add(batch, (struct store_operation){.kind = kind,
+    store_batch_add(batch, (struct store_operation){.kind = (uint8_t)kind,
                                                     .lane = lane,
                                                     .position = position,
                                                     .message = message,
