@@ -394,8 +394,8 @@ static void rows_in_a_wrong_place_are_found(void **state)
     static const char *const moves[] = {
         "UPDATE lane SET data=(SELECT data FROM lane WHERE id=2) WHERE id=1",
         "UPDATE lane_chunk SET data=(SELECT data FROM lane_chunk WHERE lane=2) WHERE lane=1",
-        "UPDATE journal SET data=(SELECT data FROM journal ORDER BY batch LIMIT 1)"
-        " WHERE batch=(SELECT max(batch) FROM journal)",
+        ("UPDATE journal SET data=(SELECT data FROM journal ORDER BY batch LIMIT 1)"
+         " WHERE batch=(SELECT max(batch) FROM journal)"),
         "UPDATE delay SET data=(SELECT data FROM delay WHERE id=1) WHERE id=2",
         "UPDATE dedup SET data=(SELECT data FROM dedup WHERE position=11) WHERE position=12",
         "UPDATE attempt SET data=(SELECT data FROM attempt WHERE position=1) WHERE position=2",
