@@ -255,7 +255,7 @@ void event_channel_created(const struct channel *channel)
 {
     struct session *session = channel->session;
     struct buffer headers = {0}, name = {0};
-    if (!is_wanted(session->vhost))
+    if (!is_wanted(session->vhost) || session->config.is_uncounted)
         return;
     add_user(&headers, session->user);
     add_bytes(&headers, "vhost", vhost_name_bytes(session->vhost));
@@ -273,7 +273,7 @@ void event_channel_closed(const struct channel *channel)
 {
     struct session *session = channel->session;
     struct buffer headers = {0};
-    if (!is_wanted(session->vhost))
+    if (!is_wanted(session->vhost) || session->config.is_uncounted)
         return;
     add_user(&headers, session->user);
     add_pid(&headers, "pid", session, channel->serial);

@@ -77,6 +77,11 @@ bool vhost_queue_status(const struct vhost *vhost, struct bytes name, struct que
     return queue != NULL;
 }
 
+bool vhost_has_exchange(const struct vhost *vhost, struct bytes name)
+{
+    return exchange_find(vhost, name) != NULL;
+}
+
 void vhost_list_queues(const struct vhost *vhost,
                        void (*visit)(void *context, const struct queue_status *status),
                        void *context)

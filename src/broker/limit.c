@@ -84,6 +84,8 @@ bool limit_check_exchange(const struct vhost *vhost, struct bytes name, struct a
 uint64_t limit_count_session(const struct session *session, int change)
 {
     struct user_totals *totals = session->config.user_totals;
+    if (session->config.is_uncounted)
+        return 0;
     session->vhost->counters.sessions += (uint64_t)(int64_t)change;
     if (totals == NULL)
         return 0;
@@ -105,6 +107,8 @@ bool limit_check_session(const struct session *session, uint64_t count, struct a
 {
     const struct vhost *vhost = session->vhost;
     struct access_limits limits = access_limits_of(vhost->access, bytes_of_text(session->user));
+    if (session->config.is_uncounted)
+        return true;
     if (vhost->counters.sessions > vhost->limits.connections_max)
         return amqp_error_set(
             error, AMQP_NOT_ALLOWED,

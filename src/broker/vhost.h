@@ -129,6 +129,7 @@ struct session_config {
     bool has_cancel_notify;  /* the client announced consumer_cancel_notify */
     bool has_blocked_notify; /* the client announced connection.blocked */
     bool can_impersonate;    /* tag impersonator: may set any user_id */
+    bool is_uncounted;       /* nobody's connection: no limit counts it, and no event tells of it */
     struct user_totals *user_totals; /* borrowed; NULL: the user has no limits */
     struct message *opened; /* the event that tells of it; the session takes the reference; NULL:
                                nobody wants to know */
@@ -233,6 +234,8 @@ struct queue_status {
     struct queue_counters counters;
 };
 bool vhost_queue_status(const struct vhost *vhost, struct bytes name, struct queue_status *status);
+
+bool vhost_has_exchange(const struct vhost *vhost, struct bytes name);
 
 void vhost_list_queues(const struct vhost *vhost,
                        void (*visit)(void *context, const struct queue_status *status),

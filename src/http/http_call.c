@@ -7,12 +7,14 @@
  */
 #include "http/http_call.h"
 
+#include <event2/http.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "auth/directory.h"
 #include "base/check.h"
+#include "base/xmalloc.h"
 #include "http/http_internal.h"
 #include "http/http_server.h"
 
@@ -28,6 +30,12 @@ const char *http_call_parameter(const struct http_call *call, const char *name)
 const struct json_t *http_call_body(const struct http_call *call)
 {
     return call->body;
+}
+
+bool http_call_says(const struct http_call *call, const char *name, const char *value)
+{
+    const char *said = evhttp_find_header(&call->query, name);
+    return said != NULL && strcmp(said, value) == 0;
 }
 
 const char *http_call_user(const struct http_call *call)
@@ -108,6 +116,12 @@ void http_reply_done(struct http_call *call)
     answer(call, 204, NULL, HTTP_AS_IT_IS, NULL);
 }
 
+void http_reply_created(struct http_call *call, const char *location)
+{
+    call->location = xstrdup(location);
+    answer(call, 201, NULL, HTTP_AS_IT_IS, NULL);
+}
+
 void http_reply_failed(struct http_call *call, json_t *json)
 {
     answer(call, 503, json, HTTP_AS_IT_IS, NULL);
@@ -117,6 +131,11 @@ void http_not_found(struct http_call *call)
 {
     json_t *error = http_error("Object Not Found", json_string("Not Found"));
     answer(call, 404, error, HTTP_AS_IT_IS, NULL);
+}
+
+void http_not_there(struct http_call *call, const char *reason)
+{
+    answer(call, 404, http_error("not_found", json_string(reason)), HTTP_AS_IT_IS, NULL);
 }
 
 void http_bad_request_json(struct http_call *call, json_t *reason)
@@ -169,7 +188,7 @@ bool http_need_vhost(const struct http_context *context, struct http_call *call)
 {
     if (directory_has_vhost(context->directory, http_call_parameter(call, "vhost")))
         return true;
-    answer(call, 404, http_error("not_found", json_string("vhost_not_found")), HTTP_AS_IT_IS, NULL);
+    http_not_there(call, "vhost_not_found");
     return false;
 }
 

@@ -20,6 +20,9 @@ struct http_host {
                           void (*visit)(void *visitor, const char *protocol, uint16_t port),
                           void *visitor);
     bool (*has_vhost)(void *context, const char *vhost); /* it runs */
+    bool (*has_queue)(void *context, const char *vhost, const char *queue);
+    bool (*has_exchange)(void *context, const char *vhost, const char *exchange);
+    const struct http_session_host *sessions;
 };
 
 /* What handlers work with. They run on the directory's thread. */
@@ -39,6 +42,8 @@ struct http_call;
 /* The path's parameter of that name, which the route's pattern has. */
 const char *http_call_parameter(const struct http_call *call, const char *name);
 const struct json_t *http_call_body(const struct http_call *call);
+/* Does the query say that? */
+bool http_call_says(const struct http_call *call, const char *name, const char *value);
 const char *http_call_user(const struct http_call *call);
 /* The user's tags; NULL behind the last one. */
 const char *http_call_tag(const struct http_call *call, size_t number);
@@ -60,11 +65,15 @@ void http_reply_pages(struct http_call *call, struct json_t *json, const char *s
 /* 201 or 204. */
 void http_reply_put(struct http_call *call, bool is_new);
 void http_reply_done(struct http_call *call);
+/* 201 with the header Location. */
+void http_reply_created(struct http_call *call, const char *location);
 
 /* 503 with an object. */
 void http_reply_failed(struct http_call *call, struct json_t *json);
 
 void http_not_found(struct http_call *call);
+/* 404, "not_found" with a reason. */
+void http_not_there(struct http_call *call, const char *reason);
 /* 400, "bad_request" with a text or any value as the reason. */
 void http_bad_request(struct http_call *call, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -42,6 +42,7 @@ struct http_call {
     void *carrier;    /* of the hooks */
     int status;       /* of the answer; 0: none yet */
     json_t *reply;    /* owned, or NULL: no body */
+    char *location;   /* owned, or NULL: no such header */
     const char *sort; /* borrowed, or NULL */
     enum http_shape shape;
 };

@@ -14,6 +14,7 @@ extern const struct http_route http_limit_routes[];
 extern const struct http_route http_parameter_routes[];
 extern const struct http_route http_permission_routes[];
 extern const struct http_route http_policy_routes[];
+extern const struct http_route http_queue_routes[];
 extern const struct http_route http_user_routes[];
 extern const struct http_route http_vhost_routes[];
 extern const struct http_route http_whoami_routes[];

@@ -197,6 +197,7 @@ static void free_call(struct http_call *call)
     if (call->credentials.size > 0)
         explicit_bzero(call->credentials.data, call->credentials.size);
     buffer_fini(&call->credentials);
+    free(call->location);
     free(call->user);
     free(call);
 }
@@ -219,6 +220,8 @@ static void add_headers(const struct http_call *call, struct evbuffer *body)
         evhttp_add_header(headers, "Allow", (const char *)allow.data);
         buffer_fini(&allow);
     }
+    if (call->location != NULL)
+        evhttp_add_header(headers, "Location", call->location);
     if (call->reply != NULL) {
         evhttp_add_header(headers, "Content-Type", "application/json");
         evhttp_add_header(headers, "Cache-Control", "no-cache");

@@ -326,10 +326,17 @@ static void run_handed_over(struct task *task)
     free(handed);
 }
 
+static bool is_guest(const struct gate *gate, size_t number)
+{
+    return number + gate->config.guest_count >= gate->config.reactor_count;
+}
+
 /* The reactor that waits for the gate, or the holder itself where nobody does. */
 static int next_holder_locked(const struct gate *gate, int reactor)
 {
-    int next = gate->first_batch != NULL ? (int)gate->first_batch->reactor : reactor;
+    int next = reactor;
+    if (gate->first_batch != NULL && !is_guest(gate, gate->first_batch->reactor))
+        next = (int)gate->first_batch->reactor;
     return next != GATE_NO_REACTOR ? next : 0;
 }
 
@@ -402,17 +409,22 @@ static void unlock_and_run(struct gate *gate, int reactor)
         gate_run_handed_over(gate, reactor);
 }
 
-void gate_submit(struct gate *gate, struct command_batch *batch, size_t reactor)
+static void add_batch_locked(struct gate *gate, struct command_batch *batch, size_t reactor)
 {
     batch->next = NULL;
     batch->reactor = reactor;
-    pthread_mutex_lock(&gate->mutex);
     if (gate->last_batch != NULL)
         gate->last_batch->next = batch;
     else
         gate->first_batch = batch;
     gate->last_batch = batch;
     gate->backlogs[reactor]++;
+}
+
+void gate_submit(struct gate *gate, struct command_batch *batch, size_t reactor)
+{
+    pthread_mutex_lock(&gate->mutex);
+    add_batch_locked(gate, batch, reactor);
     unlock_and_run(gate, (int)reactor);
 }
 
@@ -470,6 +482,23 @@ static bool call_reactor_locked(struct gate *gate)
     return true;
 }
 
+/* Unlocks; a reactor becomes the holder if there is none. */
+static void unlock_and_leave(struct gate *gate)
+{
+    if (gate->is_held || call_reactor_locked(gate))
+        pthread_mutex_unlock(&gate->mutex);
+    else
+        unlock_and_run(gate, GATE_NO_REACTOR);
+}
+
+void gate_leave(struct gate *gate, struct command_batch *batch, size_t guest)
+{
+    CHECK(is_guest(gate, guest));
+    pthread_mutex_lock(&gate->mutex);
+    add_batch_locked(gate, batch, guest);
+    unlock_and_leave(gate);
+}
+
 void gate_ask(struct gate *gate, gate_function *function, void *context)
 {
     bool is_done = false;
@@ -478,10 +507,7 @@ void gate_ask(struct gate *gate, gate_function *function, void *context)
                                         .function = function,
                                         .context = context,
                                         .is_done = &is_done});
-    if (gate->is_held || call_reactor_locked(gate))
-        pthread_mutex_unlock(&gate->mutex);
-    else
-        unlock_and_run(gate, GATE_NO_REACTOR);
+    unlock_and_leave(gate);
     wait_until_done(gate, &is_done);
 }
 

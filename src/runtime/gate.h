@@ -26,6 +26,8 @@ struct gate_config {
     struct store_pool *pool;   /* borrowed: it outlives the gate */
     struct mailbox *mailboxes; /* borrowed: those of the reactors, by number */
     size_t reactor_count;
+    size_t guest_count; /* the last so many are other threads: they have sessions, but the gate
+                           is never handed over to them */
     struct event_bus *events; /* borrowed: it outlives the gate; NULL: the vhost makes no events */
     void (*pause)(void *context); /* how long a moment is; NULL: about a commit */
     void *pause_context;          /* borrowed */
@@ -47,6 +49,9 @@ enum { GATE_NO_REACTOR = -1 };
 /* Gives the batch away; runs it now, unless another thread holds the gate, which then does. The
  * reactor is the caller's number. */
 void gate_submit(struct gate *gate, struct command_batch *batch, size_t reactor);
+
+/* The same for a guest, which never becomes the holder while there are reactors. */
+void gate_leave(struct gate *gate, struct command_batch *batch, size_t guest);
 
 /* How many batches of this reactor wait to be run. A reactor that is far ahead of the core is to
  * read no more from its sockets: the inbox has no bound of its own. */

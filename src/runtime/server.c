@@ -29,6 +29,7 @@
 #include "net/tls.h"
 #include "runtime/clock.h"
 #include "runtime/event_bus.h"
+#include "runtime/http_sessions.h"
 #include "runtime/log.h"
 #include "runtime/reactor.h"
 #include "runtime/server_internal.h"
@@ -188,7 +189,7 @@ static void start_threads(struct server *server)
     server->workers = worker_pool_new(&worker_limits);
     server_start_jobs(server);
     server->reactor_count = config->reactors > 0 ? config->reactors : default_reactor_count();
-    server->mailboxes = xcalloc(server->reactor_count, sizeof *server->mailboxes);
+    server->mailboxes = xcalloc(server->reactor_count + SERVER_GUESTS, sizeof *server->mailboxes);
     server->reactors = xcalloc(server->reactor_count, sizeof *server->reactors);
     net_settings_init(&server->settings, config);
     server->pool =
@@ -197,6 +198,7 @@ static void start_threads(struct server *server)
         mailbox_init(&server->mailboxes[i]);
         server->reactors[i] = reactor_new(server, i, &server->mailboxes[i], &server->settings);
     }
+    server->http_sessions = http_sessions_new(server);
 }
 
 static bool start(struct server *server, char *reason, size_t reason_size)
@@ -365,11 +367,13 @@ static void stop_threads(struct server *server)
         reactor_stop(server->reactors[i]);
     for (size_t i = 0; i < server->reactor_count; i++)
         reactor_free(server->reactors[i]);
+    http_sessions_end(server->http_sessions);
     on_mail(-1, 0, server);
     server_free_vhosts(server);
     store_pool_free(server->pool);
     worker_pool_free(server->workers);
     worker_pool_free(server->jobs);
+    http_sessions_free(server->http_sessions);
     for (size_t i = 0; i < server->reactor_count; i++)
         mailbox_fini(&server->mailboxes[i]);
     net_settings_fini(&server->settings);

@@ -26,6 +26,7 @@
 #include "http/http_server.h"
 #include "net/listener.h"
 #include "runtime/event_loop.h"
+#include "runtime/http_sessions.h"
 #include "runtime/log.h"
 #include "runtime/mailbox.h"
 #include "runtime/worker_pool.h"
@@ -53,7 +54,7 @@ struct errand {
     struct http_call *call;
     const struct http_login *login; /* the call's */
     struct users *users;            /* ref, of a login */
-    struct auth_identity *identity; /* ref, of a login; NULL: turned away */
+    struct auth_identity *identity; /* ref; NULL: turned away, or the snapshot of users tells */
     char reason[AUTH_REASON_SIZE];
 };
 
@@ -221,13 +222,24 @@ static void each_listener(void *context,
     visit(visitor, "http", server->http->port);
 }
 
-static bool has_vhost(void *context, const char *vhost)
+static struct http_session *open_session(void *context, struct http_call *call, const char *vhost,
+                                         bool is_uncounted,
+                                         const struct http_session_events *events,
+                                         void *events_context)
 {
-    struct gate *gate = server_find_gate(context, bytes_of_text(vhost));
-    if (gate != NULL)
-        server_release_gate(context, gate);
-    return gate != NULL;
+    const struct server *server = context;
+    const struct errand *errand = http_call_carrier(call);
+    const struct http_session_user user = {
+        .name = http_call_user(call),
+        .identity = errand->identity,
+        .can_impersonate = http_call_has_tag(call, "impersonator"),
+    };
+    return http_sessions_open(server->http_sessions, &user, vhost, is_uncounted, events,
+                              events_context);
 }
+
+static const struct http_session_host session_host = {open_session, http_session_send,
+                                                      http_session_publish, http_session_close};
 
 /* --- handlers */
 
@@ -237,10 +249,14 @@ static void run_handler(struct task *task)
     http_call_handle(&errand->http->context, errand->call);
 }
 
+/* Who came by a worker is known by more than a name. */
 static void handle(void *context, struct http_call *call)
 {
     struct server_http *http = context;
+    const struct errand *login = http_call_carrier(call);
     struct errand *errand = new_errand(http, call);
+    if (login != NULL)
+        errand->identity = auth_identity_ref(login->identity);
     errand->task.run = run_handler;
     mailbox_post_task(&http->server->mailbox, &errand->task);
 }
@@ -326,7 +342,8 @@ void server_start_http(struct server *server)
         return;
     const struct config_management *management = &server->config->management;
     const struct http_hooks hooks = {log_in, handle, finish, http};
-    static const struct http_host host = {alarms_of, each_listener, has_vhost};
+    static const struct http_host host = {alarms_of,        each_listener,       server_has_vhost,
+                                          server_has_queue, server_has_exchange, &session_host};
     http->port = listener_port(http->listener);
     http->context = (struct http_context){server->directory, server->config, &host, server};
     http->base = event_loop_new();

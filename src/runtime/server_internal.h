@@ -25,6 +25,9 @@ struct server_vhost {
     bool is_deleted;
 };
 
+/* Threads beside the reactors that have sessions: the main one, for clients of HTTP. */
+enum { SERVER_GUESTS = 1 };
+
 struct server_listener {
     struct listener *listener; /* owned */
     const char *address;       /* borrowed from the configuration */
@@ -60,7 +63,7 @@ struct server {
 
     struct net_settings settings;
     size_t reactor_count;
-    struct mailbox *mailboxes; /* of the reactors */
+    struct mailbox *mailboxes; /* of the reactors, and behind them of the guests */
     struct reactor **reactors;
     struct store_pool *pool;
     struct user_totals_table *user_totals; /* owned */
@@ -72,7 +75,8 @@ struct server {
     struct server_listener *listeners; /* owned */
     size_t listener_count, listener_capacity;
     struct control *control;
-    struct server_http *http; /* owned; NULL: it does not listen */
+    struct server_http *http;            /* owned; NULL: it does not listen */
+    struct http_sessions *http_sessions; /* owned */
 };
 
 /* --- server_vhosts.c; main thread */
@@ -114,6 +118,12 @@ void server_start_http(struct server *server);
 void server_stop_http(struct server *server);
 /* Nothing is under way any more. */
 void server_free_http(struct server *server);
+
+/* --- server_http_vhosts.c: what handlers ask about vhosts; main thread, context is the server */
+
+bool server_has_vhost(void *context, const char *vhost);
+bool server_has_queue(void *context, const char *vhost, const char *queue);
+bool server_has_exchange(void *context, const char *vhost, const char *exchange);
 
 /* --- server_jobs.c: what takes long, on other threads */
 

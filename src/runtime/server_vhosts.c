@@ -160,7 +160,7 @@ static struct vhost *make_vhost(struct server *server, const char *name,
     vhost_config.totals = &server->totals;
     vhost_config.hash_seed = random_seed();
     vhost_config.name_seed = random_seed();
-    vhost_config.reactor_count = server->reactor_count;
+    vhost_config.reactor_count = server->reactor_count + SERVER_GUESTS;
     vhost_config.message_bytes_max = (size_t)config->max_message_size_bytes;
     vhost_config.window_bytes_max = (size_t)config->lane_memory_bytes;
     vhost_config.transient_bytes_max = (size_t)server->alarm_limits.transient_bytes;
@@ -201,7 +201,8 @@ static struct gate *make_gate(struct server *server, struct server_vhost *owner,
         .store = store,
         .pool = server->pool,
         .mailboxes = server->mailboxes,
-        .reactor_count = server->reactor_count,
+        .reactor_count = server->reactor_count + SERVER_GUESTS,
+        .guest_count = SERVER_GUESTS,
         .events = server->events,
         .owner = owner,
         .wake = server->wake,

@@ -113,6 +113,7 @@ struct broker {
     atomic_bool is_pausing, is_pause_over;
     atomic_uint finished; /* reactors that have all they wait for */
     atomic_bool is_over;
+    size_t guest_count; /* of the mailboxes, the last ones */
 };
 
 /* Lasts until the test ends it. */
@@ -138,6 +139,7 @@ static struct gate *make_gate(struct broker *broker, struct store **store)
         .pool = broker->pool,
         .mailboxes = broker->mailboxes,
         .reactor_count = REACTORS,
+        .guest_count = broker->guest_count,
         .events = broker->events,
         .pause = pause_long,
         .pause_context = broker,
@@ -145,9 +147,10 @@ static struct gate *make_gate(struct broker *broker, struct store **store)
     return gate_new(&gate_config);
 }
 
-static void start(struct broker *broker, size_t store_threads)
+static void start_with_guests(struct broker *broker, size_t store_threads, size_t guest_count)
 {
     memset(broker, 0, sizeof *broker);
+    broker->guest_count = guest_count;
     broker->access = access_new_open();
     for (size_t i = 0; i < REACTORS; i++)
         mailbox_init(&broker->mailboxes[i]);
@@ -155,6 +158,11 @@ static void start(struct broker *broker, size_t store_threads)
     broker->events = event_bus_new();
     broker->gate = make_gate(broker, &broker->store);
     event_bus_attach(broker->events, broker->gate);
+}
+
+static void start(struct broker *broker, size_t store_threads)
+{
+    start_with_guests(broker, store_threads, 0);
 }
 
 /* --- commands */
@@ -568,6 +576,49 @@ static void who_asks_when_reactors_have_ended_does_it_himself(void **state)
     stop(&broker);
 }
 
+static void count_opened(void *context, const struct effect *effect)
+{
+    size_t *opened = context;
+    *opened += effect->kind == EFFECT_SESSION_OPENED;
+}
+
+/* Its batch is run by a reactor, and the effects come to it. */
+static void a_guest_holds_no_gate(void **state)
+{
+    enum { GUEST = REACTORS - 1 };
+    struct broker broker;
+    size_t opened = 0;
+    (void)state;
+    start_with_guests(&broker, 1, 1);
+    struct command_batch *batch = command_batch_new();
+    add_session(&broker, batch, GUEST);
+    gate_leave(broker.gate, batch, GUEST);
+    take_mail(&broker.mailboxes[GUEST], count_opened, &opened);
+    assert_int_equal(opened, 0);
+    assert_int_equal(take_mail(&broker.mailboxes[0], NULL, NULL), 1);
+    assert_int_equal(take_mail(&broker.mailboxes[GUEST], count_opened, &opened), 0);
+    assert_int_equal(opened, 1);
+    stop(&broker);
+}
+
+static void no_gate_is_handed_over_to_a_guest(void **state)
+{
+    enum { GUEST = REACTORS - 1 };
+    struct broker broker;
+    size_t opened = 0;
+    (void)state;
+    start_with_guests(&broker, 1, 1);
+    purge_a_long_queue(&broker);
+    struct command_batch *batch = command_batch_new();
+    add_session(&broker, batch, GUEST);
+    gate_leave(broker.gate, batch, GUEST); /* reactor 1 holds the gate: it is in its mailbox */
+    while (take_mail(&broker.mailboxes[1], NULL, NULL) > 0)
+        ;
+    assert_int_equal(take_mail(&broker.mailboxes[GUEST], count_opened, &opened), 0);
+    assert_int_equal(opened, 1);
+    stop(&broker);
+}
+
 /* --- how long it is held */
 
 enum { BUSY_NS = 3000000 };
@@ -955,6 +1006,8 @@ int main(void)
         cmocka_unit_test(nothing_is_handed_over_to_reactors_that_end),
         cmocka_unit_test(who_asks_is_no_holder),
         cmocka_unit_test(who_asks_when_reactors_have_ended_does_it_himself),
+        cmocka_unit_test(a_guest_holds_no_gate),
+        cmocka_unit_test(no_gate_is_handed_over_to_a_guest),
         cmocka_unit_test(the_time_inside_is_counted_and_no_other),
         cmocka_unit_test(who_hands_it_over_counts_as_well),
         cmocka_unit_test(a_full_disk_is_in_no_other_vhosts_way),
