@@ -97,6 +97,34 @@ void vhost_list_queues(const struct vhost *vhost,
     }
 }
 
+static void fill_exchange(const struct vhost *vhost, const struct exchange *exchange,
+                          struct exchange_status *status, size_t *steps)
+{
+    const struct policy *policy =
+        policies_find_counting(vhost->policies, POLICY_EXCHANGE, exchange->name, false, steps);
+    *status = (struct exchange_status){
+        .name = exchange->name,
+        .type = bytes_of_text(exchange->type->name),
+        .arguments = exchange->arguments,
+        .is_durable = exchange->is_durable,
+        .is_auto_delete = exchange->is_auto_delete,
+        .is_internal = exchange->is_internal,
+        .is_predeclared = exchange->is_predeclared,
+        .policy = policy != NULL ? policy_name(policy) : bytes_of(NULL, 0),
+        .counters = exchange->counters,
+    };
+}
+
+bool vhost_exchange_status(const struct vhost *vhost, struct bytes name,
+                           struct exchange_status *status)
+{
+    const struct exchange *exchange = exchange_find(vhost, name);
+    size_t steps = 0;
+    if (exchange != NULL)
+        fill_exchange(vhost, exchange, status, &steps);
+    return exchange != NULL;
+}
+
 /* --- a slice at a time */
 
 struct slice {
@@ -121,19 +149,8 @@ static void visit_exchange(void *context, struct hash_node *node)
 {
     struct slice *slice = context;
     const struct exchange *exchange = container_of(node, struct exchange, by_name);
-    const struct policy *policy = policies_find_counting(slice->vhost->policies, POLICY_EXCHANGE,
-                                                         exchange->name, false, &slice->steps);
-    const struct exchange_status status = {
-        .name = exchange->name,
-        .type = bytes_of_text(exchange->type->name),
-        .arguments = exchange->arguments,
-        .is_durable = exchange->is_durable,
-        .is_auto_delete = exchange->is_auto_delete,
-        .is_internal = exchange->is_internal,
-        .is_predeclared = exchange->is_predeclared,
-        .policy = policy != NULL ? policy_name(policy) : bytes_of(NULL, 0),
-        .counters = exchange->counters,
-    };
+    struct exchange_status status;
+    fill_exchange(slice->vhost, exchange, &status, &slice->steps);
     slice->visitor->exchange(slice->visitor->context, &status);
     slice->visited++;
 }

@@ -250,6 +250,9 @@ struct exchange_status {
     struct exchange_counters counters;
 };
 
+bool vhost_exchange_status(const struct vhost *vhost, struct bytes name,
+                           struct exchange_status *status);
+
 struct binding_status {
     struct bytes source, destination, key, arguments;
     bool to_queue;

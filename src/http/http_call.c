@@ -16,6 +16,7 @@
 #include "base/check.h"
 #include "base/xmalloc.h"
 #include "http/http_internal.h"
+#include "http/http_row.h"
 #include "http/http_server.h"
 
 /* --- what was asked */
@@ -104,6 +105,25 @@ void http_reply_list(struct http_call *call, json_t *json, const char *sort)
 void http_reply_pages(struct http_call *call, json_t *json, const char *sort)
 {
     answer(call, 200, json, HTTP_PAGES, sort);
+}
+
+static void reply_rows(struct http_call *call, const struct http_list *list, bool has_pages)
+{
+    CHECK(call->status == 0);
+    call->status = 200;
+    call->reply = http_shape_list(call, list, NULL, has_pages);
+    call->shape = HTTP_AS_IT_IS;
+    http_call_answered(call);
+}
+
+void http_reply_rows(struct http_call *call, const struct http_list *list)
+{
+    reply_rows(call, list, false);
+}
+
+void http_reply_row_pages(struct http_call *call, const struct http_list *list)
+{
+    reply_rows(call, list, true);
 }
 
 void http_reply_put(struct http_call *call, bool is_new)

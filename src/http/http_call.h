@@ -9,8 +9,11 @@
 #include "http/http_route.h"
 
 struct config;
+struct control_work;
 struct directory;
+struct gate;
 struct json_t;
+struct vhost;
 
 /* What the server says about itself, on the directory's thread. */
 struct http_host {
@@ -23,6 +26,16 @@ struct http_host {
     bool (*has_queue)(void *context, const char *vhost, const char *queue);
     bool (*has_exchange)(void *context, const char *vhost, const char *exchange);
     const struct http_session_host *sessions;
+    /* For http_job.c. The work is run on another thread, then done on the directory's. */
+    void (*submit)(void *context, struct control_work *work);
+    /* A reference to a vhost that runs, or NULL. Any thread, and so are the next ones. */
+    struct gate *(*take_vhost)(void *context, const char *vhost);
+    void (*release_vhost)(void *context, struct gate *vhost);
+    /* Not on the directory's thread: has the function run with the core in hand, and waits. */
+    void (*ask)(void *context, struct gate *vhost,
+                void (*function)(struct vhost *vhost, uint64_t now_ms, void *context),
+                void *function_context);
+    bool (*is_ending)(void *context);
 };
 
 /* What handlers work with. They run on the directory's thread. */

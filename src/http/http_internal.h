@@ -12,6 +12,7 @@
 #include "http/http_server.h"
 
 struct evhttp_request;
+struct http_list;
 
 /* What is to be done to a list before it is sent. */
 enum http_shape {
@@ -35,20 +36,26 @@ struct http_call {
     struct buffer credentials; /* owned */
     struct http_login login;   /* points into credentials */
     char peer_address[64];
-    char *user;     /* owned; NULL before the login */
-    json_t *tags;   /* owned, an array */
-    json_t *vhosts; /* owned, an object whose keys they are, or NULL */
-    bool is_in_handler;
-    void *carrier;    /* of the hooks */
-    int status;       /* of the answer; 0: none yet */
-    json_t *reply;    /* owned, or NULL: no body */
-    char *location;   /* owned, or NULL: no such header */
-    const char *sort; /* borrowed, or NULL */
+    char *user;                /* owned; NULL before the login */
+    json_t *tags;              /* owned, an array */
+    json_t *vhosts;            /* owned, an object whose keys they are, or NULL */
+    bool is_held;              /* who answers it has it in hand still */
+    struct control_work *work; /* borrowed: begins when the handler has returned; NULL: nothing */
+    void *carrier;             /* of the hooks */
+    int status;                /* of the answer; 0: none yet */
+    json_t *reply;             /* owned, or NULL: no body, or text */
+    struct buffer text;        /* owned: a body that is ready to be sent */
+    char *location;            /* owned, or NULL: no such header */
+    const char *sort;          /* borrowed, or NULL */
     enum http_shape shape;
 };
 
 /* Makes of the reply what the query asks for, or an error of it. */
 void http_shape_reply(struct http_call *call);
+/* Makes the call's text of a list, by the query; sort as for http_reply_list. Where the query makes
+ * no sense the error is returned, and the status set. */
+json_t *http_shape_list(struct http_call *call, const struct http_list *list, const char *sort,
+                        bool has_pages);
 
 /* Answers with any status, without the hooks. reply may be NULL. */
 void http_set_answer(struct http_call *call, int status, json_t *reply);

@@ -66,7 +66,7 @@ static void purge_queue(const struct http_context *context, struct http_call *ca
 
 const struct http_route http_queue_routes[] = {
     {"/queues/:vhost/:name", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
-     .put = put_queue, .delete = delete_queue},
+     .get = http_get_queue, .put = put_queue, .delete = delete_queue},
     {"/queues/:vhost/:name/contents", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
      .lists_vhosts = true, .delete = purge_queue},
     {.pattern = NULL},

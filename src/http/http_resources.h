@@ -4,16 +4,22 @@
 
 #include <jansson.h>
 
+#include "base/bytes.h"
 #include "http/http_route.h"
 
+struct binding_status;
+struct buffer;
 struct directory_error;
 
 /* The routes of each resource, ended by one without a pattern: a file per resource. */
+extern const struct http_route http_binding_routes[];
+extern const struct http_route http_exchange_routes[];
 extern const struct http_route http_health_routes[];
 extern const struct http_route http_limit_routes[];
 extern const struct http_route http_parameter_routes[];
 extern const struct http_route http_permission_routes[];
 extern const struct http_route http_policy_routes[];
+extern const struct http_route http_queue_list_routes[];
 extern const struct http_route http_queue_routes[];
 extern const struct http_route http_user_routes[];
 extern const struct http_route http_vhost_routes[];
@@ -30,5 +36,13 @@ bool http_need_policymaker(const struct http_context *context, struct http_call 
 
 /* The one of these objects whose "name" that is, the caller's, or NULL; the list is given up. */
 json_t *http_find_named(json_t *rows, const char *name);
+
+/* For the path of one queue. */
+http_handler http_get_queue;
+/* An exchange's name in a path: amq.default is the default one. */
+struct bytes http_exchange_name(const char *segment);
+/* What names a binding among those between the same two, in RabbitMQ's form. */
+void http_binding_append_properties_key(struct buffer *text, const struct binding_status *status);
+bool http_binding_has_properties_key(const struct binding_status *status, const char *key);
 
 #endif

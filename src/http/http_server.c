@@ -194,6 +194,7 @@ static void free_call(struct http_call *call)
     json_decref(call->tags);
     json_decref(call->vhosts);
     json_decref(call->reply);
+    buffer_fini(&call->text);
     if (call->credentials.size > 0)
         explicit_bzero(call->credentials.data, call->credentials.size);
     buffer_fini(&call->credentials);
@@ -222,7 +223,7 @@ static void add_headers(const struct http_call *call, struct evbuffer *body)
     }
     if (call->location != NULL)
         evhttp_add_header(headers, "Location", call->location);
-    if (call->reply != NULL) {
+    if (evbuffer_get_length(body) > 0) {
         evhttp_add_header(headers, "Content-Type", "application/json");
         evhttp_add_header(headers, "Cache-Control", "no-cache");
     }
@@ -255,6 +256,20 @@ static const char *phrase_of(int status)
     return "Unknown";
 }
 
+static void free_text(const void *data, size_t size, void *context)
+{
+    (void)data, (void)size;
+    free(context);
+}
+
+/* What was made elsewhere may be large: it is not copied. */
+static void give_text(struct http_call *call, struct evbuffer *body)
+{
+    CHECK(evbuffer_add_reference(body, call->text.data, call->text.size, free_text,
+                                 call->text.data) == 0);
+    buffer_init(&call->text);
+}
+
 static void send_answer(struct http_call *call)
 {
     struct front *front = find_front(call->server, call->request);
@@ -267,6 +282,8 @@ static void send_answer(struct http_call *call)
     }
     if (call->reply != NULL)
         json_dump_callback(call->reply, append_text, body, JSON_COMPACT | JSON_ENCODE_ANY);
+    else if (call->text.size > 0)
+        give_text(call, body);
     add_headers(call, body);
     evhttp_send_reply(call->request, call->status, phrase_of(call->status), body);
     evbuffer_free(body);
@@ -294,16 +311,20 @@ static void finish_with(struct http_call *call, int status, json_t *reply)
  * returns. */
 void http_call_answered(struct http_call *call)
 {
-    if (!call->is_in_handler)
+    if (!call->is_held)
         call->hooks.finish(call->hooks.context, call);
 }
 
 void http_call_handle(const struct http_context *context, struct http_call *call)
 {
-    call->is_in_handler = true;
+    call->is_held = true;
     http_route_handler(call->route, call->method)(context, call);
-    call->is_in_handler = false;
-    if (call->status != 0)
+    call->is_held = false;
+    struct control_work *work = call->work;
+    call->work = NULL;
+    if (work != NULL)
+        context->host->submit(context->host_context, work);
+    else if (call->status != 0)
         http_call_answered(call);
 }
 

@@ -16,6 +16,7 @@
 
 #include "base/xmalloc.h"
 #include "http/http_internal.h"
+#include "http/http_row.h"
 
 enum {
     PAGE_ROWS = 100,
@@ -82,15 +83,6 @@ static json_t *select_columns(json_t *row, const char *columns)
     return selected;
 }
 
-static json_t *select_all_columns(json_t *rows, const char *columns)
-{
-    json_t *selected = json_array();
-    for (size_t i = 0; i < json_array_size(rows); i++)
-        json_array_append_new(selected, select_columns(json_array_get(rows, i), columns));
-    json_decref(rows);
-    return selected;
-}
-
 /* --- order */
 
 /* Those that are no number, word or text count as none: in RabbitMQ they leave the order as it is.
@@ -120,35 +112,51 @@ static int compare(const json_t *a, const json_t *b)
 }
 
 struct sorted_row {
-    json_t *row;
-    const json_t *key;
-    size_t place; /* where it was: rows that are equal keep their order */
+    size_t number; /* in the list: rows that are equal keep their order */
+    json_t *key;   /* a reference */
 };
 
 static int compare_rows(const void *a, const void *b)
 {
     const struct sorted_row *x = a, *y = b;
     int order = compare(x->key, y->key);
-    return order != 0 ? order : (x->place > y->place) - (x->place < y->place);
+    return order != 0 ? order : (x->number > y->number) - (x->number < y->number);
 }
 
-/* By one key alone: what is equal in it stays in the order in which the handler gave it. */
-static json_t *sort_rows(json_t *rows, const char *key, bool is_reversed)
+/* Of the row only what is wanted; the columns in it are as the client asks. */
+static json_t *make_row(const struct http_list *list, size_t number, const char *columns)
 {
-    size_t count = json_array_size(rows);
+    struct http_row row = {json_object(), columns};
+    list->fill(list->context, number, &row);
+    if (columns == NULL)
+        return row.json;
+    json_t *selected = select_columns(row.json, columns);
+    json_decref(row.json);
+    return selected;
+}
+
+/* The numbers of the rows in their order; the caller frees them. By one key alone: what is equal in
+ * it stays in the order of the list. */
+static size_t *sort_rows(const struct http_list *list, const char *key, bool is_reversed)
+{
+    size_t count = list->count, *numbers = xcalloc(count + 1, sizeof *numbers);
     struct sorted_row *sorted = xcalloc(count + 1, sizeof *sorted);
     for (size_t i = 0; i < count; i++) {
-        json_t *row = json_array_get(rows, i);
-        sorted[i] = (struct sorted_row){row, key != NULL ? find_dotted(row, key) : NULL, i};
+        sorted[i].number = i;
+        if (key == NULL)
+            continue;
+        json_t *row = make_row(list, i, key);
+        sorted[i].key = json_incref(find_dotted(row, key));
+        json_decref(row);
     }
     if (key != NULL)
         qsort(sorted, count, sizeof *sorted, compare_rows);
-    json_t *result = json_array();
-    for (size_t i = 0; i < count; i++)
-        json_array_append(result, sorted[is_reversed ? count - 1 - i : i].row);
+    for (size_t i = 0; i < count; i++) {
+        numbers[i] = sorted[is_reversed ? count - 1 - i : i].number;
+        json_decref(sorted[i].key);
+    }
     free(sorted);
-    json_decref(rows);
-    return result;
+    return numbers;
 }
 
 /* --- pages */
@@ -183,44 +191,43 @@ static bool read_paging(const struct http_call *call, struct paging *paging)
     return paging->pattern != NULL;
 }
 
-static char lower(char c)
+static uint8_t lower(uint8_t c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c + 'a' - 'A') : c;
+    return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 'a' - 'A') : c;
 }
 
-static bool contains(const char *text, const char *part)
+static bool contains(struct bytes text, struct bytes part)
 {
-    for (;; text++) {
-        size_t i = 0;
-        while (part[i] != '\0' && lower(text[i]) == lower(part[i]))
-            i++;
-        if (part[i] == '\0' || text[0] == '\0')
-            return part[i] == '\0';
+    for (size_t i = 0; i + part.size <= text.size; i++) {
+        size_t same = 0;
+        while (same < part.size && lower(text.data[i + same]) == lower(part.data[same]))
+            same++;
+        if (same == part.size)
+            return true;
     }
+    return false;
 }
 
-/* The rows whose name fits; new. */
-static json_t *filter(const struct paging *paging, json_t *rows)
+/* Leaves of the numbers those of rows whose name fits, and returns how many. */
+static size_t filter(const struct paging *paging, const struct http_list *list, size_t *numbers)
 {
-    json_t *found = json_array();
+    if (paging->name == NULL)
+        return list->count;
+    size_t count = 0;
     pcre2_match_context *limits = pcre2_match_context_create(NULL);
     pcre2_match_data *match = pcre2_match_data_create(1, NULL);
     pcre2_set_match_limit(limits, MATCH_STEPS_MAX);
-    for (size_t i = 0; i < json_array_size(rows); i++) {
-        json_t *row = json_array_get(rows, i);
-        const char *name = json_string_value(json_object_get(row, "name"));
-        bool is_wanted = paging->name == NULL;
-        if (!is_wanted && name != NULL && paging->pattern != NULL)
-            is_wanted = pcre2_match(paging->pattern, (PCRE2_SPTR)name, strlen(name), 0, 0, match,
-                                    limits) >= 0;
-        else if (!is_wanted && name != NULL)
-            is_wanted = contains(name, paging->name);
+    for (size_t i = 0; i < list->count; i++) {
+        struct bytes name = list->name(list->context, numbers[i]);
+        bool is_wanted = paging->pattern != NULL ? pcre2_match(paging->pattern, name.data,
+                                                               name.size, 0, 0, match, limits) >= 0
+                                                 : contains(name, bytes_of_text(paging->name));
         if (is_wanted)
-            json_array_append(found, row);
+            numbers[count++] = numbers[i];
     }
     pcre2_match_data_free(match);
     pcre2_match_context_free(limits);
-    return found;
+    return count;
 }
 
 static json_t *refuse(struct http_call *call, const char *error, const char *reason)
@@ -239,53 +246,97 @@ static json_t *refuse_page(struct http_call *call, const struct paging *paging)
     return refuse(call, "invalid_pagination_parameters", reason);
 }
 
-/* The page as an object; found are the rows that fit, of total. */
-static json_t *cut_page(struct http_call *call, const struct paging *paging, const json_t *found,
-                        size_t total)
+/* --- the text */
+
+static int append_text(const char *text, size_t size, void *context)
 {
-    size_t size = paging->size == -1 ? PAGE_ROWS : (size_t)paging->size;
-    size_t count = json_array_size(found), first = ((size_t)paging->page - 1) * size;
-    if (first >= count && paging->page > 1) {
-        char reason[160];
-        snprintf(reason, sizeof reason, "Page out of range, page: %ld page size: %zu, len: %zu",
-                 paging->page, size, count);
-        return refuse(call, "page_out_of_range", reason);
-    }
-    json_t *items = json_array();
-    for (size_t i = first; i < count && i < first + size; i++)
-        json_array_append(items, json_array_get(found, i));
-    const char *columns = asked(call, "columns");
-    if (columns != NULL)
-        items = select_all_columns(items, columns);
-    return json_pack("{s:I, s:I, s:o, s:I, s:I, s:I, s:I}", "filtered_count", (json_int_t)count,
-                     "item_count", (json_int_t)json_array_size(items), "items", items, "page",
-                     (json_int_t)paging->page, "page_count",
-                     (json_int_t)((count + size - 1) / size), "page_size", (json_int_t)size,
-                     "total_count", (json_int_t)total);
+    buffer_append(context, text, size);
+    return 0;
 }
 
-static json_t *make_page(struct http_call *call, json_t *rows)
+/* Row by row, so that of a long list no more than one is there as JSON. */
+static void append_rows(struct http_call *call, const struct http_list *list, const size_t *numbers,
+                        size_t count)
+{
+    const char *columns = asked(call, "columns");
+    buffer_append_u8(&call->text, '[');
+    for (size_t i = 0; i < count; i++) {
+        json_t *row = make_row(list, numbers[i], columns);
+        if (i > 0)
+            buffer_append_u8(&call->text, ',');
+        json_dump_callback(row, append_text, &call->text, JSON_COMPACT);
+        json_decref(row);
+    }
+    buffer_append_u8(&call->text, ']');
+}
+
+/* The page as an object; numbers are those of the rows that fit. */
+static json_t *append_page(struct http_call *call, const struct paging *paging,
+                           const struct http_list *list, const size_t *numbers, size_t count)
+{
+    size_t size = paging->size == -1 ? PAGE_ROWS : (size_t)paging->size;
+    size_t page = (size_t)paging->page, first = (page - 1) * size;
+    if (first >= count && page > 1) {
+        char reason[160];
+        snprintf(reason, sizeof reason, "Page out of range, page: %zu page size: %zu, len: %zu",
+                 page, size, count);
+        return refuse(call, "page_out_of_range", reason);
+    }
+    size_t shown = count - first < size ? count - first : size;
+    buffer_append_format(&call->text, "{\"filtered_count\":%zu", count);
+    buffer_append_format(&call->text, ",\"item_count\":%zu,\"items\":", shown);
+    append_rows(call, list, numbers + first, shown);
+    buffer_append_format(&call->text, ",\"page\":%zu", page);
+    buffer_append_format(&call->text, ",\"page_count\":%zu", (count + size - 1) / size);
+    buffer_append_format(&call->text, ",\"page_size\":%zu", size);
+    buffer_append_format(&call->text, ",\"total_count\":%zu}", list->count);
+    return NULL;
+}
+
+static json_t *make_page(struct http_call *call, const struct http_list *list, size_t *numbers)
 {
     struct paging paging;
-    json_t *page;
-    if (!read_paging(call, &paging)) {
-        page = refuse(call, "bad_request", "Pagination parameters are invalid");
-    } else if (paging.page < 1 || paging.size == 0 || paging.size < -1 ||
-               paging.size > PAGE_ROWS_MAX) {
-        page = refuse_page(call, &paging);
-    } else {
-        json_t *found = filter(&paging, rows);
-        page = cut_page(call, &paging, found, json_array_size(rows));
-        json_decref(found);
-    }
+    json_t *error;
+    if (!read_paging(call, &paging))
+        error = refuse(call, "bad_request", "Pagination parameters are invalid");
+    else if (paging.page < 1 || paging.size == 0 || paging.size < -1 || paging.size > PAGE_ROWS_MAX)
+        error = refuse_page(call, &paging);
+    else
+        error = append_page(call, &paging, list, numbers, filter(&paging, list, numbers));
     pcre2_code_free(paging.pattern);
-    json_decref(rows);
-    return page;
+    return error;
+}
+
+json_t *http_shape_list(struct http_call *call, const struct http_list *list, const char *sort,
+                        bool has_pages)
+{
+    json_t *error = NULL;
+    const char *key = asked(call, "sort");
+    size_t *numbers = sort_rows(list, key != NULL ? key : sort, is_asked(call, "sort_reverse"));
+    if (has_pages && asked(call, "page") != NULL)
+        error = make_page(call, list, numbers);
+    else
+        append_rows(call, list, numbers, list->count);
+    free(numbers);
+    return error;
+}
+
+/* --- what handlers have made */
+
+static void fill_from_array(const void *context, size_t number, struct http_row *row)
+{
+    json_object_update(row->json, json_array_get(context, number));
+}
+
+static struct bytes name_in_array(const void *context, size_t number)
+{
+    const json_t *name = json_object_get(json_array_get(context, number), "name");
+    return bytes_of(json_string_value(name), json_string_length(name));
 }
 
 void http_shape_reply(struct http_call *call)
 {
-    const char *columns = asked(call, "columns"), *key = asked(call, "sort");
+    const char *columns = asked(call, "columns");
     if (call->shape == HTTP_OBJECT && columns != NULL) {
         json_t *selected = select_columns(call->reply, columns);
         json_decref(call->reply);
@@ -293,10 +344,8 @@ void http_shape_reply(struct http_call *call)
     }
     if (call->shape != HTTP_LIST && call->shape != HTTP_PAGES)
         return;
-    bool is_reversed = is_asked(call, "sort_reverse");
-    call->reply = sort_rows(call->reply, key != NULL ? key : call->sort, is_reversed);
-    if (call->shape == HTTP_PAGES && asked(call, "page") != NULL)
-        call->reply = make_page(call, call->reply);
-    else if (columns != NULL)
-        call->reply = select_all_columns(call->reply, columns);
+    json_t *rows = call->reply;
+    const struct http_list list = {json_array_size(rows), name_in_array, fill_from_array, rows};
+    call->reply = http_shape_list(call, &list, call->sort, call->shape == HTTP_PAGES);
+    json_decref(rows);
 }

@@ -24,8 +24,10 @@
 #include "broker/access.h"
 #include "config/config.h"
 #include "http/http_server.h"
+#include "net/control.h"
 #include "net/listener.h"
 #include "runtime/event_loop.h"
+#include "runtime/gate.h"
 #include "runtime/http_sessions.h"
 #include "runtime/log.h"
 #include "runtime/mailbox.h"
@@ -41,6 +43,8 @@ struct server_http {
     struct event *mail_event;    /* owned */
     struct mailbox mailbox;      /* of the thread */
     struct list logins;          /* of errands that a worker has */
+    struct list waiting_jobs;    /* main thread: of struct http_work, */
+    size_t running_jobs;         /* while so many run */
     struct task ending;          /* the thread's last */
     struct http_server *http;    /* owned */
     struct http_context context; /* for handlers */
@@ -240,6 +244,75 @@ static struct http_session *open_session(void *context, struct http_call *call, 
 
 static const struct http_session_host session_host = {open_session, http_session_send,
                                                       http_session_publish, http_session_close};
+/* --- jobs */
+
+/* So many at a time: the others of the server's jobs are for commands of leveretctl. */
+enum { JOBS_MAX = 2 };
+
+struct http_work {
+    struct control_work work;
+    struct control_work *content; /* frees itself */
+    struct list_node in_waiting;
+    struct server_http *http;
+};
+
+static void run_job(struct control_work *work)
+{
+    struct http_work *job = container_of(work, struct http_work, work);
+    job->content->run(job->content);
+}
+
+static void start_jobs(struct server_http *http)
+{
+    struct list_node *node;
+    while (http->running_jobs < JOBS_MAX && (node = list_pop_front(&http->waiting_jobs)) != NULL) {
+        http->running_jobs++;
+        server_submit_job(http->server, &list_entry(node, struct http_work, in_waiting)->work);
+    }
+}
+
+static void end_job(struct control_work *work)
+{
+    struct http_work *job = container_of(work, struct http_work, work);
+    struct server_http *http = job->http;
+    job->content->done(job->content);
+    free(job);
+    http->running_jobs--;
+    start_jobs(http);
+}
+
+static void submit_job(void *context, struct control_work *content)
+{
+    struct server *server = context;
+    struct http_work *job = xcalloc(1, sizeof *job);
+    job->work = (struct control_work){run_job, end_job};
+    job->content = content;
+    job->http = server->http;
+    list_push_back(&server->http->waiting_jobs, &job->in_waiting);
+    start_jobs(server->http);
+}
+
+static struct gate *take_vhost(void *context, const char *vhost)
+{
+    return server_find_gate(context, bytes_of_text(vhost));
+}
+
+static void release_vhost(void *context, struct gate *vhost)
+{
+    server_release_gate(context, vhost);
+}
+
+static void ask_vhost(void *context, struct gate *vhost, gate_function *function,
+                      void *function_context)
+{
+    (void)context;
+    gate_ask(vhost, function, function_context);
+}
+
+static bool is_ending(void *context)
+{
+    return server_is_ending(context);
+}
 
 /* --- handlers */
 
@@ -342,12 +415,24 @@ void server_start_http(struct server *server)
         return;
     const struct config_management *management = &server->config->management;
     const struct http_hooks hooks = {log_in, handle, finish, http};
-    static const struct http_host host = {alarms_of,        each_listener,       server_has_vhost,
-                                          server_has_queue, server_has_exchange, &session_host};
+    static const struct http_host host = {
+        .alarms = alarms_of,
+        .each_listener = each_listener,
+        .has_vhost = server_has_vhost,
+        .has_queue = server_has_queue,
+        .has_exchange = server_has_exchange,
+        .sessions = &session_host,
+        .submit = submit_job,
+        .take_vhost = take_vhost,
+        .release_vhost = release_vhost,
+        .ask = ask_vhost,
+        .is_ending = is_ending,
+    };
     http->port = listener_port(http->listener);
     http->context = (struct http_context){server->directory, server->config, &host, server};
     http->base = event_loop_new();
     list_init(&http->logins);
+    list_init(&http->waiting_jobs);
     mailbox_init(&http->mailbox);
     http->mail_event =
         event_new(http->base, http->mailbox.event_fd, EV_READ | EV_PERSIST, on_mail, http);

@@ -13,8 +13,12 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 SUPPORT = os.path.join(ROOT, "interop", "support")
 sys.path.insert(0, SUPPORT)
 
+import http_amqp
 import http_calls
 import private_broker
+
+
+NOTHING = {"status": 0, "headers": {}, "body": ""}
 
 
 class Failure(Exception):
@@ -49,6 +53,7 @@ class Broker:
     """A private one, of either kind, with its management API on a port of its own."""
 
     def __init__(self, kind, build, settings=()):
+        self.kind = kind
         self.program = os.path.join(SUPPORT, kind)
         self.folder = tempfile.mkdtemp(prefix="leveret-http-")
         self.port = private_broker.free_ports(1)[0]
@@ -76,11 +81,16 @@ class Broker:
         shutil.rmtree(self.folder)
 
     def answers(self, calls):
-        amqp_port = int(self.value("AMQP_PORT"))
-        return [
-            self.command(call.command) if call.command else call.make("127.0.0.1", self.port, amqp_port)
-            for call in calls
-        ]
+        peers = http_amqp.Peers(int(self.value("AMQP_PORT")), self.kind == "rabbitmq")
+        return [self.answer(call, peers) for call in calls]
+
+    def answer(self, call, peers):
+        if call.command:
+            return self.command(call.command)
+        if call.step:
+            peers.do(call.step)
+            return NOTHING
+        return call.make("127.0.0.1", self.port, peers)
 
     def command(self, words):
         check = http_calls.Call("GET /api/health/checks/alarms")
@@ -90,7 +100,7 @@ class Broker:
         while check.make("127.0.0.1", self.port)["status"] == former:
             expect(time.monotonic() < deadline, True, "an alarm comes or goes after " + " ".join(words))
             time.sleep(0.1)
-        return {"status": 0, "headers": {}, "body": ""}
+        return NOTHING
 
     def value(self, name):
         """What the broker's environment says, such as AMQP_PORT."""

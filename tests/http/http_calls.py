@@ -4,7 +4,7 @@
 A line is a call: METHOD PATH, then, where wanted, the body, `as USER:PASSWORD` (or `as none`), and
 `with NAME: VALUE` for a header. Without `as` it is the administrator guest. $AMQP_PORT in a path is
 the broker's. A line that begins with "! " is a command of rabbitmqctl, which is waited for until an
-alarm has come or gone.
+alarm has come or gone. One that begins with "@ " is something that a client of AMQP does: http_amqp.py.
 """
 
 import base64
@@ -20,7 +20,8 @@ class Call:
     def __init__(self, line):
         self.line = line
         self.command = line[2:].split() if line.startswith("! ") else None
-        if self.command:
+        self.step = line[2:].split() if line.startswith("@ ") else None
+        if self.command or self.step:
             return
         self.method, self.path, self.body, user, self.header, self.value = LINE.match(line).groups()
         self.user = user or "guest:guest"
@@ -35,10 +36,10 @@ class Call:
             headers["content-type"] = "application/json"
         return headers
 
-    def make(self, host, port, amqp_port=0):
+    def make(self, host, port, peers=None):
         """The answer's status, headers and body."""
         connection = http.client.HTTPConnection(host, port, timeout=30)
-        path = self.path.replace("$AMQP_PORT", str(amqp_port))
+        path = peers.resolve(self.path) if peers else self.path
         connection.request(self.method, path, self.body, self.headers())
         reply = connection.getresponse()
         body = reply.read()

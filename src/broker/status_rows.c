@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a visitor is shown is borrowed for the visit, while the core is in somebody's hand: there it
+ * is only copied, one piece of memory for a row. A table for each kind of row says where its texts
+ * are, behind which they stand in the copy.
+ */
+#include "broker/status_rows.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/xmalloc.h"
+
+struct row_kind {
+    size_t size;
+    size_t text_count;
+    const size_t *texts; /* where in the row each struct bytes is */
+};
+
+static struct bytes *text_at(void *row, size_t offset)
+{
+    return (struct bytes *)(void *)((uint8_t *)row + offset);
+}
+
+static size_t texts_size(const struct row_kind *kind, const void *row)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < kind->text_count; i++) {
+        struct bytes text;
+        memcpy(&text, (const uint8_t *)row + kind->texts[i], sizeof text);
+        size += text.size;
+    }
+    return size;
+}
+
+static void keep(struct status_rows *rows, const struct row_kind *kind, const void *row)
+{
+    uint8_t *copy = xmalloc(kind->size + texts_size(kind, row));
+    uint8_t *place = copy + kind->size;
+    memcpy(copy, row, kind->size);
+    for (size_t i = 0; i < kind->text_count; i++) {
+        struct bytes *text = text_at(copy, kind->texts[i]);
+        if (text->data == NULL)
+            continue;
+        if (text->size > 0)
+            memcpy(place, text->data, text->size);
+        text->data = place;
+        place += text->size;
+    }
+    rows->rows = xgrow(rows->rows, &rows->capacity, rows->count + 1, sizeof rows->rows[0]);
+    rows->rows[rows->count++] = copy;
+}
+
+#define ROW_KIND(type, texts)                                                                      \
+    {                                                                                              \
+        sizeof(struct type), sizeof(texts) / sizeof(texts)[0], texts                               \
+    }
+
+static void keep_queue(void *context, const struct queue_status *status)
+{
+    static const size_t texts[] = {
+        offsetof(struct queue_status, name), offsetof(struct queue_status, arguments),
+        offsetof(struct queue_status, policy), offsetof(struct queue_status, operator_policy)};
+    static const struct row_kind kind = ROW_KIND(queue_status, texts);
+    keep(context, &kind, status);
+}
+
+static void keep_exchange(void *context, const struct exchange_status *status)
+{
+    static const size_t texts[] = {
+        offsetof(struct exchange_status, name), offsetof(struct exchange_status, type),
+        offsetof(struct exchange_status, arguments), offsetof(struct exchange_status, policy)};
+    static const struct row_kind kind = ROW_KIND(exchange_status, texts);
+    keep(context, &kind, status);
+}
+
+static void keep_binding(void *context, const struct binding_status *status)
+{
+    static const size_t texts[] = {
+        offsetof(struct binding_status, source), offsetof(struct binding_status, destination),
+        offsetof(struct binding_status, key), offsetof(struct binding_status, arguments)};
+    static const struct row_kind kind = ROW_KIND(binding_status, texts);
+    keep(context, &kind, status);
+}
+
+struct vhost_visitor status_rows_of_queues(struct status_rows *rows)
+{
+    return (struct vhost_visitor){.queue = keep_queue, .context = rows};
+}
+
+struct vhost_visitor status_rows_of_exchanges(struct status_rows *rows)
+{
+    return (struct vhost_visitor){.exchange = keep_exchange, .context = rows};
+}
+
+struct vhost_visitor status_rows_of_bindings(struct status_rows *rows)
+{
+    return (struct vhost_visitor){.binding = keep_binding, .context = rows};
+}
+
+void status_rows_clear(struct status_rows *rows)
+{
+    for (size_t i = 0; i < rows->count; i++)
+        free(rows->rows[i]);
+    rows->count = 0;
+}
+
+void status_rows_fini(struct status_rows *rows)
+{
+    status_rows_clear(rows);
+    free(rows->rows);
+    *rows = (struct status_rows){.rows = NULL};
+}

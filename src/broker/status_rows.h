@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_BROKER_STATUS_ROWS_H
+#define LEVERET_BROKER_STATUS_ROWS_H
+
+#include <stddef.h>
+
+#include "broker/vhost.h"
+
+/*
+ * Copies of what a vhost_visitor is shown, to be looked at when nobody waits for it any more. A row
+ * and its texts are one piece of memory.
+ */
+struct status_rows {
+    void **rows; /* owned, each owned: of one kind of status */
+    size_t count, capacity;
+};
+
+/* Visitors that keep what they are shown; rows is to outlive the visit. */
+struct vhost_visitor status_rows_of_queues(struct status_rows *rows);
+struct vhost_visitor status_rows_of_exchanges(struct status_rows *rows);
+struct vhost_visitor status_rows_of_bindings(struct status_rows *rows);
+
+/* Frees all rows, and the array with fini. */
+void status_rows_clear(struct status_rows *rows);
+void status_rows_fini(struct status_rows *rows);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_HTTP_HTTP_OBJECTS_H
+#define LEVERET_HTTP_HTTP_OBJECTS_H
+
+#include "broker/status_rows.h"
+#include "http/http_job.h"
+#include "http/http_row.h"
+
+/* What there is in the vhosts of a job, as a list: in the order of the vhosts, then in their own.
+ */
+struct http_object {
+    const char *vhost;  /* borrowed from the job */
+    const void *status; /* borrowed from kept */
+};
+
+struct http_objects {
+    const struct http_job *job;
+    struct status_rows kept;
+    struct http_object *rows; /* owned */
+    size_t count, capacity;
+};
+
+/* In a job's run: adds what the vhost has of a kind; the visitor keeps it in objects->kept, where
+ * more may have been kept before. http_objects_sort then orders what came since the last sort:
+ * compare is qsort's, of struct http_object. */
+void http_objects_list(struct http_objects *objects, const struct http_job_vhost *vhost,
+                       const struct vhost_visitor *visitor);
+void http_objects_sort(struct http_objects *objects, size_t first,
+                       int (*compare)(const void *a, const void *b));
+void http_objects_fini(struct http_objects *objects);
+
+/* For a struct http_list over them. */
+static inline const struct http_object *http_object_at(const void *objects, size_t number)
+{
+    return &((const struct http_objects *)objects)->rows[number];
+}
+
+#endif

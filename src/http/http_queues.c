@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Queues: those of all vhosts, of one, and one alone. Rows are made in a job, of copies.
+ */
+#include "broker/status_rows.h"
+#include "broker/vhost.h"
+#include "config/config.h"
+#include "http/http_call.h"
+#include "http/http_job.h"
+#include "http/http_objects.h"
+#include "http/http_resources.h"
+#include "http/http_row.h"
+
+/* --- a row */
+
+static void fill_definition(const struct http_job *job, const char *vhost,
+                            const struct queue_status *status, struct http_row *row)
+{
+    http_row_text(row, "name", status->name);
+    http_row_text(row, "vhost", bytes_of_text(vhost));
+    http_row_text(row, "type", bytes_of_text(status->type));
+    http_row_text(row, "node", bytes_of_text(job->context->config->node_name));
+    http_row_text(row, "state", bytes_of_text("running"));
+    http_row_flag(row, "durable", status->is_durable);
+    http_row_flag(row, "auto_delete", status->is_auto_delete);
+    http_row_flag(row, "exclusive", status->is_exclusive);
+    http_row_table(row, "arguments", status->arguments);
+}
+
+static void fill_totals(const struct queue_status *status, struct http_row *row)
+{
+    http_row_number(row, "messages", status->ready + status->unacked);
+    http_row_number(row, "messages_ready", status->ready);
+    http_row_number(row, "messages_unacknowledged", status->unacked);
+}
+
+static void fill_state(const struct queue_status *status, struct http_row *row)
+{
+    http_row_text(row, "policy", status->policy);
+    http_row_text(row, "operator_policy", status->operator_policy);
+    http_row_number(row, "consumers", status->consumers);
+    http_row_number(row, "message_bytes_ready", status->ready_bytes);
+}
+
+static void fill_row(const void *context, size_t number, struct http_row *row)
+{
+    const struct http_objects *objects = context;
+    const struct http_object *object = http_object_at(context, number);
+    const struct http_call *call = objects->job->call;
+    const struct queue_status *status = object->status;
+    bool is_brief = http_call_says(call, "disable_stats", "true");
+    fill_definition(objects->job, object->vhost, status, row);
+    if (!is_brief || http_call_says(call, "enable_queue_totals", "true"))
+        fill_totals(status, row);
+    if (!is_brief)
+        fill_state(status, row);
+    else if (status->policy.data != NULL)
+        http_row_text(row, "policy", status->policy);
+}
+
+static struct bytes name_of(const void *context, size_t number)
+{
+    const struct queue_status *status = http_object_at(context, number)->status;
+    return status->name;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    const struct queue_status *x = ((const struct http_object *)a)->status;
+    const struct queue_status *y = ((const struct http_object *)b)->status;
+    return bytes_compare(x->name, y->name);
+}
+
+/* --- lists */
+
+static void run_list(struct http_job *job)
+{
+    struct http_objects objects = {.job = job};
+    struct vhost_visitor visitor = status_rows_of_queues(&objects.kept);
+    for (size_t i = 0; i < job->vhost_count; i++) {
+        size_t first = objects.count;
+        http_objects_list(&objects, &job->vhosts[i], &visitor);
+        http_objects_sort(&objects, first, compare_names);
+    }
+    const struct http_list list = {objects.count, name_of, fill_row, &objects};
+    http_reply_row_pages(job->call, &list);
+    http_objects_fini(&objects);
+}
+
+static void get_queues(const struct http_context *context, struct http_call *call)
+{
+    http_job_answer(context, call, run_list);
+}
+
+/* --- one */
+
+struct search {
+    struct bytes name;
+    struct vhost_visitor keeper;
+};
+
+static void find_queue(struct vhost *vhost, uint64_t now_ms, void *context)
+{
+    struct search *search = context;
+    struct queue_status status;
+    (void)now_ms;
+    if (vhost_queue_status(vhost, search->name, &status))
+        search->keeper.queue(search->keeper.context, &status);
+}
+
+static void run_one(struct http_job *job)
+{
+    struct http_objects objects = {.job = job};
+    struct search search = {bytes_of_text(http_call_parameter(job->call, "name")),
+                            status_rows_of_queues(&objects.kept)};
+    for (size_t i = 0; i < job->vhost_count; i++)
+        http_job_ask(job, job->vhosts[i].gate, find_queue, &search);
+    if (objects.kept.count == 0) {
+        http_not_found(job->call);
+        return;
+    }
+    struct http_row row = {json_object(), NULL};
+    struct http_object object = {job->vhosts[0].name, objects.kept.rows[0]};
+    objects.rows = &object;
+    fill_row(&objects, 0, &row);
+    http_reply(job->call, row.json);
+    status_rows_fini(&objects.kept);
+}
+
+void http_get_queue(const struct http_context *context, struct http_call *call)
+{
+    http_job_answer(context, call, run_one);
+}
+
+/* What is at the path of one queue is in http_queue_changes.c. */
+const struct http_route http_queue_list_routes[] = {
+    {"/queues", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true, .get = get_queues},
+    {"/queues/:vhost", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
+     .get = get_queues},
+    {.pattern = NULL},
+};

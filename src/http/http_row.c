@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rows: what is asked for is put into them, and nothing else. A client that wants two of forty
+ * columns, or an order by one of them, does not have the others made for it.
+ */
+#include "http/http_row.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#include "config/json_table.h"
+#include "net/control.h"
+
+bool http_row_wants(const struct http_row *row, const char *name)
+{
+    const char *columns = row->columns;
+    size_t size = strlen(name);
+    while (columns != NULL && columns[0] != '\0') {
+        if (strcspn(columns, ".,") == size && memcmp(columns, name, size) == 0)
+            return true;
+        columns += strcspn(columns, ",");
+        columns += columns[0] == ',';
+    }
+    return row->columns == NULL;
+}
+
+void http_row_put(struct http_row *row, const char *name, json_t *value)
+{
+    if (http_row_wants(row, name))
+        json_object_set_new(row->json, name, value);
+    else
+        json_decref(value);
+}
+
+void http_row_number(struct http_row *row, const char *name, uint64_t value)
+{
+    if (http_row_wants(row, name))
+        json_object_set_new(row->json, name, json_integer((json_int_t)value));
+}
+
+void http_row_flag(struct http_row *row, const char *name, bool value)
+{
+    http_row_put(row, name, json_boolean(value));
+}
+
+void http_row_text(struct http_row *row, const char *name, struct bytes text)
+{
+    if (http_row_wants(row, name))
+        json_object_set_new(row->json, name,
+                            text.data != NULL ? control_json_text(text) : json_null());
+}
+
+void http_row_table(struct http_row *row, const char *name, struct bytes table)
+{
+    if (http_row_wants(row, name))
+        json_object_set_new(row->json, name, json_of_table(table));
+}

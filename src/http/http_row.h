@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_HTTP_HTTP_ROW_H
+#define LEVERET_HTTP_HTTP_ROW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+struct http_call;
+struct json_t;
+
+/* A row of a list, of which the client may want some columns only: the others cost nothing. */
+struct http_row {
+    struct json_t *json; /* an object */
+    const char *columns; /* names with commas between, also of what is inside: a.b; NULL: all */
+};
+
+bool http_row_wants(const struct http_row *row, const char *name);
+/* The value is taken over; it goes where nobody wants it. */
+void http_row_put(struct http_row *row, const char *name, struct json_t *value);
+void http_row_number(struct http_row *row, const char *name, uint64_t value);
+void http_row_flag(struct http_row *row, const char *name, bool value);
+/* null where there is no data. */
+void http_row_text(struct http_row *row, const char *name, struct bytes text);
+/* An object; "" where the table has nothing in it. */
+void http_row_table(struct http_row *row, const char *name, struct bytes table);
+
+/* A list whose rows are made when they are wanted: of 50,000 one page may be all that is shown. */
+struct http_list {
+    size_t count;
+    /* What a client filters pages by. */
+    struct bytes (*name)(const void *context, size_t number);
+    void (*fill)(const void *context, size_t number, struct http_row *row);
+    const void *context;
+};
+
+/* The call's answer, on any thread that has it: the rows in the order which the client asks for;
+ * what is equal in that stays in the order of the list. */
+void http_reply_rows(struct http_call *call, const struct http_list *list);
+/* The same for what may be asked for in pages. */
+void http_reply_row_pages(struct http_call *call, const struct http_list *list);
+
+#endif
