@@ -19,6 +19,8 @@
 #include "http/http_row.h"
 #include "http/http_server.h"
 
+enum { ERLANG_LINE = 80 };
+
 /* --- what was asked */
 
 const char *http_call_parameter(const struct http_call *call, const char *name)
@@ -212,13 +214,24 @@ bool http_need_vhost(const struct http_context *context, struct http_call *call)
     return false;
 }
 
+static void append_missing(const struct http_call *call, const char *const *keys, size_t count,
+                           const char *between, struct buffer *text)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (json_object_get(call->body, keys[i]) == NULL)
+            buffer_append_format(text, "%s{key_missing,%s}", text->size > 0 ? between : "",
+                                 keys[i]);
+    }
+}
+
+/* As Erlang prints a list, which breaks the line where it would be too long. */
 bool http_need_keys(struct http_call *call, const char *const *keys, size_t count)
 {
     struct buffer missing = {0};
-    for (size_t i = 0; i < count; i++) {
-        if (json_object_get(call->body, keys[i]) == NULL)
-            buffer_append_format(&missing, "%s{key_missing,%s}", missing.size > 0 ? "," : "",
-                                 keys[i]);
+    append_missing(call, keys, count, ",", &missing);
+    if (missing.size + strlen("[]") >= ERLANG_LINE) {
+        missing.size = 0;
+        append_missing(call, keys, count, ",\n ", &missing);
     }
     bool is_complete = missing.size == 0;
     if (!is_complete)

@@ -173,3 +173,16 @@ void http_run_method(const struct http_context *context, struct http_call *call,
     http_not_there(call, "vhost_not_found");
     free_running(running);
 }
+
+/* Who is refused by a limit of connections is told no more than who has no rights. A publisher that
+ * is blocked is not to blame, and may try again. */
+void http_refuse_session(struct http_call *call, const struct amqp_error *error)
+{
+    if (error->code == AMQP_NOT_ALLOWED)
+        http_not_authorised(call, "Access refused.");
+    else if (error->code == AMQP_RESOURCE_ERROR)
+        http_reply_failed(call, json_pack("{s:s, s:s}", "error", "service_unavailable", "reason",
+                                          bare_text(error)));
+    else
+        http_bad_request(call, "%u %s", error->code, error->text);
+}

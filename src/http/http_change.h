@@ -43,4 +43,7 @@ struct http_change {
 void http_run_method(const struct http_context *context, struct http_call *call,
                      const struct amqp_method *method, const struct http_change *change);
 
+/* Answers with an error of a session that did more than one method. */
+void http_refuse_session(struct http_call *call, const struct amqp_error *error);
+
 #endif

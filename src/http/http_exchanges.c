@@ -111,6 +111,8 @@ const struct http_route http_exchange_routes[] = {
     {"/exchanges/:vhost", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
      .get = get_exchanges},
     {"/exchanges/:vhost/:name", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
-     .get = get_exchange},
+     .get = get_exchange, .put = http_put_exchange, .delete = http_delete_exchange},
+    {"/exchanges/:vhost/:name/publish", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
+     .lists_vhosts = true, .post = http_publish},
     {.pattern = NULL},
 };

@@ -4,9 +4,10 @@
  */
 #include "http/http_login.h"
 
-#include <openssl/evp.h>
 #include <string.h>
 #include <strings.h>
+
+#include "http/http_base64.h"
 
 /* Is it this scheme? Then rest is what comes behind it. */
 static bool has_scheme(const char *header, const char *scheme, const char **rest)
@@ -15,22 +16,6 @@ static bool has_scheme(const char *header, const char *scheme, const char **rest
     if (strncasecmp(header, scheme, size) != 0 || header[size] != ' ')
         return false;
     *rest = header + size + strspn(header + size, " ");
-    return true;
-}
-
-/* OpenSSL's decoder fills up with zeros what padding stands for. */
-static bool decode_base64(const char *text, struct buffer *decoded)
-{
-    size_t size = strlen(text), padding = 0;
-    while (size > padding && padding < 2 && text[size - 1 - padding] == '=')
-        padding++;
-    if (size == 0 || size % 4 != 0)
-        return false;
-    buffer_reserve(decoded, size);
-    int count = EVP_DecodeBlock(decoded->data, (const unsigned char *)text, (int)size);
-    if (count < 0)
-        return false;
-    decoded->size = (size_t)count - padding;
     return true;
 }
 
@@ -46,7 +31,7 @@ enum http_login_outcome http_login_read(const char *header, struct buffer *text,
         login->password = buffer_bytes(text);
         return HTTP_LOGIN_READ;
     }
-    if (!has_scheme(header, "Basic", &rest) || !decode_base64(rest, text))
+    if (!has_scheme(header, "Basic", &rest) || !http_base64_decode(rest, text))
         return HTTP_LOGIN_MALFORMED;
     const uint8_t *colon = memchr(text->data, ':', text->size);
     if (colon == NULL)

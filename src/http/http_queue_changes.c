@@ -4,6 +4,7 @@
  * the fields of queue.declare; what is not said is false, also durable.
  */
 #include <jansson.h>
+#include <string.h>
 
 #include "http/http_change.h"
 #include "http/http_resources.h"
@@ -14,7 +15,7 @@ static bool has_queue(const struct http_context *context, const struct http_call
                                     http_call_parameter(call, "name"));
 }
 
-static void put_queue(const struct http_context *context, struct http_call *call)
+void http_put_queue(const struct http_context *context, struct http_call *call)
 {
     const char *name = http_call_parameter(call, "name");
     const json_t *arguments = json_object_get(http_call_body(call), "arguments");
@@ -44,7 +45,7 @@ static bool need_queue(const struct http_context *context, struct http_call *cal
     return false;
 }
 
-static void delete_queue(const struct http_context *context, struct http_call *call)
+void http_delete_queue(const struct http_context *context, struct http_call *call)
 {
     struct amqp_method method = {.id = AMQP_QUEUE_DELETE};
     if (!need_queue(context, call))
@@ -55,7 +56,7 @@ static void delete_queue(const struct http_context *context, struct http_call *c
     http_run_method(context, call, &method, &(struct http_change){.is_put = false});
 }
 
-static void purge_queue(const struct http_context *context, struct http_call *call)
+void http_purge_queue(const struct http_context *context, struct http_call *call)
 {
     struct amqp_method method = {.id = AMQP_QUEUE_PURGE};
     if (!need_queue(context, call))
@@ -64,10 +65,30 @@ static void purge_queue(const struct http_context *context, struct http_call *ca
     http_run_method(context, call, &method, &(struct http_change){.is_put = false});
 }
 
+/* There are no mirrors, and so nothing to do. */
+void http_act_on_queue(const struct http_context *context, struct http_call *call)
+{
+    static const char *const keys[] = {"action"};
+    json_t *action = json_object_get(http_call_body(call), "action");
+    const char *name = json_string_value(action);
+    if (!http_need_keys(call, keys, 1))
+        return;
+    if (!has_queue(context, call))
+        http_not_found(call);
+    else if (name != NULL && (strcmp(name, "sync") == 0 || strcmp(name, "cancel_sync") == 0))
+        http_reply_done(call);
+    else
+        http_bad_request_json(call, json_pack("[s, O]", "unknown", action));
+}
+
 const struct http_route http_queue_routes[] = {
     {"/queues/:vhost/:name", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
-     .get = http_get_queue, .put = put_queue, .delete = delete_queue},
+     .get = http_get_queue, .put = http_put_queue, .delete = http_delete_queue},
     {"/queues/:vhost/:name/contents", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
-     .lists_vhosts = true, .delete = purge_queue},
+     .lists_vhosts = true, .delete = http_purge_queue},
+    {"/queues/:vhost/:name/actions", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS,
+     .post = http_act_on_queue},
+    {"/queues/:vhost/:name/get", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
+     .post = http_get_messages},
     {.pattern = NULL},
 };

@@ -25,6 +25,11 @@ extern const struct http_route http_user_routes[];
 extern const struct http_route http_vhost_routes[];
 extern const struct http_route http_whoami_routes[];
 
+/* What changes the objects of a vhost, for the rows of the tables. */
+http_handler http_put_queue, http_delete_queue, http_purge_queue, http_act_on_queue,
+    http_get_messages;
+http_handler http_put_exchange, http_delete_exchange, http_publish;
+
 /* Answers with what the directory said. */
 void http_refuse(struct http_call *call, const struct directory_error *error);
 
@@ -39,7 +44,7 @@ json_t *http_find_named(json_t *rows, const char *name);
 
 /* For the path of one queue. */
 http_handler http_get_queue;
-/* An exchange's name in a path: amq.default is the default one. */
+/* An exchange's name in a path: amq.default is the default one. The text ends with a NUL. */
 struct bytes http_exchange_name(const char *segment);
 /* What names a binding among those between the same two, in RabbitMQ's form. */
 void http_binding_append_properties_key(struct buffer *text, const struct binding_status *status);

@@ -4,12 +4,11 @@
  * directory's checks and in its transaction; only what RabbitMQ refuses here and not there is
  * looked at first.
  */
-#include <openssl/evp.h>
 #include <string.h>
 
 #include "auth/directory.h"
-#include "base/xmalloc.h"
 #include "config/json_table.h"
+#include "http/http_base64.h"
 #include "http/http_call.h"
 #include "http/http_resources.h"
 
@@ -88,11 +87,9 @@ static void get_user(const struct http_context *context, struct http_call *call)
 
 static bool is_base64(const char *text)
 {
-    size_t size = strlen(text);
-    unsigned char *decoded = xmalloc(size + 4);
-    bool is_right =
-        size % 4 == 0 && EVP_DecodeBlock(decoded, (const unsigned char *)text, (int)size) >= 0;
-    free(decoded);
+    struct buffer decoded = {0};
+    bool is_right = http_base64_decode(text, &decoded);
+    buffer_fini(&decoded);
     return is_right;
 }
 
