@@ -280,23 +280,46 @@ bool http_binding_has_properties_key(const struct binding_status *status, const 
     return is_same;
 }
 
-static void answer_one(struct http_job *job, struct filter filter)
+/* The number of the path's binding in what was gathered; their count where there is none. */
+static size_t find_one(const struct http_job *job, struct http_objects *objects,
+                       struct filter filter)
 {
     const char *key = http_call_parameter(job->call, "props");
+    size_t number = 0;
+    gather(objects, &filter);
+    while (number < objects->count &&
+           !http_binding_has_properties_key(objects->rows[number].status, key))
+        number++;
+    return number;
+}
+
+static void answer_one(struct http_job *job, struct filter filter)
+{
     struct http_objects objects = {.job = job};
-    struct http_row row = {NULL, NULL};
-    gather(&objects, &filter);
-    for (size_t i = 0; i < objects.count && row.json == NULL; i++) {
-        if (!http_binding_has_properties_key(objects.rows[i].status, key))
-            continue;
-        row.json = json_object();
-        fill_row(&objects, i, &row);
-    }
-    if (row.json != NULL)
+    size_t number = find_one(job, &objects, filter);
+    if (number < objects.count) {
+        struct http_row row = {json_object(), NULL};
+        fill_row(&objects, number, &row);
         http_reply(job->call, row.json);
-    else
+    } else {
         http_not_found(job->call);
+    }
     http_objects_fini(&objects);
+}
+
+bool http_binding_find(const struct http_job *job, bool to_queue, struct buffer *key,
+                       struct buffer *arguments)
+{
+    struct http_objects objects = {.job = job};
+    size_t number = find_one(job, &objects, between(job, to_queue));
+    bool is_there = number < objects.count;
+    if (is_there) {
+        const struct binding_status *status = objects.rows[number].status;
+        buffer_append_bytes(key, status->key);
+        buffer_append_bytes(arguments, status->arguments);
+    }
+    http_objects_fini(&objects);
+    return is_there;
 }
 
 static void run_one_to_queue(struct http_job *job)
@@ -357,13 +380,13 @@ const struct http_route http_binding_routes[] = {
     {"/bindings/:vhost", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
      .get = get_bindings},
     {"/bindings/:vhost/e/:source/q/:destination", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
-     .lists_vhosts = true, .get = get_exchange_to_queue},
+     .lists_vhosts = true, .get = get_exchange_to_queue, .post = http_bind_queue},
     {"/bindings/:vhost/e/:source/e/:destination", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
-     .lists_vhosts = true, .get = get_exchange_to_exchange},
+     .lists_vhosts = true, .get = get_exchange_to_exchange, .post = http_bind_exchange},
     {"/bindings/:vhost/e/:source/q/:destination/:props", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
-     .lists_vhosts = true, .get = get_one_to_queue},
+     .lists_vhosts = true, .get = get_one_to_queue, .delete = http_unbind_queue},
     {"/bindings/:vhost/e/:source/e/:destination/:props", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
-     .lists_vhosts = true, .get = get_one_to_exchange},
+     .lists_vhosts = true, .get = get_one_to_exchange, .delete = http_unbind_exchange},
     {"/queues/:vhost/:name/bindings", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
      .lists_vhosts = true, .get = get_to_queue},
     {"/exchanges/:vhost/:name/bindings/source", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,

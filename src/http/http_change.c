@@ -7,6 +7,7 @@
 #include "http/http_change.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,6 +50,26 @@ bool http_need_node(const struct http_context *context, struct http_call *call)
         return true;
     http_bad_request(call, "Node %s could not be contacted", node);
     return false;
+}
+
+bool http_need_routing_key(struct http_call *call, char *key)
+{
+    const json_t *value = json_object_get(http_call_body(call), "routing_key");
+    const char *text = json_string_value(value);
+    key[0] = '\0';
+    if (value == NULL)
+        return true;
+    if (text == NULL && !json_is_integer(value)) {
+        http_bad_request(call, "routing_key must be a string");
+        return false;
+    }
+    if (text != NULL && !http_need_name(call, "routing_key", text))
+        return false;
+    if (text != NULL)
+        strcpy(key, text);
+    else
+        snprintf(key, AMQP_SHORTSTR_MAX + 1, "%lld", (long long)json_integer_value(value));
+    return true;
 }
 
 bool http_need_flag(struct http_call *call, const char *key, bool *flag)

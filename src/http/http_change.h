@@ -24,6 +24,9 @@ bool http_need_entered_vhost(const struct http_context *context, struct http_cal
 bool http_need_name(struct http_call *call, const char *what, const char *name);
 /* The body names this node or none. */
 bool http_need_node(const struct http_context *context, struct http_call *call);
+/* The body's routing key, in AMQP_SHORTSTR_MAX + 1 bytes; "" where there is none. RabbitMQ takes a
+ * number for a text here. */
+bool http_need_routing_key(struct http_call *call, char *key);
 /* The value under the key: true, false, or the words; false where there is none. */
 bool http_need_flag(struct http_call *call, const char *key, bool *flag);
 /* Appends the object, or nothing (NULL, and an empty list), as a table; what says what it is. */

@@ -4,7 +4,6 @@
  * mandatory, so that the answer can say whether a queue took it.
  */
 #include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -152,24 +151,6 @@ static bool read_payload(struct http_call *call, struct buffer *payload)
     return false;
 }
 
-/* RabbitMQ takes a number for a text here. */
-static bool read_key(struct http_call *call, char *key, size_t size)
-{
-    const json_t *value = json_object_get(http_call_body(call), "routing_key");
-    if (json_is_integer(value)) {
-        snprintf(key, size, "%lld", (long long)json_integer_value(value));
-        return true;
-    }
-    if (!json_is_string(value)) {
-        http_bad_request(call, "routing_key must be a string");
-        return false;
-    }
-    if (!http_need_name(call, "routing_key", json_string_value(value)))
-        return false;
-    snprintf(key, size, "%s", json_string_value(value));
-    return true;
-}
-
 /* NULL, answered, where the call does not say one. */
 static struct message *read_message(struct http_call *call)
 {
@@ -180,7 +161,7 @@ static struct message *read_message(struct http_call *call)
     struct message *message = NULL;
     if (http_need_keys(call, keys, sizeof keys / sizeof keys[0]) &&
         http_need_name(call, "exchange", (const char *)exchange.data) &&
-        read_payload(call, &payload) && read_key(call, key, sizeof key) &&
+        read_payload(call, &payload) && http_need_routing_key(call, key) &&
         read_properties(call, json_object_get(http_call_body(call), "properties"), &raw)) {
         message =
             message_new(exchange, bytes_of_text(key), buffer_bytes(&raw), buffer_bytes(&payload));

@@ -10,6 +10,7 @@
 struct binding_status;
 struct buffer;
 struct directory_error;
+struct http_job;
 
 /* The routes of each resource, ended by one without a pattern: a file per resource. */
 extern const struct http_route http_binding_routes[];
@@ -29,6 +30,7 @@ extern const struct http_route http_whoami_routes[];
 http_handler http_put_queue, http_delete_queue, http_purge_queue, http_act_on_queue,
     http_get_messages;
 http_handler http_put_exchange, http_delete_exchange, http_publish;
+http_handler http_bind_queue, http_bind_exchange, http_unbind_queue, http_unbind_exchange;
 
 /* Answers with what the directory said. */
 void http_refuse(struct http_call *call, const struct directory_error *error);
@@ -49,5 +51,9 @@ struct bytes http_exchange_name(const char *segment);
 /* What names a binding among those between the same two, in RabbitMQ's form. */
 void http_binding_append_properties_key(struct buffer *text, const struct binding_status *status);
 bool http_binding_has_properties_key(const struct binding_status *status, const char *key);
+/* In a job: the path's binding, by its "source", "destination" and "props". Its routing key and its
+ * arguments are appended; false where there is none. */
+bool http_binding_find(const struct http_job *job, bool to_queue, struct buffer *key,
+                       struct buffer *arguments);
 
 #endif
