@@ -28,6 +28,7 @@
 
 #include "base/check.h"
 #include "base/xmalloc.h"
+#include "http/http_file.h"
 #include "http/http_internal.h"
 #include "http/http_login.h"
 #include "net/address.h"
@@ -270,16 +271,20 @@ static void give_text(struct http_call *call, struct evbuffer *body)
     buffer_init(&call->text);
 }
 
+static void request_is_answered(struct front *front)
+{
+    forget_waiting(front);
+    front->has_call = false;
+    front->since_s = front->server->now_s;
+}
+
 static void send_answer(struct http_call *call)
 {
     struct front *front = find_front(call->server, call->request);
     struct evbuffer *body = evbuffer_new();
     CHECK(body != NULL);
-    if (front != NULL) {
-        forget_waiting(front);
-        front->has_call = false;
-        front->since_s = call->server->now_s;
-    }
+    if (front != NULL)
+        request_is_answered(front);
     if (call->reply != NULL)
         json_dump_callback(call->reply, append_text, body, JSON_COMPACT | JSON_ENCODE_ANY);
     else if (call->text.size > 0)
@@ -490,6 +495,11 @@ static void on_request(struct evhttp_request *request, void *context)
 {
     struct http_server *server = context;
     struct front *front = find_front(server, request);
+    if (http_file_serve(request)) {
+        if (front != NULL)
+            request_is_answered(front);
+        return;
+    }
     struct http_call *call = xcalloc(1, sizeof *call);
     list_push_back(&server->calls, &call->in_calls);
     call->server = server;

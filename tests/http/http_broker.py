@@ -52,7 +52,7 @@ def run(tests, broker, afterwards=lambda test: None):
 class Broker:
     """A private one, of either kind, with its management API on a port of its own."""
 
-    def __init__(self, kind, build, settings=()):
+    def __init__(self, kind, build, settings=(), plugins="rabbitmq_management"):
         self.kind = kind
         self.program = os.path.join(SUPPORT, kind)
         self.folder = tempfile.mkdtemp(prefix="leveret-http-")
@@ -65,7 +65,7 @@ class Broker:
         if kind == "leveret":
             arguments += ["--binary", os.path.join(build, "leveretd")]
         else:
-            arguments += ["--plugins", "rabbitmq_management"]
+            arguments += ["--plugins", plugins]
         self.node = node
         try:
             subprocess.run(arguments, check=True, stdout=subprocess.DEVNULL)

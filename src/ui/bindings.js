@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Bindings: their table, making one, taking one away.
+
+import { api, path } from './api.js';
+import { BINDING_ARGUMENTS } from './arguments.js';
+import { ask, formDialog, notice } from './dialog.js';
+import { h } from './dom.js';
+import { exchangeName } from './format.js';
+import { argumentList, exchangeLink, queueLink } from './parts.js';
+import { table } from './table.js';
+
+const ROWS_MAX = 200;
+
+function unbind(binding, reload) {
+  ask({
+    title: 'Unbind', submit: 'Unbind',
+    intro: `${binding.destination} gets no more messages from ${exchangeName(binding.source)} by the key ` +
+      `"${binding.routing_key}".`,
+    run: async () => {
+      const type = binding.destination_type === 'queue' ? 'q' : 'e';
+      const where = path(binding.vhost, 'e', binding.source, type, binding.destination, binding.properties_key);
+      await api.delete(`bindings/${where}`);
+      notice('The binding is gone.');
+      reload();
+    },
+  });
+}
+
+// hides: "source" or "destination", which all of them have in common.
+export function bindingTable(bindings, { reload, hides }) {
+  const columns = [
+    hides !== 'source' && { label: 'From', cell: ({ vhost, source }) => exchangeLink(vhost, source) },
+    hides !== 'destination' && { label: 'To', cell: (binding) => (binding.destination_type === 'queue'
+      ? queueLink(binding.vhost, binding.destination) : exchangeLink(binding.vhost, binding.destination)) },
+    hides !== 'destination' && { label: 'Kind', cell: ({ destination_type: type }) => type },
+    { label: 'Routing key', cell: ({ routing_key: key }) => h('code', null, key) },
+    { label: 'Arguments', cell: (binding) => argumentList(binding.arguments) },
+    { label: 'Action', cell: (binding) => (binding.source === '' ? 'always there' : h('button', { type: 'button',
+      class: 'small', onclick: () => unbind(binding, reload) }, 'Unbind')) },
+  ];
+  const key = ({ source, destination_type: type, destination, properties_key: props }) =>
+    [source, type, destination, props].map(encodeURIComponent).join('/');
+  return [
+    table({ caption: 'Bindings', columns, rows: bindings.slice(0, ROWS_MAX), key, empty: 'Nothing is bound.' }),
+    bindings.length > ROWS_MAX && h('p', { class: 'more' }, `The first ${ROWS_MAX} of ${bindings.length} are shown.`),
+  ];
+}
+
+// Of the source and the destination one is given, the other is asked for. type: what the destination is.
+export function bindDialog({ vhost, source, type, destination, reload }) {
+  formDialog({
+    title: 'Bind', submit: 'Bind', isWide: true,
+    fields: [
+      source === undefined && { name: 'source', label: 'From exchange', isRequired: true },
+      type === undefined && { name: 'type', label: 'To', kind: 'select',
+        options: [['q', 'a queue'], ['e', 'an exchange']] },
+      destination === undefined && { name: 'destination', label: 'Name of it', isRequired: true },
+      { name: 'key', label: 'Routing key' },
+      { name: 'arguments', label: 'Arguments', kind: 'table', known: BINDING_ARGUMENTS },
+    ],
+    run: async (values) => {
+      const kind = values.type ?? (type === 'queue' ? 'q' : 'e');
+      const where = path(vhost, 'e', source ?? values.source, kind, destination ?? values.destination);
+      await api.post(`bindings/${where}`, { routing_key: values.key ?? '', arguments: values.arguments });
+      notice('The binding is made.');
+      reload();
+    },
+  });
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Fields of forms, from descriptions: {name, label, kind, value, hint, options, isRequired, suggestions}. A kind
+// makes the control and reads its value; an empty optional text or number is left out of what is read.
+
+import { h, freshId } from './dom.js';
+
+function control(name, attributes, field, id) {
+  return h(name, { id, name: field.name, required: field.isRequired ? true : null,
+    'aria-describedby': field.hint ? `${id}-hint` : null, ...attributes });
+}
+
+function text(type) {
+  return (field, id) => {
+    const list = field.suggestions && h('datalist', { id: `${id}-list` },
+      field.suggestions.map((value) => h('option', { value })));
+    const input = control('input', { type, value: field.value ?? '', list: list ? `${id}-list` : null,
+      autocomplete: type === 'password' ? 'new-password' : 'off', spellcheck: 'false' }, field, id);
+    return { node: list ? [input, list] : input, read: () => (input.value === '' ? undefined : input.value) };
+  };
+}
+
+function figure(field, id) {
+  const input = control('input', { type: 'number', value: field.value ?? '', min: field.min ?? null, step: '1' },
+    field, id);
+  return { node: input, read: () => (input.value === '' ? undefined : Number(input.value)) };
+}
+
+function area(field, id) {
+  const input = control('textarea', { rows: field.rows ?? 5, value: field.value ?? '', spellcheck: 'false' }, field,
+    id);
+  return { node: input, read: () => input.value };
+}
+
+function select(field, id) {
+  const options = field.options.map((option) => (Array.isArray(option) ? option : [option, option]));
+  const input = control('select', { value: field.value ?? options[0][0] },
+    field, id);
+  input.append(...options.map(([value, label]) => h('option', { value }, label)));
+  if (field.value !== undefined) input.value = field.value;
+  return { node: input, read: () => input.value };
+}
+
+function checkbox(field, id) {
+  const input = control('input', { type: 'checkbox', checked: field.value === true }, field, id);
+  return { node: input, read: () => input.checked, isBeside: true };
+}
+
+function file(field, id) {
+  const input = control('input', { type: 'file', accept: field.accept ?? null }, field, id);
+  return { node: input, read: () => input.files[0] };
+}
+
+const TYPES = [['string', 'Text'], ['number', 'Number'], ['boolean', 'Yes or no'], ['list', 'List (JSON)'],
+  ['json', 'Table (JSON)']];
+
+function typed(key, type, value) {
+  if (type === 'string') return value;
+  if (type === 'number') {
+    if (value.trim() === '' || !Number.isFinite(Number(value))) throw new Error(`${key}: ${value} is not a number`);
+    return Number(value);
+  }
+  if (type === 'boolean') {
+    if (!['true', 'false'].includes(value.trim())) throw new Error(`${key}: neither true nor false`);
+    return value.trim() === 'true';
+  }
+  try {
+    return JSON.parse(value);
+  } catch {
+    throw new Error(`${key}: ${value} is not JSON`);
+  }
+}
+
+export function typeOf(value) {
+  if (Array.isArray(value)) return 'list';
+  if (value !== null && typeof value === 'object') return 'json';
+  return ['number', 'boolean'].includes(typeof value) ? typeof value : 'string';
+}
+
+function tableRow(field, key, value) {
+  const known = field.known ?? {};
+  const name = h('input', { type: 'text', value: key, 'aria-label': `${field.label}: name`, spellcheck: 'false',
+    placeholder: 'name', list: field.listId });
+  const shown = value === undefined ? '' : typeof value === 'object' ? JSON.stringify(value) : String(value);
+  const content = h('input', { type: 'text', value: shown, 'aria-label': `${field.label}: value`,
+    placeholder: 'value', spellcheck: 'false' });
+  const type = h('select', { 'aria-label': `${field.label}: type of the value` },
+    TYPES.map(([one, label]) => h('option', { value: one }, label)));
+  type.value = value === undefined ? 'string' : typeOf(value);
+  name.onchange = () => {
+    if (name.value in known && content.value === '') type.value = known[name.value];
+  };
+  const remove = h('button', { type: 'button', class: 'quiet', 'aria-label': `${field.label}: remove this line`,
+    onclick: () => row.remove() }, '✕');
+  const row = h('div', { class: 'table-row' }, name, content, type, remove);
+  row.read = () => (name.value === '' ? [] : [[name.value, typed(name.value, type.value, content.value)]]);
+  return row;
+}
+
+// A table of AMQP: names, values, and of what type they are.
+function table(field, id) {
+  const described = { ...field, listId: `${id}-list` };
+  const rows = h('div', { class: 'table-rows' });
+  const add = (key, value) => {
+    const row = tableRow(described, key, value);
+    rows.append(row);
+    return row;
+  };
+  Object.entries(field.value ?? {}).forEach(([key, value]) => add(key, value));
+  if (rows.childElementCount === 0) add('', undefined);
+  const more = h('button', { type: 'button', class: 'small', onclick: () => add('', undefined).firstChild.focus() },
+    'Add a line');
+  const list = h('datalist', { id: described.listId },
+    Object.keys(field.known ?? {}).map((value) => h('option', { value })));
+  return { node: [rows, more, list], isGroup: true,
+    read: () => Object.fromEntries([...rows.children].flatMap((row) => row.read())) };
+}
+
+const KINDS = { text: text('text'), password: text('password'), figure, area, select, checkbox, file, table };
+
+function label(field, id, part) {
+  const hint = field.hint && h('p', { class: 'hint', id: `${id}-hint` }, field.hint);
+  if (part.isGroup) {
+    return h('fieldset', { class: 'field', id: `${id}-group` }, h('legend', null, field.label), part.node, hint);
+  }
+  const name = h('label', { for: id }, field.label, field.isRequired && h('span', { class: 'required' }, ' required'));
+  if (part.isBeside) return h('div', { class: 'field beside' }, part.node, h('div', null, name, hint));
+  return h('div', { class: 'field' }, name, part.node, hint);
+}
+
+// The nodes of all fields, and a function that reads their values; that throws what is wrong with one.
+export function fieldset(fields) {
+  const parts = fields.filter(Boolean).map((field) => {
+    const id = freshId('field');
+    const part = KINDS[field.kind ?? 'text'](field, id);
+    return { field, read: part.read, node: label(field, id, part) };
+  });
+  const read = () => {
+    const found = {};
+    for (const part of parts) {
+      const value = part.read();
+      if (value !== undefined) found[part.field.name] = value;
+    }
+    return found;
+  };
+  return { nodes: parts.map(({ node }) => node), read };
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The overview: what flows, what waits, how the node is.
+
+import { api, optional, path, query } from '../api.js';
+import { h } from '../dom.js';
+import { bytes, duration, number, plural } from '../format.js';
+import { bytesChart, facts, gauge, heading, lengthChart, panel, rangeChoice, rateChart, state } from '../parts.js';
+import { link } from '../router.js';
+import { ages, MESSAGE_RATES, QUEUE_LENGTHS, rangeOf, rateLines, valueLines } from '../samples.js';
+import { mayMonitor } from '../session.js';
+import { table } from '../table.js';
+
+const CHURN = [['connection_created', 'Connections opened', true], ['connection_closed', 'Connections closed', true],
+  ['channel_created', 'Channels opened'], ['channel_closed', 'Channels closed'], ['queue_declared', 'Queues declared'],
+  ['queue_created', 'Queues created'], ['queue_deleted', 'Queues deleted']];
+
+async function load({ search, signal }) {
+  const range = rangeOf(search);
+  const overview = await api.get(`overview${query(ages(range))}`, { signal });
+  const nodes = mayMonitor() ? await optional(api.get('nodes', { signal }), []) : [];
+  const ask = query({ node_stats_age: range.age, node_stats_incr: range.step });
+  const detailed = await Promise.all(nodes.filter(({ running }) => running).map(({ name }) =>
+    optional(api.get(`nodes/${path(name)}${ask}`, { signal }), null)));
+  return { overview, nodes: nodes.map((node) => ({ ...node, ...detailed.find((one) => one?.name === node.name) })) };
+}
+
+function alarms(nodes) {
+  return nodes.flatMap((node) => [
+    node.mem_alarm && `${node.name}: the memory is used up. Who publishes has to wait.`,
+    node.disk_free_alarm && `${node.name}: the disk is nearly full. Who publishes has to wait.`,
+    node.running === false && `${node.name}: does not run.`,
+  ]).filter(Boolean).map((text) => h('p', { class: 'banner alarm', role: 'alert', 'data-key': text }, text));
+}
+
+const COUNTS = [['connections', 'connection', 'connections'], ['channels', 'channel', 'channels'],
+  ['exchanges', 'exchange', 'exchanges'], ['queues', 'queue', 'queues'], ['consumers', 'consumer', 'consumers']];
+
+function counts({ object_totals: totals = {} }) {
+  return h('ul', { class: 'counts', 'data-key': 'counts', 'aria-label': 'How many there are' },
+    COUNTS.filter(([name]) => totals[name] !== undefined).map(([name, one, many]) => {
+      const content = [h('strong', null, number(totals[name])), h('span', null, totals[name] === 1 ? one : many)];
+      return h('li', null, name === 'consumers' ? h('div', null, content) : h('a', { href: link(name) }, content));
+    }));
+}
+
+function nodePanel(node) {
+  const memory = valueLines(node, [['mem_used', 'Used']]);
+  const disk = valueLines(node, [['disk_free', 'Free']]);
+  return panel(`node ${node.name}`, `Node ${node.name}`,
+    h('div', { class: 'gauges' },
+      gauge('Memory', node.mem_used, node.mem_limit, bytes, node.mem_alarm),
+      gauge('Descriptors', node.fd_used, node.fd_total, number),
+      gauge('Sockets', node.sockets_used, node.sockets_total, number),
+      h('div', { class: node.disk_free_alarm ? 'gauge alarmed' : 'gauge' }, h('span', null, 'Disk free'),
+        h('strong', null, bytes(node.disk_free)), h('small', null, `alarm below ${bytes(node.disk_free_limit)}`))),
+    h('div', { class: 'charts' }, bytesChart(`memory ${node.name}`, 'Memory', memory),
+      bytesChart(`disk ${node.name}`, 'Free disk', disk.map((line) => ({ ...line, colour: 3 })))),
+    facts([['Running for', duration(node.uptime)], ['Cores', node.processors], ['Process', node.os_pid],
+      ['Data', node.db_dir], ['Files of the log', (node.log_files ?? []).join(', ')],
+      ['Files of the configuration', (node.config_files ?? []).join(', ')]], true));
+}
+
+const LISTENERS = [
+  { label: 'Protocol', cell: ({ protocol }) => protocol },
+  { label: 'Address', cell: ({ ip_address: address }) => address },
+  { label: 'Port', kind: 'figure', cell: ({ port }) => String(port) },
+  { label: 'Node', cell: ({ node }) => node },
+];
+
+function draw({ overview, nodes }, { search }) {
+  const version = overview.product_name && `${overview.product_name} ${overview.product_version}`;
+  return [
+    heading({ title: 'Overview' }), alarms(nodes), counts(overview), rangeChoice(search),
+    h('div', { class: 'charts', 'data-key': 'charts' },
+      panel('rates', 'Message rates', rateChart('rates', 'Messages per second',
+        rateLines(overview.message_stats ?? {}, MESSAGE_RATES))),
+      panel('lengths', 'Queued messages', lengthChart('lengths', 'Messages in all queues',
+        valueLines(overview.queue_totals, QUEUE_LENGTHS)))),
+    nodes.map(nodePanel),
+    panel('churn', 'Comings and goings', rateChart('churn', 'Connections, channels and queues per second',
+      rateLines(overview.churn_rates ?? {}, CHURN))),
+    panel('listeners', 'Listeners', table({ caption: 'Listeners', columns: LISTENERS, rows: overview.listeners ?? [],
+      key: ({ protocol, ip_address: address, port }) => `${protocol} ${address} ${port}` })),
+    panel('about', 'About', facts([['Version', version], ['RabbitMQ', overview.rabbitmq_version],
+      ['Cluster', overview.cluster_name], ['Node', overview.node], ['Rates', overview.rates_mode],
+      ['State', nodes.length > 0 && state(nodes.every(({ running }) => running) ? 'running' : 'down')],
+      ['Exchange types', (overview.exchange_types ?? []).map(({ name }) => name).join(', ')],
+      ['Nodes', nodes.length > 1 && plural(nodes.length, 'node', 'nodes')]], true)),
+  ];
+}
+
+export const overviewPage = { section: '', title: () => 'Overview', load, draw };

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The queues, a page at a time: whatever their number, the server filters, sorts and cuts.
+
+import { api, path, query } from '../api.js';
+import { h } from '../dom.js';
+import { formDialog, notice } from '../dialog.js';
+import { number, rate, rateOf } from '../format.js';
+import { badge, heading, queueLink, state } from '../parts.js';
+import { go } from '../router.js';
+import { filterBar, pageOf, pageQuery, pager, table } from '../table.js';
+import { QUEUE_ARGUMENTS } from '../arguments.js';
+
+async function load({ search, signal, vhost }) {
+  const where = vhost === '' ? 'queues' : `queues/${path(vhost)}`;
+  return pageOf(await api.get(`${where}${query(pageQuery(search))}`, { signal }));
+}
+
+const ARGUMENT_BADGES = [['x-message-ttl', 'TTL', 'messages expire'], ['x-expires', 'Exp', 'expires when unused'],
+  ['x-max-length', 'Lim', 'limited in messages'], ['x-max-length-bytes', 'Lim B', 'limited in bytes'],
+  ['x-overflow', 'Ovfl', 'what happens to those beyond the limit'], ['x-dead-letter-exchange', 'DLX', 'dead letters'],
+  ['x-dead-letter-routing-key', 'DLK', 'routing key of dead letters'], ['x-max-priority', 'Pri', 'priorities'],
+  ['x-single-active-consumer', 'SAC', 'one consumer is active'], ['x-delivery-limit', 'DL', 'deliveries are limited']];
+
+// What kind of queue it is, at a glance; the words are in the titles.
+export function queueBadges(queue) {
+  const type = queue.type ?? queue.arguments?.['x-queue-type'] ?? 'classic';
+  return h('span', { class: 'badges' }, badge(type, 'type of the queue', 'type'),
+    queue.durable && badge('D', 'durable: survives a restart'),
+    queue.auto_delete && badge('AD', 'deleted with its last consumer'),
+    (queue.exclusive || queue.owner_pid_details) && badge('Excl', 'of one connection only'),
+    ARGUMENT_BADGES.filter(([name]) => queue.arguments?.[name] !== undefined)
+      .map(([name, text, title]) => badge(text, `${name} = ${JSON.stringify(queue.arguments[name])}: ${title}`)),
+    queue.policy && badge(queue.policy, `policy: ${queue.policy}`, 'policy'),
+    queue.operator_policy && badge(queue.operator_policy, `operator policy: ${queue.operator_policy}`, 'policy'));
+}
+
+function rateColumn(label, name, hint) {
+  return { label, kind: 'figure', hint, sort: `message_stats.${name}_details.rate`,
+    cell: ({ message_stats: stats }) => rate(rateOf(stats, name)) };
+}
+
+function countColumn(label, name) {
+  return { label, kind: 'figure', sort: name, cell: (queue) => number(queue[name]) };
+}
+
+export function queueColumns(vhost) {
+  return [
+    { label: 'Name', sort: 'name', cell: (queue) => queueLink(queue.vhost, queue.name) },
+    vhost === '' && { label: 'Virtual host', sort: 'vhost', cell: (queue) => queue.vhost },
+    { label: 'Kind', cell: queueBadges },
+    { label: 'State', sort: 'state', cell: (queue) => state(queue.state) },
+    countColumn('Ready', 'messages_ready'),
+    countColumn('Unacked', 'messages_unacknowledged'),
+    countColumn('All', 'messages'),
+    countColumn('Consumers', 'consumers'),
+    rateColumn('In', 'publish', 'published to it'),
+    rateColumn('Out', 'deliver_get', 'delivered to consumers or got'),
+    rateColumn('Acked', 'ack', 'acknowledged'),
+  ];
+}
+
+const TYPES = [['', 'as the virtual host says'], ['classic', 'classic'], ['quorum', 'quorum'], ['stream', 'stream']];
+
+export function vhostField(vhosts, vhost) {
+  return { name: 'vhost', label: 'Virtual host', kind: 'select', options: vhosts,
+    value: vhost !== '' ? vhost : (vhosts.includes('/') ? '/' : vhosts[0]) };
+}
+
+async function declare(values) {
+  const table = { ...values.arguments };
+  if (values.type !== '') table['x-queue-type'] = values.type;
+  await api.put(`queues/${path(values.vhost, values.name)}`, { durable: values.durable,
+    auto_delete: values.autoDelete, arguments: table });
+}
+
+export function declareQueue({ vhosts, vhost }, type = '') {
+  formDialog({
+    title: 'Declare a queue', submit: 'Declare', isWide: true,
+    fields: [
+      vhostField(vhosts, vhost),
+      { name: 'name', label: 'Name', isRequired: true },
+      { name: 'type', label: 'Type', kind: 'select', options: TYPES, value: type },
+      { name: 'durable', label: 'Durable', kind: 'checkbox', value: true, hint: 'It survives a restart.' },
+      { name: 'autoDelete', label: 'Delete with its last consumer', kind: 'checkbox' },
+      { name: 'arguments', label: 'Arguments', kind: 'table', known: QUEUE_ARGUMENTS },
+    ],
+    run: async (values) => {
+      await declare(values);
+      notice(`Queue ${values.name} is declared.`);
+      go('queues', values.vhost, values.name);
+    },
+  });
+}
+
+function draw(page, place) {
+  return [
+    heading({ title: 'Queues', actions: [{ label: 'Declare a queue', isMain: true, run: () => declareQueue(place) }] }),
+    filterBar(place.search, 'queues'),
+    table({ caption: 'Queues', columns: queueColumns(place.vhost), rows: page.items, search: place.search,
+      key: (queue) => `${queue.vhost}/${queue.name}`,
+      empty: place.search.name ? 'No queue has such a name.' : 'There are no queues yet.' }),
+    pager(page, place.search, 'queues'),
+  ];
+}
+
+export const queuesPage = { section: 'queues', title: () => 'Queues', load, draw };

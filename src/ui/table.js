@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Tables of things. Long ones are the server's: it filters, sorts and cuts pages, so that fifty thousand queues
+// cost as much as a hundred. How a table is looked at stands in the address.
+
+import { h } from './dom.js';
+import { number } from './format.js';
+import { look } from './router.js';
+
+const PAGE_SIZES = ['25', '100', '250', '500'];
+
+// The parameters of a list that the server cuts into pages.
+export function pageQuery(search, byDefault = {}) {
+  const sort = search.sort ?? byDefault.sort;
+  const isReversed = search.sort ? search.down === '1' : byDefault.isReversed;
+  return { page: search.page ?? 1, page_size: search.size ?? 100, name: search.name ?? '',
+    use_regex: search.regex === '1', sort, sort_reverse: sort ? Boolean(isReversed) : undefined };
+}
+
+// A list as a page, also from a server that answers without pages.
+export function pageOf(answer) {
+  if (!Array.isArray(answer)) return answer;
+  return { items: answer, page: 1, page_count: 1, page_size: answer.length, filtered_count: answer.length,
+    total_count: answer.length };
+}
+
+function headerCell(column, search) {
+  const attributes = { scope: 'col', class: column.kind, title: column.hint };
+  if (!column.sort) return h('th', attributes, column.label);
+  const isSorted = search.sort === column.sort;
+  const isDown = isSorted && search.down === '1';
+  const first = column.kind === 'figure' ? '1' : '';
+  const flip = () => look({ sort: column.sort, down: isSorted ? (isDown ? '' : '1') : first, page: '' });
+  return h('th', { ...attributes, 'aria-sort': isSorted ? (isDown ? 'descending' : 'ascending') : null },
+    h('button', { type: 'button', class: 'sort', onclick: flip }, column.label,
+      h('span', { 'aria-hidden': 'true', class: 'arrow' }, isSorted ? (isDown ? '▼' : '▲') : '')));
+}
+
+// columns: [{label, cell: (row) => node or text, kind: 'figure' or none, sort, hint}], the first one names its
+// row; key: tells rows apart; empty: what to say where there are none.
+export function table({ caption, columns, rows, key, search = {}, empty = 'Nothing here' }) {
+  const shown = columns.filter(Boolean);
+  const body = rows.map((row) => h('tr', { 'data-key': key(row) }, shown.map((column, index) =>
+    h(index === 0 ? 'th' : 'td', { scope: index === 0 ? 'row' : null, class: column.kind }, column.cell(row)))));
+  const nothing = h('tr', null, h('td', { colspan: shown.length, class: 'nothing' }, empty));
+  return h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': `Table: ${caption}` },
+    h('table', null, h('caption', { class: 'unseen' }, caption),
+      h('thead', null, h('tr', null, shown.map((column) => headerCell(column, search)))),
+      h('tbody', null, rows.length > 0 ? body : nothing)));
+}
+
+let typing = 0;
+
+// Looks for what has been typed when the typing has stopped.
+function later(changes) {
+  clearTimeout(typing);
+  typing = setTimeout(() => look(changes, true), 250);
+}
+
+export function filterBar(search, what, ...more) {
+  return h('form', { class: 'filter', role: 'search', onsubmit: (event) => event.preventDefault() },
+    h('label', { class: 'unseen', for: 'filter' }, `Filter ${what} by name`),
+    h('input', { id: 'filter', type: 'search', placeholder: 'Filter by name', value: search.name ?? '',
+      spellcheck: 'false', autocomplete: 'off', oninput: (event) => later({ name: event.target.value, page: '' }) }),
+    h('label', { class: 'check' }, h('input', { type: 'checkbox', checked: search.regex === '1',
+      onchange: (event) => look({ regex: event.target.checked ? '1' : '', page: '' }, true) }), 'Regular expression'),
+    more);
+}
+
+function step(label, symbol, page, isThere) {
+  return h('button', { type: 'button', 'aria-label': label, title: label, disabled: !isThere,
+    onclick: () => look({ page: page <= 1 ? '' : page }) }, symbol);
+}
+
+export function pager(page, search, what) {
+  const first = page.filtered_count === 0 ? 0 : (page.page - 1) * page.page_size + 1;
+  const last = first === 0 ? 0 : first + page.items.length - 1;
+  const among = page.filtered_count < page.total_count ? ` (of ${number(page.total_count)} in all)` : '';
+  return h('nav', { class: 'pager', 'aria-label': `Pages of ${what}` },
+    h('p', { 'aria-live': 'polite' }, `${number(first)} to ${number(last)} of ${number(page.filtered_count)}${among}`),
+    h('div', { class: 'steps' },
+      step('First page', '«', 1, page.page > 1),
+      step('Previous page', '‹', page.page - 1, page.page > 1),
+      h('span', null, `Page ${number(page.page)} of ${number(Math.max(1, page.page_count))}`),
+      step('Next page', '›', page.page + 1, page.page < page.page_count),
+      step('Last page', '»', page.page_count, page.page < page.page_count)),
+    h('label', { class: 'check' }, 'Rows', h('select', { value: search.size ?? '100',
+      onchange: (event) => look({ size: event.target.value, page: '' }) },
+    PAGE_SIZES.map((size) => h('option', { value: size }, size)))));
+}
+
+function valueAt(row, where) {
+  return where.split('.').reduce((value, name) => value?.[name], row);
+}
+
+// For short lists, which the server sends whole: the same filter and order, here.
+export function arranged(rows, search, byDefault = 'name') {
+  const wanted = (search.name ?? '').toLowerCase();
+  let found = rows;
+  if (wanted !== '' && search.regex === '1') {
+    try {
+      const pattern = new RegExp(search.name, 'i');
+      found = rows.filter(({ name }) => pattern.test(name));
+    } catch {
+      found = [];
+    }
+  } else if (wanted !== '') found = rows.filter(({ name }) => name.toLowerCase().includes(wanted));
+  const sort = search.sort ?? byDefault;
+  const sign = search.sort && search.down === '1' ? -1 : 1;
+  return [...found].sort((one, other) => {
+    const [a, b] = [valueAt(one, sort) ?? '', valueAt(other, sort) ?? ''];
+    if (typeof a === 'number' || typeof b === 'number') return sign * (Number(a || 0) - Number(b || 0));
+    return sign * String(a).localeCompare(String(b), 'en', { numeric: true });
+  });
+}

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Queues: from the declaration to the end of one."""
+
+import json
+import re
+
+from playwright.sync_api import expect
+
+from browser import quoted
+from http_broker import expect as expect_equal
+from mark import test
+
+QUEUES = ("queues", "exchanges", "bindings")
+MESSAGES = (*QUEUES, "POST exchanges/%2F/amq.default/publish")
+BIND = "POST bindings/%2F/e/amq.topic/q/any"
+HOSTILE = "<img src=x onerror=alert(1)>\"'&amp;%2F/ ?#"
+
+
+def publish(site, queue, payload):
+    message = {"properties": {}, "routing_key": queue, "payload": payload, "payload_encoding": "string"}
+    site.make("POST", "exchanges/%2F/amq.default/publish", message)
+
+
+@test(*MESSAGES, BIND)
+def queue_is_declared_bound_published_to_read_purged_and_deleted(visit, site):
+    visit.enter("queues")
+    page = visit.page
+    visit.button("Declare a queue").click()
+    form = visit.dialog("Declare a queue")
+    form.get_by_label("Name", exact=False).first.fill("orders")
+    form.get_by_label("Arguments: name").fill("x-max-length")
+    form.get_by_label("Arguments: value").fill("1000")
+    form.get_by_label("Arguments: type of the value").select_option("number")
+    visit.button("Declare", form).click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("orders")
+    expect(page.get_by_role("status")).to_contain_text("Queue orders is declared.")
+    expect_equal(site.make("GET", "queues/%2F/orders")["arguments"], {"x-max-length": 1000}, "arguments")
+
+    visit.button("Bind").click()
+    form = visit.dialog("Bind")
+    form.get_by_label("From exchange").fill("amq.topic")
+    form.get_by_label("Routing key").fill("order.*")
+    visit.button("Bind", form).click()
+    bindings = page.get_by_role("table", name="Bindings")
+    expect(bindings).to_contain_text("order.*")
+    expect(page.locator(".graph")).to_contain_text("amq.topic")
+
+    visit.button("Publish").click()
+    form = visit.dialog("Publish to this queue")
+    form.get_by_label("Payload", exact=True).fill('{"id": 7}')
+    form.get_by_label("Headers: name").fill("region")
+    form.get_by_label("Headers: value").fill("eu")
+    visit.button("Publish", form).click()
+    expect(form).to_have_count(0)
+
+    visit.button("Get messages").click()
+    form = visit.dialog("Get messages from orders")
+    visit.button("Get", form).click()
+    message = form.get_by_role("article", name="Message 1")
+    expect(message).to_contain_text('"id": 7')
+    expect(message).to_contain_text("region")
+    page.keyboard.press("Escape")
+    expect(form).to_have_count(0)
+
+    visit.button("Purge").click()
+    visit.button("Purge", visit.dialog("Purge this queue")).click()
+    expect(page.get_by_role("status")).to_contain_text("Queue orders is empty.")
+
+    visit.button("Unbind").click()
+    visit.button("Unbind", visit.dialog("Unbind")).click()
+    expect(bindings).not_to_contain_text("order.*")
+
+    visit.button("Delete").click()
+    visit.button("Delete", visit.dialog("Delete this queue")).click()
+    expect(page).to_have_url(site.url + "#/queues")
+    expect_equal(site.call("GET", "queues/%2F/orders")[0], 404, "the queue after its end")
+
+
+@test(*MESSAGES)
+def refusals_are_shown_in_the_servers_words(visit, site):
+    site.make("PUT", "queues/%2F/taken", {"durable": True})
+    publish(site, "taken", "m")
+    visit.enter("queues")
+    visit.button("Declare a queue").click()
+    form = visit.dialog("Declare a queue")
+    form.get_by_label("Name", exact=False).first.fill("taken")
+    form.get_by_label("Durable").uncheck()
+    visit.button("Declare", form).click()
+    expect(form.get_by_role("alert")).to_contain_text("inequivalent arg 'durable' for queue 'taken' in vhost '/'")
+    visit.button("Cancel", form).click()
+    expect(form).to_have_count(0)
+
+    visit.go("queues", "/", "taken")
+    visit.button("Delete").click()
+    form = visit.dialog("Delete this queue")
+    form.get_by_label("Only if it is empty").check()
+    visit.button("Delete", form).click()
+    expect(form.get_by_role("alert")).to_contain_text("queue 'taken' in vhost '/' not empty")
+    visit.button("Cancel", form).click()
+
+    visit.button("Bind").click()
+    form = visit.dialog("Bind")
+    form.get_by_label("From exchange").fill("no.such")
+    visit.button("Bind", form).click()
+    expect(form.get_by_role("alert")).not_to_be_empty()
+    visit.button("Cancel", form).click()
+    site.make("DELETE", "queues/%2F/taken")
+
+
+@test(*QUEUES)
+def user_without_permission_hears_why(visit, site):
+    site.make("PUT", "users/reader", {"password": "secret", "tags": "management"})
+    site.make("PUT", "permissions/%2F/reader", {"configure": "^$", "write": "^$", "read": ".*"})
+    visit.enter("queues", user="reader", password="secret")
+    expect(visit.page.get_by_role("link", name="Users", exact=True)).to_have_count(0)
+    visit.button("Declare a queue").click()
+    form = visit.dialog("Declare a queue")
+    form.get_by_label("Name", exact=False).first.fill("mine")
+    visit.button("Declare", form).click()
+    expect(form.get_by_role("alert")).to_have_text(re.compile("access.* refused", re.I))
+
+
+@test(*MESSAGES, BIND)
+def hostile_names_are_shown_as_they_are(visit, site):
+    site.make("PUT", "queues/%2F/" + quoted(HOSTILE), {"durable": True})
+    publish(site, HOSTILE, "<script>alert(2)</script>")
+    site.make("POST", "bindings/%2F/e/amq.topic/q/" + quoted(HOSTILE), {"routing_key": HOSTILE, "arguments": {}})
+    visit.enter("queues")
+    page = visit.page
+    page.get_by_role("link", name=HOSTILE, exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text(HOSTILE)
+    expect(page.get_by_role("table", name="Bindings")).to_contain_text(HOSTILE)
+    visit.button("Get messages").click()
+    form = page.get_by_role("dialog")
+    visit.button("Get", form).click()
+    expect(form.get_by_role("article")).to_contain_text("<script>alert(2)</script>")
+    page.keyboard.press("Escape")
+    expect_equal(page.locator("img[src='x'], main script").count(), 0, "elements made of names")
+    site.make("DELETE", "queues/%2F/" + quoted(HOSTILE))
+
+
+@test(*QUEUES)
+def names_that_no_browser_can_address_are_refused(visit, site):
+    visit.enter("queues")
+    visit.button("Declare a queue").click()
+    form = visit.dialog("Declare a queue")
+    form.get_by_label("Name", exact=False).first.fill("..")
+    visit.button("Declare", form).click()
+    expect(form.get_by_role("alert")).to_contain_text('A browser cannot address the name ".."')
+
+
+@test(*QUEUES)
+def long_lists_come_in_pages_sorted_and_filtered_by_the_server(visit, site):
+    names = ["page.%03d" % number for number in range(130)]
+    for name in names:
+        site.make("PUT", "queues/%2F/" + name, {"durable": False})
+    asked = []
+    visit.page.on("request", lambda request: asked.append(request.url))
+    visit.enter("queues")
+    page = visit.page
+    filter_field = page.get_by_role("searchbox")
+    filter_field.fill("page.")
+    pager = page.get_by_role("navigation", name="Pages of queues")
+    expect(pager).to_contain_text("1 to 100 of 130")
+    expect(filter_field).to_be_focused()
+    visit.button("Next page").click()
+    expect(pager).to_contain_text("101 to 130 of 130")
+    expect(page.get_by_role("link", name="page.129")).to_be_visible()
+    page.go_back()
+    expect(pager).to_contain_text("1 to 100 of 130")
+    visit.button("Name").click()
+    visit.button("Name").click()
+    expect(page.get_by_role("columnheader", name="Name")).to_have_attribute("aria-sort", "descending")
+    expect(page.get_by_role("rowheader").first).to_have_text("page.129")
+    lists = [url for url in asked if "/api/queues" in url]
+    expect_equal([url for url in lists if "page_size=100" not in url], [], "lists that were asked for whole")
+    for name in names:
+        site.make("DELETE", "queues/%2F/" + name)
+
+
+@test(*QUEUES)
+def dialog_keeps_the_focus_and_gives_it_back(visit, site):
+    visit.enter("queues")
+    page = visit.page
+    visit.button("Declare a queue").focus()
+    page.keyboard.press("Enter")
+    form = visit.dialog("Declare a queue")
+    expect(form).to_be_visible()
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        inside = page.evaluate("document.activeElement === document.body || "
+                               "document.querySelector('dialog').contains(document.activeElement)")
+        expect_equal(inside, True, "the focus is in the dialog")
+    page.keyboard.press("Escape")
+    expect(form).to_have_count(0)
+    expect(visit.button("Declare a queue")).to_be_focused()
+
+
+@test(*MESSAGES)
+def pages_of_queues_are_accessible(visit, site):
+    site.make("PUT", "queues/%2F/seen", {"durable": True})
+    publish(site, "seen", json.dumps({"a": 1}))
+    visit.enter("queues")
+    page = visit.page
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        visit.go("queues")
+        expect(page.get_by_role("link", name="seen", exact=True)).to_be_visible()
+        expect_equal(visit.violations(), [], "what axe finds in the list, " + scheme)
+        visit.button("Declare a queue").click()
+        expect_equal(visit.violations(), [], "what axe finds in the form, " + scheme)
+        page.keyboard.press("Escape")
+        visit.go("queues", "/", "seen")
+        expect(page.get_by_role("region", name="Rates")).to_be_visible()
+        expect_equal(visit.violations(), [], "what axe finds in a queue, " + scheme)
+    site.make("DELETE", "queues/%2F/seen")
