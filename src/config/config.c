@@ -108,8 +108,6 @@ static void init_texts(struct config *config)
     config->auth_ldap.user_dn_pattern = xstrdup("${username}");
     config->event_exchange_vhost = xstrdup("");
     config->management.address = xstrdup("");
-    config->log_dir = xstrdup("");
-    config->log_file = xstrdup("");
 }
 
 static void init_lists(struct config *config)
@@ -153,18 +151,12 @@ void config_init(struct config *config)
         .memory_paging_ratio = 0.5,
         .memory_monitor_interval_ms = 2500,
         .disk_free_limit_bytes = 50000000,
-        .log_console = true,
-        .log_console_level = CONFIG_LOG_INFO,
-        .log_exchange_level = CONFIG_LOG_INFO,
-        .log_file_level = CONFIG_LOG_INFO,
-        .log_default_level = CONFIG_LOG_INFO,
-        .log_connection_level = CONFIG_LOG_INFO,
-        .log_channel_level = CONFIG_LOG_INFO,
         .lane_memory_bytes = 50331648,
         .connection_output_bytes = 1048576,
         .table_depth_max = 32,
         .header_bytes_max = 131072,
     };
+    config_log_init(&config->log);
     init_texts(config);
     init_lists(config);
 }
@@ -193,9 +185,7 @@ static void fini_texts(struct config *config)
                      config->credential_regexp,
                      config->anonymous_login_user,
                      config->anonymous_login_pass,
-                     config->management.address,
-                     config->log_dir,
-                     config->log_file};
+                     config->management.address};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         free(texts[i]);
 }
@@ -288,6 +278,7 @@ static void setting_fini(struct config_setting *setting)
 
 void config_fini(struct config *config)
 {
+    config_log_fini(&config->log);
     fini_texts(config);
     fini_lists(config);
     fini_auth(config);

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "config/config_log.h"
+
 /* The configuration of a node: rabbitmq.conf, the environment and the command line end as the plain
  * values of struct config. It is filled at start by one thread and only read afterwards.
  *
@@ -117,24 +119,6 @@ enum config_queue_type {
     CONFIG_QUEUE_CLASSIC,
     CONFIG_QUEUE_QUORUM,
     CONFIG_QUEUE_STREAM,
-};
-
-/* In the order of severity: a message is logged if its level is at least the configured one. */
-enum config_log_level {
-    CONFIG_LOG_DEBUG,
-    CONFIG_LOG_INFO,
-    CONFIG_LOG_NOTICE,
-    CONFIG_LOG_WARNING,
-    CONFIG_LOG_ERROR,
-    CONFIG_LOG_CRITICAL,
-    CONFIG_LOG_ALERT,
-    CONFIG_LOG_EMERGENCY,
-    CONFIG_LOG_NONE,
-};
-
-enum config_log_format {
-    CONFIG_LOG_PLAINTEXT,
-    CONFIG_LOG_JSON,
 };
 
 /* ssl_options.*; strings are owned, NULL if not set. */
@@ -351,20 +335,7 @@ struct config {
     char *event_exchange_vhost; /* owned; where amq.rabbitmq.event is; config_validate:
                                    default_vhost if not set */
 
-    /* --- log --- */
-    bool log_console;
-    char *log_dir;     /* owned; "" if not set */
-    char *log_file;    /* owned; "" : no file. Relative to log_dir */
-    bool log_exchange; /* lines go to amq.rabbitmq.log in default_vhost, too */
-    enum config_log_level log_exchange_level;
-    enum config_log_format log_exchange_format;
-    enum config_log_level log_console_level;
-    enum config_log_level log_file_level;
-    enum config_log_format log_console_format;
-    enum config_log_format log_file_format;
-    enum config_log_level log_default_level; /* of lines of no category below */
-    enum config_log_level log_connection_level;
-    enum config_log_level log_channel_level;
+    struct config_log log;
 
     /* --- Leveret's own, `leveret.` in the file --- */
     uint32_t reactors;                /* event loop threads; 0: chosen for the machine ("auto") */

@@ -157,6 +157,30 @@ enum config_outcome apply_name(const struct config_key *key, struct config_assig
     return apply_text(key, assignment);
 }
 
+/* A text that the check of the row has nothing against. */
+enum config_outcome apply_checked(const struct config_key *key,
+                                  struct config_assignment *assignment)
+{
+    const char *reason = key->check(assignment->value);
+    return reason == NULL ? apply_text(key, assignment) : refuse(assignment, "%s", reason);
+}
+
+/* How many files are kept aside: none is a number, too. */
+enum config_outcome apply_log_count(const struct config_key *key,
+                                    struct config_assignment *assignment)
+{
+    struct config_log_rotation *rotation = field_of(key, assignment);
+    uint64_t value = 0;
+    const char *reason = config_value_count(assignment->value, &value);
+    if (reason == NULL && value > key->max)
+        reason = "that are too many files";
+    if (reason != NULL)
+        return refuse(assignment, "%s", reason);
+    rotation->count = (uint32_t)value;
+    rotation->is_count_set = true;
+    return CONFIG_APPLIED;
+}
+
 /* A file name, or `false` for none. */
 enum config_outcome apply_file_or_false(const struct config_key *key,
                                         struct config_assignment *assignment)
@@ -437,6 +461,18 @@ enum config_outcome apply_not_yet(const struct config_key *key,
     (void)key;
     (void)assignment;
     return CONFIG_NOT_YET;
+}
+
+/* Whoever asks for something else does not get it. */
+enum config_outcome apply_false_only(const struct config_key *key,
+                                     struct config_assignment *assignment)
+{
+    bool is_wanted = false;
+    const char *reason = config_value_bool(assignment->value, &is_wanted);
+    (void)key;
+    if (reason != NULL)
+        return refuse(assignment, "%s", reason);
+    return is_wanted ? CONFIG_NOT_YET : CONFIG_APPLIED;
 }
 
 enum config_outcome apply_refusal(const struct config_key *key,

@@ -22,7 +22,7 @@
 #include "base/xmalloc.h"
 #include "config/config_apply.h"
 
-enum { MESSAGE_SIZE_MAX = 536870912 };
+enum { MESSAGE_SIZE_MAX = 536870912, LOG_FILES_MAX = 10000 };
 
 /* --- the words of values --- */
 
@@ -113,6 +113,39 @@ static const struct config_choice LOG_LEVELS[] = {
 static const struct config_choice LOG_FORMATS[] = {
     {"plaintext", CONFIG_LOG_PLAINTEXT}, {"json", CONFIG_LOG_JSON}, {NULL, 0}};
 
+static const struct config_choice LOG_TIME_FORMATS[] = {
+    {"rfc3339_space", CONFIG_LOG_RFC3339_SPACE}, {"rfc3339_T", CONFIG_LOG_RFC3339_T},
+    {"epoch_usecs", CONFIG_LOG_EPOCH_USECS},     {"epoch_secs", CONFIG_LOG_EPOCH_SECS},
+    {"lager_default", CONFIG_LOG_LAGER_DEFAULT}, {NULL, 0}};
+
+static const struct config_choice LOG_LEVEL_FORMATS[] = {{"lc", CONFIG_LOG_LC},
+                                                         {"uc", CONFIG_LOG_UC},
+                                                         {"lc3", CONFIG_LOG_LC3},
+                                                         {"uc3", CONFIG_LOG_UC3},
+                                                         {"lc4", CONFIG_LOG_LC4},
+                                                         {"uc4", CONFIG_LOG_UC4},
+                                                         {NULL, 0}};
+
+static const struct config_choice LOG_STDIO[] = {{"stdout", 1}, {"stderr", 0}, {NULL, 0}};
+
+static const struct config_choice LOG_TRANSPORTS[] = {
+    {"udp", CONFIG_SYSLOG_UDP}, {"tcp", CONFIG_SYSLOG_TCP},     {"tls", CONFIG_SYSLOG_TLS},
+    {"ssl", CONFIG_SYSLOG_TLS}, {"local", CONFIG_SYSLOG_LOCAL}, {NULL, 0}};
+
+static const struct config_choice LOG_PROTOCOLS[] = {
+    {"rfc3164", CONFIG_SYSLOG_RFC3164}, {"rfc5424", CONFIG_SYSLOG_RFC5424}, {NULL, 0}};
+
+static const struct config_choice LOG_VERIFY[] = {
+    {"verify_peer", 0}, {"verify_none", 1}, {NULL, 0}};
+
+static const struct config_choice LOG_FACILITIES[] = {
+    {"kern", 0},    {"kernel", 0},    {"user", 1},    {"mail", 2},    {"daemon", 3},
+    {"auth", 4},    {"syslog", 5},    {"lpr", 6},     {"news", 7},    {"uucp", 8},
+    {"cron", 9},    {"authpriv", 10}, {"ftp", 11},    {"ntp", 12},    {"audit", 13},
+    {"alert", 14},  {"clock", 15},    {"local0", 16}, {"local1", 17}, {"local2", 18},
+    {"local3", 19}, {"local4", 20},   {"local5", 21}, {"local6", 22}, {"local7", 23},
+    {NULL, 0}};
+
 static const struct config_choice IMPORT_BACKENDS[] = {
     {"local_filesystem", 0},
     {"local", 0},
@@ -133,8 +166,39 @@ static const char NO_CLUSTER[] = "a Leveret node stands alone";
 static const char NO_ERLANG[] = "it tunes RabbitMQ's own runtime";
 static const char NO_EFFECT[] = "the management API does not know it yet";
 static const char NO_HTTP[] = "there is no HTTP listener";
-static const char NO_ROTATION[] = "logs are left to the system to rotate";
+static const char ONE_LINE[] = "a message is one line, whatever is in it";
+static const char NO_GZIP[] = "files that are put aside stay as they are";
 static const char NO_OFFER[] = "known, but not offered";
+
+/* The rows that outputs of the log have in common. */
+#define LOG_FORMATTER(prefix, member)                                                              \
+    {prefix ".formatter", apply_choice, FIELD(member.format), .choices = LOG_FORMATS},             \
+        {prefix ".formatter.time_format", apply_choice, FIELD(member.time_format),                 \
+         .choices = LOG_TIME_FORMATS},                                                             \
+        {prefix ".formatter.level_format", apply_choice, FIELD(member.level_format),               \
+         .choices = LOG_LEVEL_FORMATS},                                                            \
+        {prefix ".formatter.single_line", apply_nothing, .note = ONE_LINE},                        \
+        {prefix ".formatter.plaintext.format", apply_checked, FIELD(member.plaintext),             \
+         .check = config_log_check_plaintext},                                                     \
+        {prefix ".formatter.json.field_map", apply_checked, FIELD(member.field_map),               \
+         .check = config_log_check_field_map},                                                     \
+    {                                                                                              \
+        prefix ".formatter.json.verbosity_map", apply_checked, FIELD(member.verbosity_map),        \
+            .check = config_log_check_verbosity_map                                                \
+    }
+
+#define LOG_ROTATION(prefix, member)                                                               \
+    {prefix ".rotation.date", apply_checked, FIELD(member.date), .check = config_log_check_date},  \
+        {prefix ".rotation.size", apply_size, FIELD(member.size_bytes)},                           \
+        {prefix ".rotation.count", apply_log_count, FIELD(member), .max = LOG_FILES_MAX},          \
+    {                                                                                              \
+        prefix ".rotation.compress", apply_false_only, .note = NO_GZIP                             \
+    }
+
+#define LOG_ABOUT(prefix, category)                                                                \
+    {prefix ".level", apply_choice, FIELD(log.about[category].level), .choices = LOG_LEVELS},      \
+        {prefix ".file", apply_file_or_false, FIELD(log.about[category].file)},                    \
+        LOG_ROTATION(prefix, log.about[category].rotation)
 
 static const struct config_key KEYS[] = {
     /* listeners and sockets */
@@ -428,21 +492,56 @@ static const struct config_key KEYS[] = {
      .note = "expected amqp_0_9_1"},
 
     /* log */
-    {"log.console", apply_bool, FIELD(log_console)},
-    {"log.console.level", apply_choice, FIELD(log_console_level), .choices = LOG_LEVELS},
-    {"log.console.formatter", apply_choice, FIELD(log_console_format), .choices = LOG_FORMATS},
-    {"log.exchange", apply_bool, FIELD(log_exchange)},
-    {"log.exchange.level", apply_choice, FIELD(log_exchange_level), .choices = LOG_LEVELS},
-    {"log.exchange.formatter", apply_choice, FIELD(log_exchange_format), .choices = LOG_FORMATS},
-    {"log.dir", apply_text, FIELD(log_dir)},
-    {"log.file", apply_file_or_false, FIELD(log_file)},
-    {"log.file.level", apply_choice, FIELD(log_file_level), .choices = LOG_LEVELS},
-    {"log.file.formatter", apply_choice, FIELD(log_file_format), .choices = LOG_FORMATS},
-    {"log.file.rotation.**", apply_nothing, .note = NO_ROTATION},
-    {"log.default.level", apply_choice, FIELD(log_default_level), .choices = LOG_LEVELS},
-    {"log.connection.level", apply_choice, FIELD(log_connection_level), .choices = LOG_LEVELS},
-    {"log.channel.level", apply_choice, FIELD(log_channel_level), .choices = LOG_LEVELS},
-    {"log.**", apply_nothing, .note = "logs go to the console or one file"},
+    {"log.console", apply_bool, FIELD(log.console.output.is_on)},
+    {"log.console.level", apply_choice, FIELD(log.console.output.level), .choices = LOG_LEVELS},
+    {"log.console.stdio", apply_choice, FIELD(log.console.to_stdout), .choices = LOG_STDIO},
+    {"log.console.use_colors", apply_bool, FIELD(log.console.has_colors)},
+    {"log.console.color_esc_seqs.$level", apply_nothing, .note = "the usual colours are used"},
+    LOG_FORMATTER("log.console", log.console.output.formatter),
+    {"log.exchange", apply_bool, FIELD(log.exchange.is_on)},
+    {"log.exchange.level", apply_choice, FIELD(log.exchange.level), .choices = LOG_LEVELS},
+    LOG_FORMATTER("log.exchange", log.exchange.formatter),
+    {"log.dir", apply_text, FIELD(log.dir)},
+    {"log.file", apply_file_or_false, FIELD(log.file.path)},
+    {"log.file.level", apply_choice, FIELD(log.file.level), .choices = LOG_LEVELS},
+    LOG_FORMATTER("log.file", log.file.formatter),
+    LOG_ROTATION("log.file", log.file.rotation),
+    {"log.syslog", apply_bool, FIELD(log.syslog.output.is_on)},
+    {"log.syslog.level", apply_choice, FIELD(log.syslog.output.level), .choices = LOG_LEVELS},
+    LOG_FORMATTER("log.syslog", log.syslog.output.formatter),
+    {"log.syslog.identity", apply_name, FIELD(log.syslog.identity)},
+    {"log.syslog.facility", apply_choice, FIELD(log.syslog.facility), .choices = LOG_FACILITIES},
+    {"log.syslog.multiline_mode", apply_nothing, .note = ONE_LINE},
+    {"log.syslog.ip", apply_address, FIELD(log.syslog.host)},
+    {"log.syslog.host", apply_name, FIELD(log.syslog.host)},
+    {"log.syslog.port", apply_count, FIELD(log.syslog.port), .min = 1},
+    {"log.syslog.transport", apply_choice, FIELD(log.syslog.transport), .choices = LOG_TRANSPORTS},
+    {"log.syslog.protocol", apply_choice, FIELD(log.syslog.protocol), .choices = LOG_PROTOCOLS},
+    {"log.syslog.ssl_options.cacertfile", apply_name, FIELD(log.syslog.cacertfile)},
+    {"log.syslog.ssl_options.certfile", apply_name, FIELD(log.syslog.certfile)},
+    {"log.syslog.ssl_options.keyfile", apply_name, FIELD(log.syslog.keyfile)},
+    {"log.syslog.ssl_options.password", apply_text, FIELD(log.syslog.password)},
+    {"log.syslog.ssl_options.verify", apply_choice, FIELD(log.syslog.verifies_not),
+     .choices = LOG_VERIFY},
+    {"log.syslog.ssl_options.cert", apply_refusal, .note = INLINE_TLS},
+    {"log.syslog.ssl_options.key.$type", apply_refusal, .note = INLINE_TLS},
+    {"log.syslog.ssl_options.cacerts.$name", apply_refusal, .note = INLINE_TLS},
+    {"log.syslog.ssl_options.**", apply_nothing, .note = "OpenSSL's own choice holds"},
+    {"log.journald", apply_bool, FIELD(log.journald.is_on)},
+    {"log.journald.level", apply_choice, FIELD(log.journald.level), .choices = LOG_LEVELS},
+    {"log.journald.fields", apply_checked, FIELD(log.journald.fields),
+     .check = config_log_check_fields},
+    {"log.default.level", apply_choice, FIELD(log.about[CONFIG_LOG_ABOUT_DEFAULT].level),
+     .choices = LOG_LEVELS},
+    LOG_ROTATION("log.default", log.file.rotation),
+    LOG_ABOUT("log.connection", CONFIG_LOG_ABOUT_CONNECTION),
+    LOG_ABOUT("log.channel", CONFIG_LOG_ABOUT_CHANNEL),
+    LOG_ABOUT("log.queue", CONFIG_LOG_ABOUT_QUEUE),
+    LOG_ABOUT("log.mirroring", CONFIG_LOG_ABOUT_MIRRORING),
+    LOG_ABOUT("log.federation", CONFIG_LOG_ABOUT_FEDERATION),
+    LOG_ABOUT("log.upgrade", CONFIG_LOG_ABOUT_UPGRADE),
+    LOG_ABOUT("log.ra", CONFIG_LOG_ABOUT_RA),
+    {"log.**", apply_nothing, .note = "there are no lines of this kind"},
 
     /* Leveret's own */
     {"leveret.node_name", apply_name, FIELD(node_name)},
@@ -519,6 +618,9 @@ static const struct config_key KEYS[] = {
 };
 
 #undef FIELD
+#undef LOG_FORMATTER
+#undef LOG_ROTATION
+#undef LOG_ABOUT
 
 const struct config_key *config_keys(size_t *count)
 {

@@ -43,10 +43,11 @@ struct config_key {
                                  struct config_assignment *assignment);
     size_t offset; /* of the field in struct config */
     size_t size;
-    uint64_t min;                        /* of numbers */
-    uint64_t max;                        /* 0: what the field holds */
-    const struct config_choice *choices; /* ended by a NULL word */
-    const char *note;                    /* for messages */
+    uint64_t min;                            /* of numbers */
+    uint64_t max;                            /* 0: what the field holds */
+    const struct config_choice *choices;     /* ended by a NULL word */
+    const char *(*check)(const char *value); /* NULL, or what is wrong with it */
+    const char *note;                        /* for messages */
 };
 
 /* Splits a key. False if it has empty segments, too many, or other characters than letters, digits,

@@ -176,6 +176,15 @@ static void derive_names(struct config *config)
     }
 }
 
+static bool check_log(const struct config *config, struct config_messages *messages)
+{
+    const struct config_log_syslog *syslog = &config->log.syslog;
+    if (syslog->transport == CONFIG_SYSLOG_TLS && syslog->protocol == CONFIG_SYSLOG_RFC3164)
+        return fail_at(config, messages, "log.syslog.protocol",
+                       "rfc3164 does not go over TLS, rfc5424 does");
+    return true;
+}
+
 bool config_validate(struct config *config, struct config_messages *messages)
 {
     derive_tls(config);
@@ -185,5 +194,6 @@ bool config_validate(struct config *config, struct config_messages *messages)
     bool ok = check_listeners(config, messages);
     ok = check_tls_listeners(config, messages) && ok;
     ok = check_tls_files(config, messages) && ok;
+    ok = check_log(config, messages) && ok;
     return check_users(config, messages) && ok;
 }

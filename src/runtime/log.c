@@ -1,254 +1,378 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The log. A line is put together first and leaves with one write, so that lines of several threads
- * never mix and no lock is held while a terminal or a pipe is slow. The form is RabbitMQ's: time
- * with its offset, level, text.
+ * The log: which message goes where. What a place makes of it, and all waiting, is in src/log, on
+ * threads of its own; here a message is put together and queued.
+ *
+ * The set of places can be replaced while others log: they look at it under a lock that only who
+ * replaces it takes for writing. Places of the new set begin when those of the old one have ended,
+ * so that two never write to one file.
  */
+#define _GNU_SOURCE /* gettid */
 #include "runtime/log.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/utf8.h"
+#include "base/buffer.h"
 #include "base/xmalloc.h"
+#include "log/log_file.h"
+#include "log/log_format.h"
+#include "log/log_journal.h"
+#include "log/log_outlet.h"
+#include "log/log_stream.h"
+#include "log/log_syslog.h"
 
-enum { line_size = 2048 };
-
-struct sink {
-    _Atomic int fd; /* -1: none */
-    enum config_log_level level;
-    bool is_json;
+enum {
+    text_size = 2048,
+    outlets_max = CONFIG_LOG_CATEGORIES + 4,
+    grace_ms = 2000,
+    all_categories = (1u << CONFIG_LOG_CATEGORIES) - 1,
 };
 
-static struct sink console = {-1, CONFIG_LOG_INFO, false};
-static struct sink file = {-1, CONFIG_LOG_INFO, false};
-static char *file_path;
+struct outlet_set {
+    struct log_outlet *outlets[outlets_max]; /* owned */
+    size_t count;
+};
 
-/* What the categories take. Set before the first line. */
-static enum config_log_level category_levels[LOG_CATEGORY_COUNT];
+static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER; /* of the next two */
+static struct outlet_set places;
 
-/* Whoever gets the lines as messages; set while the function is there. */
+/* Whoever gets the lines as messages. */
 static struct {
-    _Atomic(log_publisher *) function;
+    log_publisher *function; /* NULL: nobody */
     void *context;
+    struct log_format *format; /* owned */
     enum config_log_level level;
+    unsigned categories;
     bool is_json;
 } exchange;
 static _Thread_local bool is_publishing;
 
-static char *make_path(const struct config *config)
+/* What the categories take. */
+static _Atomic int category_levels[CONFIG_LOG_CATEGORIES];
+
+/* --- the places */
+
+static char *make_path(const struct config_log *config, const char *name)
 {
-    bool is_relative = config->log_dir[0] != '\0' && config->log_file[0] != '/';
-    size_t size = strlen(config->log_dir) + strlen(config->log_file) + 2;
+    bool is_relative = config->dir[0] != '\0' && name[0] != '/';
+    size_t size = strlen(config->dir) + strlen(name) + 2;
     char *path = xmalloc(size);
-    snprintf(path, size, "%s%s%s", is_relative ? config->log_dir : "", is_relative ? "/" : "",
-             config->log_file);
+    snprintf(path, size, "%s%s%s", is_relative ? config->dir : "", is_relative ? "/" : "", name);
     return path;
 }
 
-static int open_file(void)
+/* The categories that have no file of their own. */
+static unsigned common_categories(const struct config_log *config)
 {
-    return open(file_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+    unsigned categories = all_categories;
+    for (unsigned i = 0; i < CONFIG_LOG_CATEGORIES; i++) {
+        if (config->about[i].file[0] != '\0')
+            categories &= ~(1u << i);
+    }
+    return categories;
+}
+
+static void add(struct outlet_set *set, struct log_outlet *outlet)
+{
+    set->outlets[set->count++] = outlet;
+}
+
+static bool open_file(struct outlet_set *set, const struct config_log *config, const char *name,
+                      const struct config_log_rotation *rotation, enum config_log_level level,
+                      unsigned categories, char *reason, size_t reason_size)
+{
+    char *path = make_path(config, name);
+    struct log_outlet *outlet =
+        log_file_new(path, &config->file.formatter, rotation, level, categories);
+    if (outlet != NULL)
+        add(set, outlet);
+    else
+        snprintf(reason, reason_size, "cannot open log file %s: %s", path, strerror(errno));
+    free(path);
+    return outlet != NULL;
+}
+
+static bool open_main_file(struct outlet_set *set, const struct config_log *config, char *reason,
+                           size_t reason_size)
+{
+    unsigned categories = common_categories(config);
+    if (config->file.path[0] == '\0')
+        return true;
+    for (unsigned i = 0; i < CONFIG_LOG_CATEGORIES; i++) {
+        if (strcmp(config->about[i].file, config->file.path) == 0)
+            categories |= 1u << i;
+    }
+    return open_file(set, config, config->file.path, &config->file.rotation, config->file.level,
+                     categories, reason, reason_size);
+}
+
+/* Where the category's own settings say nothing, those of log.file hold. */
+static struct config_log_rotation rotation_of(const struct config_log *config, unsigned category)
+{
+    struct config_log_rotation rotation = config->about[category].rotation;
+    const struct config_log_rotation *usual = &config->file.rotation;
+    if (rotation.date[0] == '\0')
+        rotation.date = usual->date;
+    if (rotation.size_bytes == 0)
+        rotation.size_bytes = usual->size_bytes;
+    if (!rotation.is_count_set)
+        rotation.count = usual->count;
+    return rotation;
+}
+
+/* The categories of the same file, as bits; 0 where an earlier category had them. */
+static unsigned categories_of_file(const struct config_log *config, unsigned category)
+{
+    const char *name = config->about[category].file;
+    unsigned categories = 0;
+    if (name[0] == '\0' || strcmp(name, config->file.path) == 0)
+        return 0;
+    for (unsigned i = 0; i < CONFIG_LOG_CATEGORIES; i++) {
+        if (strcmp(config->about[i].file, name) == 0)
+            categories |= 1u << i;
+    }
+    return (categories & ((1u << category) - 1)) == 0 ? categories : 0;
+}
+
+static bool open_category_files(struct outlet_set *set, const struct config_log *config,
+                                char *reason, size_t reason_size)
+{
+    for (unsigned i = 0; i < CONFIG_LOG_CATEGORIES; i++) {
+        struct config_log_rotation rotation = rotation_of(config, i);
+        unsigned categories = categories_of_file(config, i);
+        if (categories != 0 && !open_file(set, config, config->about[i].file, &rotation,
+                                          CONFIG_LOG_DEBUG, categories, reason, reason_size))
+            return false;
+    }
+    return true;
+}
+
+static bool open_files(struct outlet_set *set, const struct config_log *config, char *reason,
+                       size_t reason_size)
+{
+    if (config->dir[0] != '\0')
+        mkdir(config->dir, 0750);
+    return open_main_file(set, config, reason, reason_size) &&
+           open_category_files(set, config, reason, reason_size);
+}
+
+static bool open_syslog(struct outlet_set *set, const struct config *config, char *reason,
+                        size_t reason_size)
+{
+    if (!config->log.syslog.output.is_on)
+        return true;
+    struct log_outlet *outlet =
+        log_syslog_new(&config->log.syslog, config->node_name, common_categories(&config->log),
+                       reason, reason_size);
+    if (outlet != NULL)
+        add(set, outlet);
+    return outlet != NULL;
+}
+
+static bool open_journal(struct outlet_set *set, const struct config_log *config, char *reason,
+                         size_t reason_size)
+{
+    if (!config->journald.is_on)
+        return true;
+    struct log_outlet *outlet =
+        log_journal_new(&config->journald, LOG_JOURNAL_SOCKET, common_categories(config));
+    if (outlet != NULL)
+        add(set, outlet);
+    else
+        snprintf(reason, reason_size, "log.journald: %s: %s", LOG_JOURNAL_SOCKET, strerror(errno));
+    return outlet != NULL;
+}
+
+static void open_console(struct outlet_set *set, const struct config_log *config)
+{
+    const struct config_log_console *console = &config->console;
+    if (console->output.is_on)
+        add(set, log_stream_new(console->to_stdout ? STDOUT_FILENO : STDERR_FILENO,
+                                console->to_stdout ? "<stdout>" : "<stderr>", &console->output,
+                                console->has_colors, common_categories(config)));
+}
+
+static void end_all(struct outlet_set *set)
+{
+    for (size_t i = 0; i < set->count; i++)
+        log_outlet_end(set->outlets[i], grace_ms);
+    *set = (struct outlet_set){0};
+}
+
+static bool open_places(struct outlet_set *set, const struct config *config, char *reason,
+                        size_t reason_size)
+{
+    if (open_files(set, &config->log, reason, reason_size) &&
+        open_syslog(set, config, reason, reason_size) &&
+        open_journal(set, &config->log, reason, reason_size)) {
+        open_console(set, &config->log);
+        return true;
+    }
+    end_all(set);
+    return false;
+}
+
+static void set_exchange_locked(const struct config_log *config)
+{
+    log_format_free(exchange.format);
+    exchange.format = log_format_new(&config->exchange.formatter);
+    exchange.level = config->exchange.level;
+    exchange.categories = common_categories(config);
+    exchange.is_json = config->exchange.formatter.format == CONFIG_LOG_JSON;
+}
+
+bool log_configure(const struct config *config, char *reason, size_t reason_size)
+{
+    struct outlet_set next = {0};
+    if (!open_places(&next, config, reason, reason_size))
+        return false;
+    for (size_t i = 0; i < CONFIG_LOG_CATEGORIES; i++)
+        atomic_store_explicit(&category_levels[i], (int)config->log.about[i].level,
+                              memory_order_relaxed);
+    pthread_rwlock_wrlock(&lock);
+    struct outlet_set former = places;
+    places = next;
+    if (exchange.function != NULL)
+        set_exchange_locked(&config->log);
+    pthread_rwlock_unlock(&lock);
+    end_all(&former);
+    for (size_t i = 0; i < next.count; i++)
+        log_outlet_start(next.outlets[i]);
+    return true;
 }
 
 bool log_open(const struct config *config, char *reason, size_t reason_size)
 {
-    category_levels[LOG_DEFAULT] = config->log_default_level;
-    category_levels[LOG_CONNECTION] = config->log_connection_level;
-    category_levels[LOG_CHANNEL] = config->log_channel_level;
-    console = (struct sink){config->log_console ? STDERR_FILENO : -1, config->log_console_level,
-                            config->log_console_format == CONFIG_LOG_JSON};
-    if (config->log_file[0] == '\0')
-        return true;
-    file_path = make_path(config);
-    file = (struct sink){open_file(), config->log_file_level,
-                         config->log_file_format == CONFIG_LOG_JSON};
-    if (file.fd >= 0)
-        return true;
-    snprintf(reason, reason_size, "cannot open log file %s: %s", file_path, strerror(errno));
-    return false;
+    return log_configure(config, reason, reason_size);
 }
 
 void log_close(void)
 {
-    if (file.fd >= 0)
-        close(file.fd);
-    file.fd = console.fd = -1;
-    free(file_path);
-    file_path = NULL;
+    pthread_rwlock_wrlock(&lock);
+    struct outlet_set former = places;
+    places = (struct outlet_set){0};
+    pthread_rwlock_unlock(&lock);
+    end_all(&former);
+    log_outlets_wait(grace_ms + 500);
 }
 
 void log_reopen(void)
 {
-    int fd = file_path != NULL ? open_file() : -1;
-    if (fd < 0)
-        return;
-    /* dup2 keeps the number, which another thread may be writing to. */
-    dup2(fd, file.fd);
-    close(fd);
+    pthread_rwlock_rdlock(&lock);
+    for (size_t i = 0; i < places.count; i++)
+        log_outlet_reopen(places.outlets[i]);
+    pthread_rwlock_unlock(&lock);
 }
 
-static const char *level_name(enum config_log_level level)
+void log_flush(unsigned wait_ms)
 {
-    static const char *const names[] = {"debug", "info",     "notice", "warning",
-                                        "error", "critical", "alert",  "emergency"};
-    return level < sizeof names / sizeof names[0] ? names[level] : "none";
+    pthread_rwlock_rdlock(&lock);
+    log_outlets_flush(places.outlets, places.count, wait_ms);
+    pthread_rwlock_unlock(&lock);
 }
 
-struct entry {
-    struct timespec time;
-    enum config_log_level level;
-    const char *text;
-};
-
-/* The texts of a second, made once: they are half of what a line costs. */
-struct second {
-    time_t time;
-    char date[32], zone[8];
-};
-
-static const struct second *second_of(time_t time)
+void log_set_level(enum config_log_level level)
 {
-    static _Thread_local struct second last = {.time = -1};
-    struct tm parts;
-    if (last.time == time)
-        return &last;
-    last.time = time;
-    localtime_r(&time, &parts);
-    strftime(last.date, sizeof last.date, "%Y-%m-%d %H:%M:%S", &parts);
-    strftime(last.zone, sizeof last.zone, "%z", &parts);
-    return &last;
+    for (size_t i = 0; i < CONFIG_LOG_CATEGORIES; i++)
+        atomic_store_explicit(&category_levels[i], (int)level, memory_order_relaxed);
+    pthread_rwlock_wrlock(&lock);
+    exchange.level = level;
+    for (size_t i = 0; i < places.count; i++)
+        log_outlet_set_level(places.outlets[i], level);
+    pthread_rwlock_unlock(&lock);
 }
 
-static size_t append_time(char *line, size_t size, const struct timespec *now)
+uint64_t log_lost_count(void)
 {
-    const struct second *second = second_of(now->tv_sec);
-    return (size_t)snprintf(line, size, "%s.%06ld%.3s:%s", second->date, now->tv_nsec / 1000,
-                            second->zone, second->zone + 3);
+    return log_outlets_lost();
 }
 
-/* Escapes what a JSON string may not hold as it is. An octet that is no UTF-8 is taken for Latin-1,
- * as it is in the names that leveretctl prints. */
-static size_t append_json_text(char *line, size_t size, const char *text)
+void log_visit_places(log_place_visitor *visit, void *context)
 {
-    struct bytes rest = bytes_of_text(text);
-    size_t at = 0;
-    while (rest.size > 0 && at + 8 < size) {
-        uint8_t byte = rest.data[0];
-        size_t taken = utf8_character_bytes(rest);
-        if (byte == '"' || byte == '\\') {
-            at += (size_t)snprintf(line + at, size - at, "\\%c", byte);
-        } else if (taken == 0) {
-            line[at++] = (char)(0xc0 | byte >> 6);
-            line[at++] = (char)(0x80 | (byte & 0x3f));
-            taken = 1;
-        } else {
-            memcpy(line + at, rest.data, taken);
-            at += taken;
-        }
-        rest = bytes_of(rest.data + taken, rest.size - taken);
-    }
-    return at;
+    pthread_rwlock_rdlock(&lock);
+    for (size_t i = 0; i < places.count; i++)
+        visit(context, log_outlet_name(places.outlets[i]));
+    if (exchange.function != NULL)
+        visit(context, "exchange:amq.rabbitmq.log");
+    pthread_rwlock_unlock(&lock);
 }
 
-static size_t make_json(char *line, size_t size, const struct entry *entry)
-{
-    size_t at = (size_t)snprintf(line, size, "{\"time\":\"");
-    at += append_time(line + at, size - at, &entry->time);
-    at += (size_t)snprintf(line + at, size - at, "\",\"level\":\"%s\",\"msg\":\"",
-                           level_name(entry->level));
-    at += append_json_text(line + at, size - at - 3, entry->text);
-    return at + (size_t)snprintf(line + at, size - at, "\"}\n");
-}
-
-/* A peer's text must not be able to end the line and begin another. */
-static void hide_controls(char *text)
-{
-    for (; *text != '\0'; text++) {
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            *text = '?';
-    }
-}
-
-static size_t make_plain(char *line, size_t size, const struct entry *entry)
-{
-    size_t at = append_time(line, size, &entry->time);
-    int added = snprintf(line + at, size - at, " [%s] %s\n", level_name(entry->level), entry->text);
-    at += (size_t)added < size - at ? (size_t)added : size - at - 1;
-    line[at - 1] = '\n';
-    return at;
-}
-
-static struct bytes make_line(char *line, size_t size, const struct entry *entry, bool is_json)
-{
-    return bytes_of(line, is_json ? make_json(line, size, entry) : make_plain(line, size, entry));
-}
-
-static void put(const struct sink *sink, const struct entry *entry)
-{
-    char line[line_size + 128];
-    if (sink->fd < 0 || entry->level < sink->level)
-        return;
-    struct bytes bytes = make_line(line, sizeof line, entry, sink->is_json);
-    /* A log that cannot be written, or that nobody reads, must not stop the broker. There is room
-     * for a line where there is room at all, if nobody else takes it meanwhile. */
-    static pthread_mutex_t writing = PTHREAD_MUTEX_INITIALIZER;
-    struct pollfd ready = {.fd = sink->fd, .events = POLLOUT};
-    pthread_mutex_lock(&writing);
-    if (poll(&ready, 1, 0) == 1 && (ready.revents & POLLOUT) != 0) {
-        ssize_t written = write(sink->fd, bytes.data, bytes.size);
-        (void)written;
-    }
-    pthread_mutex_unlock(&writing);
-}
+/* --- messages */
 
 void log_publish_to(log_publisher *publisher, void *context, const struct config *config)
 {
+    pthread_rwlock_wrlock(&lock);
+    exchange.function = publisher;
     exchange.context = context;
-    exchange.level = config->log_exchange_level;
-    exchange.is_json = config->log_exchange_format == CONFIG_LOG_JSON;
-    atomic_store_explicit(&exchange.function, publisher, memory_order_release);
+    if (publisher != NULL) {
+        set_exchange_locked(&config->log);
+    } else {
+        log_format_free(exchange.format);
+        exchange.format = NULL;
+    }
+    pthread_rwlock_unlock(&lock);
 }
 
-static void publish(const struct entry *entry)
+static void publish(const struct log_entry *entry)
 {
-    char line[line_size + 128];
-    log_publisher *function = atomic_load_explicit(&exchange.function, memory_order_acquire);
-    if (function == NULL || entry->level < exchange.level || is_publishing)
+    struct buffer line = {0};
+    if (exchange.function == NULL || entry->level < exchange.level || is_publishing ||
+        (exchange.categories & 1u << entry->category) == 0)
         return;
     is_publishing = true;
-    function(exchange.context, level_name(entry->level),
-             make_line(line, sizeof line, entry, exchange.is_json), exchange.is_json);
+    log_format_append(exchange.format, entry, &line);
+    buffer_append_u8(&line, '\n');
+    exchange.function(exchange.context, config_log_level_name(entry->level), buffer_bytes(&line),
+                      exchange.is_json);
+    buffer_fini(&line);
     is_publishing = false;
 }
 
 bool log_takes(enum log_category category, enum config_log_level level)
 {
-    return level >= category_levels[category];
+    return (int)level >= atomic_load_explicit(&category_levels[category], memory_order_relaxed);
+}
+
+static struct log_entry *make_entry(enum log_category category, enum config_log_level level,
+                                    const char *text, size_t size)
+{
+    static _Thread_local uint32_t thread;
+    struct log_entry *entry = xmalloc(sizeof *entry + size + 1);
+    if (thread == 0)
+        thread = (uint32_t)gettid();
+    *entry = (struct log_entry){.level = level,
+                                .category = (enum config_log_category)category,
+                                .thread = thread,
+                                .size = size};
+    clock_gettime(CLOCK_REALTIME, &entry->time);
+    memcpy(entry->text, text, size);
+    entry->text[size] = '\0';
+    return entry;
 }
 
 void log_write(enum log_category category, enum config_log_level level, const char *format, ...)
 {
-    char text[line_size];
-    struct entry entry = {.level = level, .text = text};
+    char text[text_size];
     va_list arguments;
     if (!log_takes(category, level))
         return;
     va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
+    int size = vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    hide_controls(text);
-    clock_gettime(CLOCK_REALTIME, &entry.time);
-    put(&console, &entry);
-    put(&file, &entry);
-    publish(&entry);
+    if (size < 0)
+        return;
+    struct log_entry *entry = make_entry(
+        category, level, text, (size_t)size < sizeof text ? (size_t)size : sizeof text - 1);
+    pthread_rwlock_rdlock(&lock);
+    publish(entry);
+    log_outlets_offer(places.outlets, places.count, entry);
+    pthread_rwlock_unlock(&lock);
 }

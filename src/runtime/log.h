@@ -4,30 +4,56 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/bytes.h"
 #include "config/config.h"
 
-/* The server's log: lines on standard error, and in a file where one is configured. Any thread. */
+/* The server's log: the console, files, syslog, the journal, as configured. Any thread may log, and
+ * never waits for any of them. */
 
 /* What a line is about. Each category has a level of its own (log.connection.level and so on); a
  * line must have that of its category, and then that of the place it goes to. */
 enum log_category {
-    LOG_DEFAULT,    /* the server as a whole */
-    LOG_CONNECTION, /* one connection, and logins */
-    LOG_CHANNEL,    /* one channel */
-    LOG_CATEGORY_COUNT,
+    LOG_DEFAULT = CONFIG_LOG_ABOUT_DEFAULT,       /* the server as a whole */
+    LOG_CONNECTION = CONFIG_LOG_ABOUT_CONNECTION, /* one connection, and logins */
+    LOG_CHANNEL = CONFIG_LOG_ABOUT_CHANNEL,       /* one channel */
+    LOG_QUEUE = CONFIG_LOG_ABOUT_QUEUE,           /* queues and what is stored of them */
+    LOG_UPGRADE = CONFIG_LOG_ABOUT_UPGRADE,       /* data of an older version */
 };
 
-/* Before the first line, once. false with a reason where the file cannot be opened. */
-bool log_open(const struct config *config, char *reason, size_t reason_size);
+/* Before the first line, once. false with a reason where a file cannot be opened. */
+bool log_open(const struct config *config, char *reason, size_t reason_size)
+    __attribute__((warn_unused_result));
+
+/* Writes what is queued, for some seconds at most. */
 void log_close(void);
 
-/* Opens the file again, after somebody has moved it away. */
+/* Takes another configuration; false with a reason, and everything as it was, where that cannot be.
+ */
+bool log_configure(const struct config *config, char *reason, size_t reason_size)
+    __attribute__((warn_unused_result));
+
+/* Opens files again, after somebody has moved them away. */
 void log_reopen(void);
 
-/* Lines of at least this level go to this function as well, on the thread that writes them. What it
- * logs itself does not come back to it. NULL: to none any more; nobody may be logging then. */
+/* Returns when what was logged before has been written, or after wait_ms. For last words. */
+void log_flush(unsigned wait_ms);
+
+/* Of every category and every place, until log_configure. */
+void log_set_level(enum config_log_level level);
+
+/* How many messages did not get to a place that they were meant for, because it was too slow or
+ * could not be written. */
+uint64_t log_lost_count(void);
+
+/* Calls visit with the path of every file, "<stderr>", "syslog:HOST" and so on, the file of
+ * log.file first. */
+typedef void log_place_visitor(void *context, const char *place);
+void log_visit_places(log_place_visitor *visit, void *context);
+
+/* Lines of at least log.exchange.level go to this function as well, on the thread that logs them.
+ * What it logs itself does not come back to it. NULL: to none any more. */
 typedef void log_publisher(void *context, const char *level, struct bytes line, bool is_json);
 void log_publish_to(log_publisher *publisher, void *context, const struct config *config);
 

@@ -46,7 +46,7 @@ static const struct worker_pool_limits worker_limits = {
     .stranger_threads_max = 48,
     .strangers_max = 20000,
 };
-enum { tick_ms = 500, farewell_ms = 3000 };
+enum { tick_ms = 500, farewell_ms = 3000, last_words_ms = 2000 };
 
 /* --- the main loop */
 
@@ -124,6 +124,10 @@ void server_stop(struct server *server)
 static void on_signal(evutil_socket_t number, short what, void *context)
 {
     (void)what;
+    if (number == SIGUSR1) {
+        log_reopen();
+        return;
+    }
     if (number == SIGHUP) {
         server_reload(context);
         return;
@@ -134,12 +138,12 @@ static void on_signal(evutil_socket_t number, short what, void *context)
 
 static void init_loop(struct server *server)
 {
-    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+    static const int numbers[SERVER_SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
     struct timeval tick = {.tv_usec = tick_ms * 1000};
     signal(SIGPIPE, SIG_IGN);
     server->base = event_base_new();
     CHECK(server->base != NULL);
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < SERVER_SIGNALS; i++) {
         server->signals[i] = evsignal_new(server->base, numbers[i], on_signal, server);
         CHECK(server->signals[i] != NULL && event_add(server->signals[i], NULL) == 0);
     }
@@ -159,6 +163,7 @@ static void init_loop(struct server *server)
 static void on_store_failure(const char *vhost, const char *reason)
 {
     log_error("vhost '%s': the store failed, and the server ends: %s", vhost, reason);
+    log_flush(last_words_ms);
     _exit(1);
 }
 
@@ -252,7 +257,7 @@ struct server *server_start(const struct config *config, char *reason, size_t re
     server->user_totals = user_totals_table_new();
     server->events = event_bus_new();
     server->log_lines = event_bus_new();
-    if (config->log_exchange)
+    if (config->log.exchange.is_on)
         log_publish_to(publish_log_line, server, config);
     CHECK(pthread_mutex_init(&server->mutex, NULL) == 0);
     init_loop(server);
@@ -383,7 +388,7 @@ static void stop_threads(struct server *server)
 
 static void free_loop(struct server *server)
 {
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < SERVER_SIGNALS; i++)
         event_free(server->signals[i]);
     on_mail(-1, 0, server);
     wake_free(server->wake);

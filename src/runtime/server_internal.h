@@ -16,6 +16,8 @@
 struct control_call;
 struct control_work;
 
+enum { SERVER_SIGNALS = 4 };
+
 struct server_vhost {
     struct server_vhost *next;
     char *name; /* owned */
@@ -42,7 +44,7 @@ struct server {
     struct alarm_limits alarm_limits;
     unsigned alarms;         /* enum vhost_alarm: those in effect */
     struct event_base *base; /* of the main thread */
-    struct event *signals[3], *mail_event, *tick_event;
+    struct event *signals[SERVER_SIGNALS], *mail_event, *tick_event;
     struct mailbox mailbox; /* of the main thread */
     struct wake *wake;      /* owned */
 

@@ -141,7 +141,7 @@ static bool has_event_exchange(const struct server *server, const char *vhost)
 
 static bool has_log_exchange(const struct server *server, const char *vhost)
 {
-    return server->config->log_exchange && strcmp(vhost, server->config->default_vhost) == 0;
+    return server->config->log.exchange.is_on && strcmp(vhost, server->config->default_vhost) == 0;
 }
 
 static struct vhost *make_vhost(struct server *server, const char *name,

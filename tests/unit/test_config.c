@@ -553,6 +553,19 @@ static void wrong_values_are_refused_with_the_reason(void **state)
         {"vm_memory_high_watermark.absolute = 2XB", "a size such as"},
         {"default_queue_type = mirrored", "expected one of classic, quorum, stream"},
         {"log.console.level = loud", "expected one of debug, info"},
+        {"log.file.rotation.date = daily", "a time such as $D0"},
+        {"log.file.rotation.size = big", "a size such as"},
+        {"log.file.rotation.count = 10001", "too many files"},
+        {"log.queue.rotation.compress = maybe", "true or false"},
+        {"log.console.formatter.time_format = iso", "expected one of rfc3339_space"},
+        {"log.file.formatter.level_format = LC", "expected one of lc, uc"},
+        {"log.file.formatter.json.field_map = *:x", "fields are expected"},
+        {"log.file.formatter.json.verbosity_map = loud:1", "levels with a number"},
+        {"log.syslog.formatter.plaintext.format = $", "the name of a field is expected"},
+        {"log.syslog.transport = sctp", "expected one of udp, tcp, tls"},
+        {"log.syslog.facility = loud", "expected one of kern"},
+        {"log.syslog.ssl_options.cert = abc", "TLS material is read from files only"},
+        {"log.journald.fields = lower=\"x\"", "fields are expected"},
         {"leveret.reactors = 0", "must be at least 1"},
         {"leveret.reactors = 1000", "must be at most 256"},
         {"leveret.table_depth_max = 0", "must be at least 1"},
@@ -603,12 +616,12 @@ static void values_of_every_kind_reach_their_fields(void **state)
     assert_true(c->memory_paging_ratio > 0.249 && c->memory_paging_ratio < 0.251);
     assert_int_equal(c->disk_free_limit_bytes, 2000000000);
     assert_int_equal(c->default_queue_type, CONFIG_QUEUE_QUORUM);
-    assert_string_equal(c->log_file, "leveret.log");
-    assert_int_equal(c->log_file_level, CONFIG_LOG_NONE);
+    assert_string_equal(c->log.file.path, "leveret.log");
+    assert_int_equal(c->log.file.level, CONFIG_LOG_NONE);
     assert_int_equal(c->reactors, 4);
     assert_int_equal(c->store_writers, 0);
     assert_loads_silently(f, "log.file = false\n");
-    assert_string_equal(c->log_file, "");
+    assert_string_equal(c->log.file.path, "");
 }
 
 /* --- lists --- */
@@ -777,11 +790,9 @@ static void keys_that_mean_nothing_here_are_info(void **state)
                                        "quorum_queue.initial_cluster_size",
                                        "raft.wal_max_size_bytes",
                                        "vm_memory_calculation_strategy",
-                                       "log.queue.level",
-                                       "log.mirroring.level",
-                                       "log.file.rotation.size",
-                                       "log.syslog",
-                                       "log.syslog.ip",
+                                       "log.file.formatter.single_line",
+                                       "log.syslog.multiline_mode",
+                                       "log.console.color_esc_seqs.info",
                                        "deprecated_features.permit.transient_nonexcl_queues",
                                        "feature_flags.any",
                                        "cluster_formation.peer_discovery_backend",
@@ -921,7 +932,7 @@ static void the_environment_wins_over_files_and_options_over_both(void **state)
     assert_int_equal(f->config.channel_max, 3);
     assert_memory_equal(f->config.node_name, "hare@", 5);
     assert_string_equal(f->config.data_dir, "/srv/leveret");
-    assert_true(f->config.log_console);
+    assert_true(f->config.log.console.output.is_on);
 }
 
 static void the_file_of_the_command_line_wins_over_that_of_the_environment(void **state)
@@ -997,6 +1008,8 @@ static void what_belongs_together_is_checked(void **state)
              "ssl_options.versions.1 = tlsv1.1\n",
              f->folder);
     assert_invalid(f, text, "main.conf:3: ssl_options.versions.1: a TLS listener needs tlsv1.2");
+    assert_invalid(f, "log.syslog.transport = tls\nlog.syslog.protocol = rfc3164\n",
+                   "main.conf:2: log.syslog.protocol: rfc3164 does not go over TLS");
     assert_invalid(f, "listeners.tcp.a = 5672\nlisteners.tcp.b = 5672\n", "same address and port");
     assert_invalid(f, "listeners.tcp.a = 1.2.3.4:5672\nlisteners.ssl.b = 1.2.3.4:5672\n",
                    "same address and port");
@@ -1186,7 +1199,7 @@ static void a_file_written_for_rabbitmq_loads_without_a_warning(void **state)
     assert_int_equal(c->consumer_timeout_ms, 31622400000);
     assert_string_equal(c->cluster_name, "rabbit@production");
     assert_int_equal(c->loopback_users.count, 0);
-    assert_int_equal(c->log_channel_level, CONFIG_LOG_ERROR);
+    assert_int_equal(c->log.about[CONFIG_LOG_ABOUT_CHANNEL].level, CONFIG_LOG_ERROR);
     assert_true(c->quorum_relaxed_redeclaration);
 }
 
