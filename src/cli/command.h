@@ -51,8 +51,8 @@ struct command {
 /* NULL where there is none. */
 const struct command *command_find(const char *name);
 
-/* The table, for help. */
-const struct command *command_table(size_t *count);
+/* All commands in the order of help; NULL behind the last. */
+const struct command *command_at(size_t index);
 
 /* A text with the arguments of a request in place of {NAME}; the caller frees it. */
 char *command_text(const char *template, const struct json_t *arguments);

@@ -24,8 +24,7 @@ enum { TIMEOUT_MS = 60000, AWAIT_TIMEOUT_MS = 300000 };
 
 static void print_help(FILE *file)
 {
-    size_t count;
-    const struct command *commands = command_table(&count);
+    const struct command *command;
     fputs("Usage\n\nleveretctl [<options>] <command> [<arguments>]\n\nOptions\n\n"
           "   -D, --data-dir <folder>    the server's data folder (./data or "
           "" LEVERET_STATE_DIR ")\n"
@@ -37,8 +36,8 @@ static void print_help(FILE *file)
           "   -t, --timeout <seconds>    how long to wait for the server (60)\n"
           "\nCommands\n\n",
           file);
-    for (size_t i = 0; i < count; i++)
-        fprintf(file, "   %-24s %s\n", commands[i].name, commands[i].help);
+    for (size_t i = 0; (command = command_at(i)) != NULL; i++)
+        fprintf(file, "   %-24s %s\n", command->name, command->help);
 }
 
 /* name NULL: of all. */

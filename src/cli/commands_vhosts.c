@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The commands about virtual hosts.
+ */
+#include "cli/command_tables.h"
+
+static const struct command commands[] = {
+    {.name = "add_vhost",
+     .help = "Creates a virtual host",
+     .usage = "<vhost> [--description <description>] [--tags \"<tag1>,<tag2>,<...>\"] "
+              "[--default-queue-type <quorum|classic|stream>]",
+     .arguments = {"vhost"},
+     .options = "description= tags= default-queue-type=",
+     .banner = "Adding vhost \"{vhost}\" ..."},
+    {.name = "delete_vhost",
+     .help = "Removes a virtual host with all that is in it, and closes its connections",
+     .usage = "<vhost>",
+     .arguments = {"vhost"},
+     .banner = "Deleting vhost \"{vhost}\" ..."},
+    {.name = "list_vhosts",
+     .kind = COMMAND_LIST,
+     .help = "Lists the virtual hosts",
+     .usage = "[<column> ...]",
+     .banner = "Listing vhosts ...",
+     .columns = "name",
+     .columns_other = "tracing description tags default_queue_type",
+     .is_blank_if_empty = true},
+    {.name = "set_vhost_limits",
+     .help = "Limits the connections and queues of a virtual host: {\"max-queues\": 100}",
+     .usage = "[--vhost <vhost>] <definition>",
+     .arguments = {"limits"},
+     .has_vhost = true,
+     .banner = "Setting vhost limits to \"{limits}\" for vhost \"{vhost}\" ..."},
+    {.name = "clear_vhost_limits",
+     .help = "Takes the limits of a virtual host away",
+     .usage = "[--vhost <vhost>]",
+     .has_vhost = true,
+     .banner = "Clearing vhost \"{vhost}\" limits ..."},
+    {.name = "list_vhost_limits",
+     .kind = COMMAND_LIMITS,
+     .help = "Lists the limits of a virtual host, or of all",
+     .usage = "[--vhost <vhost>] [--global]",
+     .options = "global",
+     .has_vhost = true,
+     .banner = "Listing limits for vhost \"{vhost}\" ...",
+     .banner_other = "Listing limits for all vhosts ...",
+     .columns = "vhost limits",
+     .is_blank_if_empty = true},
+    {.name = "trace_on",
+     .help = "Turns the firehose of a virtual host on",
+     .usage = "[--vhost <vhost>]",
+     .has_vhost = true,
+     .banner = "Starting tracing for vhost \"{vhost}\" ...",
+     .success = "Trace enabled for vhost {vhost}"},
+    {.name = "trace_off",
+     .help = "Turns the firehose of a virtual host off",
+     .usage = "[--vhost <vhost>]",
+     .has_vhost = true,
+     .banner = "Stopping tracing for vhost \"{vhost}\" ...",
+     .success = "Trace disabled for vhost {vhost}"},
+};
+
+const struct command_table commands_vhosts = {commands, sizeof commands / sizeof commands[0]};
