@@ -360,7 +360,9 @@ struct json_t *command_request(const struct command *command, const struct optio
     if (*status == CONTROL_OK && command->kind == COMMAND_IMPORT)
         *status = definitions_read(options, arguments);
     if (*status == CONTROL_OK)
-        return json_pack("{s:s, s:o}", "command", command->name, "arguments", arguments);
+        return json_pack("{s:s, s:o}", "command",
+                         command->request != NULL ? command->request : command->name, "arguments",
+                         arguments);
     json_decref(arguments);
     free(*columns);
     *columns = NULL;

@@ -25,7 +25,10 @@ enum command_kind {
 /* A command of rabbitmqctl: data that says what it takes, sends and prints. */
 struct command {
     const char *name;
+    const char *request; /* what the server is asked; NULL: the same */
     enum command_kind kind;
+    /* Does something with the server's answer; the exit status. NULL: what the kind says. */
+    int (*print)(const struct json_t *result, const struct options *options);
     const char *help;  /* one line */
     const char *usage; /* behind the name */
     /* A command that needs no server: takes the request's arguments, gives the exit status. */

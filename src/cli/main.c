@@ -106,7 +106,9 @@ static int print_result(const struct command *command, const struct options *opt
                         const char *columns, const json_t *request, const json_t *result)
 {
     int status = CONTROL_OK;
-    if (command->kind == COMMAND_LIST)
+    if (command->print != NULL)
+        status = command->print(result, options);
+    else if (command->kind == COMMAND_LIST)
         print_list(command, options, columns, result);
     else if (command->kind == COMMAND_LIMITS)
         print_limits(command, options, columns, request, result);

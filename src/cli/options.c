@@ -20,10 +20,12 @@ enum { TIMEOUT_S_MAX = 1000000 };
 enum { OTHER = 256 };
 
 static const struct option long_options[] = {
+    {"all", no_argument, NULL, 'a'},
     {"apply-to", required_argument, NULL, OTHER},
     {"data-dir", required_argument, NULL, 'D'},
     {"default-queue-type", required_argument, NULL, OTHER},
     {"description", required_argument, NULL, OTHER},
+    {"duration", required_argument, NULL, 'd'},
     {"format", required_argument, NULL, OTHER},
     {"formatter", required_argument, NULL, 'f'},
     {"global", no_argument, NULL, OTHER},
@@ -31,6 +33,7 @@ static const struct option long_options[] = {
     {"longnames", no_argument, NULL, 'l'},
     {"no-table-headers", no_argument, NULL, 'H'},
     {"node", required_argument, NULL, 'n'},
+    {"number", required_argument, NULL, 'N'},
     {"priority", required_argument, NULL, OTHER},
     {"quiet", no_argument, NULL, 'q'},
     {"silent", no_argument, NULL, 's'},
@@ -87,6 +90,12 @@ static bool apply(struct options *options, int option, const char *value)
     case 'f':
         options->formatter = value;
         return true;
+    case 'a':
+        return add_other(options, "all", NULL);
+    case 'N':
+        return add_other(options, "number", value);
+    case 'd':
+        return add_other(options, "duration", value);
     case 'H':
         options->has_headers = false;
         return true;
@@ -130,7 +139,7 @@ bool options_parse(struct options *options, int argc, char **argv)
         .data_dir = default_data_dir(), .vhost = "/", .formatter = "table", .has_headers = true};
     int option, index;
     opterr = 0;
-    while ((option = getopt_long(argc, argv, "D:hln:p:qst:V", long_options, &index)) != -1) {
+    while ((option = getopt_long(argc, argv, "aD:d:hlN:n:p:qst:V", long_options, &index)) != -1) {
         if (option == OTHER ? add_other(options, long_options[index].name, optarg)
                             : apply(options, option, optarg != NULL ? value_of(optarg) : NULL))
             continue;
@@ -146,6 +155,25 @@ bool options_parse(struct options *options, int argc, char **argv)
     options->words = argv + optind;
     options->word_count = (size_t)(argc - optind);
     return true;
+}
+
+static size_t other_index(const struct options *options, const char *name)
+{
+    size_t i = 0;
+    while (i < options->other_count && strcmp(options->others[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+bool options_has(const struct options *options, const char *name)
+{
+    return other_index(options, name) < options->other_count;
+}
+
+const char *options_value(const struct options *options, const char *name)
+{
+    size_t i = other_index(options, name);
+    return i < options->other_count ? options->others[i].value : NULL;
 }
 
 void options_complain(const struct options *options, const char *format, ...)

@@ -33,6 +33,11 @@ struct options {
 bool options_parse(struct options *options, int argc, char **argv)
     __attribute__((warn_unused_result));
 
+/* Was an option given that only some commands know, and with which value? NULL: it was not, or it
+ * is a flag. */
+bool options_has(const struct options *options, const char *name);
+const char *options_value(const struct options *options, const char *name);
+
 /* "Error (argument validation): ..." with the words that were given, on standard error. */
 void options_complain(const struct options *options, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -155,6 +155,8 @@ void server_export_definitions(void *context, struct control_call *call);
 #define SERVER_IMPORT_HASH "imported_definition_hash_value"
 /* list_queues, list_exchanges, list_bindings. */
 void server_add_listing_commands(struct server *server);
+/* rotate_logs, set_log_level, log_location. */
+void server_add_log_commands(struct server *server);
 /* Adds the commands of leveretctl that are about the server itself. */
 void server_add_commands(struct server *server);
 

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The commands of leveretctl that are about the log.
+ */
+#include <jansson.h>
+#include <limits.h>
+#include <stdlib.h>
+
+#include "net/control.h"
+#include "runtime/log.h"
+#include "runtime/server_internal.h"
+
+static void handle_rotate_logs(void *context, struct control_call *call)
+{
+    (void)context;
+    log_reopen();
+    control_reply(call, NULL);
+}
+
+static void handle_set_log_level(void *context, struct control_call *call)
+{
+    enum config_log_level level;
+    const char *name = control_text(call, "level");
+    (void)context;
+    if (name == NULL || !config_log_level_read(&level, name)) {
+        control_fail(call, CONTROL_USAGE,
+                     "level %s is not supported. Try one of debug, info, warning, error, "
+                     "critical, none",
+                     name != NULL ? name : "");
+        return;
+    }
+    log_set_level(level);
+    control_reply(call, NULL);
+}
+
+/* Paths as whoever asks can use them, in whatever folder it is. */
+static void add_place(void *context, const char *place)
+{
+    char path[PATH_MAX];
+    bool is_relative = place[0] != '/' && realpath(place, path) != NULL;
+    json_t *text = control_json_text(bytes_of_text(is_relative ? path : place));
+    json_array_append_new(context, text);
+}
+
+static void handle_log_location(void *context, struct control_call *call)
+{
+    struct server *server = context;
+    json_t *places = json_array();
+    log_visit_places(add_place, places);
+    control_reply(call,
+                  json_pack("{s:s, s:o}", "node_name", server->config->node_name, "paths", places));
+}
+
+void server_add_log_commands(struct server *server)
+{
+    static const struct control_command commands[] = {
+        {"rotate_logs", handle_rotate_logs},
+        {"set_log_level", handle_set_log_level},
+        {"log_location", handle_log_location},
+    };
+    control_add_commands(server->control, commands, sizeof commands / sizeof commands[0], server);
+}
