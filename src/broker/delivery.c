@@ -81,6 +81,7 @@ void channel_add_unacked(struct channel *channel, struct lane *lane, struct cons
         .body_bytes = entry->body_bytes & INT32_MAX,
     };
     lane->queue->unacked_count++;
+    lane->queue->unacked_bytes += entry->body_bytes & INT32_MAX;
     ack_timeout_note(channel, lane->queue);
     channel->session->memory_bytes += sizeof(struct unacked);
     if (consumer != NULL) {

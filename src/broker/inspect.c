@@ -3,7 +3,9 @@
  * Looking at a vhost from outside: counters for metrics, a queue's state for listings, and the
  * recount by which tests and the simulator compare every counter with what is really there.
  */
+#include "amqp/properties.h"
 #include "base/check.h"
+#include "broker/consumer.h"
 #include "broker/exchange.h"
 #include "broker/keeping.h"
 #include "broker/queue_arguments.h"
@@ -48,6 +50,57 @@ static struct bytes name_of_policy(const struct vhost *vhost, const struct queue
     return policy != NULL ? policy_name(policy) : bytes_of(NULL, 0);
 }
 
+static struct bytes definition_of(const struct vhost *vhost, const struct queue *queue,
+                                  bool is_operator, size_t *steps)
+{
+    const struct policy *policy = queue_policy(vhost, queue, is_operator, steps);
+    return policy != NULL ? policy_definition(policy) : bytes_of(NULL, 0);
+}
+
+static struct bytes tag_of(const struct subscriber *subscriber)
+{
+    return subscriber != NULL ? container_of(subscriber, struct consumer, subscriber)->tag
+                              : bytes_of(NULL, 0);
+}
+
+static const struct subscriber *exclusive_subscriber(const struct queue *queue)
+{
+    const struct list_node *first = list_front(&queue->subscribers);
+    return queue->has_exclusive && first != NULL ? list_entry(first, struct subscriber, queue_node)
+                                                 : NULL;
+}
+
+static uint64_t head_timestamp(const struct queue *queue)
+{
+    struct entry *entry;
+    struct amqp_properties properties;
+    if (lane_peek(queue_first_lane(queue), &entry) != LANE_READY ||
+        !message_has(entry->message, AMQP_PROPERTY_TIMESTAMP) ||
+        !amqp_properties_parse(message_properties(entry->message), &properties))
+        return 0;
+    return properties.timestamp_s;
+}
+
+/* What listings show of a queue beside its identity and its counters. */
+static void fill_details(const struct queue *queue, struct queue_status *status)
+{
+    uint64_t out, out_bytes;
+    const struct session *owner = queue->owner;
+    queue_paged_out(queue, &out, &out_bytes);
+    status->unacked_bytes = queue->unacked_bytes;
+    status->ram = status->ready - out;
+    status->ram_bytes = status->ready_bytes - out_bytes;
+    status->memory_bytes = sizeof *queue + queue->name.size + queue->arguments.size +
+                           queue_memory_bytes(queue) + queue_values_bytes(queue);
+    status->head_timestamp_s = head_timestamp(queue);
+    status->has_taker = queue_next_subscriber(queue) != NULL;
+    status->exclusive_tag = tag_of(exclusive_subscriber(queue));
+    if (queue->settings.single_active_consumer)
+        status->single_tag = tag_of(queue->single);
+    if (owner != NULL)
+        status->owner = bytes_of_text(owner->name);
+}
+
 static void fill_status(const struct vhost *vhost, const struct queue *queue,
                         struct queue_status *status, size_t *steps)
 {
@@ -65,7 +118,10 @@ static void fill_status(const struct vhost *vhost, const struct queue *queue,
         .operator_policy = name_of_policy(vhost, queue, true, steps),
         .type = queue_type_name(queue_arguments_type(queue->arguments)),
         .counters = queue->counters,
+        .definition = definition_of(vhost, queue, false, steps),
+        .operator_definition = definition_of(vhost, queue, true, steps),
     };
+    fill_details(queue, status);
 }
 
 bool vhost_queue_status(const struct vhost *vhost, struct bytes name, struct queue_status *status)
@@ -171,22 +227,155 @@ static void visit_binding(void *context, struct hash_node *node)
     slice->visited++;
 }
 
+static bool is_shown(const struct session *session)
+{
+    return !session->config.is_uncounted && !session->is_gone;
+}
+
+static void visit_session(void *context, struct hash_node *node)
+{
+    struct slice *slice = context;
+    const struct session *session = container_of(node, struct session, by_number);
+    if (!is_shown(session))
+        return;
+    bool is_blocked = session->is_blocked || (session->pause_reasons & PAUSE_ALARM) != 0;
+    const struct session_status status = {
+        .user = bytes_of_text(session->user),
+        .name = bytes_of_text(session->name),
+        .number = session->config.number,
+        .channels = session->channels.count,
+        .is_blocked = is_blocked,
+        .is_blocking = !is_blocked && slice->vhost->alarms != 0,
+        .is_slowed = (session->pause_reasons & PAUSE_STORE) != 0,
+    };
+    slice->visitor->session(slice->visitor->context, &status);
+    slice->visited++;
+}
+
+static uint64_t unconfirmed_of(const struct channel *channel)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < channel->run_count; i++) {
+        const struct confirm_run *run = &channel->runs[channel->run_first + i];
+        count += run->last + 1 - run->first;
+    }
+    return count;
+}
+
+static void show_channel(struct slice *slice, const struct channel *channel)
+{
+    const struct session *session = channel->session;
+    const struct channel_status status = {
+        .user = bytes_of_text(session->user),
+        .connection_name = bytes_of_text(session->name),
+        .connection_number = session->config.number,
+        .number = channel->number,
+        .has_confirms = channel->mode == CHANNEL_CONFIRM,
+        .has_transactions = channel->mode == CHANNEL_TX,
+        .is_slowed = (session->pause_reasons & PAUSE_STORE) != 0,
+        .consumers = channel->consumers.count,
+        .unacked = channel->unacked.live,
+        .unconfirmed = unconfirmed_of(channel),
+        .uncommitted = channel->tx_publish_count,
+        .acks_uncommitted = channel->tx_settlement_count,
+        .prefetch_count = channel->prefetch_count,
+        .prefetch_global = channel->prefetch_global,
+        .counters = channel->counters,
+    };
+    slice->visitor->channel(slice->visitor->context, &status);
+    slice->visited++;
+}
+
+static void show_consumer(struct slice *slice, const struct consumer *consumer)
+{
+    const struct channel *channel = consumer->channel;
+    const struct queue *queue = consumer->subscriber.queue;
+    bool is_single = queue->settings.single_active_consumer;
+    bool is_active = queue_admits(queue, &consumer->subscriber);
+    const struct consumer_status status = {
+        .tag = consumer->tag,
+        .queue = queue->name,
+        .user = bytes_of_text(channel->session->user),
+        .connection_name = bytes_of_text(channel->session->name),
+        .channel = channel->number,
+        .prefetch_count = consumer->prefetch_count,
+        .priority = consumer->subscriber.priority,
+        .is_ack_required = !consumer->no_ack,
+        .is_exclusive = consumer->is_exclusive,
+        .is_active = is_active,
+        .activity = !is_single  ? "up"
+                    : is_active ? "single_active"
+                                : "waiting",
+    };
+    if (!is_shown(channel->session) || queue->is_reply)
+        return;
+    slice->visitor->consumer(slice->visitor->context, &status);
+    slice->visited++;
+}
+
+static void visit_channels(void *context, struct hash_node *node)
+{
+    const struct session *session = container_of(node, struct session, by_number);
+    struct hash_node *next = NULL;
+    while (is_shown(session) && (next = hash_table_next(&session->channels, next)) != NULL)
+        show_channel(context, container_of(next, struct channel, by_number));
+}
+
+static void visit_consumers(void *context, struct hash_node *node)
+{
+    const struct session *session = container_of(node, struct session, by_number);
+    struct hash_node *next = NULL;
+    while ((next = hash_table_next(&session->channels, next)) != NULL) {
+        const struct channel *channel = container_of(next, struct channel, by_number);
+        struct hash_node *inner = NULL;
+        while ((inner = hash_table_next(&channel->consumers, inner)) != NULL)
+            show_consumer(context, container_of(inner, struct consumer, by_tag));
+    }
+}
+
+void vhost_list_consumers(const struct vhost *vhost, struct bytes name,
+                          const struct vhost_visitor *visitor, size_t count_max)
+{
+    struct slice slice = {.vhost = vhost, .visitor = visitor};
+    const struct queue *queue = queue_find(vhost, name);
+    if (queue == NULL)
+        return;
+    list_for_each(&queue->subscribers, node)
+    {
+        struct subscriber *subscriber = list_entry(node, struct subscriber, queue_node);
+        if (slice.visited < count_max)
+            show_consumer(&slice, container_of(subscriber, struct consumer, subscriber));
+    }
+}
+
+struct listed_kind {
+    const struct hash_table *table;
+    void (*visit)(void *context, struct hash_node *node);
+};
+
+static struct listed_kind kind_of(const struct vhost *vhost, const struct vhost_visitor *visitor)
+{
+    if (visitor->queue != NULL)
+        return (struct listed_kind){&vhost->queues, visit_queue};
+    if (visitor->exchange != NULL)
+        return (struct listed_kind){&vhost->exchanges, visit_exchange};
+    if (visitor->binding != NULL)
+        return (struct listed_kind){&vhost->bindings, visit_binding};
+    return (struct listed_kind){&vhost->sessions_by_number, visitor->session != NULL ? visit_session
+                                                            : visitor->channel != NULL
+                                                                ? visit_channels
+                                                                : visit_consumers};
+}
+
 void vhost_list(const struct vhost *vhost, struct vhost_listing *listing,
                 const struct vhost_visitor *visitor, size_t count_max)
 {
     struct slice slice = {.vhost = vhost, .visitor = visitor};
-    bool is_queues = visitor->queue != NULL, is_exchanges = visitor->exchange != NULL;
-    const struct hash_table *table = is_queues      ? &vhost->queues
-                                     : is_exchanges ? &vhost->exchanges
-                                                    : &vhost->bindings;
+    const struct listed_kind kind = kind_of(vhost, visitor);
     size_t buckets = 0;
     while (!listing->is_done && slice.visited < count_max && buckets++ < 4 * count_max &&
            slice.steps < POLICY_STEPS_SLICE)
-        listing->is_done = !hash_table_scan(table, &listing->cursor,
-                                            is_queues      ? visit_queue
-                                            : is_exchanges ? visit_exchange
-                                                           : visit_binding,
-                                            &slice);
+        listing->is_done = !hash_table_scan(kind.table, &listing->cursor, kind.visit, &slice);
     listing->visited += slice.visited;
 }
 
@@ -248,7 +437,7 @@ static void check_queue(const struct vhost *vhost, const struct queue *queue)
 }
 
 struct recount {
-    uint64_t unacked;
+    uint64_t unacked, unacked_bytes;
     uint64_t consumers;
     uint64_t channels;
 };
@@ -270,6 +459,7 @@ static void check_channel(const struct channel *channel, struct recount *recount
         live++;
         global += unacked->consumer != NULL;
         recount->unacked += !unacked->lane->queue->is_deleted;
+        recount->unacked_bytes += unacked->lane->queue->is_deleted ? 0 : unacked->body_bytes;
         CHECK(unacked->message != NULL || unacked->batch != 0);
     }
     CHECK(live == channel->unacked.live && global == channel->global_unacked);
@@ -291,6 +481,7 @@ static void check_departed(void *context, const struct unacked_ring *ring)
             continue;
         live++;
         recount->unacked += !unacked->lane->queue->is_deleted;
+        recount->unacked_bytes += unacked->lane->queue->is_deleted ? 0 : unacked->body_bytes;
         CHECK(unacked->consumer == NULL || unacked->consumer->channel == NULL);
     }
     CHECK(live == ring->live);
@@ -311,12 +502,14 @@ static void check_session(const struct session *session, struct recount *recount
 void vhost_check(const struct vhost *vhost)
 {
     struct recount recount = {0};
-    uint64_t unacked = 0, subscribers = 0, memory = 0, bindings = 0, counted = 0, sharded = 0;
+    uint64_t unacked = 0, unacked_bytes = 0, subscribers = 0, memory = 0, bindings = 0, counted = 0,
+             sharded = 0;
     struct hash_node *node = NULL;
     while ((node = hash_table_next(&vhost->queues, node)) != NULL) {
         check_queue(vhost, queue_of(node));
         counted += !queue_of(node)->is_reply;
         unacked += queue_of(node)->unacked_count;
+        unacked_bytes += queue_of(node)->unacked_bytes;
         subscribers += queue_of(node)->subscriber_count;
         memory += check_lanes(queue_of(node));
     }
@@ -329,7 +522,7 @@ void vhost_check(const struct vhost *vhost)
         sharded += container_of(node, struct exchange, by_name)->sharding != NULL;
         exchange_check_kept(container_of(node, struct exchange, by_name));
     }
-    CHECK(unacked == recount.unacked);
+    CHECK(unacked == recount.unacked && unacked_bytes == recount.unacked_bytes);
     CHECK(subscribers == recount.consumers && subscribers == vhost->counters.consumers);
     CHECK(recount.channels == vhost->counters.channels);
     CHECK(memory == vhost->window_bytes + vhost->transient_bytes);

@@ -134,6 +134,8 @@ void session_end(struct session *session)
     shut_down(session);
     release_deferred(session);
     session_emit(session, EFFECT_SESSION_CLOSED, 0);
+    if (list_node_is_linked(&session->vhost_node))
+        hash_table_remove(&vhost->sessions_by_number, &session->by_number);
     list_remove(&session->vhost_node);
     list_remove(&session->paused_node);
     list_remove(&session->resume_node);
@@ -230,6 +232,8 @@ static void open_session(struct vhost *vhost, struct session *session)
     session->state = SESSION_OPEN;
     session->vhost = vhost;
     list_push_back(&vhost->sessions, &session->vhost_node);
+    hash_table_insert(&vhost->sessions_by_number, &session->by_number,
+                      hash_u64(session->config.number));
     uint64_t count = limit_count_session(session, 1);
     vhost->counters.connections_opened++;
     session_emit(session, EFFECT_SESSION_OPENED, 0);

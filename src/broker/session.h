@@ -34,6 +34,7 @@ struct session {
     char *name;          /* owned */
     struct vhost *vhost; /* borrowed: from SESSION_OPEN on */
     struct list_node vhost_node;
+    struct hash_node by_number;
     struct list_node paused_node;
     struct list_node resume_node;
     enum session_state state;

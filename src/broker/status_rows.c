@@ -12,18 +12,12 @@
 
 #include "base/xmalloc.h"
 
-struct row_kind {
-    size_t size;
-    size_t text_count;
-    const size_t *texts; /* where in the row each struct bytes is */
-};
-
 static struct bytes *text_at(void *row, size_t offset)
 {
     return (struct bytes *)(void *)((uint8_t *)row + offset);
 }
 
-static size_t texts_size(const struct row_kind *kind, const void *row)
+static size_t texts_size(const struct status_row_kind *kind, const void *row)
 {
     size_t size = 0;
     for (size_t i = 0; i < kind->text_count; i++) {
@@ -34,7 +28,7 @@ static size_t texts_size(const struct row_kind *kind, const void *row)
     return size;
 }
 
-static void keep(struct status_rows *rows, const struct row_kind *kind, const void *row)
+void status_rows_keep(struct status_rows *rows, const struct status_row_kind *kind, const void *row)
 {
     uint8_t *copy = xmalloc(kind->size + texts_size(kind, row));
     uint8_t *place = copy + kind->size;
@@ -62,8 +56,8 @@ static void keep_queue(void *context, const struct queue_status *status)
     static const size_t texts[] = {
         offsetof(struct queue_status, name), offsetof(struct queue_status, arguments),
         offsetof(struct queue_status, policy), offsetof(struct queue_status, operator_policy)};
-    static const struct row_kind kind = ROW_KIND(queue_status, texts);
-    keep(context, &kind, status);
+    static const struct status_row_kind kind = ROW_KIND(queue_status, texts);
+    status_rows_keep(context, &kind, status);
 }
 
 static void keep_exchange(void *context, const struct exchange_status *status)
@@ -71,8 +65,8 @@ static void keep_exchange(void *context, const struct exchange_status *status)
     static const size_t texts[] = {
         offsetof(struct exchange_status, name), offsetof(struct exchange_status, type),
         offsetof(struct exchange_status, arguments), offsetof(struct exchange_status, policy)};
-    static const struct row_kind kind = ROW_KIND(exchange_status, texts);
-    keep(context, &kind, status);
+    static const struct status_row_kind kind = ROW_KIND(exchange_status, texts);
+    status_rows_keep(context, &kind, status);
 }
 
 static void keep_binding(void *context, const struct binding_status *status)
@@ -80,8 +74,48 @@ static void keep_binding(void *context, const struct binding_status *status)
     static const size_t texts[] = {
         offsetof(struct binding_status, source), offsetof(struct binding_status, destination),
         offsetof(struct binding_status, key), offsetof(struct binding_status, arguments)};
-    static const struct row_kind kind = ROW_KIND(binding_status, texts);
-    keep(context, &kind, status);
+    static const struct status_row_kind kind = ROW_KIND(binding_status, texts);
+    status_rows_keep(context, &kind, status);
+}
+
+static void keep_session(void *context, const struct session_status *status)
+{
+    static const size_t texts[] = {offsetof(struct session_status, user),
+                                   offsetof(struct session_status, name)};
+    static const struct status_row_kind kind = ROW_KIND(session_status, texts);
+    status_rows_keep(context, &kind, status);
+}
+
+static void keep_channel(void *context, const struct channel_status *status)
+{
+    static const size_t texts[] = {offsetof(struct channel_status, user),
+                                   offsetof(struct channel_status, connection_name)};
+    static const struct status_row_kind kind = ROW_KIND(channel_status, texts);
+    status_rows_keep(context, &kind, status);
+}
+
+static void keep_consumer(void *context, const struct consumer_status *status)
+{
+    static const size_t texts[] = {
+        offsetof(struct consumer_status, tag), offsetof(struct consumer_status, queue),
+        offsetof(struct consumer_status, user), offsetof(struct consumer_status, connection_name)};
+    static const struct status_row_kind kind = ROW_KIND(consumer_status, texts);
+    status_rows_keep(context, &kind, status);
+}
+
+struct vhost_visitor status_rows_of_sessions(struct status_rows *rows)
+{
+    return (struct vhost_visitor){.session = keep_session, .context = rows};
+}
+
+struct vhost_visitor status_rows_of_channels(struct status_rows *rows)
+{
+    return (struct vhost_visitor){.channel = keep_channel, .context = rows};
+}
+
+struct vhost_visitor status_rows_of_consumers(struct status_rows *rows)
+{
+    return (struct vhost_visitor){.consumer = keep_consumer, .context = rows};
 }
 
 struct vhost_visitor status_rows_of_queues(struct status_rows *rows)

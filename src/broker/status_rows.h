@@ -19,6 +19,18 @@ struct status_rows {
 struct vhost_visitor status_rows_of_queues(struct status_rows *rows);
 struct vhost_visitor status_rows_of_exchanges(struct status_rows *rows);
 struct vhost_visitor status_rows_of_bindings(struct status_rows *rows);
+struct vhost_visitor status_rows_of_sessions(struct status_rows *rows);
+struct vhost_visitor status_rows_of_channels(struct status_rows *rows);
+struct vhost_visitor status_rows_of_consumers(struct status_rows *rows);
+
+/* The same for rows that others make: what they are made of. */
+struct status_row_kind {
+    size_t size;
+    size_t text_count;
+    const size_t *texts; /* where in the row each struct bytes is */
+};
+void status_rows_keep(struct status_rows *rows, const struct status_row_kind *kind,
+                      const void *row);
 
 /* Frees all rows, and the array with fini. */
 void status_rows_clear(struct status_rows *rows);

@@ -196,6 +196,7 @@ void vhost_free(struct vhost *vhost)
     hash_table_fini(&vhost->exchanges);
     hash_table_fini(&vhost->exchange_lanes);
     hash_table_fini(&vhost->queues);
+    hash_table_fini(&vhost->sessions_by_number);
     hash_table_fini(&vhost->lanes);
     hash_table_fini(&vhost->bindings);
     hash_table_fini(&vhost->questions);

@@ -232,6 +232,16 @@ struct queue_status {
     struct bytes policy, operator_policy; /* names; no data: none */
     const char *type;
     struct queue_counters counters;
+    uint64_t unacked_bytes;
+    uint64_t ram, ram_bytes;          /* of the ready ones: those that are in memory */
+    uint64_t memory_bytes;            /* of the queue, with the messages in it */
+    uint64_t head_timestamp_s;        /* of the first message, where that has one, or 0 */
+    bool has_taker;                   /* a consumer could take a message now */
+    struct bytes definition;          /* of the policy: a field table, or no data; */
+    struct bytes operator_definition; /* and of the operator's */
+    struct bytes exclusive_tag;       /* of the consumer that allows no other, or no data; */
+    struct bytes single_tag;          /* of the single active one */
+    struct bytes owner;               /* of an exclusive queue: the name of its connection */
 };
 bool vhost_queue_status(const struct vhost *vhost, struct bytes name, struct queue_status *status);
 
@@ -259,10 +269,41 @@ struct binding_status {
     bool to_exclusive; /* a queue that belongs to a connection */
 };
 
+/* A connection, as far as a vhost knows it. */
+struct session_status {
+    struct bytes user, name;
+    uint64_t number; /* of the connection, over all of the server's */
+    uint64_t channels;
+    bool is_blocked;  /* it publishes while an alarm is on, */
+    bool is_blocking; /* or will be blocked when it does */
+    bool is_slowed;   /* it waits for the store */
+};
+
+struct channel_status {
+    struct bytes user, connection_name;
+    uint64_t connection_number;
+    uint16_t number;
+    bool has_confirms, has_transactions, is_slowed;
+    uint64_t consumers, unacked, unconfirmed, uncommitted, acks_uncommitted;
+    uint16_t prefetch_count, prefetch_global; /* 0: no limit */
+    struct channel_counters counters;
+};
+
+struct consumer_status {
+    struct bytes tag, queue, user, connection_name;
+    uint16_t channel, prefetch_count;
+    int32_t priority;
+    bool is_ack_required, is_exclusive, is_active;
+    const char *activity; /* up, single_active, waiting */
+};
+
 struct vhost_visitor {
     void (*queue)(void *context, const struct queue_status *status);
     void (*exchange)(void *context, const struct exchange_status *status);
     void (*binding)(void *context, const struct binding_status *status);
+    void (*session)(void *context, const struct session_status *status);
+    void (*channel)(void *context, const struct channel_status *status);
+    void (*consumer)(void *context, const struct consumer_status *status);
     void *context;
 };
 
@@ -277,6 +318,9 @@ struct vhost_listing {
  * while a listing is under way may be missed; what stays is visited, once. */
 void vhost_list(const struct vhost *vhost, struct vhost_listing *listing,
                 const struct vhost_visitor *visitor, size_t count_max);
+/* The consumers of a queue, of very many the first. */
+void vhost_list_consumers(const struct vhost *vhost, struct bytes queue,
+                          const struct vhost_visitor *visitor, size_t count_max);
 
 /* Recounts everything and aborts where a counter differs from what is really there. For tests. */
 void vhost_check(const struct vhost *vhost);

@@ -113,8 +113,9 @@ struct vhost {
     bool is_deleting;  /* which is under way */
 
     struct list sessions;
-    struct list paused;           /* sessions that wait until the store has caught up */
-    struct list dispatch;         /* queues with something to hand out */
+    struct hash_table sessions_by_number; /* the same; for listings, a slice at a time */
+    struct list paused;                   /* sessions that wait until the store has caught up */
+    struct list dispatch;                 /* queues with something to hand out */
     size_t dispatch_left;         /* deliveries from queues that this input may still make */
     size_t leave_left;            /* messages that may still leave queues and exchanges by it */
     struct list touched;          /* lanes whose memory may have changed */

@@ -70,6 +70,12 @@ bool http_call_sees_vhost(const struct http_call *call, const char *vhost)
     return http_call_has_tag(call, "monitoring") || http_call_may_enter(call, vhost);
 }
 
+bool http_call_sees_user(const struct http_call *call, struct bytes user)
+{
+    return http_call_has_tag(call, "administrator") || http_call_has_tag(call, "monitoring") ||
+           bytes_equal_text(user, call->user);
+}
+
 /* --- answers */
 
 void http_set_answer(struct http_call *call, int status, json_t *reply)

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/bytes.h"
 #include "http/http_route.h"
 
 struct config;
@@ -13,6 +14,7 @@ struct control_work;
 struct directory;
 struct gate;
 struct json_t;
+struct status_rows;
 struct vhost;
 
 /* What the server says about itself, on the directory's thread. */
@@ -35,6 +37,8 @@ struct http_host {
     void (*ask)(void *context, struct gate *vhost,
                 void (*function)(struct vhost *vhost, uint64_t now_ms, void *context),
                 void *function_context);
+    /* Likewise: copies of struct http_peer, of all connections that are in a vhost. */
+    void (*list_peers)(void *context, struct status_rows *peers);
     bool (*is_ending)(void *context);
 };
 
@@ -65,6 +69,9 @@ bool http_call_has_tag(const struct http_call *call, const char *tag);
 bool http_call_may_enter(const struct http_call *call, const char *vhost);
 /* May the user see it? Who monitors sees all. */
 bool http_call_sees_vhost(const struct http_call *call, const char *vhost);
+
+/* May the user see what this one does? Its own, and who monitors sees all. */
+bool http_call_sees_user(const struct http_call *call, struct bytes user);
 
 /* --- answers: each is the call's one; json is taken over */
 

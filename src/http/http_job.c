@@ -94,9 +94,20 @@ static bool need_vhost(const struct http_context *context, struct http_call *cal
     return false;
 }
 
+static void take_all(struct http_job *job, bool is_all)
+{
+    const struct directory *directory = job->context->directory;
+    for (size_t i = 0; i < directory_vhost_count(directory); i++) {
+        const char *name = directory_vhost(directory, i).name;
+        if (is_all || http_call_may_enter(job->call, name))
+            (void)http_job_take_vhost(job, name);
+    }
+    if (job->vhost_count > 1)
+        qsort(job->vhosts, job->vhost_count, sizeof job->vhosts[0], compare_vhosts);
+}
+
 bool http_job_take_vhosts(struct http_job *job)
 {
-    struct directory *directory = job->context->directory;
     if (http_route_parameter(job->call->route, &job->call->path, "vhost") != NULL) {
         if (!need_vhost(job->context, job->call)) {
             free_job(job);
@@ -105,13 +116,7 @@ bool http_job_take_vhosts(struct http_job *job)
         (void)http_job_take_vhost(job, http_call_parameter(job->call, "vhost"));
         return true;
     }
-    for (size_t i = 0; i < directory_vhost_count(directory); i++) {
-        const char *name = directory_vhost(directory, i).name;
-        if (http_call_may_enter(job->call, name))
-            (void)http_job_take_vhost(job, name);
-    }
-    if (job->vhost_count > 1)
-        qsort(job->vhosts, job->vhost_count, sizeof job->vhosts[0], compare_vhosts);
+    take_all(job, false);
     return true;
 }
 
@@ -129,6 +134,23 @@ void http_job_answer(const struct http_context *context, struct http_call *call,
     struct http_job *job = http_job_new(context, call, run_job);
     if (http_job_take_vhosts(job))
         http_job_start(job);
+}
+
+void http_job_answer_all(const struct http_context *context, struct http_call *call,
+                         http_job_function *run_job)
+{
+    struct http_job *job = http_job_new(context, call, run_job);
+    const char *vhost = http_route_parameter(call->route, &call->path, "vhost");
+    if (vhost != NULL && !directory_has_vhost(context->directory, vhost)) {
+        free_job(job);
+        http_not_found(call);
+        return;
+    }
+    if (vhost != NULL)
+        (void)http_job_take_vhost(job, vhost);
+    else
+        take_all(job, true);
+    http_job_start(job);
 }
 
 void http_job_ask(const struct http_job *job, struct gate *gate,

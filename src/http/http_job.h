@@ -58,6 +58,11 @@ void http_job_start(struct http_job *job);
 void http_job_answer(const struct http_context *context, struct http_call *call,
                      http_job_function *run);
 
+/* The same whatever vhosts the user may enter, for what goes by whose it is (http_call_sees_user).
+ */
+void http_job_answer_all(const struct http_context *context, struct http_call *call,
+                         http_job_function *run);
+
 /* In run: has the function run with the core in hand, to which it does as little as possible. */
 void http_job_ask(const struct http_job *job, struct gate *gate,
                   void (*function)(struct vhost *vhost, uint64_t now_ms, void *context),

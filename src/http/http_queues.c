@@ -5,6 +5,7 @@
 #include "broker/status_rows.h"
 #include "broker/vhost.h"
 #include "config/config.h"
+#include "config/json_table.h"
 #include "http/http_call.h"
 #include "http/http_job.h"
 #include "http/http_objects.h"
@@ -34,12 +35,67 @@ static void fill_totals(const struct queue_status *status, struct http_row *row)
     http_row_number(row, "messages_unacknowledged", status->unacked);
 }
 
-static void fill_state(const struct queue_status *status, struct http_row *row)
+/* What both policies together say: of two numbers the smaller one. */
+static json_t *effective_definition(const struct queue_status *status)
+{
+    json_t *merged = json_of_table(status->definition), *operators, *value;
+    const char *key;
+    operators = json_of_table(status->operator_definition);
+    json_object_foreach(operators, key, value)
+    {
+        const json_t *own = json_object_get(merged, key);
+        if (!json_is_integer(own) || !json_is_integer(value) ||
+            json_integer_value(value) < json_integer_value(own))
+            json_object_set(merged, key, value);
+    }
+    json_decref(operators);
+    return merged;
+}
+
+static void fill_policies(const struct queue_status *status, struct http_row *row)
 {
     http_row_text(row, "policy", status->policy);
     http_row_text(row, "operator_policy", status->operator_policy);
-    http_row_number(row, "consumers", status->consumers);
+    if (http_row_wants(row, "effective_policy_definition"))
+        http_row_put(row, "effective_policy_definition", effective_definition(status));
+}
+
+static void fill_bytes(const struct queue_status *status, struct http_row *row)
+{
+    uint64_t paged_out = status->ready - status->ram;
+    uint64_t paged_out_bytes = status->ready_bytes - status->ram_bytes;
+    uint64_t bytes = status->ready_bytes + status->unacked_bytes;
+    http_row_number(row, "message_bytes", bytes);
     http_row_number(row, "message_bytes_ready", status->ready_bytes);
+    http_row_number(row, "message_bytes_unacknowledged", status->unacked_bytes);
+    http_row_number(row, "message_bytes_paged_out", paged_out_bytes);
+    http_row_number(row, "message_bytes_ram", bytes - paged_out_bytes);
+    http_row_number(row, "messages_paged_out", paged_out);
+    http_row_number(row, "messages_ready_ram", status->ram);
+    http_row_number(row, "messages_unacknowledged_ram", status->unacked);
+    http_row_number(row, "messages_ram", status->ram + status->unacked);
+    http_row_number(row, "memory", status->memory_bytes);
+}
+
+static void fill_consumers(const struct queue_status *status, struct http_row *row)
+{
+    double capacity = status->has_taker ? 1.0 : 0.0;
+    http_row_number(row, "consumers", status->consumers);
+    http_row_put(row, "consumer_capacity", json_real(capacity));
+    http_row_put(row, "consumer_utilisation", json_real(capacity));
+    http_row_text(row, "exclusive_consumer_tag", status->exclusive_tag);
+    http_row_text(row, "single_active_consumer_tag", status->single_tag);
+}
+
+static void fill_state(const struct queue_status *status, struct http_row *row)
+{
+    fill_policies(status, row);
+    fill_bytes(status, row);
+    fill_consumers(status, row);
+    http_row_put(row, "head_message_timestamp",
+                 status->head_timestamp_s > 0 ? json_integer((json_int_t)status->head_timestamp_s)
+                                              : json_null());
+    http_row_put(row, "recoverable_slaves", json_null());
 }
 
 static void fill_row(const void *context, size_t number, struct http_row *row)
@@ -108,6 +164,29 @@ static void find_queue(struct vhost *vhost, uint64_t now_ms, void *context)
         search->keeper.queue(search->keeper.context, &status);
 }
 
+/* Of very many consumers so many are shown. */
+enum { CONSUMERS_MAX = 1000 };
+
+static void find_consumers(struct vhost *vhost, uint64_t now_ms, void *context)
+{
+    const struct search *search = context;
+    (void)now_ms;
+    vhost_list_consumers(vhost, search->name, &search->keeper, CONSUMERS_MAX);
+}
+
+static void add_consumers(const struct http_job *job, struct bytes name, struct http_row *row)
+{
+    struct status_rows consumers = {0};
+    struct search search = {name, status_rows_of_consumers(&consumers)};
+    json_t *details = json_array();
+    http_job_ask(job, job->vhosts[0].gate, find_consumers, &search);
+    for (size_t i = 0; i < consumers.count; i++)
+        json_array_append_new(details,
+                              http_consumer_json(job, job->vhosts[0].name, consumers.rows[i]));
+    http_row_put(row, "consumer_details", details);
+    status_rows_fini(&consumers);
+}
+
 static void run_one(struct http_job *job)
 {
     struct http_objects objects = {.job = job};
@@ -121,8 +200,14 @@ static void run_one(struct http_job *job)
     }
     struct http_row row = {json_object(), NULL};
     struct http_object object = {job->vhosts[0].name, objects.kept.rows[0]};
+    const struct queue_status *status = object.status;
     objects.rows = &object;
     fill_row(&objects, 0, &row);
+    add_consumers(job, search.name, &row);
+    http_row_put(&row, "deliveries", json_array());
+    http_row_put(&row, "incoming", json_array());
+    if (status->owner.data != NULL)
+        http_row_put(&row, "owner_pid_details", http_connection_details(status->owner));
     http_reply(job->call, row.json);
     status_rows_fini(&objects.kept);
 }

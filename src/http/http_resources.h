@@ -9,11 +9,15 @@
 
 struct binding_status;
 struct buffer;
+struct consumer_status;
 struct directory_error;
 struct http_job;
 
 /* The routes of each resource, ended by one without a pattern: a file per resource. */
 extern const struct http_route http_binding_routes[];
+extern const struct http_route http_channel_routes[];
+extern const struct http_route http_connection_routes[];
+extern const struct http_route http_consumer_routes[];
 extern const struct http_route http_exchange_routes[];
 extern const struct http_route http_health_routes[];
 extern const struct http_route http_limit_routes[];
@@ -43,6 +47,13 @@ bool http_need_policymaker(const struct http_context *context, struct http_call 
 
 /* The one of these objects whose "name" that is, the caller's, or NULL; the list is given up. */
 json_t *http_find_named(json_t *rows, const char *name);
+
+/* An object of a consumer, for lists of several kinds. */
+json_t *http_consumer_json(const struct http_job *job, const char *vhost,
+                           const struct consumer_status *status);
+/* {name, peer_host, peer_port} of a connection's name, "peer:port -> own:port". */
+json_t *http_connection_details(struct bytes name);
+void http_append_channel_name(struct buffer *text, struct bytes connection, uint16_t number);
 
 /* For the path of one queue. */
 http_handler http_get_queue;

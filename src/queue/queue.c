@@ -118,6 +118,28 @@ uint64_t queue_ready_count(const struct queue *queue)
     return queue->levels != NULL ? queue->levels->ready_count : queue->lane.ready_count;
 }
 
+void queue_paged_out(const struct queue *queue, uint64_t *count, uint64_t *bytes)
+{
+    *count = *bytes = 0;
+    for (unsigned priority = 0; priority <= queue->top_priority; priority++) {
+        const struct lane *lane = queue_lane(queue, priority);
+        if (lane == NULL)
+            continue;
+        *count += lane->stretch_count;
+        *bytes += lane->stretch_bytes;
+    }
+}
+
+uint64_t queue_memory_bytes(const struct queue *queue)
+{
+    uint64_t bytes = 0;
+    for (unsigned priority = 0; priority <= queue->top_priority; priority++) {
+        const struct lane *lane = queue_lane(queue, priority);
+        bytes += lane != NULL ? lane->memory_bytes : 0;
+    }
+    return bytes;
+}
+
 uint64_t queue_ready_bytes(const struct queue *queue)
 {
     return queue->levels != NULL ? queue->levels->ready_bytes : queue->lane.ready_bytes;

@@ -59,6 +59,7 @@ struct queue {
     struct timer unused_timer;     /* the queue itself does */
     uint64_t used_ms; /* when it was last declared, read from, or lost its last subscriber */
     uint64_t unacked_count;
+    uint64_t unacked_bytes; /* sum of body sizes; not of those on their way back */
     struct queue_counters counters;
     uint64_t hold_count;     /* above 0 nothing is handed out: some of its messages are on their way
                                 back, behind others */
@@ -138,6 +139,10 @@ void queue_check(const struct queue *queue);
 /* Ready messages, and the sum of their body sizes. */
 uint64_t queue_ready_count(const struct queue *queue);
 uint64_t queue_ready_bytes(const struct queue *queue);
+/* Of these what is in the store alone. */
+void queue_paged_out(const struct queue *queue, uint64_t *count, uint64_t *bytes);
+/* The memory of the messages that the queue holds. */
+uint64_t queue_memory_bytes(const struct queue *queue);
 
 /* Adds a subscriber at the end; it is not active yet. */
 void queue_subscribe(struct queue *queue, struct subscriber *subscriber, int32_t priority);

@@ -25,6 +25,10 @@ void reactor_adopt(struct reactor *reactor, int fd, struct tls_context *tls);
 size_t reactor_connection_count(const struct reactor *reactor);
 size_t reactor_channel_count(const struct reactor *reactor);
 
+/* Not from a reactor: adds copies of struct http_peer, of all its connections with a vhost. */
+struct status_rows;
+void reactor_list(struct reactor *reactor, struct status_rows *rows);
+
 /* Ends the connections that have no vhost yet; those with a session are ended by their vhost. */
 void reactor_shut(struct reactor *reactor);
 

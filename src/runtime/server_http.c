@@ -31,6 +31,7 @@
 #include "runtime/http_sessions.h"
 #include "runtime/log.h"
 #include "runtime/mailbox.h"
+#include "runtime/reactor.h"
 #include "runtime/worker_pool.h"
 
 struct server_http {
@@ -309,6 +310,13 @@ static void ask_vhost(void *context, struct gate *vhost, gate_function *function
     gate_ask(vhost, function, function_context);
 }
 
+static void list_peers(void *context, struct status_rows *peers)
+{
+    const struct server *server = context;
+    for (size_t i = 0; i < server->reactor_count; i++)
+        reactor_list(server->reactors[i], peers);
+}
+
 static bool is_ending(void *context)
 {
     return server_is_ending(context);
@@ -426,6 +434,7 @@ void server_start_http(struct server *server)
         .take_vhost = take_vhost,
         .release_vhost = release_vhost,
         .ask = ask_vhost,
+        .list_peers = list_peers,
         .is_ending = is_ending,
     };
     http->port = listener_port(http->listener);

@@ -132,6 +132,8 @@ def publish(exchange, routing_key, body, is_persistent=True, headers=None, prior
 
 
 class Client:
+    credentials = b"\0guest\0guest"
+
     def __init__(self, port, vhost="/"):
         self.events = collections.deque()
         self.input = bytearray()
@@ -147,7 +149,7 @@ class Client:
         self.send(b"AMQP\x00\x00\x09\x01")
         self.expect((10, 10))
         properties = table_of_capabilities("connection.blocked", "basic.nack")
-        response = long_string(b"\0guest\0guest")
+        response = long_string(self.credentials)
         self.send(method(10, 11, properties + short_string("PLAIN") + response + b"\5en_US", 0))
         self.expect((10, 30))
         self.send(method(10, 31, struct.pack(">HIH", 16, FRAME_MAX, 0), 0))

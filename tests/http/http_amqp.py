@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clients of AMQP for the calls of tests/http/calls, which want something to look at.
 
-A line "@ NAME connect VHOST" makes one, another "@ NAME VERB ARGUMENT..." has it do something; what is in
-parentheses may be left out, tables are JSON without blanks:
+A line "@ NAME connect VHOST (USER PASSWORD)" makes one, another "@ NAME VERB ARGUMENT..." has it do something;
+what is in parentheses may be left out, tables are JSON without blanks:
 
     queue NAME FLAGS (TABLE)                FLAGS: any of durable,exclusive,autodelete, or none
     exchange NAME TYPE (TABLE)              durable
@@ -48,6 +48,10 @@ def bits(words, flags):
 
 
 class Peer(amqp_client.Client):
+    def __init__(self, port, vhost, user="guest", password="guest"):
+        self.credentials = ("\0%s\0%s" % (user, password)).encode()
+        super().__init__(port, vhost)
+
     def name(self):
         return "%s:%d -> %s:%d" % (self.socket.getsockname()[:2] + self.socket.getpeername()[:2])
 
@@ -112,7 +116,7 @@ class Peers:
             if self.is_rabbitmq:
                 time.sleep(SETTLE_S)
         elif words[1] == "connect":
-            self.peers[words[0]] = Peer(self.port, words[2])
+            self.peers[words[0]] = Peer(self.port, *words[2:])
         else:
             self.peers[words[0]].do(words[1], words[2:])
 

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_HTTP_HTTP_PEER_H
+#define LEVERET_HTTP_HTTP_PEER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+struct gate;
+struct status_rows;
+
+/* A connection that is in a vhost, as its reactor knows it. */
+struct http_peer {
+    const struct gate *gate; /* of its vhost: to be compared only */
+    uint64_t number;         /* over all of the server's */
+    uint64_t connected_ms;   /* wall-clock */
+    struct bytes name, user, state, client_name, mechanism;
+    struct bytes peer_host, host;
+    struct bytes client_properties; /* a field table */
+    uint16_t peer_port, port, channel_max, heartbeat_s;
+    uint32_t frame_max;
+    bool is_tls;
+    struct bytes protocol, key_exchange, cipher, hash; /* of TLS; no data: it is plain */
+    struct bytes subject, issuer, validity;            /* of a certificate */
+    uint64_t read_bytes, written_bytes, unwritten_bytes, reads, writes;
+};
+
+/* Visitor that keeps copies of struct http_peer. */
+void http_peer_keep(struct status_rows *rows, const struct http_peer *peer);
+
+#endif
