@@ -680,6 +680,25 @@ void vhost_end_sessions(struct vhost *vhost, const char *user, const struct amqp
     finish_input(vhost);
 }
 
+void vhost_end_chosen(struct vhost *vhost, struct session_choice *choice,
+                      const struct amqp_error *reason, uint64_t now_ms)
+{
+    vhost->now_ms = now_ms;
+    list_for_each(&vhost->sessions, node)
+    {
+        struct session *session = list_entry(node, struct session, vhost_node);
+        bool is_named = choice->name.data == NULL || bytes_equal_text(choice->name, session->name);
+        if (!is_named || session->config.is_uncounted || session->state != SESSION_OPEN)
+            continue;
+        bool is_theirs = choice->user == NULL || strcmp(session->user, choice->user) == 0;
+        choice->ended += is_theirs;
+        choice->refused += !is_theirs;
+        if (is_theirs)
+            session_fail(session, reason);
+    }
+    finish_input(vhost);
+}
+
 void vhost_stop(struct vhost *vhost, const struct amqp_error *reason, uint64_t now_ms)
 {
     vhost_end_sessions(vhost, NULL, reason, now_ms);

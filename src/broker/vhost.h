@@ -165,6 +165,16 @@ void vhost_set_alarms(struct vhost *vhost, unsigned alarms, uint64_t now_ms);
 void vhost_end_sessions(struct vhost *vhost, const char *user, const struct amqp_error *reason,
                         uint64_t now_ms);
 
+/* The same for connections that an operator closes. */
+struct session_choice {
+    struct bytes name; /* of the connection; no data: by the user alone */
+    const char *user;  /* whose they have to be; NULL: anybody's */
+    size_t ended;      /* out: how many there were */
+    size_t refused;    /* out: how many of that name are of another user */
+};
+void vhost_end_chosen(struct vhost *vhost, struct session_choice *choice,
+                      const struct amqp_error *reason, uint64_t now_ms);
+
 /* A clean stop: sends connection.close to every session with this code and text, and notes exactly
  * what was delivered. The final batch is then there to take. */
 void vhost_stop(struct vhost *vhost, const struct amqp_error *reason, uint64_t now_ms);

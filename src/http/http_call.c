@@ -41,6 +41,11 @@ bool http_call_says(const struct http_call *call, const char *name, const char *
     return said != NULL && strcmp(said, value) == 0;
 }
 
+const char *http_call_excuse(const struct http_call *call)
+{
+    return call->excuse;
+}
+
 const char *http_call_user(const struct http_call *call)
 {
     return call->user;

@@ -61,6 +61,8 @@ const char *http_call_parameter(const struct http_call *call, const char *name);
 const struct json_t *http_call_body(const struct http_call *call);
 /* Does the query say that? */
 bool http_call_says(const struct http_call *call, const char *name, const char *value);
+/* Why the client does it, by its header X-Reason; NULL where it does not say. */
+const char *http_call_excuse(const struct http_call *call);
 const char *http_call_user(const struct http_call *call);
 /* The user's tags; NULL behind the last one. */
 const char *http_call_tag(const struct http_call *call, size_t number);

@@ -37,6 +37,7 @@ struct http_call {
     struct http_login login;   /* points into credentials */
     char peer_address[64];
     char *user;                /* owned; NULL before the login */
+    char *excuse;              /* owned; the header X-Reason, or NULL */
     json_t *tags;              /* owned, an array */
     json_t *vhosts;            /* owned, an object whose keys they are, or NULL */
     bool is_held;              /* who answers it has it in hand still */

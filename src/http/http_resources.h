@@ -34,6 +34,7 @@ extern const struct http_route http_whoami_routes[];
 http_handler http_put_queue, http_delete_queue, http_purge_queue, http_act_on_queue,
     http_get_messages;
 http_handler http_put_exchange, http_delete_exchange, http_publish;
+http_handler http_close_connection, http_close_connections_of;
 http_handler http_bind_queue, http_bind_exchange, http_unbind_queue, http_unbind_exchange;
 
 /* Answers with what the directory said. */

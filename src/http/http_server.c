@@ -27,6 +27,7 @@
 #include <sys/socket.h>
 
 #include "base/check.h"
+#include "base/utf8.h"
 #include "base/xmalloc.h"
 #include "http/http_file.h"
 #include "http/http_internal.h"
@@ -200,6 +201,7 @@ static void free_call(struct http_call *call)
         explicit_bzero(call->credentials.data, call->credentials.size);
     buffer_fini(&call->credentials);
     free(call->location);
+    free(call->excuse);
     free(call->user);
     free(call);
 }
@@ -491,6 +493,15 @@ static void ask_who(struct http_call *call)
     }
 }
 
+/* What is no text counts as nothing. */
+static void read_excuse(struct http_call *call)
+{
+    const char *text =
+        evhttp_find_header(evhttp_request_get_input_headers(call->request), "X-Reason");
+    if (text != NULL && text[0] != '\0' && utf8_is_valid(bytes_of_text(text)))
+        call->excuse = xstrdup(text);
+}
+
 static void on_request(struct evhttp_request *request, void *context)
 {
     struct http_server *server = context;
@@ -511,6 +522,7 @@ static void on_request(struct evhttp_request *request, void *context)
     call->vhosts = json_object();
     TAILQ_INIT(&call->query);
     read_peer(call, front);
+    read_excuse(call);
     if (front != NULL)
         front->has_call = true;
     if (!read_address(call))

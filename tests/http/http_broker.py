@@ -54,6 +54,7 @@ class Broker:
 
     def __init__(self, kind, build, settings=(), plugins="rabbitmq_management"):
         self.kind = kind
+        self.kind = kind
         self.program = os.path.join(SUPPORT, kind)
         self.folder = tempfile.mkdtemp(prefix="leveret-http-")
         self.port = private_broker.free_ports(1)[0]
