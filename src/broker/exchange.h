@@ -40,6 +40,7 @@ struct exchange {
     size_t source_count;
     uint64_t route_mark;
     struct exchange_counters counters;
+    uint64_t sampled; /* likewise as in struct queue */
 };
 
 struct binding {

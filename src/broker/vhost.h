@@ -332,6 +332,46 @@ void vhost_list(const struct vhost *vhost, struct vhost_listing *listing,
 void vhost_list_consumers(const struct vhost *vhost, struct bytes queue,
                           const struct vhost_visitor *visitor, size_t count_max);
 
+/* --- sampling, a slice at a time: see sampling.c. What is visited is borrowed for the visit. */
+
+struct queue_sample {
+    struct bytes name;
+    const struct queue_counters *counters;
+    uint64_t ready, unacked;
+    bool is_new; /* in no sampling before */
+};
+
+struct exchange_sample {
+    struct bytes name;
+    const struct exchange_counters *counters;
+    bool is_new;
+};
+
+/* What queues hold, all together. */
+struct queue_sums {
+    uint64_t ready, unacked;
+    uint64_t ready_bytes;
+};
+
+struct vhost_sampler {
+    void (*queue)(void *context, const struct queue_sample *sample);
+    void (*exchange)(void *context, const struct exchange_sample *sample);
+    void *context;
+};
+
+/* Where a sampling stands; all zero at its beginning. */
+struct vhost_sampling {
+    uint64_t cursor;
+    bool has_queues;        /* exchanges follow */
+    struct queue_sums sums; /* of the queues so far */
+    bool is_done;
+};
+
+/* Looks at about count_max more queues and exchanges, and visits those that have changed since the
+ * last sampling: there is one who samples. */
+void vhost_sample(struct vhost *vhost, struct vhost_sampling *sampling,
+                  const struct vhost_sampler *sampler, size_t count_max);
+
 /* Recounts everything and aborts where a counter differs from what is really there. For tests. */
 void vhost_check(const struct vhost *vhost);
 

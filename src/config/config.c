@@ -127,6 +127,7 @@ void config_init(struct config *config)
 {
     *config = (struct config){
         .management = {.port = 15672, .body_bytes_max = 10000000},
+        .statistics = {.interval_ms = 5000, .memory_bytes = 32 << 20},
         .socket = {.backlog = 128, .nodelay = true, .linger_on = true},
         .handshake_timeout_ms = 10000,
         .ssl_handshake_timeout_ms = 5000,

@@ -71,6 +71,12 @@ struct config_management {
     uint64_t body_bytes_max;
 };
 
+/* Rates and histories, and who gives them to Prometheus. */
+struct config_statistics {
+    uint64_t interval_ms;
+    uint64_t memory_bytes;
+};
+
 /* One key as it was last set: what $(key) refers to, and where a message points. */
 struct config_setting {
     char *key;       /* owned */
@@ -264,6 +270,7 @@ struct config {
     struct config_listeners tls_listeners;
     struct config_socket_options socket;
     struct config_management management;
+    struct config_statistics statistics;
     bool proxy_protocol;           /* every connection starts with a header of the PROXY protocol */
     uint64_t handshake_timeout_ms; /* from accept to connection.open-ok; may be CONFIG_UNLIMITED */
     uint64_t ssl_handshake_timeout_ms; /* may be CONFIG_UNLIMITED */

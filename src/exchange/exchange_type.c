@@ -27,6 +27,11 @@ static const struct exchange_type *const types[] = {
     &exchange_federation_upstream,
 };
 
+const struct exchange_type *exchange_type_at(size_t number)
+{
+    return number < sizeof types / sizeof types[0] ? types[number] : NULL;
+}
+
 const struct exchange_type *exchange_type_find(struct bytes name)
 {
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {

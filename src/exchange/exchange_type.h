@@ -89,6 +89,9 @@ bool exchange_positive_argument(const struct amqp_value *value, int64_t *number)
 /* NULL where there is no type of that name. */
 const struct exchange_type *exchange_type_find(struct bytes name);
 
+/* All types there are; NULL behind the last one. */
+const struct exchange_type *exchange_type_at(size_t number);
+
 void route_matches_push(struct route_matches *matches, struct route *route);
 void route_matches_fini(struct route_matches *matches);
 

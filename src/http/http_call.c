@@ -35,6 +35,11 @@ const struct json_t *http_call_body(const struct http_call *call)
     return call->body;
 }
 
+const char *http_call_query(const struct http_call *call, const char *name)
+{
+    return evhttp_find_header(&call->query, name);
+}
+
 bool http_call_says(const struct http_call *call, const char *name, const char *value)
 {
     const char *said = evhttp_find_header(&call->query, name);

@@ -16,13 +16,29 @@ struct gate;
 struct json_t;
 struct status_rows;
 struct vhost;
+struct statistics;
+struct vhost_counters;
+
+/* What the node uses and may use; bytes, counts, and ms. */
+struct http_node_facts {
+    uint64_t mem_used, mem_limit;
+    uint64_t disk_free, disk_free_limit;
+    uint64_t fd_used, fd_total;
+    uint64_t sockets_used; /* connections */
+    uint64_t channels;
+    uint64_t threads, reactors;
+    uint64_t uptime_ms;
+    uint64_t context_switches;
+    uint64_t io_read_count, io_read_bytes, io_write_count, io_write_bytes;
+};
 
 /* What the server says about itself, on the directory's thread. */
 struct http_host {
     unsigned (*alarms)(void *context); /* the sum of enum vhost_alarm */
     /* protocol as RabbitMQ's listeners have it: amqp, amqp/ssl, http. */
     void (*each_listener)(void *context,
-                          void (*visit)(void *visitor, const char *protocol, uint16_t port),
+                          void (*visit)(void *visitor, const char *protocol, const char *address,
+                                        uint16_t port),
                           void *visitor);
     bool (*has_vhost)(void *context, const char *vhost); /* it runs */
     bool (*has_queue)(void *context, const char *vhost, const char *queue);
@@ -40,6 +56,9 @@ struct http_host {
     /* Likewise: copies of struct http_peer, of all connections that are in a vhost. */
     void (*list_peers)(void *context, struct status_rows *peers);
     bool (*is_ending)(void *context);
+    void (*node)(void *context, struct http_node_facts *facts);
+    /* Of a vhost (NULL: of all there were), as of the last sampling; false: it is in none yet. */
+    bool (*counters)(void *context, const char *vhost, struct vhost_counters *counters);
 };
 
 /* What handlers work with. They run on the directory's thread. */
@@ -48,6 +67,7 @@ struct http_context {
     const struct config *config;
     const struct http_host *host;
     void *host_context;
+    struct statistics *statistics; /* any thread may read them */
 };
 
 /*
@@ -59,6 +79,8 @@ struct http_call;
 /* The path's parameter of that name, which the route's pattern has. */
 const char *http_call_parameter(const struct http_call *call, const char *name);
 const struct json_t *http_call_body(const struct http_call *call);
+/* What the query says of that name; NULL where it does not. */
+const char *http_call_query(const struct http_call *call, const char *name);
 /* Does the query say that? */
 bool http_call_says(const struct http_call *call, const char *name, const char *value);
 /* Why the client does it, by its header X-Reason; NULL where it does not say. */

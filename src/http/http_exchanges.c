@@ -12,9 +12,29 @@
 #include "http/http_objects.h"
 #include "http/http_resources.h"
 #include "http/http_row.h"
+#include "http/http_stats.h"
+
+/* Samples only of one exchange, as of queues. */
+static void fill_stats(const struct http_objects *objects, const struct http_object *object,
+                       struct http_row *row)
+{
+    struct http_ages ages;
+    uint64_t values[STATS_WIDTH_MAX];
+    const struct exchange_status *status = object->status;
+    http_ages_read(&ages, objects->job->call);
+    stats_of_exchange(values, &status->counters);
+    const struct http_stats stats = {.statistics = objects->job->context->statistics,
+                                     .kind = STATS_EXCHANGE,
+                                     .vhost = bytes_of_text(object->vhost),
+                                     .name = status->name,
+                                     .values = values,
+                                     .ages = objects->count == 0 ? &ages : NULL};
+    http_stats_fill_row(&stats, row);
+}
 
 static void fill_row(const void *context, size_t number, struct http_row *row)
 {
+    const struct http_objects *objects = context;
     const struct http_object *object = http_object_at(context, number);
     const struct exchange_status *status = object->status;
     http_row_text(row, "name", status->name);
@@ -26,6 +46,8 @@ static void fill_row(const void *context, size_t number, struct http_row *row)
     http_row_table(row, "arguments", status->arguments);
     if (status->policy.data != NULL)
         http_row_text(row, "policy", status->policy);
+    if (!http_call_says(objects->job->call, "disable_stats", "true"))
+        fill_stats(objects, object, row);
 }
 
 static struct bytes name_of(const void *context, size_t number)

@@ -72,8 +72,10 @@ static void append_once(json_t *array, const char *text)
     json_array_append_new(array, json_string(text));
 }
 
-static void look_at_listener(void *context, const char *protocol, uint16_t port)
+static void look_at_listener(void *context, const char *protocol, const char *address,
+                             uint16_t port)
 {
+    (void)address;
     struct listeners *listeners = context;
     json_array_append_new(listeners->ports, json_integer(port));
     append_once(listeners->protocols, protocol);

@@ -11,6 +11,7 @@
 #include "http/http_objects.h"
 #include "http/http_resources.h"
 #include "http/http_row.h"
+#include "http/http_stats.h"
 
 /* --- a row */
 
@@ -98,6 +99,24 @@ static void fill_state(const struct queue_status *status, struct http_row *row)
     http_row_put(row, "recoverable_slaves", json_null());
 }
 
+/* Samples only of one queue: those of a long list would be very many. */
+static void fill_stats(const struct http_objects *objects, const struct http_object *object,
+                       struct http_row *row)
+{
+    struct http_ages ages;
+    uint64_t values[STATS_WIDTH_MAX];
+    const struct queue_status *status = object->status;
+    http_ages_read(&ages, objects->job->call);
+    stats_of_queue(values, &status->counters, status->ready, status->unacked);
+    const struct http_stats stats = {.statistics = objects->job->context->statistics,
+                                     .kind = STATS_QUEUE,
+                                     .vhost = bytes_of_text(object->vhost),
+                                     .name = status->name,
+                                     .values = values,
+                                     .ages = objects->count == 0 ? &ages : NULL};
+    http_stats_fill_row(&stats, row);
+}
+
 static void fill_row(const void *context, size_t number, struct http_row *row)
 {
     const struct http_objects *objects = context;
@@ -108,6 +127,8 @@ static void fill_row(const void *context, size_t number, struct http_row *row)
     fill_definition(objects->job, object->vhost, status, row);
     if (!is_brief || http_call_says(call, "enable_queue_totals", "true"))
         fill_totals(status, row);
+    if (!is_brief)
+        fill_stats(objects, object, row);
     if (!is_brief)
         fill_state(status, row);
     else if (status->policy.data != NULL)

@@ -12,6 +12,7 @@ struct buffer;
 struct consumer_status;
 struct directory_error;
 struct http_job;
+struct http_context;
 
 /* The routes of each resource, ended by one without a pattern: a file per resource. */
 extern const struct http_route http_binding_routes[];
@@ -21,6 +22,8 @@ extern const struct http_route http_consumer_routes[];
 extern const struct http_route http_exchange_routes[];
 extern const struct http_route http_health_routes[];
 extern const struct http_route http_limit_routes[];
+extern const struct http_route http_node_routes[];
+extern const struct http_route http_overview_routes[];
 extern const struct http_route http_parameter_routes[];
 extern const struct http_route http_permission_routes[];
 extern const struct http_route http_policy_routes[];
@@ -36,6 +39,10 @@ http_handler http_put_queue, http_delete_queue, http_purge_queue, http_act_on_qu
 http_handler http_put_exchange, http_delete_exchange, http_publish;
 http_handler http_close_connection, http_close_connections_of;
 http_handler http_bind_queue, http_bind_exchange, http_unbind_queue, http_unbind_exchange;
+
+/* The types of exchanges, and the listeners for HTTP, as overview and nodes have them. */
+json_t *http_exchange_types(void);
+json_t *http_contexts(const struct http_context *context);
 
 /* Answers with what the directory said. */
 void http_refuse(struct http_call *call, const struct directory_error *error);

@@ -61,9 +61,10 @@ struct queue {
     uint64_t unacked_count;
     uint64_t unacked_bytes; /* sum of body sizes; not of those on their way back */
     struct queue_counters counters;
-    uint64_t hold_count;     /* above 0 nothing is handed out: some of its messages are on their way
-                                back, behind others */
-    uint64_t remove_batch;   /* the batch that has this queue's last STORE_REMOVE, */
+    uint64_t sampled;      /* of what it looked like to the last sampling; 0: it was in none yet */
+    uint64_t hold_count;   /* above 0 nothing is handed out: some of its messages are on their way
+                              back, behind others */
+    uint64_t remove_batch; /* the batch that has this queue's last STORE_REMOVE, */
     size_t remove_operation; /* and its index there, so that acks in order share it */
 
     struct value_set *values; /* owned; of a queue that deduplicates; NULL: it does not */

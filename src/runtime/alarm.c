@@ -36,7 +36,7 @@ static uint64_t page_bytes(void)
     return (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static uint64_t resident_bytes(void)
+uint64_t alarm_memory_used(void)
 {
     return read_number("/proc/self/statm", "%*s %llu") * page_bytes();
 }
@@ -80,10 +80,16 @@ void alarm_limits_init(struct alarm_limits *limits, const struct config *config)
  * while they are, or the alarm would outlast its reason. */
 static enum answer find_memory(const struct alarm_limits *limits)
 {
-    uint64_t bytes = resident_bytes();
+    uint64_t bytes = alarm_memory_used();
     if (bytes > limits->memory_bytes && malloc_trim(0) != 0)
-        bytes = resident_bytes();
+        bytes = alarm_memory_used();
     return bytes == 0 ? ANSWER_UNKNOWN : bytes > limits->memory_bytes ? ANSWER_YES : ANSWER_NO;
+}
+
+uint64_t alarm_disk_free(const struct alarm_limits *limits)
+{
+    struct statvfs disk;
+    return statvfs(limits->data_dir, &disk) == 0 ? (uint64_t)disk.f_bavail * disk.f_frsize : 0;
 }
 
 static enum answer find_disk(const struct alarm_limits *limits)

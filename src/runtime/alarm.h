@@ -20,6 +20,11 @@ void alarm_limits_init(struct alarm_limits *limits, const struct config *config)
 void alarm_limits_set_memory(struct alarm_limits *limits, const struct config *config);
 void alarm_limits_set_disk(struct alarm_limits *limits, const struct config *config);
 
+/* The memory that the process has resident, and what is free on the disk of the data; bytes, 0
+ * where that cannot be found out. */
+uint64_t alarm_memory_used(void);
+uint64_t alarm_disk_free(const struct alarm_limits *limits);
+
 /* The alarms that are in effect now (enum vhost_alarm): more memory in use than
  * vm_memory_high_watermark, less space on the disk of the data than disk_free_limit. Where one
  * cannot be found out, as without descriptors, it is as it was (former), and the log tells once. */

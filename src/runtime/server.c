@@ -33,6 +33,7 @@
 #include "runtime/log.h"
 #include "runtime/reactor.h"
 #include "runtime/server_internal.h"
+#include "runtime/server_stats.h"
 #include "runtime/store_pool.h"
 #include "runtime/user_totals.h"
 #include "runtime/wake.h"
@@ -102,6 +103,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
         server_check_alarms(server);
     for (struct server_vhost *vhost = server->vhosts; vhost != NULL; vhost = vhost->next)
         gate_tick(vhost->gate);
+    server_stats_tick(server->stats);
 }
 
 void server_reload(struct server *server)
@@ -236,6 +238,7 @@ static bool start(struct server *server, char *reason, size_t reason_size)
     server_add_commands(server);
     server_add_log_commands(server);
     server_start_listeners(server);
+    server->stats = server_stats_new(server);
     server_start_http(server);
     return true;
 }
@@ -404,6 +407,7 @@ void server_free(struct server *server)
     stop_accepting(server);
     stop_threads(server);
     server_free_http(server);
+    server_stats_free(server->stats);
     if (server->tls != NULL)
         tls_context_free(server->tls);
     if (server->directory != NULL)

@@ -32,6 +32,7 @@
 #include "runtime/log.h"
 #include "runtime/mailbox.h"
 #include "runtime/reactor.h"
+#include "runtime/server_stats.h"
 #include "runtime/worker_pool.h"
 
 struct server_http {
@@ -216,15 +217,18 @@ static unsigned alarms_of(void *context)
 }
 
 static void each_listener(void *context,
-                          void (*visit)(void *visitor, const char *protocol, uint16_t port),
+                          void (*visit)(void *visitor, const char *protocol, const char *address,
+                                        uint16_t port),
                           void *visitor)
 {
     const struct server *server = context;
     for (size_t i = 0; i < server->listener_count; i++) {
         const struct server_listener *entry = &server->listeners[i];
-        visit(visitor, entry->is_tls ? "amqp/ssl" : "amqp", listener_port(entry->listener));
+        visit(visitor, entry->is_tls ? "amqp/ssl" : "amqp",
+              entry->address != NULL ? entry->address : "::", listener_port(entry->listener));
     }
-    visit(visitor, "http", server->http->port);
+    const char *address = server->config->management.address;
+    visit(visitor, "http", address[0] != '\0' ? address : "::", server->http->port);
 }
 
 static struct http_session *open_session(void *context, struct http_call *call, const char *vhost,
@@ -320,6 +324,21 @@ static void list_peers(void *context, struct status_rows *peers)
 static bool is_ending(void *context)
 {
     return server_is_ending(context);
+}
+
+static void node_facts(void *context, struct http_node_facts *facts)
+{
+    const struct server *server = context;
+    server_stats_node(server->stats, facts);
+}
+
+static bool counters_of(void *context, const char *vhost, struct vhost_counters *counters)
+{
+    const struct server *server = context;
+    if (vhost != NULL)
+        return server_stats_vhost(server->stats, vhost, counters);
+    server_stats_total(server->stats, counters);
+    return true;
 }
 
 /* --- handlers */
@@ -436,9 +455,12 @@ void server_start_http(struct server *server)
         .ask = ask_vhost,
         .list_peers = list_peers,
         .is_ending = is_ending,
+        .node = node_facts,
+        .counters = counters_of,
     };
     http->port = listener_port(http->listener);
-    http->context = (struct http_context){server->directory, server->config, &host, server};
+    http->context = (struct http_context){server->directory, server->config, &host, server,
+                                          server_stats_statistics(server->stats)};
     http->base = event_loop_new();
     list_init(&http->logins);
     list_init(&http->waiting_jobs);

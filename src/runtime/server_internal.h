@@ -79,6 +79,7 @@ struct server {
     struct control *control;
     struct server_http *http;            /* owned; NULL: it does not listen */
     struct http_sessions *http_sessions; /* owned */
+    struct server_stats *stats;          /* owned */
 };
 
 /* --- server_vhosts.c; main thread */

@@ -158,6 +158,69 @@ static void what_goes_to_the_disk_and_comes_from_it_is_counted(void **state)
     assert_int_equal(core_counters(core).disk_reads, counters_of(core, "q").disk_reads);
 }
 
+struct seen {
+    size_t queues, exchanges, new_ones;
+    uint64_t published;
+};
+
+static void see_queue(void *context, const struct queue_sample *sample)
+{
+    struct seen *seen = context;
+    seen->queues++;
+    seen->new_ones += sample->is_new;
+    seen->published = sample->counters->publish;
+}
+
+static void see_exchange(void *context, const struct exchange_sample *sample)
+{
+    struct seen *seen = context;
+    seen->exchanges++;
+    seen->new_ones += sample->is_new;
+}
+
+static struct seen sample_all(struct core *core, struct queue_sums *sums)
+{
+    struct seen seen = {0};
+    const struct vhost_sampler sampler = {see_queue, see_exchange, &seen};
+    struct vhost_sampling sampling = {0};
+    while (!sampling.is_done)
+        vhost_sample(core->vhost, &sampling, &sampler, 2);
+    *sums = sampling.sums;
+    return seen;
+}
+
+static void a_sampling_sees_what_has_changed_since_the_last_one(void **state)
+{
+    struct core *core = *state;
+    struct queue_sums sums;
+    core_open(core, 1, 1);
+    run(core,
+        "1.1 queue.declare a no-wait\n1.1 queue.declare b no-wait\n1.1 queue.declare idle no-wait\n"
+        "1.1 basic.publish - a x\n"
+        "1.1 basic.publish - b xy\n1.1 basic.get b",
+        "1.1 basic.get-ok 1 left=0 xy\n");
+    struct seen seen = sample_all(core, &sums);
+    assert_int_equal(seen.queues, 2);
+    assert_int_equal(seen.exchanges, 1);
+    assert_int_equal(seen.new_ones, 3);
+    assert_int_equal(sums.ready, 1);
+    assert_int_equal(sums.unacked, 1);
+    assert_int_equal(sums.ready_bytes, 1);
+    seen = sample_all(core, &sums);
+    assert_int_equal(seen.queues + seen.exchanges, 0);
+    assert_int_equal(sums.ready, 1);
+    run(core, "1.1 basic.publish - a x", "");
+    seen = sample_all(core, &sums);
+    assert_int_equal(seen.queues, 1);
+    assert_int_equal(seen.exchanges, 1);
+    assert_int_equal(seen.new_ones, 0);
+    assert_int_equal(seen.published, 2);
+    run(core, "1.1 queue.purge a no-wait", "");
+    seen = sample_all(core, &sums);
+    assert_int_equal(seen.queues, 1);
+    assert_int_equal(sums.ready, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -168,6 +231,7 @@ int main(void)
         core_test(deliveries_count_by_whether_they_are_to_be_acked),
         core_test(gets_count_by_whether_they_are_to_be_acked),
         core_test(what_goes_to_the_disk_and_comes_from_it_is_counted),
+        core_test(a_sampling_sees_what_has_changed_since_the_last_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Numbers with their rates and samples, in RabbitMQ's form:
+ *
+ *     "publish": 7, "publish_details": {"rate": 0.2, "samples": [{"sample": 7, "timestamp": ...},
+ * ...], "avg": 3.5, "avg_rate": 0.1}
+ *
+ * The newest sample is the first. avg is the mean of the samples, avg_rate what the number changed
+ * by from the oldest to the newest one, per second.
+ */
+#include "http/http_stats.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "http/http_call.h"
+#include "http/http_row.h"
+
+enum { NAME_MAX_SIZE = 64 };
+
+/* --- what is asked for */
+
+static uint64_t number_of(const struct http_call *call, const char *name)
+{
+    const char *text = http_call_query(call, name);
+    char *end;
+    if (text == NULL || text[0] < '0' || text[0] > '9')
+        return 0;
+    unsigned long number = strtoul(text, &end, 10);
+    return end[0] == '\0' && number < UINT32_MAX ? number : 0;
+}
+
+static void read_range(struct stats_range *range, const struct http_call *call, const char *age,
+                       const char *incr)
+{
+    range->age_s = number_of(call, age);
+    range->incr_s = number_of(call, incr);
+    if (range->incr_s == 0)
+        range->age_s = 0;
+}
+
+void http_ages_read(struct http_ages *ages, const struct http_call *call)
+{
+    read_range(&ages->lengths, call, "lengths_age", "lengths_incr");
+    read_range(&ages->messages, call, "msg_rates_age", "msg_rates_incr");
+    read_range(&ages->data, call, "data_rates_age", "data_rates_incr");
+    read_range(&ages->node, call, "node_stats_age", "node_stats_incr");
+}
+
+static const struct stats_range *range_of(const struct http_ages *ages, enum stats_group group)
+{
+    if (ages == NULL)
+        return NULL;
+    const struct stats_range *range = group == STATS_LENGTHS  ? &ages->lengths
+                                      : group == STATS_DATA   ? &ages->data
+                                      : group == STATS_GAUGES ? &ages->node
+                                                              : &ages->messages;
+    return range->age_s > 0 ? range : NULL;
+}
+
+/* --- one number */
+
+static void put_samples(json_t *details, const struct stats_samples *samples, size_t field)
+{
+    json_t *list = json_array();
+    double sum = 0;
+    for (size_t i = 0; i < samples->count; i++) {
+        uint64_t value = samples->values[i * samples->width + field];
+        sum += (double)value;
+        json_array_append_new(list,
+                              json_pack("{s:I, s:I}", "sample", (json_int_t)value, "timestamp",
+                                        (json_int_t)(samples->newest_ms - i * samples->step_ms)));
+    }
+    double newest = (double)samples->values[field];
+    double oldest = (double)samples->values[(samples->count - 1) * samples->width + field];
+    double seconds = (double)((samples->count - 1) * samples->step_ms) / 1000;
+    json_object_set_new(details, "samples", list);
+    json_object_set_new(details, "avg", json_real(sum / (double)samples->count));
+    json_object_set_new(details, "avg_rate",
+                        json_real(seconds > 0 ? (newest - oldest) / seconds : 0));
+}
+
+static void put_number(json_t *object, const char *name, uint64_t value, double rate,
+                       const struct stats_samples *samples, size_t field)
+{
+    char details_name[NAME_MAX_SIZE];
+    json_t *details = json_object();
+    snprintf(details_name, sizeof details_name, "%s_details", name);
+    json_object_set_new(details, "rate", json_real(rate));
+    if (samples->count > 0)
+        put_samples(details, samples, field);
+    json_object_set_new(object, name, json_integer((json_int_t)value));
+    json_object_set_new(object, details_name, details);
+}
+
+/* --- a group of them */
+
+static bool is_counted(const struct stats_field *fields, size_t count, enum stats_group group,
+                       const uint64_t *values)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (fields[i].group == group && values[i] != 0)
+            return true;
+    }
+    return false;
+}
+
+bool http_stats_put(const struct http_stats *stats, enum stats_group group, json_t *object)
+{
+    size_t count;
+    struct stats_reading reading;
+    struct stats_samples samples = {0};
+    const struct stats_field *fields = stats_fields(stats->kind, &count);
+    const struct stats_range *range = range_of(stats->ages, group);
+    statistics_read(stats->statistics, stats->kind, stats->vhost, stats->name, &reading);
+    const uint64_t *values = stats->values != NULL ? stats->values : reading.values;
+    if (group == STATS_MESSAGES && !is_counted(fields, count, group, values))
+        return false;
+    if (range != NULL)
+        statistics_sample(stats->statistics, stats->kind, stats->vhost, stats->name, range,
+                          &samples);
+    for (size_t i = 0; i < count; i++) {
+        if (fields[i].group == group)
+            put_number(object, fields[i].name, values[i], reading.rates[i], &samples, i);
+    }
+    stats_samples_fini(&samples);
+    return true;
+}
+
+json_t *http_stats_object(const struct http_stats *stats, enum stats_group group)
+{
+    json_t *object = json_object();
+    http_stats_put(stats, group, object);
+    return object;
+}
+
+void http_stats_add(const struct http_stats *stats, enum stats_group group, json_t *row,
+                    const char *name)
+{
+    json_t *object = json_object();
+    if (http_stats_put(stats, group, object))
+        json_object_set_new(row, name, object);
+    else
+        json_decref(object);
+}
+
+static void fill_row(const struct http_stats *stats, enum stats_group group, struct http_row *row)
+{
+    const char *name;
+    json_t *value;
+    json_t *object = http_stats_object(stats, group);
+    json_object_foreach(object, name, value) http_row_put(row, name, json_incref(value));
+    json_decref(object);
+}
+
+void http_stats_fill_row(const struct http_stats *stats, struct http_row *row)
+{
+    if (http_row_wants(row, "message_stats"))
+        http_stats_add(stats, STATS_MESSAGES, row->json, "message_stats");
+    if (row->columns != NULL && strstr(row->columns, "_details") == NULL)
+        return;
+    fill_row(stats, STATS_LENGTHS, row);
+    fill_row(stats, STATS_DATA, row);
+}
