@@ -114,7 +114,13 @@ static void raise_descriptor_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static int serve(const struct config *config)
+/* Of the same sources as at the start. */
+static bool load_again(void *context, struct config *config, struct config_messages *messages)
+{
+    return load(config, context, messages);
+}
+
+static int serve(const struct config *config, struct arguments *arguments)
 {
     char reason[1024];
     if (!log_open(config, reason, sizeof reason)) {
@@ -128,6 +134,7 @@ static int serve(const struct config *config)
         log_close();
         return EXIT_FAILURE;
     }
+    server_set_loader(server, load_again, arguments);
     log_info("ready");
     server_run(server);
     server_free(server);
@@ -152,7 +159,7 @@ int main(int argc, char **argv)
     config_messages_fini(&messages);
     if (is_right) {
         raise_descriptor_limit();
-        status = serve(&config);
+        status = serve(&config, &arguments);
     }
     config_fini(&config);
     return status;

@@ -7,6 +7,7 @@
 #include "cli/alarm_limit.h"
 #include "cli/check.h"
 #include "cli/log_view.h"
+#include "cli/status.h"
 
 static const struct command commands[] = {
     {.name = "await_startup",
@@ -44,9 +45,10 @@ static const struct command commands[] = {
      .banner = "Will ping the server.",
      .success = "Ping succeeded"},
     {.name = "reload",
-     .help = "Reads the TLS certificates again; connections stay",
+     .print = status_print_reload,
+     .help = "Reads the configuration, certificates and keys again, opens log files again",
      .usage = "",
-     .banner = "Reloading certificates ..."},
+     .banner = "Reloading the configuration ..."},
     {.name = "rotate_logs",
      .help = "Opens log files again, after somebody has moved them away",
      .usage = "",

@@ -89,3 +89,28 @@ void status_print(const struct json_t *status, const struct options *options)
     print_each(json_object_get(status, "vhosts"), "Virtual hosts", print_vhost);
     print_each(json_object_get(status, "listeners"), "Listeners", print_listener);
 }
+
+static void print_keys(const char *title, const json_t *keys)
+{
+    for (size_t i = 0; i < json_array_size(keys); i++)
+        printf("%s%s", i == 0 ? title : ", ", json_string_value(json_array_get(keys, i)));
+    if (json_array_size(keys) > 0)
+        putchar('\n');
+}
+
+int status_print_reload(const struct json_t *answer, const struct options *options)
+{
+    const json_t *changed = json_object_get(answer, "in_force");
+    const json_t *waiting = json_object_get(answer, "needs_restart");
+    if (strcmp(options->formatter, "json") == 0) {
+        char *text = json_dumps(answer, JSON_COMPACT);
+        puts(text != NULL ? text : "");
+        free(text);
+        return 0;
+    }
+    print_keys("In force now: ", changed);
+    print_keys("Needs a restart: ", waiting);
+    if (json_array_size(changed) + json_array_size(waiting) == 0)
+        puts("No key has changed");
+    return 0;
+}

@@ -202,7 +202,13 @@ void tls_context_free(struct tls_context *context)
 
 bool tls_context_reload(struct tls_context *context, char reason[TLS_REASON_SIZE])
 {
-    SSL_CTX *fresh = make_context(context->config, reason);
+    return tls_context_reload_from(context, context->config, reason);
+}
+
+bool tls_context_reload_from(struct tls_context *context, const struct config *config,
+                             char reason[TLS_REASON_SIZE])
+{
+    SSL_CTX *fresh = make_context(config, reason);
     if (fresh == NULL)
         return false;
     pthread_mutex_lock(&context->lock);

@@ -28,6 +28,9 @@ void tls_context_free(struct tls_context *context);
  * reason where that fails: then everything stays as it was. On any thread. */
 bool tls_context_reload(struct tls_context *context, char reason[TLS_REASON_SIZE])
     __attribute__((warn_unused_result));
+/* The same with other ssl_options; config is read in the call only. */
+bool tls_context_reload_from(struct tls_context *context, const struct config *config,
+                             char reason[TLS_REASON_SIZE]) __attribute__((warn_unused_result));
 
 /* The server's side of a connection on a nonblocking socket, which stays the caller's. NULL only
  * when OpenSSL has no memory. */

@@ -106,18 +106,6 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
     server_stats_tick(server->stats);
 }
 
-void server_reload(struct server *server)
-{
-    char why[TLS_REASON_SIZE];
-    log_reopen();
-    if (server->tls == NULL)
-        return;
-    if (tls_context_reload(server->tls, why))
-        log_info("TLS certificates were read again");
-    else
-        log_error("TLS certificates stay as they were: %s", why);
-}
-
 void server_stop(struct server *server)
 {
     event_base_loopbreak(server->base);
@@ -131,7 +119,7 @@ static void on_signal(evutil_socket_t number, short what, void *context)
         return;
     }
     if (number == SIGHUP) {
-        server_reload(context);
+        server_reload_by_signal(context);
         return;
     }
     log_info("stopping: %s", number == SIGINT ? "SIGINT" : "SIGTERM");
@@ -423,6 +411,7 @@ void server_free(struct server *server)
     event_bus_free(server->events);
     event_bus_free(server->log_lines);
     user_totals_table_free(server->user_totals);
+    server_free_reloaded(server);
     pthread_mutex_destroy(&server->mutex);
     free(server);
 }

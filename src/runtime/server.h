@@ -16,6 +16,11 @@ struct server;
 /* Starts everything but the main loop; config is borrowed. NULL with a reason. */
 struct server *server_start(const struct config *config, char *reason, size_t reason_size);
 
+/* How the configuration is read again, from where it was read before: fills config, which was
+ * initialised, and checks it. Before server_run. */
+typedef bool server_loader(void *context, struct config *config, struct config_messages *messages);
+void server_set_loader(struct server *server, server_loader *load, void *context);
+
 /* Serves until a signal or leveretctl stops it. */
 void server_run(struct server *server);
 

@@ -33,8 +33,13 @@ static void handle_stop(void *context, struct control_call *call)
 
 static void handle_reload(void *context, struct control_call *call)
 {
-    server_reload(context);
-    control_reply(call, NULL);
+    struct buffer reason = {0};
+    json_t *answer = NULL;
+    if (server_reload(context, &answer, &reason))
+        control_reply(call, answer);
+    else
+        control_fail(call, CONTROL_DATA, "%.*s", (int)reason.size, (const char *)reason.data);
+    buffer_fini(&reason);
 }
 
 /* --- status */

@@ -15,6 +15,7 @@
 
 struct control_call;
 struct control_work;
+struct json_t;
 
 enum { SERVER_SIGNALS = 4 };
 
@@ -38,6 +39,9 @@ struct server_listener {
 
 struct server {
     const struct config *config; /* borrowed */
+    struct config *last_config;  /* owned; what was read since, NULL: nothing */
+    server_loader *load;
+    void *load_context;
     uint64_t started_ms;
     uint64_t started_wall_ms;
     uint64_t alarms_checked_ms;
@@ -139,8 +143,16 @@ bool server_is_ending(const struct server *server);
 /* Returns when none runs any more; some of their done may still be in the main thread's mailbox. */
 void server_end_jobs(struct server *server);
 
+/* --- server_reload.c; main thread */
+
+/* Reads the configuration again; *answer (which may be NULL) tells which keys changed. False with
+ * the reasons, in lines, where it has a mistake: then nothing changes. The log is told either way.
+ */
+bool server_reload(struct server *server, struct json_t **answer, struct buffer *reason);
+void server_reload_by_signal(struct server *server);
+void server_free_reloaded(struct server *server);
+
 /* Main thread. */
-void server_reload(struct server *server);
 void server_stop(struct server *server);
 /* Looks for alarms now and tells the vhosts what changed. */
 void server_check_alarms(struct server *server);

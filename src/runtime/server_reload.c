@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading the configuration again. It is read as a whole and checked as at a start; one mistake in
+ * it, or a certificate or a log file that cannot be used, and all stays as it was. Only then what
+ * can change while clients are served is changed: the log, the files and options of TLS, the limits
+ * of alarms. A key that needs a restart is compared with what the server was started with, so that
+ * it is named until the restart, the others with what was read last.
+ *
+ * All of it happens on the main thread, which serves no client: reactors see new TLS contexts and
+ * new places of the log under the locks that they have for that.
+ */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/xmalloc.h"
+#include "net/control.h"
+#include "net/tls.h"
+#include "runtime/log.h"
+#include "runtime/server_internal.h"
+
+/* What a reload has to say. */
+struct reload_report {
+    json_t *changed; /* keys that are in force now; owned, as the next */
+    json_t *waiting; /* keys that need a restart */
+};
+
+/* --- which keys differ */
+
+static bool starts_with(const char *key, const char *prefix)
+{
+    return strncmp(key, prefix, strlen(prefix)) == 0;
+}
+
+static bool is_log_key(const char *key)
+{
+    return starts_with(key, "log.") && strcmp(key, "log.exchange") != 0;
+}
+
+static bool is_memory_key(const char *key)
+{
+    return starts_with(key, "vm_memory_high_watermark") ||
+           strcmp(key, "total_memory_available_override_value") == 0;
+}
+
+static bool is_live_key(const char *key)
+{
+    return is_log_key(key) || is_memory_key(key) || starts_with(key, "disk_free_limit.") ||
+           starts_with(key, "ssl_options.");
+}
+
+static const char *value_of(const struct config *config, const char *key)
+{
+    for (size_t i = 0; i < config->setting_count; i++) {
+        if (strcmp(config->settings[i].key, key) == 0)
+            return config->settings[i].value;
+    }
+    return NULL;
+}
+
+/* A value may refer to another key or to the environment; such a key is looked at as it is written.
+ */
+static bool differs(const struct config *a, const struct config *b, const char *key)
+{
+    const char *left = value_of(a, key), *right = value_of(b, key);
+    return left == NULL || right == NULL ? left != right : strcmp(left, right) != 0;
+}
+
+static void add_key(json_t *keys, const char *key)
+{
+    for (size_t i = 0; i < json_array_size(keys); i++) {
+        if (strcmp(json_string_value(json_array_get(keys, i)), key) == 0)
+            return;
+    }
+    json_array_append_new(keys, json_string(key));
+}
+
+/* Adds the keys of one that the other has not, or has otherwise. */
+static void compare(json_t *keys, const struct config *one, const struct config *other,
+                    bool is_live)
+{
+    for (size_t i = 0; i < one->setting_count; i++) {
+        const char *key = one->settings[i].key;
+        if (is_live_key(key) == is_live && differs(one, other, key))
+            add_key(keys, key);
+    }
+}
+
+static struct reload_report compare_all(const struct server *server, const struct config *next)
+{
+    const struct config *last = server->last_config != NULL ? server->last_config : server->config;
+    struct reload_report report = {json_array(), json_array()};
+    compare(report.changed, last, next, true);
+    compare(report.changed, next, last, true);
+    compare(report.waiting, server->config, next, false);
+    compare(report.waiting, next, server->config, false);
+    return report;
+}
+
+static bool has_key(const json_t *keys, bool (*is_one)(const char *key))
+{
+    for (size_t i = 0; i < json_array_size(keys); i++) {
+        if (is_one(json_string_value(json_array_get(keys, i))))
+            return true;
+    }
+    return false;
+}
+
+static bool is_disk_key(const char *key)
+{
+    return starts_with(key, "disk_free_limit.");
+}
+
+/* --- the change */
+
+/* Tries everything that can fail. */
+static bool can_change(struct server *server, const struct config *next, struct buffer *reason)
+{
+    char why[TLS_REASON_SIZE] = "";
+    if (server->tls == NULL)
+        return true;
+    struct tls_context *trial = tls_context_new(next, why);
+    if (trial != NULL) {
+        tls_context_free(trial);
+        return true;
+    }
+    buffer_append_format(reason, "TLS: %s", why);
+    return false;
+}
+
+static bool change_log(const struct config *next, const json_t *changed, struct buffer *reason)
+{
+    char why[512] = "";
+    if (!has_key(changed, is_log_key)) {
+        log_reopen();
+        return true;
+    }
+    if (log_configure(next, why, sizeof why))
+        return true;
+    buffer_append_format(reason, "%s", why);
+    return false;
+}
+
+static void change_others(struct server *server, const struct config *next, const json_t *changed)
+{
+    char why[TLS_REASON_SIZE] = "";
+    if (server->tls != NULL && !tls_context_reload_from(server->tls, next, why))
+        log_error("TLS certificates stay as they were: %s", why);
+    if (has_key(changed, is_memory_key)) {
+        alarm_limits_set_memory(&server->alarm_limits, next);
+        server_set_transient_max(server);
+    }
+    if (has_key(changed, is_disk_key))
+        alarm_limits_set_disk(&server->alarm_limits, next);
+    server_check_alarms(server);
+}
+
+static void append_mistakes(const struct config_messages *messages, struct buffer *reason)
+{
+    for (size_t i = 0; i < messages->count; i++) {
+        if (messages->messages[i].level == CONFIG_ERROR)
+            buffer_append_format(reason, "%s%s", reason->size > 0 ? "\n" : "",
+                                 messages->messages[i].text);
+    }
+}
+
+static bool read_config(struct server *server, struct config *next, struct buffer *reason)
+{
+    struct config_messages messages;
+    config_messages_init(&messages);
+    bool is_right = server->load(server->load_context, next, &messages);
+    if (!is_right)
+        append_mistakes(&messages, reason);
+    config_messages_fini(&messages);
+    return is_right;
+}
+
+static void forget_last(struct server *server)
+{
+    if (server->last_config == NULL)
+        return;
+    config_fini(server->last_config);
+    free(server->last_config);
+    server->last_config = NULL;
+}
+
+/* False with a reason, in lines: then nothing was changed. */
+static bool reload(struct server *server, struct reload_report *report, struct buffer *reason)
+{
+    struct config *next = xmalloc(sizeof *next);
+    config_init(next);
+    *report = (struct reload_report){0};
+    bool is_right = read_config(server, next, reason) && can_change(server, next, reason);
+    if (is_right) {
+        *report = compare_all(server, next);
+        is_right = change_log(next, report->changed, reason);
+    }
+    if (!is_right) {
+        config_fini(next);
+        free(next);
+        return false;
+    }
+    change_others(server, next, report->changed);
+    forget_last(server);
+    server->last_config = next;
+    return true;
+}
+
+/* --- who asks for it */
+
+static void log_keys(const char *what, const json_t *keys)
+{
+    struct buffer text = {0};
+    for (size_t i = 0; i < json_array_size(keys); i++)
+        buffer_append_format(&text, "%s%s", i > 0 ? ", " : "",
+                             json_string_value(json_array_get(keys, i)));
+    if (text.size > 0)
+        log_info("%s: %.*s", what, (int)text.size, (const char *)text.data);
+    buffer_fini(&text);
+}
+
+/* A reason for each line. */
+static void log_refusal(const struct buffer *reason)
+{
+    char *text = bytes_to_text(buffer_bytes(reason)), *rest = text, *line;
+    while ((line = strsep(&rest, "\n")) != NULL)
+        log_error("the configuration stays as it was: %s", line);
+    free(text);
+}
+
+bool server_reload(struct server *server, struct json_t **answer, struct buffer *reason)
+{
+    struct reload_report report;
+    bool is_right = reload(server, &report, reason);
+    if (is_right) {
+        log_info("the configuration and the certificates were read again");
+        log_keys("in force now", report.changed);
+        log_keys("needs a restart", report.waiting);
+    } else {
+        log_refusal(reason);
+    }
+    if (is_right && answer != NULL)
+        *answer =
+            json_pack("{s:O, s:O}", "in_force", report.changed, "needs_restart", report.waiting);
+    json_decref(report.changed);
+    json_decref(report.waiting);
+    return is_right;
+}
+
+void server_reload_by_signal(struct server *server)
+{
+    struct buffer reason = {0};
+    (void)server_reload(server, NULL, &reason);
+    buffer_fini(&reason);
+}
+
+void server_set_loader(struct server *server, server_loader *load, void *context)
+{
+    server->load = load;
+    server->load_context = context;
+}
+
+void server_free_reloaded(struct server *server)
+{
+    forget_last(server);
+}
