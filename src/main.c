@@ -16,6 +16,7 @@
 
 #include "config/config.h"
 #include "runtime/log.h"
+#include "runtime/notify.h"
 #include "runtime/server.h"
 
 enum { exit_usage = 64, options_max = 256 };
@@ -150,6 +151,7 @@ int main(int argc, char **argv)
     struct config_messages messages;
     int status = EXIT_FAILURE;
     merge_freed_memory_at_once();
+    notify_open();
     if (!read_arguments(argc, argv, &arguments, &status))
         return status;
     config_init(&config);
@@ -162,5 +164,6 @@ int main(int argc, char **argv)
         status = serve(&config, &arguments);
     }
     config_fini(&config);
+    notify_close();
     return status;
 }

@@ -31,12 +31,14 @@
 #include "runtime/event_bus.h"
 #include "runtime/http_sessions.h"
 #include "runtime/log.h"
+#include "runtime/notify.h"
 #include "runtime/reactor.h"
 #include "runtime/server_internal.h"
 #include "runtime/server_stats.h"
 #include "runtime/store_pool.h"
 #include "runtime/user_totals.h"
 #include "runtime/wake.h"
+#include "runtime/watchdog.h"
 #include "runtime/worker_pool.h"
 #include "store/data_folder.h"
 
@@ -259,9 +261,33 @@ struct server *server_start(const struct config *config, char *reason, size_t re
     return NULL;
 }
 
+static void on_watchdog(evutil_socket_t fd, short what, void *context)
+{
+    struct server *server = context;
+    (void)fd, (void)what;
+    if (watchdog_ask(server->watchdog))
+        notify_send("WATCHDOG=1");
+}
+
+/* Four times in the interval: a question, its answer, and some time for a busy machine. */
+static void start_watchdog(struct server *server)
+{
+    uint64_t every_us = notify_watchdog_us() / 4;
+    struct timeval every = {.tv_sec = (time_t)(every_us / 1000000),
+                            .tv_usec = (suseconds_t)(every_us % 1000000)};
+    if (every_us == 0)
+        return;
+    server->watchdog = watchdog_new(server->mailboxes, server->reactor_count);
+    server->watchdog_event = event_new(server->base, -1, EV_PERSIST, on_watchdog, server);
+    CHECK(server->watchdog_event != NULL && event_add(server->watchdog_event, &every) == 0);
+}
+
 void server_run(struct server *server)
 {
+    start_watchdog(server);
+    notify_send("READY=1\nSTATUS=serving\nMAINPID=%ld", (long)getpid());
     event_base_dispatch(server->base);
+    notify_send("STOPPING=1\nSTATUS=stopping");
 }
 
 const struct config *server_config(const struct server *server)
@@ -332,6 +358,7 @@ static void say_farewell(struct server *server)
 {
     struct amqp_error reason = {0};
     struct timespec pause = {.tv_nsec = 5 * 1000000};
+    notify_extend("closing connections");
     uint64_t deadline_ms = clock_steady_ms() + farewell_ms;
     amqp_error_set(&reason, AMQP_CONNECTION_FORCED,
                    "broker forced connection closure with reason 'shutdown'");
@@ -366,8 +393,11 @@ static void stop_threads(struct server *server)
         reactor_free(server->reactors[i]);
     http_sessions_end(server->http_sessions);
     on_mail(-1, 0, server);
+    notify_extend("bringing everything to disk");
     server_free_vhosts(server);
     store_pool_free(server->pool);
+    if (server->watchdog != NULL)
+        watchdog_free(server->watchdog);
     worker_pool_free(server->workers);
     worker_pool_free(server->jobs);
     http_sessions_free(server->http_sessions);
@@ -385,6 +415,8 @@ static void free_loop(struct server *server)
     on_mail(-1, 0, server);
     wake_free(server->wake);
     event_free(server->mail_event);
+    if (server->watchdog_event != NULL)
+        event_free(server->watchdog_event);
     event_free(server->tick_event);
     event_base_free(server->base);
     mailbox_fini(&server->mailbox);

@@ -49,8 +49,10 @@ struct server {
     unsigned alarms;         /* enum vhost_alarm: those in effect */
     struct event_base *base; /* of the main thread */
     struct event *signals[SERVER_SIGNALS], *mail_event, *tick_event;
-    struct mailbox mailbox; /* of the main thread */
-    struct wake *wake;      /* owned */
+    struct event *watchdog_event; /* NULL: nobody asked for one */
+    struct watchdog *watchdog;    /* owned, likewise */
+    struct mailbox mailbox;       /* of the main thread */
+    struct wake *wake;            /* owned */
 
     struct data_folder *folder;
     struct directory *directory;

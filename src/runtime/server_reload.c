@@ -17,7 +17,9 @@
 #include "base/xmalloc.h"
 #include "net/control.h"
 #include "net/tls.h"
+#include "runtime/clock.h"
 #include "runtime/log.h"
+#include "runtime/notify.h"
 #include "runtime/server_internal.h"
 
 /* What a reload has to say. */
@@ -232,6 +234,8 @@ static void log_refusal(const struct buffer *reason)
 bool server_reload(struct server *server, struct json_t **answer, struct buffer *reason)
 {
     struct reload_report report;
+    notify_send("RELOADING=1\nSTATUS=reading the configuration again\nMONOTONIC_USEC=%llu",
+                (unsigned long long)(clock_steady_ns() / 1000));
     bool is_right = reload(server, &report, reason);
     if (is_right) {
         log_info("the configuration and the certificates were read again");
@@ -243,6 +247,9 @@ bool server_reload(struct server *server, struct json_t **answer, struct buffer 
     if (is_right && answer != NULL)
         *answer =
             json_pack("{s:O, s:O}", "in_force", report.changed, "needs_restart", report.waiting);
+    notify_send("READY=1\nSTATUS=%s",
+                is_right ? "serving"
+                         : "serving; the configuration that was read last has mistakes");
     json_decref(report.changed);
     json_decref(report.waiting);
     return is_right;

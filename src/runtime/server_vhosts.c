@@ -19,6 +19,7 @@
 #include "runtime/clock.h"
 #include "runtime/event_bus.h"
 #include "runtime/log.h"
+#include "runtime/notify.h"
 #include "store/data_folder.h"
 
 enum { reason_max = 1024 };
@@ -256,6 +257,7 @@ bool server_start_vhosts(struct server *server, char *reason, size_t reason_size
         log_info("%zu folders of deleted vhosts were removed", orphans);
     for (size_t i = 0; i < count; i++) {
         struct directory_vhost vhost = directory_vhost(server->directory, i);
+        notify_extend("opening virtual hosts");
         if (!start_vhost(server, vhost.name, vhost.id, reason, reason_size))
             return false;
     }
