@@ -28,7 +28,7 @@ function unbind(binding, reload) {
 }
 
 // hides: "source" or "destination", which all of them have in common.
-export function bindingTable(bindings, { reload, hides }) {
+export function bindingTable(bindings, { reload, hides, caption = 'Bindings' }) {
   const columns = [
     hides !== 'source' && { label: 'From', cell: ({ vhost, source }) => exchangeLink(vhost, source) },
     hides !== 'destination' && { label: 'To', cell: (binding) => (binding.destination_type === 'queue'
@@ -42,7 +42,7 @@ export function bindingTable(bindings, { reload, hides }) {
   const key = ({ source, destination_type: type, destination, properties_key: props }) =>
     [source, type, destination, props].map(encodeURIComponent).join('/');
   return [
-    table({ caption: 'Bindings', columns, rows: bindings.slice(0, ROWS_MAX), key, empty: 'Nothing is bound.' }),
+    table({ caption, columns, rows: bindings.slice(0, ROWS_MAX), key, empty: 'Nothing is bound.' }),
     bindings.length > ROWS_MAX && h('p', { class: 'more' }, `The first ${ROWS_MAX} of ${bindings.length} are shown.`),
   ];
 }

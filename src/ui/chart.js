@@ -110,7 +110,8 @@ function describe(spec, lines, span) {
     const last = spec.figure(found[found.length - 1]);
     return `${label}: now ${last}, between ${spec.figure(Math.min(...found))} and ${spec.figure(Math.max(...found))}`;
   });
-  return span === null ? `${spec.title}: no figures yet`
+  const nothing = spec.lines.length > lines.length ? 'all lines are hidden' : 'no figures yet';
+  return span === null ? `${spec.title}: ${nothing}`
     : `${spec.title}, ${clock(span.from)} to ${clock(span.to)}. ${said.join('; ')}.`;
 }
 

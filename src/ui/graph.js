@@ -9,7 +9,7 @@ import { exchangeName, plural } from './format.js';
 import { link } from './router.js';
 
 const NODES_MAX = 60;
-const BOX = { width: 210, height: 34, down: 14, across: 150, edge: 8 };
+const BOX = { width: 210, height: 34, knot: 4, down: 14, across: 150, edge: 8 };
 const NAME_MAX = 26;
 const KEY_MAX = 20;
 
@@ -69,16 +69,35 @@ function columnsOf(nodes) {
   return [...columns].map((column) => column ?? []);
 }
 
-function neighbours(node, lines) {
-  return lines.flatMap(({ from, to }) => (from === node ? [to] : to === node ? [from] : []));
+// A line over several columns has a knot in each between, so that it goes around what stands there.
+function addKnots({ nodes, lines }) {
+  for (const line of lines) {
+    line.stops = [line.from];
+    for (let column = line.from.column + 1; column < line.to.column; column += 1) {
+      const knot = { kind: 'knot', column, place: line.to.place };
+      nodes.push(knot);
+      line.stops.push(knot);
+    }
+    line.stops.push(line.to);
+  }
 }
 
-function order(columns, lines) {
-  for (let pass = 0; pass < 6; pass += 1) {
+function setNeighbours({ nodes, lines }) {
+  for (const node of nodes) node.near = [];
+  for (const { stops } of lines) {
+    stops.slice(1).forEach((stop, index) => {
+      stop.near.push(stops[index]);
+      stops[index].near.push(stop);
+    });
+  }
+}
+
+function order(columns) {
+  for (let pass = 0; pass < 8; pass += 1) {
     for (const column of pass % 2 === 0 ? columns : [...columns].reverse()) {
       for (const node of column) {
-        const places = neighbours(node, lines).map(({ place }) => place);
-        node.wish = places.length > 0 ? places.reduce((sum, place) => sum + place, 0) / places.length : node.place;
+        const sum = node.near.reduce((total, { place }) => total + place, 0);
+        node.wish = node.near.length > 0 ? sum / node.near.length : node.place;
       }
       column.sort((a, b) => a.wish - b.wish);
       column.forEach((node, index) => {
@@ -88,15 +107,27 @@ function order(columns, lines) {
   }
 }
 
+function heightOf(node) {
+  return node.kind === 'knot' ? BOX.knot : BOX.height;
+}
+
+function columnHeight(column) {
+  return column.reduce((sum, node) => sum + heightOf(node) + BOX.down, -BOX.down);
+}
+
 function setPlaces(columns) {
-  const highest = Math.max(...columns.map((column) => column.length));
-  const step = BOX.height + BOX.down;
-  columns.forEach((column, index) => column.forEach((node, row) => {
-    node.x = BOX.edge + index * (BOX.width + BOX.across);
-    node.y = BOX.edge + row * step + ((highest - column.length) * step) / 2;
-  }));
+  const highest = Math.max(...columns.map(columnHeight));
+  columns.forEach((column, index) => {
+    let y = BOX.edge + (highest - columnHeight(column)) / 2;
+    for (const node of column) {
+      node.x = BOX.edge + index * (BOX.width + BOX.across);
+      node.y = y;
+      node.middle = y + heightOf(node) / 2;
+      y += heightOf(node) + BOX.down;
+    }
+  });
   return { width: columns.length * (BOX.width + BOX.across) - BOX.across + 2 * BOX.edge,
-    height: highest * step - BOX.down + 2 * BOX.edge };
+    height: highest + 2 * BOX.edge };
 }
 
 function keysOf(keys) {
@@ -104,16 +135,37 @@ function keysOf(keys) {
   return keys.length === 1 ? first : `${first} +${keys.length - 1}`;
 }
 
-function drawEdge({ from, to, keys }) {
-  const [x1, y1] = [from.x + BOX.width, from.y + BOX.height / 2];
+function forwardPath(stops) {
+  const parts = stops.slice(1).map((stop, index) => {
+    const before = stops[index];
+    const x = before.x + BOX.width;
+    const half = (x + stop.x) / 2;
+    return `L${x} ${before.middle}C${half} ${before.middle} ${half} ${stop.middle} ${stop.x} ${stop.middle}`;
+  });
+  return `M${stops[0].x + BOX.width} ${stops[0].middle}${parts.join('')}`;
+}
+
+// In a circle of exchanges a line goes back.
+function backwardPath(from, to) {
+  const [x1, x2, bend] = [from.x + BOX.width, to.x + BOX.width, BOX.across / 2];
+  return `M${x1} ${from.middle}C${x1 + bend} ${from.middle} ${x2 + bend} ${to.middle} ${x2} ${to.middle}`;
+}
+
+// The keys stand at that end where fewer lines meet.
+function keyText({ from, to, keys }, isForward) {
+  const isAtEnd = isForward && from.near.length > to.near.length;
+  const x = isAtEnd ? to.x - 12 : from.x + BOX.width + 8;
+  const y = (isAtEnd ? to : from).middle - 5;
+  return svg('text', { x, y, 'text-anchor': isAtEnd ? 'end' : 'start' }, keysOf(keys));
+}
+
+function drawEdge(line) {
+  const { from, to, stops, keys } = line;
   const isForward = to.column > from.column;
-  const [x2, y2] = [isForward ? to.x : to.x + BOX.width, to.y + BOX.height / 2];
-  const bend = isForward ? (x2 - x1) / 2 : BOX.across / 2;
-  const end = isForward ? x2 - bend : x2 + bend;
+  const end = isForward ? `M${to.x} ${to.middle}l-7 -4v8z` : `M${to.x + BOX.width} ${to.middle}l7 -4v8z`;
   return svg('g', { class: 'edge' }, svg('title', null, keys.join('\n')),
-    svg('path', { d: `M${x1} ${y1}C${x1 + bend} ${y1} ${end} ${y2} ${x2} ${y2}` }),
-    svg('path', { class: 'head', d: isForward ? `M${x2} ${y2}l-7 -4v8z` : `M${x2} ${y2}l7 -4v8z` }),
-    svg('text', { x: x1 + 10 + (x2 - x1 - 20) * 0.28, y: y1 + (y2 - y1) * 0.16 - 5 }, keysOf(keys)));
+    svg('path', { d: isForward ? forwardPath(stops) : backwardPath(from, to) }),
+    svg('path', { class: 'head', d: end }), keyText(line, isForward));
 }
 
 function drawNode(node, vhost) {
@@ -136,12 +188,15 @@ export function bindingGraph(bindings, vhost) {
   if (bindings.length === 0) return null;
   const graph = gather(bindings);
   setColumns(graph);
+  addKnots(graph);
+  setNeighbours(graph);
   const columns = columnsOf(graph.nodes);
-  order(columns, graph.lines);
+  order(columns);
   const { width, height } = setPlaces(columns);
   return h('div', { class: 'graph scroll', 'data-key': 'graph', tabindex: '0', role: 'region',
     'aria-label': 'Drawing of the bindings; the table below says the same' },
   svg('svg', { width, height, viewBox: `0 0 ${width} ${height}`, 'aria-hidden': 'true' },
-    graph.lines.map(drawEdge), graph.nodes.map((node) => drawNode(node, vhost))),
+    graph.lines.map(drawEdge),
+    graph.nodes.filter(({ kind }) => kind !== 'knot').map((node) => drawNode(node, vhost))),
   graph.left > 0 && h('p', { class: 'more' }, `${plural(graph.left, 'binding is', 'bindings are')} not drawn.`));
 }

@@ -6,12 +6,49 @@
 
 import { h } from './dom.js';
 import { link } from './router.js';
+import { bindingsPage } from './pages/bindings.js';
+import { channelPage } from './pages/channel.js';
+import { channelsPage } from './pages/channels.js';
+import { connectionPage } from './pages/connection.js';
+import { connectionsPage } from './pages/connections.js';
+import { definitionsPage } from './pages/definitions.js';
+import { exchangePage } from './pages/exchange.js';
+import { exchangesPage } from './pages/exchanges.js';
+import { limitsPage } from './pages/limits.js';
 import { overviewPage } from './pages/overview.js';
+import { policiesPage } from './pages/policies.js';
 import { queuePage } from './pages/queue.js';
 import { queuesPage } from './pages/queues.js';
+import { streamsPage } from './pages/streams.js';
+import { userPage } from './pages/user.js';
+import { usersPage } from './pages/users.js';
+import { vhostPage } from './pages/vhost.js';
+import { vhostsPage } from './pages/vhosts.js';
 
-const LISTS = { '': overviewPage, queues: queuesPage };
-const THINGS = { queues: [3, queuePage] };
+const LISTS = {
+  '': overviewPage,
+  bindings: bindingsPage,
+  channels: channelsPage,
+  connections: connectionsPage,
+  definitions: definitionsPage,
+  exchanges: exchangesPage,
+  limits: limitsPage,
+  policies: policiesPage,
+  queues: queuesPage,
+  streams: streamsPage,
+  users: usersPage,
+  vhosts: vhostsPage,
+};
+
+// By how many names the address of one has.
+const THINGS = {
+  channels: [2, channelPage],
+  connections: [2, connectionPage],
+  exchanges: [3, exchangePage],
+  queues: [3, queuePage],
+  users: [2, userPage],
+  vhosts: [2, vhostPage],
+};
 
 const unknownPage = {
   section: null,

@@ -11,7 +11,7 @@ import { RANGES, rangeOf } from './samples.js';
 // The top of a page: where it belongs to, its name, what can be done.
 export function heading({ title, kind, above, badges, actions = [] }) {
   return h('div', { class: 'heading', 'data-key': 'heading' },
-    above && h('p', { class: 'above' }, h('a', { href: above.href }, above.label), kind && ` / ${kind}`),
+    above && h('p', { class: 'above' }, h('a', { href: above.href }, above.label), kind && ` · virtual host ${kind}`),
     h('div', { class: 'heading-line' }, h('h1', null, title, badges && h('span', { class: 'badges' }, badges)),
       h('div', { class: 'actions' }, actions.filter(Boolean).map(({ label, run, isDangerous, isMain }) =>
         h('button', { type: 'button', class: isDangerous ? 'danger' : isMain ? 'main' : null, onclick: run },

@@ -24,6 +24,15 @@ export function pageOf(answer) {
     total_count: answer.length };
 }
 
+const WIDE = 24;
+
+// A long name may be broken anywhere, and is cut; the whole of it is in its title.
+function content(column, row) {
+  const cell = column.cell(row);
+  if (typeof cell !== 'string' || cell.length < WIDE) return cell;
+  return h('span', { class: 'name', title: cell }, cell);
+}
+
 function headerCell(column, search) {
   const attributes = { scope: 'col', class: column.kind, title: column.hint };
   if (!column.sort) return h('th', attributes, column.label);
@@ -41,7 +50,7 @@ function headerCell(column, search) {
 export function table({ caption, columns, rows, key, search = {}, empty = 'Nothing here' }) {
   const shown = columns.filter(Boolean);
   const body = rows.map((row) => h('tr', { 'data-key': key(row) }, shown.map((column, index) =>
-    h(index === 0 ? 'th' : 'td', { scope: index === 0 ? 'row' : null, class: column.kind }, column.cell(row)))));
+    h(index === 0 ? 'th' : 'td', { scope: index === 0 ? 'row' : null, class: column.kind }, content(column, row)))));
   const nothing = h('tr', null, h('td', { colspan: shown.length, class: 'nothing' }, empty));
   return h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': `Table: ${caption}` },
     h('table', null, h('caption', { class: 'unseen' }, caption),

@@ -48,6 +48,9 @@ class Site:
             self.front.shutdown()
         self.broker.stop()
 
+    def amqp_port(self):
+        return int(self.broker.value("AMQP_PORT"))
+
     def call(self, method, path, body=None, user="guest:guest"):
         """The status and the answer, None where it has none."""
         login = "Basic " + base64.b64encode(user.encode()).decode()
@@ -95,7 +98,9 @@ class Visit:
 
     def __init__(self, browser, site, **options):
         self.site = site
-        self.context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
+        self.context = browser.new_context(
+            viewport={"width": 1280, "height": 900}, reduced_motion="reduce", **options
+        )
         self.context.set_default_timeout(PATIENCE_MS)
         self.page = self.context.new_page()
         self.errors = []

@@ -14,13 +14,14 @@ import traceback
 
 from playwright.sync_api import Error, expect, sync_playwright
 
+import test_administration
 import test_looking
 import test_queues
 import test_shell
 from browser import CHROMIUM, PATIENCE_MS, Site, Visit
 from http_broker import Failure, default_build
 
-MODULES = (test_shell, test_looking, test_queues)
+MODULES = (test_shell, test_looking, test_queues, test_administration)
 
 
 def tests():

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The overview and its charts."""
+"""The overview and its charts, connections and channels, exchanges and drawings."""
 
 import re
 
+import pika
+import pika.exceptions
 from playwright.sync_api import expect
 
 from http_broker import expect as expect_equal
@@ -43,7 +45,7 @@ def chart_says_its_figures_in_words_and_in_a_table(visit, site):
     page = visit.page
     memory = page.get_by_role("img", name="Memory, ")
     expect(memory).to_have_attribute("aria-label", re.compile(r"Used: now [\d.]+ .iB, between"))
-    region = page.locator("figure.chart").filter(has=memory)
+    region = page.get_by_role("region", name="Node").locator("figure.chart").first
     region.get_by_text("As a table").click()
     expect(region.get_by_role("columnheader", name="Used")).to_be_visible()
     expect(region.locator("tbody tr").last).to_contain_text("iB")
@@ -82,3 +84,99 @@ def overview_is_accessible_in_both_themes(visit, site):
         visit.page.emulate_media(color_scheme=scheme)
         expect(visit.page.get_by_role("region", name=RATES)).to_be_visible()
         expect_equal(visit.violations(), [], "what axe finds, " + scheme)
+
+
+@test("connections", "channels", "consumers", "queues")
+def connection_is_found_and_closed_with_a_reason(visit, site):
+    site.make("PUT", "queues/%2F/consumed", {"durable": True})
+    parameters = pika.ConnectionParameters(
+        "127.0.0.1", site.amqp_port(), client_properties={"connection_name": "the-one-to-close"}
+    )
+    client = pika.BlockingConnection(parameters)
+    channel = client.channel()
+    channel.basic_consume("consumed", lambda *delivery: None, consumer_tag="a-consumer")
+    site.wait_for("connections", lambda found: len(found) == 1 and found[0].get("user_provided_name"))
+    site.wait_for("channels", lambda found: len(found) == 1 and found[0].get("consumer_count") == 1)
+    visit.enter("connections")
+    page = visit.page
+    row = page.get_by_role("row").filter(has_text="the-one-to-close")
+    row.get_by_role("link").click()
+    expect(page.get_by_role("region", name="Details")).to_contain_text("the-one-to-close")
+    page.get_by_role("table", name="Channels").get_by_role("link").click()
+    expect(page.get_by_role("table", name="Consumers")).to_contain_text("a-consumer")
+    page.get_by_role("region", name="Details").get_by_role("link").click()
+    visit.button("Close").click()
+    form = visit.dialog("Close this connection")
+    form.get_by_label("Reason").fill("for the test")
+    visit.button("Close it", form).click()
+    expect(page).to_have_url(site.url + "#/connections")
+    try:
+        while True:
+            client.process_data_events(1)
+    except pika.exceptions.ConnectionClosed as closed:
+        expect_equal("for the test" in closed.reply_text, True, closed.reply_text)
+    site.make("DELETE", "queues/%2F/consumed")
+
+
+@test("exchanges", "bindings", "POST exchanges/%2F/amq.default/publish", "POST bindings/%2F/e/amq.topic/q/any")
+def exchange_is_declared_bound_drawn_and_deleted(visit, site):
+    site.make("PUT", "queues/%2F/drawn", {"durable": True})
+    visit.enter("exchanges")
+    page = visit.page
+    visit.button("Declare an exchange").click()
+    form = visit.dialog("Declare an exchange")
+    form.get_by_label("Name", exact=False).first.fill("hub")
+    form.get_by_label("Type", exact=True).select_option("topic")
+    visit.button("Declare", form).click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("hub")
+    visit.button("Publish").click()
+    form = visit.dialog("Publish a message")
+    form.get_by_label("Payload", exact=True).fill("lost")
+    visit.button("Publish", form).click()
+    expect(form.get_by_role("alert")).to_contain_text("was not routed")
+    visit.button("Cancel", form).click()
+    visit.button("Bind").click()
+    form = visit.dialog("Bind")
+    form.get_by_label("Name of it").fill("drawn")
+    form.get_by_label("Routing key").fill("a.#")
+    visit.button("Bind", form).click()
+    drawing = page.locator(".graph")
+    expect(drawing).to_contain_text("a.#")
+    visit.go("bindings")
+    expect(drawing).to_contain_text("hub")
+    drawing.get_by_text("drawn", exact=True).click()
+    expect(page).to_have_url(site.url + "#/queues/%2F/drawn")
+    visit.go("exchanges", "/", "hub")
+    visit.button("Delete").click()
+    visit.button("Delete", visit.dialog("Delete this exchange")).click()
+    expect(page).to_have_url(site.url + "#/exchanges")
+    site.make("DELETE", "queues/%2F/drawn")
+
+
+@test("connections", "channels", "exchanges", "queues", "bindings")
+def lists_are_accessible_in_both_themes(visit, site):
+    visit.enter("connections")
+    page = visit.page
+    exchange = ["exchanges", "/", "amq.topic"]
+    for names in (["connections"], ["channels"], ["exchanges"], exchange, ["streams"], ["bindings"]):
+        visit.go(*names)
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        expect(page.locator(".loading")).to_have_count(0)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            expect_equal(visit.violations(), [], "what axe finds in %s, %s" % ("/".join(names), scheme))
+
+
+@test("queues", "exchanges")
+def small_screens_need_no_sideways_scrolling(visit, site):
+    name = "n" * 255
+    site.make("PUT", "queues/%2F/" + name, {"durable": True})
+    visit.page.set_viewport_size({"width": 360, "height": 740})
+    visit.enter("queues")
+    for names in (["queues"], ["queues", "/", name], ["exchanges"], ["bindings"], ["vhosts"]):
+        visit.go(*names)
+        expect(visit.page.get_by_role("heading", level=1)).to_be_visible()
+        expect(visit.page.locator(".loading")).to_have_count(0)
+        wide = visit.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        expect_equal(wide <= 0, True, "%s is %d pixels too wide" % (names[0], wide))
+    site.make("DELETE", "queues/%2F/" + name)

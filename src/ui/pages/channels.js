@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The channels of all connections.
+
+import { api, path, query } from '../api.js';
+import { channelTable } from '../channels.js';
+import { heading } from '../parts.js';
+import { filterBar, pageOf, pageQuery, pager } from '../table.js';
+
+async function load({ search, signal, vhost }) {
+  const where = vhost === '' ? 'channels' : `vhosts/${path(vhost)}/channels`;
+  return pageOf(await api.get(`${where}${query(pageQuery(search))}`, { signal }));
+}
+
+function draw(page, { search, vhost }) {
+  return [heading({ title: 'Channels' }), filterBar(search, 'channels'), channelTable(page.items, { search, vhost }),
+    pager(page, search, 'channels')];
+}
+
+export const channelsPage = { section: 'channels', title: () => 'Channels', load, draw };

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One connection: who is at its other end, its channels, and closing it.
+
+import { api, optional, path, query } from '../api.js';
+import { channelTable } from '../channels.js';
+import { chart } from '../chart.js';
+import { ask, notice } from '../dialog.js';
+import { h } from '../dom.js';
+import { bytes, moment, number } from '../format.js';
+import { argumentList, facts, heading, panel, rangeChoice, state } from '../parts.js';
+import { go, link } from '../router.js';
+import { rangeOf, rates } from '../samples.js';
+import { bytesRate, givenName } from './connections.js';
+
+async function load({ names: [, name], search, signal }) {
+  const { age, step } = rangeOf(search);
+  const where = `connections/${path(name)}`;
+  const [connection, channels] = await Promise.all([
+    api.get(`${where}${query({ data_rates_age: age, data_rates_incr: step })}`, { signal }),
+    optional(api.get(`${where}/channels`, { signal }), []),
+  ]);
+  return { connection, channels };
+}
+
+function close({ name }) {
+  ask({
+    title: 'Close this connection', submit: 'Close it',
+    intro: `${name} is closed. What its consumers had not acknowledged goes back to the queues. A client that ` +
+      'connects again by itself will.',
+    fields: [{ name: 'reason', label: 'Reason', value: 'Closed via management interface',
+      hint: 'The client is told, and it stands in the log.' }],
+    run: async ({ reason }) => {
+      // A header may have nothing but plain characters.
+      const said = (reason ?? '').replace(/[^\x20-\x7e]/g, '?');
+      await api.delete(`connections/${path(name)}`, { headers: said === '' ? {} : { 'X-Reason': said } });
+      notice('The connection is closed.');
+      go('connections');
+    },
+  });
+}
+
+function details(connection) {
+  const { capabilities, ...client } = connection.client_properties ?? {};
+  const can = Object.entries(capabilities ?? {}).filter(([, value]) => value === true).map(([name]) => name);
+  return facts([
+    ['State', state(connection.state)], ['Name given by the client', givenName(connection)],
+    ['User', connection.user], ['Virtual host', connection.vhost],
+    ['Protocol', connection.protocol], ['Login by', connection.auth_mechanism],
+    ['TLS', connection.ssl ? [connection.ssl_protocol, connection.ssl_cipher].filter(Boolean).join(', ') : 'no'],
+    ['Client certificate', connection.peer_cert_subject],
+    ['Connected', moment(connection.connected_at)], ['Heartbeat', connection.timeout && `${connection.timeout} s`],
+    ['Largest frame', bytes(connection.frame_max)],
+    ['Channels at most', connection.channel_max && number(connection.channel_max)],
+    ['From client, in all', bytes(connection.recv_oct)], ['To client, in all', bytes(connection.send_oct)],
+    ['Waiting to be sent', number(connection.send_pend)], ['Node', connection.node],
+    ['Client', Object.keys(client).length > 0 && argumentList(client)], ['Client can', can.join(', ')],
+  ], true);
+}
+
+function dataChart(connection) {
+  const line = (name, label) => ({ label, now: connection[`${name}_details`]?.rate,
+    points: rates(connection[`${name}_details`]) });
+  return chart('data', { title: 'Bytes per second', figure: bytesRate,
+    lines: [line('recv_oct', 'From client'), line('send_oct', 'To client')], axis: bytes, base: 1024, least: 1024 });
+}
+
+function draw({ connection, channels }, { search }) {
+  return [
+    heading({ title: connection.name, above: { href: link('connections'), label: 'Connections' },
+      kind: connection.vhost, actions: [{ label: 'Close', isDangerous: true, run: () => close(connection) }] }),
+    rangeChoice(search),
+    panel('data', 'Data', dataChart(connection)),
+    panel('details', 'Details', details(connection)),
+    panel('channels', `Channels (${number(channels.length)})`, channelTable(channels, { search: {} })),
+  ];
+}
+
+export const connectionPage = { section: 'connections', title: ({ names }) => names[1], load, draw };

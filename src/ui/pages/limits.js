@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Limits: how many connections and queues a virtual host may have, how many connections and channels a user.
+
+import { api, optional, path } from '../api.js';
+import { ask, formDialog, notice } from '../dialog.js';
+import { h } from '../dom.js';
+import { number } from '../format.js';
+import { heading, panel } from '../parts.js';
+import { table } from '../table.js';
+
+const KINDS = {
+  vhost: { where: 'vhost-limits', label: 'Virtual host', names: ['max-connections', 'max-queues'] },
+  user: { where: 'user-limits', label: 'User', names: ['max-connections', 'max-channels'] },
+};
+
+function rowsOf(limits, kind) {
+  return limits.flatMap((limit) => Object.entries(limit.value).map(([name, value]) =>
+    ({ of: limit[kind], name, value })));
+}
+
+async function load({ signal }) {
+  const [vhosts, users, names] = await Promise.all([api.get('vhost-limits', { signal }),
+    optional(api.get('user-limits', { signal }), []), optional(api.get('users?columns=name', { signal }), [])]);
+  return { vhost: rowsOf(vhosts, 'vhost'), user: rowsOf(users, 'user'), users: names.map(({ name }) => name) };
+}
+
+function limitDialog(kind, of, reload) {
+  const { where, label, names } = KINDS[kind];
+  formDialog({
+    title: `Set a limit of a ${label.toLowerCase()}`, submit: 'Set',
+    fields: [
+      { name: 'of', label, kind: 'select', options: of },
+      { name: 'name', label: 'Limit', kind: 'select', options: names },
+      { name: 'value', label: 'At most', kind: 'figure', isRequired: true, hint: 'A negative number: no limit.' },
+    ],
+    run: async ({ of: chosen, name, value }) => {
+      await api.put(`${where}/${path(chosen, name)}`, { value });
+      notice('The limit is set.');
+      reload();
+    },
+  });
+}
+
+function remove(kind, { of, name }, reload) {
+  ask({
+    title: 'Take this limit away', submit: 'Take away', intro: `${name} of ${of} is then without a limit.`,
+    run: async () => {
+      await api.delete(`${KINDS[kind].where}/${path(of, name)}`);
+      notice('The limit is gone.');
+      reload();
+    },
+  });
+}
+
+function limitTable(kind, rows, reload) {
+  const columns = [
+    { label: KINDS[kind].label, cell: ({ of }) => h('span', { class: 'name' }, of) },
+    { label: 'Limit', cell: ({ name }) => name },
+    { label: 'At most', kind: 'figure', cell: ({ value }) => number(value) },
+    { label: 'Action', cell: (row) => h('button', { type: 'button', class: 'small',
+      onclick: () => remove(kind, row, reload) }, 'Take away') },
+  ];
+  return table({ caption: `Limits of ${kind === 'vhost' ? 'virtual hosts' : 'users'}`, columns, rows,
+    key: ({ of, name }) => `${of}/${name}`, empty: 'There are none.' });
+}
+
+function draw({ vhost, user, users }, { vhosts, reload }) {
+  return [
+    heading({ title: 'Limits', actions: [
+      { label: 'Limit a virtual host', isMain: true, run: () => limitDialog('vhost', vhosts, reload) },
+      { label: 'Limit a user', run: () => limitDialog('user', users, reload) },
+    ] }),
+    panel('vhosts', 'Virtual hosts', limitTable('vhost', vhost, reload)),
+    panel('users', 'Users', limitTable('user', user, reload)),
+  ];
+}
+
+export const limitsPage = { section: 'limits', title: () => 'Limits', load, draw };

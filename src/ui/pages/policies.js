@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Policies and operator policies: settings of all queues and exchanges whose names match.
+
+import { api, optional, path } from '../api.js';
+import { POLICY_KEYS } from '../arguments.js';
+import { ask, formDialog, notice } from '../dialog.js';
+import { h } from '../dom.js';
+import { number } from '../format.js';
+import { argumentList, heading, panel } from '../parts.js';
+import { isAdministrator } from '../session.js';
+import { table } from '../table.js';
+import { vhostField } from './queues.js';
+
+const KINDS = { policies: 'policy', 'operator-policies': 'operator policy' };
+const APPLY_TO = ['all', 'queues', 'classic_queues', 'quorum_queues', 'streams', 'exchanges'];
+const APPLY_TO_FOR_OPERATORS = ['queues', 'classic_queues', 'quorum_queues', 'streams'];
+
+async function load({ signal, vhost }) {
+  const below = vhost === '' ? '' : `/${path(vhost)}`;
+  const [policies, operatorPolicies] = await Promise.all([api.get(`policies${below}`, { signal }),
+    optional(api.get(`operator-policies${below}`, { signal }), [])]);
+  return { policies, operatorPolicies };
+}
+
+function policyDialog(kind, { vhosts, vhost, reload }, policy) {
+  const choices = kind === 'policies' ? APPLY_TO : APPLY_TO_FOR_OPERATORS;
+  formDialog({
+    title: policy ? `Change ${policy.name}` : kind === 'policies' ? 'Add a policy' : 'Add an operator policy',
+    submit: policy ? 'Change' : 'Add', isWide: true,
+    fields: [
+      !policy && vhostField(vhosts, vhost),
+      !policy && { name: 'name', label: 'Name', isRequired: true },
+      { name: 'pattern', label: 'Pattern', value: policy?.pattern, isRequired: true,
+        hint: 'A regular expression for names: ^orders\\. for all that begin with "orders."' },
+      { name: 'applyTo', label: 'Apply to', kind: 'select', options: choices,
+        value: policy?.['apply-to'] ?? choices[0] },
+      { name: 'priority', label: 'Priority', kind: 'figure', value: policy?.priority ?? 0,
+        hint: 'Of several that match, the one with the highest counts.' },
+      { name: 'definition', label: 'Definition', kind: 'table', known: POLICY_KEYS, value: policy?.definition },
+    ],
+    run: async ({ vhost: chosen = policy?.vhost, name = policy?.name, pattern, applyTo, priority = 0, definition }) => {
+      await api.put(`${kind}/${path(chosen, name)}`, { pattern, definition, priority, 'apply-to': applyTo });
+      notice(`The ${KINDS[kind]} ${name} is set.`);
+      reload();
+    },
+  });
+}
+
+function remove(kind, { vhost, name }, reload) {
+  ask({
+    title: `Delete this ${KINDS[kind]}`, submit: 'Delete',
+    intro: `What ${name} says no longer holds for the queues and exchanges that it matches.`,
+    run: async () => {
+      await api.delete(`${kind}/${path(vhost, name)}`);
+      notice(`The ${KINDS[kind]} ${name} is deleted.`);
+      reload();
+    },
+  });
+}
+
+function policyTable(kind, caption, policies, place, canChange) {
+  const button = (label, onclick) => h('button', { type: 'button', class: 'small', onclick }, label);
+  const columns = [
+    { label: 'Name', cell: ({ name }) => h('span', { class: 'name' }, name) },
+    place.vhost === '' && { label: 'Virtual host', cell: ({ vhost }) => vhost },
+    { label: 'Pattern', cell: ({ pattern }) => h('code', null, pattern) },
+    { label: 'Apply to', cell: (policy) => policy['apply-to'] },
+    { label: 'Definition', cell: ({ definition }) => argumentList(definition) },
+    { label: 'Priority', kind: 'figure', cell: ({ priority }) => number(priority) },
+    canChange && { label: 'Action', cell: (policy) => h('span', { class: 'actions' },
+      button('Change', () => policyDialog(kind, place, policy)),
+      button('Delete', () => remove(kind, policy, place.reload))) },
+  ];
+  return table({ caption, columns, rows: policies, key: ({ vhost, name }) => `${vhost}/${name}`,
+    empty: 'There are none.' });
+}
+
+function draw({ policies, operatorPolicies }, place) {
+  return [
+    heading({ title: 'Policies', actions: [
+      { label: 'Add a policy', isMain: true, run: () => policyDialog('policies', place) },
+      isAdministrator() && { label: 'Add an operator policy', run: () => policyDialog('operator-policies', place) },
+    ] }),
+    panel('policies', 'Policies', policyTable('policies', 'Policies', policies, place, true)),
+    panel('operator', 'Operator policies', h('p', { class: 'intro' }, 'They hold together with a policy; of two ' +
+      'limits the smaller one counts.'),
+    policyTable('operator-policies', 'Operator policies', operatorPolicies, place, isAdministrator())),
+  ];
+}
+
+export const policiesPage = { section: 'policies', title: () => 'Policies', load, draw };

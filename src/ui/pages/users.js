@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The users.
+
+import { api, optional, path } from '../api.js';
+import { formDialog, notice } from '../dialog.js';
+import { h } from '../dom.js';
+import { badge, heading } from '../parts.js';
+import { go, link } from '../router.js';
+import { arranged, filterBar, table } from '../table.js';
+
+const TAGS = ['administrator', 'monitoring', 'policymaker', 'management', 'impersonator'];
+
+async function load({ signal }) {
+  const [users, permissions] = await Promise.all([api.get('users', { signal }),
+    optional(api.get('permissions', { signal }), [])]);
+  const vhosts = Map.groupBy ? Map.groupBy(permissions, ({ user }) => user) : new Map();
+  return users.map((user) => ({ ...user, vhosts: (vhosts.get(user.name) ?? []).map(({ vhost }) => vhost) }));
+}
+
+export function tagsOf({ tags }) {
+  return (Array.isArray(tags) ? tags : tags.split(',')).filter((tag) => tag !== '');
+}
+
+export function tagBadges(user) {
+  return h('span', { class: 'badges' }, tagsOf(user).map((tag) => badge(tag, 'tag')));
+}
+
+// Of a user that is there the password stays unless one is given.
+export function userDialog(user, done) {
+  const tags = user ? tagsOf(user) : [];
+  formDialog({
+    title: user ? `Change ${user.name}` : 'Add a user', submit: user ? 'Change' : 'Add',
+    fields: [
+      !user && { name: 'name', label: 'Name', isRequired: true },
+      { name: 'password', label: 'Password', kind: 'password',
+        hint: user ? 'Empty: it stays.' : 'Empty: nobody can log in by a password.' },
+      ...TAGS.map((tag) => ({ name: `tag ${tag}`, label: tag, kind: 'checkbox', value: tags.includes(tag) })),
+      { name: 'others', label: 'Other tags', value: tags.filter((tag) => !TAGS.includes(tag)).join(','),
+        hint: 'With commas between them.' },
+    ],
+    run: async (values) => {
+      const name = user?.name ?? values.name;
+      const chosen = [...TAGS.filter((tag) => values[`tag ${tag}`]), ...(values.others ?? '').split(',')
+        .map((tag) => tag.trim())].filter((tag) => tag !== '');
+      const secret = values.password !== undefined ? { password: values.password }
+        : { password_hash: user?.password_hash ?? '', hashing_algorithm: user?.hashing_algorithm };
+      await api.put(`users/${path(name)}`, { ...secret, tags: chosen.join(',') });
+      notice(`User ${name} is ${user ? 'changed' : 'added'}.`);
+      done(name);
+    },
+  });
+}
+
+const COLUMNS = [
+  { label: 'Name', sort: 'name', cell: ({ name }) => h('a', { class: 'name', title: name, href: link('users', name) },
+    name) },
+  { label: 'Tags', cell: tagBadges },
+  { label: 'May use the virtual hosts', cell: ({ vhosts }) => (vhosts.length > 0 ? vhosts.join(', ')
+    : h('span', { class: 'state warn' }, 'none')) },
+  { label: 'Password', cell: ({ password_hash: hash }) => (hash ? 'yes' : 'no') },
+];
+
+function draw(users, { search }) {
+  return [
+    heading({ title: 'Users', actions: [{ label: 'Add a user', isMain: true,
+      run: () => userDialog(null, (name) => go('users', name)) }] }),
+    filterBar(search, 'users'),
+    table({ caption: 'Users', columns: COLUMNS, rows: arranged(users, search), search, key: ({ name }) => name,
+      empty: 'No user has such a name.' }),
+  ];
+}
+
+export const usersPage = { section: 'users', title: () => 'Users', load, draw };

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One virtual host: what waits in it, and who may use it.
+
+import { api, optional, path, query } from '../api.js';
+import { ask, notice } from '../dialog.js';
+import { h } from '../dom.js';
+import { facts, heading, lengthChart, panel, rangeChoice, rateChart } from '../parts.js';
+import { grantDialog, grantTopicDialog, permissionTable, topicPermissionTable } from '../permissions.js';
+import { go, link } from '../router.js';
+import { ages, MESSAGE_RATES, QUEUE_LENGTHS, rangeOf, rateLines, valueLines } from '../samples.js';
+import { isAdministrator } from '../session.js';
+import { vhostDialog, vhostState } from './vhosts.js';
+
+async function load({ names: [, name], search, signal }) {
+  const where = `vhosts/${path(name)}`;
+  const ofAdministrators = (what) => (isAdministrator() ? optional(api.get(what, { signal }), []) : []);
+  const [vhost, permissions, topicPermissions, users] = await Promise.all([
+    api.get(`${where}${query(ages(rangeOf(search)))}`, { signal }), ofAdministrators(`${where}/permissions`),
+    ofAdministrators(`${where}/topic-permissions`), ofAdministrators('users')]);
+  return { vhost, permissions, topicPermissions, users: users.map(({ name: user }) => user) };
+}
+
+function remove({ name }) {
+  ask({
+    title: 'Delete this virtual host', submit: 'Delete',
+    intro: `All exchanges, queues and messages of ${name} are lost, and its connections are closed.`,
+    fields: [{ name: 'again', label: 'Its name, once more', isRequired: true }],
+    run: async ({ again }) => {
+      if (again !== name) throw new Error('This is another name.');
+      await api.delete(`vhosts/${path(name)}`);
+      notice(`Virtual host ${name} is deleted.`);
+      go('vhosts');
+    },
+  });
+}
+
+function draw({ vhost, permissions, topicPermissions, users }, { search, reload }) {
+  const about = { by: 'vhost', name: vhost.name, others: users, reload, canChange: isAdministrator() };
+  return [
+    heading({ title: vhost.name, above: { href: link('vhosts'), label: 'Virtual hosts' },
+      actions: isAdministrator() ? [
+        { label: 'Give permissions', isMain: true, run: () => grantDialog(about) },
+        { label: 'Give topic permissions', run: () => grantTopicDialog(about) },
+        { label: 'Change', run: () => vhostDialog(vhost, reload) },
+        { label: 'Delete', isDangerous: true, run: () => remove(vhost) },
+      ] : [] }),
+    rangeChoice(search),
+    h('div', { class: 'charts', 'data-key': 'charts' },
+      panel('lengths', 'Queued messages', lengthChart('lengths', 'Messages in its queues',
+        valueLines(vhost, QUEUE_LENGTHS))),
+      panel('rates', 'Rates', rateChart('rates', 'Messages per second',
+        rateLines(vhost.message_stats ?? {}, MESSAGE_RATES)))),
+    panel('details', 'Details', facts([['State', vhostState(vhost)], ['Description', vhost.description],
+      ['Tags', (vhost.tags ?? []).join(', ')], ['Tracing', vhost.tracing ? 'on' : 'off'],
+      ['Queues are, where nobody says', vhost.default_queue_type !== 'undefined' && vhost.default_queue_type]], true)),
+    isAdministrator() && [
+      panel('permissions', 'Permissions', permissionTable(permissions, about)),
+      panel('topics', 'Topic permissions', topicPermissionTable(topicPermissions, about)),
+    ],
+  ];
+}
+
+export const vhostPage = { section: 'vhosts', title: ({ names }) => names[1], load, draw };

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Permissions, as a user and a virtual host show them: what of them may be configured, written and read.
+
+import { api, path } from './api.js';
+import { ask, formDialog, notice } from './dialog.js';
+import { h } from './dom.js';
+import { exchangeName } from './format.js';
+import { link } from './router.js';
+import { table } from './table.js';
+
+const PATTERNS = 'Names that match the regular expression; ^$ matches none.';
+
+// by: "user" or "vhost", which the page is about; others: the names that the other one may be.
+export function grantDialog({ by, name, others, reload, permission }) {
+  const other = by === 'user' ? 'vhost' : 'user';
+  formDialog({
+    title: permission ? 'Change the permissions' : 'Give permissions', submit: permission ? 'Change' : 'Give',
+    fields: [
+      !permission && { name: 'other', label: other === 'vhost' ? 'Virtual host' : 'User', kind: 'select',
+        options: others },
+      { name: 'configure', label: 'Configure', value: permission?.configure ?? '.*', hint: PATTERNS },
+      { name: 'write', label: 'Write', value: permission?.write ?? '.*' },
+      { name: 'read', label: 'Read', value: permission?.read ?? '.*' },
+    ],
+    run: async ({ other: chosen, configure = '', write = '', read = '' }) => {
+      const both = { [by]: name, [other]: permission?.[other] ?? chosen };
+      await api.put(`permissions/${path(both.vhost, both.user)}`, { configure, write, read });
+      notice('The permissions are set.');
+      reload();
+    },
+  });
+}
+
+export function grantTopicDialog({ by, name, others, reload }) {
+  const other = by === 'user' ? 'vhost' : 'user';
+  formDialog({
+    title: 'Give topic permissions', submit: 'Give',
+    fields: [
+      { name: 'other', label: other === 'vhost' ? 'Virtual host' : 'User', kind: 'select', options: others },
+      { name: 'exchange', label: 'Exchange', value: 'amq.topic', isRequired: true },
+      { name: 'write', label: 'Write', value: '.*', hint: 'Routing keys that match the regular expression.' },
+      { name: 'read', label: 'Read', value: '.*' },
+    ],
+    run: async ({ other: chosen, exchange, write = '', read = '' }) => {
+      const both = { [by]: name, [other]: chosen };
+      await api.put(`topic-permissions/${path(both.vhost, both.user)}`, { exchange, write, read });
+      notice('The topic permissions are set.');
+      reload();
+    },
+  });
+}
+
+function revoke(kind, { user, vhost }, reload) {
+  ask({
+    title: 'Take the permissions away', submit: 'Take away',
+    intro: kind === 'permissions' ? `${user} can then do nothing in the virtual host ${vhost}.`
+      : `Routing keys then no longer matter for ${user} in the virtual host ${vhost}.`,
+    run: async () => {
+      await api.delete(`${kind}/${path(vhost, user)}`);
+      notice('The permissions are gone.');
+      reload();
+    },
+  });
+}
+
+function code(label, name) {
+  return { label, cell: (permission) => h('code', null, permission[name]) };
+}
+
+function other(by) {
+  return by === 'user'
+    ? { label: 'Virtual host', cell: ({ vhost }) => h('a', { class: 'name', href: link('vhosts', vhost) }, vhost) }
+    : { label: 'User', cell: ({ user }) => h('a', { class: 'name', href: link('users', user) }, user) };
+}
+
+function button(label, onclick) {
+  return h('button', { type: 'button', class: 'small', onclick }, label);
+}
+
+export function permissionTable(permissions, { by, name, reload, canChange }) {
+  const columns = [other(by), code('Configure', 'configure'), code('Write', 'write'), code('Read', 'read'),
+    canChange && { label: 'Action', cell: (permission) => h('span', { class: 'actions' },
+      button('Change', () => grantDialog({ by, name, reload, permission })),
+      button('Take away', () => revoke('permissions', permission, reload))) }];
+  return table({ caption: 'Permissions', columns, rows: permissions, key: ({ user, vhost }) => `${user}/${vhost}`,
+    empty: by === 'user' ? 'The user may use no virtual host.' : 'No user may use the virtual host.' });
+}
+
+export function topicPermissionTable(permissions, { by, reload, canChange }) {
+  const columns = [other(by), { label: 'Exchange', cell: ({ exchange }) => exchangeName(exchange) },
+    code('Write', 'write'), code('Read', 'read'),
+    canChange && { label: 'Action', cell: (permission) =>
+      button('Take away', () => revoke('topic-permissions', permission, reload)) }];
+  return table({ caption: 'Topic permissions', columns, rows: permissions,
+    key: ({ user, vhost, exchange }) => `${user}/${vhost}/${exchange}`, empty: 'Routing keys do not matter.' });
+}

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Users, virtual hosts, policies, limits and definitions."""
+
+import json
+
+from playwright.sync_api import expect
+
+from http_broker import expect as expect_equal
+from mark import test
+
+DEFINITIONS = ("definitions", "queues")
+
+
+@test("users")
+def user_is_added_given_permissions_and_deleted(visit, site):
+    visit.enter("users")
+    page = visit.page
+    visit.button("Add a user").click()
+    form = visit.dialog("Add a user")
+    form.get_by_label("Name").fill("carol")
+    form.get_by_label("Password").fill("secret")
+    form.get_by_label("monitoring").check()
+    visit.button("Add", form).click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("carol")
+    expect_equal(site.call("GET", "whoami", user="carol:secret")[0], 200, "carol's login")
+
+    visit.button("Give permissions").click()
+    form = visit.dialog("Give permissions")
+    form.get_by_label("Virtual host").select_option("/")
+    form.get_by_label("Configure").fill("^carol\\.")
+    visit.button("Give", form).click()
+    expect(page.get_by_role("table", name="Permissions", exact=True)).to_contain_text("^carol\\.")
+    expect_equal(site.make("GET", "permissions/%2F/carol")["configure"], "^carol\\.", "what carol may configure")
+
+    visit.button("Change password or tags").click()
+    form = visit.dialog("Change carol")
+    form.get_by_label("policymaker").check()
+    visit.button("Change", form).click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("policymaker")
+    expect_equal(site.call("GET", "whoami", user="carol:secret")[0], 200, "the password is as it was")
+
+    visit.button("Delete").click()
+    visit.button("Delete", visit.dialog("Delete this user")).click()
+    expect(page).to_have_url(site.url + "#/users")
+    expect_equal(site.call("GET", "users/carol")[0], 404, "carol after the end")
+
+
+@test("vhosts")
+def virtual_host_is_added_and_deleted_by_its_name(visit, site):
+    visit.enter("vhosts")
+    page = visit.page
+    visit.button("Add a virtual host").click()
+    form = visit.dialog("Add a virtual host")
+    form.get_by_label("Name").fill("team a/b")
+    form.get_by_label("Description").fill("of the team")
+    visit.button("Add", form).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("team a/b")
+    expect(page.get_by_role("region", name="Details")).to_contain_text("of the team")
+    visit.button("Delete").click()
+    form = visit.dialog("Delete this virtual host")
+    form.get_by_label("Its name").fill("another")
+    visit.button("Delete", form).click()
+    expect(form.get_by_role("alert")).to_have_text("This is another name.")
+    form.get_by_label("Its name").fill("team a/b")
+    visit.button("Delete", form).click()
+    expect(page).to_have_url(site.url + "#/vhosts")
+    expect_equal(site.call("GET", "vhosts/team%20a%2Fb")[0], 404, "the virtual host after its end")
+
+
+@test("policies", "operator-policies")
+def policy_is_added_changed_refused_and_deleted(visit, site):
+    visit.enter("policies")
+    page = visit.page
+    visit.button("Add a policy").click()
+    form = visit.dialog("Add a policy")
+    form.get_by_label("Name", exact=False).first.fill("caps")
+    form.get_by_label("Pattern").fill("^mail")
+    form.get_by_label("Definition: name").fill("max-length")
+    form.get_by_label("Definition: value").fill("many")
+    visit.button("Add", form).click()
+    expect(form.get_by_role("alert")).to_contain_text("many")
+    form.get_by_label("Definition: value").fill("500")
+    form.get_by_label("Definition: type of the value").select_option("number")
+    visit.button("Add", form).click()
+    table = page.get_by_role("table", name="Policies", exact=True)
+    expect(table).to_contain_text("max-length500")
+    visit.button("Change", table).click()
+    form = visit.dialog("Change caps")
+    form.get_by_label("Priority").fill("7")
+    visit.button("Change", form).click()
+    expect(table.get_by_role("row").filter(has_text="caps")).to_contain_text("7")
+    found = site.make("GET", "policies/%2F/caps")
+    expect_equal((found["priority"], found["definition"]), (7, {"max-length": 500}), "the policy")
+    visit.button("Delete", table).click()
+    visit.button("Delete", visit.dialog("Delete this policy")).click()
+    expect(table).not_to_contain_text("caps")
+
+
+@test("vhost-limits", "user-limits")
+def limits_are_set_and_taken_away(visit, site):
+    visit.enter("limits")
+    visit.button("Limit a virtual host").click()
+    form = visit.dialog("Set a limit of a virtual host")
+    form.get_by_label("Virtual host").select_option("/")
+    form.get_by_label("Limit").select_option("max-queues")
+    form.get_by_label("At most").fill("12345")
+    visit.button("Set", form).click()
+    table = visit.page.get_by_role("table", name="Limits of virtual hosts")
+    expect(table).to_contain_text("12,345")
+    visit.button("Take away", table).click()
+    visit.button("Take away", visit.dialog("Take this limit away")).click()
+    expect(table).not_to_contain_text("12,345")
+
+
+@test(*DEFINITIONS)
+def definitions_go_out_and_come_in(visit, site):
+    site.make("PUT", "queues/%2F/kept", {"durable": True})
+    visit.enter("definitions")
+    visit.button("Export definitions").click()
+    with visit.page.expect_download() as download:
+        visit.button("Export", visit.dialog("Export definitions")).click()
+    path = download.value.path()
+    with open(path, encoding="utf-8") as file:
+        names = [queue["name"] for queue in json.load(file)["queues"]]
+    expect_equal("kept" in names, True, "the queue is in the file")
+    site.make("DELETE", "queues/%2F/kept")
+    visit.button("Import definitions").click()
+    form = visit.dialog("Import definitions")
+    form.get_by_label("File").set_input_files(
+        {"name": "broken.json", "mimeType": "application/json", "buffer": b"{"}
+    )
+    visit.button("Import", form).click()
+    expect(form.get_by_role("alert")).to_have_text("broken.json is not JSON.")
+    form.get_by_label("File").set_input_files(path)
+    visit.button("Import", form).click()
+    expect(form).to_have_count(0)
+    site.wait_for("queues/%2F/kept", lambda queue: queue["durable"])
+    site.make("DELETE", "queues/%2F/kept")
+
+
+@test("users", "vhosts", "policies", "vhost-limits")
+def administration_is_accessible_in_both_themes(visit, site):
+    visit.enter("users")
+    page = visit.page
+    pages = (["users"], ["users", "guest"], ["vhosts"], ["vhosts", "/"], ["policies"], ["limits"], ["definitions"])
+    for names in pages:
+        visit.go(*names)
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        expect(page.locator(".loading")).to_have_count(0)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            expect_equal(visit.violations(), [], "what axe finds in %s, %s" % ("/".join(names), scheme))
