@@ -94,6 +94,7 @@ static json_t *report_vhost(const struct definitions_vhost *vhost, const char *p
     json_t *object = report(control_json_text(bytes_of_text(vhost->name)), path, faults,
                             check->faults, counts, sizeof counts / sizeof counts[0]);
     json_object_set_new(object, "compared", json_boolean(check->is_compared));
+    json_object_set_new(object, "unmade", json_boolean(check->is_unmade));
     return object;
 }
 
@@ -164,7 +165,10 @@ static void print_report(const json_t *report)
     if ((json_int_t)json_array_size(faults) < count)
         printf("  and %" JSON_INTEGER_FORMAT " more\n",
                count - (json_int_t)json_array_size(faults));
-    if (vhost != NULL && !json_is_true(json_object_get(report, "compared")))
+    if (json_is_true(json_object_get(report, "unmade")))
+        puts(
+            "  There is no store yet: the server ended before it made one, or the folder is lost.");
+    else if (vhost != NULL && !json_is_true(json_object_get(report, "compared")))
         puts("  Messages, places and counts were not compared with each other because of that.");
 }
 

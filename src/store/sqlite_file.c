@@ -2,8 +2,10 @@
 /*
  * How every SQLite file of ours is made, recognised and opened. A new file gets its schema,
  * application_id and user_version in one transaction, with the rollback journal, before it changes
- * to WAL: the ids are in the first page of the file itself from the first moment. So the first look
- * at an existing file is at these bytes, without SQLite, which would already write beside it.
+ * to WAL: the ids are in the first page of the file itself from the first table on. So the first
+ * look at an existing file is at these bytes, without SQLite, which would already write beside it.
+ * Only a file of one page, without ids and without room for a table, may be one of ours: choosing
+ * auto_vacuum writes that page.
  *
  * A file of an older version gets what it lacks and its new version in one transaction, which is
  * committed only when the caller has read the file: one that turns out to be damaged is not
@@ -20,7 +22,13 @@
 
 #include "base/buffer.h"
 
-enum { header_bytes = 100, version_offset = 60, application_id_offset = 68, busy_ms = 10000 };
+enum {
+    header_bytes = 100,
+    pages_offset = 28,
+    version_offset = 60,
+    application_id_offset = 68,
+    busy_ms = 10000,
+};
 
 static void explain(char *reason, size_t size, const char *path, const char *what,
                     const char *detail)
@@ -71,6 +79,14 @@ static bool check_ids(const char *path, const struct sqlite_format *format, uint
     return true;
 }
 
+/* One page, and nobody's: the making of the file was interrupted behind its first step. */
+static bool is_empty(const uint8_t *header)
+{
+    return big_endian(header + pages_offset) == 1 &&
+           big_endian(header + application_id_offset) == 0 &&
+           big_endian(header + version_offset) == 0;
+}
+
 /* *is_new: there is nothing yet. A file whose making was interrupted has a rollback journal: then
  * only SQLite can tell. */
 static bool check_header(const char *path, const struct sqlite_format *format, bool *is_new,
@@ -89,8 +105,9 @@ static bool check_header(const char *path, const struct sqlite_format *format, b
         explain(reason, size, path, "not a SQLite file or damaged, left alone", NULL);
         return false;
     }
-    return check_ids(path, format, big_endian(header + application_id_offset),
-                     big_endian(header + version_offset), reason, size);
+    *is_new = is_empty(header);
+    return *is_new || check_ids(path, format, big_endian(header + application_id_offset),
+                                big_endian(header + version_offset), reason, size);
 }
 
 static bool execute(sqlite3 *db, const char *sql)
@@ -230,6 +247,13 @@ sqlite3 *sqlite_file_connect(const char *path, bool is_readonly, int cache_kib, 
 }
 
 /* --- looking */
+
+bool sqlite_file_is_unmade(const char *path)
+{
+    uint8_t header[header_bytes];
+    ssize_t found = read_header(path, header);
+    return found == 0 || is_there(path, "-journal") || (found == header_bytes && is_empty(header));
+}
 
 /* A file without a log is taken as one that does not change: then SQLite makes no files beside it.
  * The caller frees the name. */

@@ -40,6 +40,9 @@ bool sqlite_file_accept(sqlite3 *db, char *reason, size_t reason_size)
 sqlite3 *sqlite_file_connect(const char *path, bool is_readonly, int cache_kib, char *reason,
                              size_t reason_size);
 
+/* Is there nothing, or a file whose making was interrupted? */
+bool sqlite_file_is_unmade(const char *path);
+
 /* A connection to a file that nobody has open, for reading alone: neither the file nor its log is
  * changed. One of an older version looks as if it were brought up to date. NULL with a reason where
  * there is none, or where it is foreign, newer or damaged. */

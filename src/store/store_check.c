@@ -16,6 +16,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "amqp/table.h"
 #include "base/xmalloc.h"
@@ -25,7 +26,7 @@
 
 typedef unsigned long long number;
 
-enum { text_max = 512 };
+enum { text_max = 512, path_max = 4096 };
 
 /* --- faults */
 
@@ -405,10 +406,26 @@ static bool load(struct checking *checking)
     return false;
 }
 
+/* A vhost is defined before its file is made. The reserve comes after the file: where there is one,
+ * the file has been lost. */
+static bool is_unmade(const char *folder)
+{
+    char path[path_max];
+    struct stat status;
+    snprintf(path, sizeof path, "%s/reserve", folder);
+    if (stat(path, &status) == 0)
+        return false;
+    snprintf(path, sizeof path, "%s/messages.db", folder);
+    return sqlite_file_is_unmade(path);
+}
+
 void store_check(const char *folder, struct store_check *check)
 {
     char reason[text_max];
     struct checking checking = {.check = check};
+    check->is_unmade = is_unmade(folder);
+    if (check->is_unmade)
+        return;
     checking.store = store_open_to_look(folder, reason, sizeof reason);
     if (checking.store == NULL) {
         check_fault(&checking, "%s", reason);

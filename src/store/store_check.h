@@ -26,6 +26,7 @@ struct store_check {
     uint64_t attempts, values;
     uint64_t shelves, delays, keys;
     uint64_t faults;
+    bool is_unmade;   /* there is no file yet: the server died before it was made */
     bool is_compared; /* the rows could be read, and so counts and places were compared as well */
     void (*on_fault)(void *context, const char *text);
     void *context;

@@ -606,12 +606,46 @@ static void spoilt_pages_are_found(void **state)
     must_open(f);
 }
 
+/* As a server leaves it that dies behind the first step of making a file: nothing is wrong with it,
+ * and the next one makes it. */
+static void file_that_was_begun_is_no_fault(void **state)
+{
+    struct fixture *f = *state;
+    char path[4096];
+    struct store_opened opened;
+    sqlite3 *db;
+    char *folder = model_folder_new();
+    snprintf(path, sizeof path, "%s/messages.db", folder);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "PRAGMA page_size=16384; PRAGMA auto_vacuum=incremental",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(db);
+    struct stat status;
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_size, 16384);
+    assert_true(check(f, folder).is_unmade);
+    struct store *store = store_open(folder, &opened, f->said, sizeof f->said);
+    if (store == NULL)
+        fail_msg("%s", f->said);
+    store_close(store);
+    store_opened_fini(&opened);
+    expect_healthy(f, folder);
+    model_folder_free(folder);
+}
+
 static void file_that_is_none_is_a_fault(void **state)
 {
     struct fixture *f = *state;
     char *folder = model_folder_new();
-    expect_fault(f, folder, "no file", "is not there");
     char path[4096];
+    assert_true(check(f, folder).is_unmade);
+    assert_int_equal(check(f, folder).faults, 0);
+    snprintf(path, sizeof path, "%s/reserve", folder);
+    FILE *reserve = fopen(path, "wb");
+    fputs("it was there", reserve);
+    fclose(reserve);
+    expect_fault(f, folder, "no file", "is not there");
     snprintf(path, sizeof path, "%s/messages.db", folder);
     FILE *file = fopen(path, "wb");
     fputs("no database", file);
@@ -694,6 +728,7 @@ int main(void)
         fixture_test(wrong_counts_of_segments_are_found),
         fixture_test(attempts_of_no_message_are_found),
         fixture_test(spoilt_pages_are_found),
+        fixture_test(file_that_was_begun_is_no_fault),
         fixture_test(file_that_is_none_is_a_fault),
         fixture_test(damage_in_definitions_is_found),
     };
