@@ -5,6 +5,7 @@
 #include "cli/command_tables.h"
 
 #include "cli/alarm_limit.h"
+#include "cli/backup.h"
 #include "cli/check.h"
 #include "cli/log_view.h"
 #include "cli/status.h"
@@ -14,6 +15,19 @@ static const struct command commands[] = {
      .kind = COMMAND_AWAIT,
      .help = "Waits until the server serves",
      .usage = "[--timeout <seconds>]"},
+    {.name = "backup",
+     .help = "Copies everything that is durable to a new folder while the server works",
+     .usage = "<folder>",
+     .arguments = {"folder"},
+     .run = backup_run,
+     .banner = "Backing up to \"{folder}\" ..."},
+    {.name = "restore",
+     .help = "Makes a data folder from a backup; no server works in it",
+     .usage = "<backup> [--force]",
+     .arguments = {"backup"},
+     .options = "force",
+     .run = restore_run,
+     .banner = "Restoring from \"{backup}\" ..."},
     {.name = "check",
      .help = "Verifies a data folder in which no server works: every row, every counter",
      .usage = "",

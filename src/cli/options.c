@@ -26,6 +26,7 @@ static const struct option long_options[] = {
     {"default-queue-type", required_argument, NULL, OTHER},
     {"description", required_argument, NULL, OTHER},
     {"duration", required_argument, NULL, 'd'},
+    {"force", no_argument, NULL, OTHER},
     {"format", required_argument, NULL, OTHER},
     {"formatter", required_argument, NULL, 'f'},
     {"global", no_argument, NULL, OTHER},

@@ -227,6 +227,7 @@ static bool start(struct server *server, char *reason, size_t reason_size)
     server_add_definitions_commands(server);
     server_add_commands(server);
     server_add_log_commands(server);
+    server_add_backup_commands(server);
     server_start_listeners(server);
     server->stats = server_stats_new(server);
     server_start_http(server);
@@ -401,6 +402,7 @@ static void stop_threads(struct server *server)
     worker_pool_free(server->workers);
     worker_pool_free(server->jobs);
     http_sessions_free(server->http_sessions);
+    server_free_backup(server->backup);
     for (size_t i = 0; i < server->reactor_count; i++)
         mailbox_fini(&server->mailboxes[i]);
     net_settings_fini(&server->settings);

@@ -86,6 +86,7 @@ struct server {
     struct server_http *http;            /* owned; NULL: it does not listen */
     struct http_sessions *http_sessions; /* owned */
     struct server_stats *stats;          /* owned */
+    struct server_backup *backup;        /* owned; the last one, which may be under way */
 };
 
 /* --- server_vhosts.c; main thread */
@@ -172,6 +173,10 @@ void server_export_definitions(void *context, struct control_call *call);
 void server_add_listing_commands(struct server *server);
 /* rotate_logs, set_log_level, log_location. */
 void server_add_log_commands(struct server *server);
+/* backup, backup_status, backup_cancel. */
+void server_add_backup_commands(struct server *server);
+/* Its job has ended, or never began; NULL: nothing. */
+void server_free_backup(struct server_backup *backup);
 /* Adds the commands of leveretctl that are about the server itself. */
 void server_add_commands(struct server *server);
 

@@ -66,6 +66,7 @@ struct store *store_new(const char *folder, bool is_spill)
     pthread_mutex_init(&store->gate, NULL);
     pthread_mutex_init(&store->checkpoint_lock, NULL);
     pthread_mutex_init(&store->report_lock, NULL);
+    writer_turn_init(&store->writer_turn);
     return store;
 }
 
@@ -100,6 +101,7 @@ void store_free(struct store *store)
     pthread_mutex_destroy(&store->gate);
     pthread_mutex_destroy(&store->checkpoint_lock);
     pthread_mutex_destroy(&store->report_lock);
+    writer_turn_fini(&store->writer_turn);
     free(store->folder);
     free(store->path);
     free(store);

@@ -174,6 +174,7 @@ enum store_result store_commit(struct store *store, const struct store_batch *ba
     if (atomic_load(&store->has_failed))
         return STORE_FAILED;
     uint64_t start_ns = now_ns();
+    writer_enter(store, false);
     enum store_result result = commit_once(store, batch);
     if (result == STORE_FULL && make_space(store))
         result = commit_once(store, batch);
@@ -184,6 +185,7 @@ enum store_result store_commit(struct store *store, const struct store_batch *ba
     store->was_full = result == STORE_FULL;
     if (result == STORE_OK && batch->bytes > 0)
         reserve_restore(store);
+    writer_leave(store);
     count_commit(store, start_ns);
     return result;
 }

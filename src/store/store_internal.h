@@ -189,6 +189,15 @@ struct move {
     struct run run; /* count 1 */
 };
 
+/* Who may use the writer's connection: the writer, or a backup (waiting[1]). */
+struct writer_turn {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    bool is_busy;
+    bool was_backup; /* the last one */
+    unsigned waiting[2];
+};
+
 #define SPILL_FILE "spill.db"
 
 struct store {
@@ -254,6 +263,8 @@ struct store {
     pthread_mutex_t gate; /* one reader at a time, none while a checkpoint is finished */
     sqlite3 *reader;
     sqlite3_stmt *reader_statements[READ_COUNT];
+
+    struct writer_turn writer_turn;
 
     /* checkpoints */
     pthread_mutex_t checkpoint_lock;
@@ -331,6 +342,13 @@ bool spill_need_lane(struct store *store, uint64_t lane);
 bool spill_forget(struct store *store, const struct store_operation *operation);
 /* store_read of both. */
 struct store_read_result *spill_read(struct store *store, const struct store_read *read);
+
+/* --- store_backup.c: turns of the writer and of a backup beside it */
+void writer_turn_init(struct writer_turn *turn);
+void writer_turn_fini(struct writer_turn *turn);
+/* From here to writer_leave the connection is this thread's. */
+void writer_enter(struct store *store, bool is_backup);
+void writer_leave(struct store *store);
 
 /* --- store_transaction.c */
 bool transaction_begin(struct store *store);

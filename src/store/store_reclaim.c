@@ -248,7 +248,7 @@ static enum store_result maintain(struct store *store, bool is_idle, bool *more)
     return result;
 }
 
-enum store_result store_maintain(struct store *store, bool is_idle, bool *more)
+static enum store_result maintain_both(struct store *store, bool is_idle, bool *more)
 {
     bool more_spilled = false;
     struct store *spill = spill_of(store);
@@ -260,6 +260,14 @@ enum store_result store_maintain(struct store *store, bool is_idle, bool *more)
     if (spilled == STORE_FAILED)
         return spill_fail(store);
     return result == STORE_OK ? spilled : result;
+}
+
+enum store_result store_maintain(struct store *store, bool is_idle, bool *more)
+{
+    writer_enter(store, false);
+    enum store_result result = maintain_both(store, is_idle, more);
+    writer_leave(store);
+    return result;
 }
 
 bool store_is_short_of_space(const struct store *store)
