@@ -97,8 +97,10 @@ static void fill_details(const struct queue *queue, struct queue_status *status)
     status->exclusive_tag = tag_of(exclusive_subscriber(queue));
     if (queue->settings.single_active_consumer)
         status->single_tag = tag_of(queue->single);
-    if (owner != NULL)
-        status->owner = bytes_of_text(owner->name);
+    if (owner == NULL)
+        return;
+    status->owner = bytes_of_text(owner->name);
+    status->owner_number = owner->config.number;
 }
 
 static void fill_status(const struct vhost *vhost, const struct queue *queue,
@@ -269,6 +271,7 @@ static void show_channel(struct slice *slice, const struct channel *channel)
         .user = bytes_of_text(session->user),
         .connection_name = bytes_of_text(session->name),
         .connection_number = session->config.number,
+        .serial = channel->serial,
         .number = channel->number,
         .has_confirms = channel->mode == CHANNEL_CONFIRM,
         .has_transactions = channel->mode == CHANNEL_TX,
@@ -297,6 +300,8 @@ static void show_consumer(struct slice *slice, const struct consumer *consumer)
         .queue = queue->name,
         .user = bytes_of_text(channel->session->user),
         .connection_name = bytes_of_text(channel->session->name),
+        .connection_number = channel->session->config.number,
+        .channel_serial = channel->serial,
         .channel = channel->number,
         .prefetch_count = consumer->prefetch_count,
         .priority = consumer->subscriber.priority,

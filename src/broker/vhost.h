@@ -252,6 +252,7 @@ struct queue_status {
     struct bytes exclusive_tag;       /* of the consumer that allows no other, or no data; */
     struct bytes single_tag;          /* of the single active one */
     struct bytes owner;               /* of an exclusive queue: the name of its connection */
+    uint64_t owner_number;            /* and its number */
 };
 bool vhost_queue_status(const struct vhost *vhost, struct bytes name, struct queue_status *status);
 
@@ -292,6 +293,7 @@ struct session_status {
 struct channel_status {
     struct bytes user, connection_name;
     uint64_t connection_number;
+    uint64_t serial; /* the how manyth of its connection */
     uint16_t number;
     bool has_confirms, has_transactions, is_slowed;
     uint64_t consumers, unacked, unconfirmed, uncommitted, acks_uncommitted;
@@ -301,6 +303,7 @@ struct channel_status {
 
 struct consumer_status {
     struct bytes tag, queue, user, connection_name;
+    uint64_t connection_number, channel_serial;
     uint16_t channel, prefetch_count;
     int32_t priority;
     bool is_ack_required, is_exclusive, is_active;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The commands about queues, exchanges and bindings, and all definitions at once.
+ * The commands about queues, exchanges, bindings, connections, channels and consumers, and all
+ * definitions at once.
  */
 #include "cli/command_tables.h"
 
@@ -49,8 +50,40 @@ static const struct command commands[] = {
      .has_vhost = true,
      .banner = "Listing queues for vhost {vhost} ...",
      .columns = "name messages",
-     .columns_other = "messages_ready messages_unacknowledged consumers message_bytes_ready "
-                      "durable auto_delete exclusive arguments policy operator_policy type"},
+     .columns_other =
+         "messages_ready messages_unacknowledged messages_ready_ram messages_unacknowledged_ram "
+         "messages_ram message_bytes message_bytes_ready message_bytes_unacknowledged "
+         "message_bytes_ram disk_reads disk_writes memory consumers consumer_capacity "
+         "consumer_utilisation durable auto_delete exclusive arguments policy operator_policy type "
+         "state exclusive_consumer_tag single_active_consumer_tag owner_pid "
+         "head_message_timestamp slave_pids synchronised_slave_pids"},
+    {.name = "list_connections",
+     .kind = COMMAND_LIST,
+     .help = "Lists the connections",
+     .usage = "[<column> ...]",
+     .banner = "Listing connections ...",
+     .columns = "user peer_host peer_port state",
+     .columns_other = "pid name vhost protocol auth_mechanism channels channel_max frame_max "
+                      "timeout connected_at client_properties host port recv_oct recv_cnt "
+                      "send_oct send_cnt send_pend ssl ssl_protocol ssl_key_exchange ssl_cipher "
+                      "ssl_hash peer_cert_subject peer_cert_issuer peer_cert_validity"},
+    {.name = "list_channels",
+     .kind = COMMAND_LIST,
+     .help = "Lists the channels",
+     .usage = "[<column> ...]",
+     .banner = "Listing channels ...",
+     .columns = "pid user consumer_count messages_unacknowledged",
+     .columns_other = "connection name number vhost transactional confirm messages_uncommitted "
+                      "acks_uncommitted messages_unconfirmed prefetch_count "
+                      "global_prefetch_count"},
+    {.name = "list_consumers",
+     .kind = COMMAND_LIST,
+     .help = "Lists the consumers of a virtual host",
+     .usage = "[--vhost <vhost>] [<column> ...]",
+     .has_vhost = true,
+     .banner = "Listing consumers in vhost {vhost} ...",
+     .columns = "queue_name channel_pid consumer_tag ack_required prefetch_count active arguments",
+     .columns_other = "activity_status"},
 };
 
 const struct command_table commands_objects = {commands, sizeof commands / sizeof commands[0]};

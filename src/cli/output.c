@@ -126,7 +126,8 @@ static void append_cell_text(struct buffer *text, const struct listing *listing,
                              size_t column)
 {
     const json_t *value = cell(listing, row, column);
-    if (strcmp(listing->columns[column], "arguments") == 0)
+    const char *name = listing->columns[column];
+    if (strcmp(name, "arguments") == 0 || strcmp(name, "client_properties") == 0)
         append_arguments(text, value);
     else
         output_append_value(text, value);

@@ -33,24 +33,6 @@ struct connections {
 
 /* --- gathering */
 
-static int compare_sessions(const void *a, const void *b)
-{
-    const struct session_status *x = *(const struct session_status *const *)a;
-    const struct session_status *y = *(const struct session_status *const *)b;
-    return (x->number > y->number) - (x->number < y->number);
-}
-
-static const struct session_status *find_session(const struct connections *connections,
-                                                 uint64_t number)
-{
-    const struct session_status wanted = {.number = number}, *key = &wanted;
-    if (connections->sessions.count == 0)
-        return NULL;
-    void **found = bsearch(&key, connections->sessions.rows, connections->sessions.count,
-                           sizeof connections->sessions.rows[0], compare_sessions);
-    return found != NULL ? *found : NULL;
-}
-
 static const char *vhost_of(const struct http_job *job, const struct gate *gate)
 {
     for (size_t i = 0; i < job->vhost_count; i++) {
@@ -75,9 +57,7 @@ static void gather(struct connections *connections, const char *user, const char
     job->context->host->list_peers(job->context->host_context, &connections->peers);
     for (size_t i = 0; i < job->vhost_count; i++)
         http_job_list(job, job->vhosts[i].gate, &visitor);
-    if (connections->sessions.count > 1)
-        qsort(connections->sessions.rows, connections->sessions.count,
-              sizeof connections->sessions.rows[0], compare_sessions);
+    http_peer_sort_sessions(&connections->sessions);
     connections->rows = xcalloc(connections->peers.count + 1, sizeof connections->rows[0]);
     for (size_t i = 0; i < connections->peers.count; i++) {
         const struct http_peer *peer = connections->peers.rows[i];
@@ -87,7 +67,7 @@ static void gather(struct connections *connections, const char *user, const char
             (name != NULL && !bytes_equal_text(peer->name, name)))
             continue;
         connections->rows[connections->count++] =
-            (struct known){vhost, peer, find_session(connections, peer->number)};
+            (struct known){vhost, peer, http_peer_session(peer, &connections->sessions)};
     }
     qsort(connections->rows, connections->count, sizeof connections->rows[0], compare_names);
 }
@@ -100,16 +80,6 @@ static void fini(struct connections *connections)
 }
 
 /* --- a row */
-
-static struct bytes state_of(const struct known *known)
-{
-    const struct session_status *session = known->session;
-    if (session != NULL && session->is_blocked)
-        return bytes_of_text("blocked");
-    if (session != NULL && session->is_blocking)
-        return bytes_of_text("blocking");
-    return known->peer->state;
-}
 
 static void fill_tls(const struct http_peer *peer, bool is_one, struct http_row *row)
 {
@@ -155,7 +125,7 @@ static void fill_row(const void *context, size_t number, struct http_row *row)
     http_row_text(row, "user_who_performed_action", peer->user);
     http_row_text(row, "vhost", bytes_of_text(known->vhost));
     http_row_text(row, "node", bytes_of_text(connections->job->context->config->node_name));
-    http_row_text(row, "state", state_of(known));
+    http_row_text(row, "state", http_peer_state(peer, known->session));
     http_row_text(row, "type", bytes_of_text("network"));
     http_row_text(row, "protocol", bytes_of_text("AMQP 0-9-1"));
     http_row_text(row, "auth_mechanism", peer->mechanism);

@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 
 struct gate;
+struct session_status;
 struct status_rows;
 
 /* A connection that is in a vhost, as its reactor knows it. */
@@ -27,7 +28,15 @@ struct http_peer {
     uint64_t read_bytes, written_bytes, unwritten_bytes, reads, writes;
 };
 
-/* Visitor that keeps copies of struct http_peer. */
+/* Keeps a copy. */
 void http_peer_keep(struct status_rows *rows, const struct http_peer *peer);
+
+/* What a vhost knows of it: one of these sessions, which have been sorted; NULL where it has just
+ * ended. */
+void http_peer_sort_sessions(struct status_rows *sessions);
+const struct session_status *http_peer_session(const struct http_peer *peer,
+                                               const struct status_rows *sessions);
+/* Both together; session may be NULL. */
+struct bytes http_peer_state(const struct http_peer *peer, const struct session_status *session);
 
 #endif

@@ -12,136 +12,68 @@
 #include "base/buffer.h"
 #include "base/check.h"
 #include "base/xmalloc.h"
+#include "broker/event_message.h"
+#include "broker/status_rows.h"
+#include "config/config.h"
 #include "config/json_table.h"
+#include "http/http_peer.h"
 #include "net/control.h"
 #include "runtime/gate.h"
+#include "runtime/reactor.h"
 #include "runtime/server_internal.h"
 
 enum { SLICE_ROWS = 128 };
 
-/* A copy of what a visitor is shown; the texts are owned. */
-union kept_row {
-    struct queue_status queue;
-    struct exchange_status exchange;
-    struct binding_status binding;
-};
-
-struct kept_slice {
+struct slice {
     struct vhost_listing listing;
-    struct vhost_visitor keeper; /* fills what follows */
-    union kept_row *rows;        /* owned */
-    size_t count, capacity;
+    struct vhost_visitor keeper;
 };
-
-static void keep(struct bytes *text)
-{
-    if (text->data != NULL)
-        text->data = xmemdup(text->data, text->size);
-}
-
-static void let_go(const struct bytes *text)
-{
-    free((void *)(uintptr_t)text->data);
-}
-
-static union kept_row *add_row(struct kept_slice *slice)
-{
-    slice->rows = xgrow(slice->rows, &slice->capacity, slice->count + 1, sizeof slice->rows[0]);
-    return &slice->rows[slice->count++];
-}
-
-static void keep_queue(void *context, const struct queue_status *status)
-{
-    struct queue_status *copy = &add_row(context)->queue;
-    *copy = *status;
-    keep(&copy->name);
-    keep(&copy->arguments);
-    keep(&copy->policy);
-    keep(&copy->operator_policy);
-}
-
-static void show_queue(const struct vhost_visitor *visitor, const struct queue_status *status)
-{
-    visitor->queue(visitor->context, status);
-    let_go(&status->name);
-    let_go(&status->arguments);
-    let_go(&status->policy);
-    let_go(&status->operator_policy);
-}
-
-static void keep_exchange(void *context, const struct exchange_status *status)
-{
-    struct exchange_status *copy = &add_row(context)->exchange;
-    *copy = *status;
-    keep(&copy->name);
-    keep(&copy->type);
-    keep(&copy->arguments);
-    keep(&copy->policy);
-}
-
-static void show_exchange(const struct vhost_visitor *visitor, const struct exchange_status *status)
-{
-    visitor->exchange(visitor->context, status);
-    let_go(&status->name);
-    let_go(&status->type);
-    let_go(&status->arguments);
-    let_go(&status->policy);
-}
-
-static void keep_binding(void *context, const struct binding_status *status)
-{
-    struct binding_status *copy = &add_row(context)->binding;
-    *copy = *status;
-    keep(&copy->source);
-    keep(&copy->destination);
-    keep(&copy->key);
-    keep(&copy->arguments);
-}
-
-static void show_binding(const struct vhost_visitor *visitor, const struct binding_status *status)
-{
-    visitor->binding(visitor->context, status);
-    let_go(&status->source);
-    let_go(&status->destination);
-    let_go(&status->key);
-    let_go(&status->arguments);
-}
 
 static void keep_slice(struct vhost *vhost, uint64_t now_ms, void *context)
 {
-    struct kept_slice *slice = context;
+    struct slice *slice = context;
     (void)now_ms;
     vhost_list(vhost, &slice->listing, &slice->keeper, SLICE_ROWS);
 }
 
-static void show_slice(const struct kept_slice *slice, const struct vhost_visitor *visitor)
+static struct vhost_visitor keeper_of(const struct vhost_visitor *visitor, struct status_rows *rows)
 {
-    for (size_t i = 0; i < slice->count; i++) {
-        if (visitor->queue != NULL)
-            show_queue(visitor, &slice->rows[i].queue);
-        else if (visitor->exchange != NULL)
-            show_exchange(visitor, &slice->rows[i].exchange);
-        else
-            show_binding(visitor, &slice->rows[i].binding);
-    }
+    return visitor->queue != NULL      ? status_rows_of_queues(rows)
+           : visitor->exchange != NULL ? status_rows_of_exchanges(rows)
+           : visitor->binding != NULL  ? status_rows_of_bindings(rows)
+           : visitor->session != NULL  ? status_rows_of_sessions(rows)
+           : visitor->channel != NULL  ? status_rows_of_channels(rows)
+                                       : status_rows_of_consumers(rows);
+}
+
+static void show(const struct vhost_visitor *visitor, const void *row)
+{
+    if (visitor->queue != NULL)
+        visitor->queue(visitor->context, row);
+    else if (visitor->exchange != NULL)
+        visitor->exchange(visitor->context, row);
+    else if (visitor->binding != NULL)
+        visitor->binding(visitor->context, row);
+    else if (visitor->session != NULL)
+        visitor->session(visitor->context, row);
+    else if (visitor->channel != NULL)
+        visitor->channel(visitor->context, row);
+    else
+        visitor->consumer(visitor->context, row);
 }
 
 void server_list(const struct server *server, struct gate *gate,
                  const struct vhost_visitor *visitor)
 {
-    struct kept_slice slice = {0};
-    slice.keeper = (struct vhost_visitor){
-        .queue = visitor->queue != NULL ? keep_queue : NULL,
-        .exchange = visitor->exchange != NULL ? keep_exchange : NULL,
-        .binding = visitor->binding != NULL ? keep_binding : NULL,
-        .context = &slice,
-    };
+    struct status_rows rows = {0};
+    struct slice slice = {.keeper = keeper_of(visitor, &rows)};
     while (!slice.listing.is_done && !server_is_ending(server)) {
-        slice.count = 0;
         gate_ask(gate, keep_slice, &slice);
-        show_slice(&slice, visitor);
+        for (size_t i = 0; i < rows.count; i++)
+            show(visitor, rows.rows[i]);
+        status_rows_clear(&rows);
     }
-    free(slice.rows);
+    status_rows_fini(&rows);
 }
 
 /* --- rows */
@@ -166,35 +98,150 @@ static json_t *arguments(struct bytes table)
     return list;
 }
 
+/* What rows are made for. */
+struct rows {
+    json_t *json; /* an array */
+    const struct server *server;
+    const char *vhost;
+};
+
+static void put_text(json_t *row, const char *name, struct bytes value)
+{
+    json_object_set_new(row, name, text(value));
+}
+
+static void put_number(json_t *row, const char *name, uint64_t value)
+{
+    json_object_set_new(row, name, json_integer((json_int_t)value));
+}
+
+static void put_flag(json_t *row, const char *name, bool value)
+{
+    json_object_set_new(row, name, json_boolean(value));
+}
+
+/* Of a connection (serial 0) or of a channel. */
+static void put_pid(const struct rows *rows, json_t *row, const char *name, uint64_t connection,
+                    uint64_t serial)
+{
+    char pid[EVENT_PID_SIZE];
+    const struct event_source source = {
+        .node_name = rows->server->config->node_name,
+        .started_s = rows->server->started_wall_ms / 1000,
+        .connection = connection,
+    };
+    put_text(row, name, bytes_of_text(event_pid(&source, serial, pid)));
+}
+
+static void put_messages(json_t *row, const struct queue_status *status)
+{
+    uint64_t paged_out_bytes = status->ready_bytes - status->ram_bytes;
+    uint64_t bytes = status->ready_bytes + status->unacked_bytes;
+    put_number(row, "messages", status->ready + status->unacked);
+    put_number(row, "messages_ready", status->ready);
+    put_number(row, "messages_unacknowledged", status->unacked);
+    put_number(row, "messages_ready_ram", status->ram);
+    put_number(row, "messages_unacknowledged_ram", status->unacked);
+    put_number(row, "messages_ram", status->ram + status->unacked);
+    put_number(row, "message_bytes", bytes);
+    put_number(row, "message_bytes_ready", status->ready_bytes);
+    put_number(row, "message_bytes_unacknowledged", status->unacked_bytes);
+    put_number(row, "message_bytes_ram", bytes - paged_out_bytes);
+    put_number(row, "disk_reads", status->counters.disk_reads);
+    put_number(row, "disk_writes", status->counters.disk_writes);
+    put_number(row, "memory", status->memory_bytes);
+}
+
 static void add_queue(void *context, const struct queue_status *status)
 {
-    json_t *row =
-        json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:b}", "name", text(status->name),
-                  "messages", (json_int_t)(status->ready + status->unacked), "messages_ready",
-                  (json_int_t)status->ready, "messages_unacknowledged", (json_int_t)status->unacked,
-                  "consumers", (json_int_t)status->consumers, "message_bytes_ready",
-                  (json_int_t)status->ready_bytes, "durable", status->is_durable, "auto_delete",
-                  status->is_auto_delete, "exclusive", status->is_exclusive);
+    const struct rows *rows = context;
+    json_t *row = json_object();
+    put_text(row, "name", status->name);
+    put_messages(row, status);
+    put_number(row, "consumers", status->consumers);
+    put_number(row, "consumer_capacity", status->has_taker);
+    put_number(row, "consumer_utilisation", status->has_taker);
+    put_flag(row, "durable", status->is_durable);
+    put_flag(row, "auto_delete", status->is_auto_delete);
+    put_flag(row, "exclusive", status->is_exclusive);
     json_object_set_new(row, "arguments", arguments(status->arguments));
-    json_object_set_new(row, "policy", text(status->policy));
-    json_object_set_new(row, "operator_policy", text(status->operator_policy));
-    json_object_set_new(row, "type", json_string(status->type));
-    json_array_append_new(context, row);
+    put_text(row, "policy", status->policy);
+    put_text(row, "operator_policy", status->operator_policy);
+    put_text(row, "type", bytes_of_text(status->type));
+    put_text(row, "state", bytes_of_text("running"));
+    put_text(row, "exclusive_consumer_tag", status->exclusive_tag);
+    put_text(row, "single_active_consumer_tag", status->single_tag);
+    put_text(row, "owner_pid", bytes_of_text(""));
+    put_text(row, "head_message_timestamp", bytes_of_text(""));
+    put_text(row, "slave_pids", bytes_of_text(""));
+    put_text(row, "synchronised_slave_pids", bytes_of_text(""));
+    if (status->owner.data != NULL)
+        put_pid(rows, row, "owner_pid", status->owner_number, 0);
+    if (status->head_timestamp_s > 0)
+        put_number(row, "head_message_timestamp", status->head_timestamp_s);
+    json_array_append_new(rows->json, row);
+}
+
+static void add_channel(void *context, const struct channel_status *status)
+{
+    const struct rows *rows = context;
+    json_t *row = json_object();
+    struct buffer name = {0};
+    buffer_append_bytes(&name, status->connection_name);
+    buffer_append_format(&name, " (%u)", (unsigned)status->number);
+    put_pid(rows, row, "pid", status->connection_number, status->serial);
+    put_pid(rows, row, "connection", status->connection_number, 0);
+    put_text(row, "name", buffer_bytes(&name));
+    put_number(row, "number", status->number);
+    put_text(row, "user", status->user);
+    put_text(row, "vhost", bytes_of_text(rows->vhost));
+    put_flag(row, "transactional", status->has_transactions);
+    put_flag(row, "confirm", status->has_confirms);
+    put_number(row, "consumer_count", status->consumers);
+    put_number(row, "messages_unacknowledged", status->unacked);
+    put_number(row, "messages_uncommitted", status->uncommitted);
+    put_number(row, "acks_uncommitted", status->acks_uncommitted);
+    put_number(row, "messages_unconfirmed", status->unconfirmed);
+    put_number(row, "prefetch_count", status->prefetch_count);
+    put_number(row, "global_prefetch_count", status->prefetch_global);
+    buffer_fini(&name);
+    json_array_append_new(rows->json, row);
+}
+
+static void add_consumer(void *context, const struct consumer_status *status)
+{
+    const struct rows *rows = context;
+    json_t *row = json_object();
+    put_text(row, "queue_name", status->queue);
+    put_pid(rows, row, "channel_pid", status->connection_number, status->channel_serial);
+    put_text(row, "consumer_tag", status->tag);
+    put_flag(row, "ack_required", status->is_ack_required);
+    put_number(row, "prefetch_count", status->prefetch_count);
+    put_flag(row, "active", status->is_active);
+    put_text(row, "activity_status", bytes_of_text(status->activity));
+    json_object_set_new(row, "arguments",
+                        status->priority != 0 ? json_pack("[[s, s, i]]", "x-priority", "signedint",
+                                                          (int)status->priority)
+                                              : json_array());
+    json_array_append_new(rows->json, row);
 }
 
 static void add_exchange(void *context, const struct exchange_status *status)
 {
-    json_array_append_new(
-        context, json_pack("{s:o, s:o, s:b, s:b, s:b, s:o, s:o}", "name", text(status->name),
-                           "type", text(status->type), "durable", status->is_durable, "auto_delete",
-                           status->is_auto_delete, "internal", status->is_internal, "arguments",
-                           arguments(status->arguments), "policy", text(status->policy)));
+    const struct rows *rows = context;
+    json_array_append_new(rows->json,
+                          json_pack("{s:o, s:o, s:b, s:b, s:b, s:o, s:o}", "name",
+                                    text(status->name), "type", text(status->type), "durable",
+                                    status->is_durable, "auto_delete", status->is_auto_delete,
+                                    "internal", status->is_internal, "arguments",
+                                    arguments(status->arguments), "policy", text(status->policy)));
 }
 
 static void add_binding(void *context, const struct binding_status *status)
 {
+    const struct rows *rows = context;
     json_array_append_new(
-        context,
+        rows->json,
         json_pack("{s:o, s:s, s:o, s:s, s:o, s:o}", "source_name", text(status->source),
                   "source_kind", "exchange", "destination_name", text(status->destination),
                   "destination_kind", status->to_queue ? "queue" : "exchange", "routing_key",
@@ -230,30 +277,51 @@ struct listing_job {
     struct control_work work;
     struct server *server;
     struct control_call *call;
-    struct gate *gate; /* a reference */
-    const struct vhost_visitor *visitors;
+    struct gate **gates; /* owned, a reference each */
+    size_t gate_count;
+    const struct vhost_visitor *visitors; /* one after the other */
     size_t count;
-    struct buffer reply; /* owned */
+    bool lists_connections; /* instead */
+    struct buffer reply;    /* owned */
 };
+
+static void list_connections(struct listing_job *job, const struct rows *rows);
 
 static void run_listing(struct control_work *work)
 {
     struct listing_job *job = container_of(work, struct listing_job, work);
-    json_t *rows = json_array();
-    for (size_t i = 0; i < job->count; i++) {
-        struct vhost_visitor visitor = job->visitors[i];
-        visitor.context = rows;
-        server_list(job->server, job->gate, &visitor);
+    struct rows rows = {json_array(), job->server, NULL};
+    if (job->lists_connections)
+        list_connections(job, &rows);
+    for (size_t i = 0; i < job->gate_count; i++) {
+        rows.vhost = gate_name(job->gates[i]);
+        for (size_t k = 0; k < job->count; k++) {
+            struct vhost_visitor visitor = job->visitors[k];
+            visitor.context = &rows;
+            server_list(job->server, job->gates[i], &visitor);
+        }
     }
-    control_print_reply(rows, &job->reply);
+    control_print_reply(rows.json, &job->reply);
 }
 
 static void end_listing(struct control_work *work)
 {
     struct listing_job *job = container_of(work, struct listing_job, work);
-    server_release_gate(job->server, job->gate);
+    for (size_t i = 0; i < job->gate_count; i++)
+        server_release_gate(job->server, job->gates[i]);
+    free(job->gates);
     control_reply_printed(job->call, &job->reply);
     free(job);
+}
+
+static void submit(struct server *server, struct control_call *call, struct listing_job content)
+{
+    struct listing_job *job = xmalloc(sizeof *job);
+    *job = content;
+    job->work = (struct control_work){run_listing, end_listing};
+    job->server = server;
+    job->call = call;
+    server_submit_job(server, &job->work);
 }
 
 static void submit_listing(struct server *server, struct control_call *call,
@@ -262,16 +330,10 @@ static void submit_listing(struct server *server, struct control_call *call,
     struct gate *gate = need_gate(server, call);
     if (gate == NULL)
         return;
-    struct listing_job *job = xmalloc(sizeof *job);
-    *job = (struct listing_job){
-        .work = {run_listing, end_listing},
-        .server = server,
-        .call = call,
-        .gate = gate,
-        .visitors = visitors,
-        .count = count,
-    };
-    server_submit_job(server, &job->work);
+    struct gate **gates = xmemdup(&gate, sizeof gate);
+    submit(server, call,
+           (struct listing_job){
+               .gates = gates, .gate_count = 1, .visitors = visitors, .count = count});
 }
 
 static void handle_list_queues(void *context, struct control_call *call)
@@ -293,12 +355,107 @@ static void handle_list_bindings(void *context, struct control_call *call)
     submit_listing(context, call, visitors, 2);
 }
 
+static void handle_list_consumers(void *context, struct control_call *call)
+{
+    static const struct vhost_visitor visitors[] = {{.consumer = add_consumer}};
+    submit_listing(context, call, visitors, 1);
+}
+
+static void handle_list_channels(void *context, struct control_call *call)
+{
+    static const struct vhost_visitor visitors[] = {{.channel = add_channel}};
+    struct gate **gates;
+    size_t count = server_take_gates(context, &gates);
+    submit(context, call,
+           (struct listing_job){
+               .gates = gates, .gate_count = count, .visitors = visitors, .count = 1});
+}
+
+/* --- connections, of which the reactors know the most */
+
+static void put_tls(json_t *row, const struct http_peer *peer)
+{
+    put_flag(row, "ssl", peer->is_tls);
+    put_text(row, "ssl_protocol", peer->protocol);
+    put_text(row, "ssl_key_exchange", peer->key_exchange);
+    put_text(row, "ssl_cipher", peer->cipher);
+    put_text(row, "ssl_hash", peer->hash);
+    put_text(row, "peer_cert_subject", peer->subject);
+    put_text(row, "peer_cert_issuer", peer->issuer);
+    put_text(row, "peer_cert_validity", peer->validity);
+}
+
+static void put_socket(json_t *row, const struct http_peer *peer)
+{
+    put_text(row, "host", peer->host);
+    put_number(row, "port", peer->port);
+    put_text(row, "peer_host", peer->peer_host);
+    put_number(row, "peer_port", peer->peer_port);
+    put_number(row, "recv_oct", peer->read_bytes);
+    put_number(row, "recv_cnt", peer->reads);
+    put_number(row, "send_oct", peer->written_bytes);
+    put_number(row, "send_cnt", peer->writes);
+    put_number(row, "send_pend", peer->unwritten_bytes);
+}
+
+static void add_connection(const struct rows *rows, const struct http_peer *peer,
+                           const struct session_status *session)
+{
+    json_t *row = json_object();
+    put_pid(rows, row, "pid", peer->number, 0);
+    put_text(row, "name", peer->name);
+    put_text(row, "user", peer->user);
+    put_text(row, "vhost", bytes_of_text(gate_name(peer->gate)));
+    put_text(row, "state", http_peer_state(peer, session));
+    put_text(row, "protocol", bytes_of_text("{0,9,1}"));
+    put_text(row, "auth_mechanism", peer->mechanism);
+    put_number(row, "channels", session->channels);
+    put_number(row, "channel_max", peer->channel_max);
+    put_number(row, "frame_max", peer->frame_max);
+    put_number(row, "timeout", peer->heartbeat_s);
+    put_number(row, "connected_at", peer->connected_ms);
+    json_object_set_new(row, "client_properties", arguments(peer->client_properties));
+    put_socket(row, peer);
+    put_tls(row, peer);
+    json_array_append_new(rows->json, row);
+}
+
+static void list_connections(struct listing_job *job, const struct rows *rows)
+{
+    struct status_rows peers = {0}, sessions = {0};
+    struct vhost_visitor visitor = status_rows_of_sessions(&sessions);
+    for (size_t i = 0; i < job->server->reactor_count; i++)
+        reactor_list(job->server->reactors[i], &peers);
+    for (size_t i = 0; i < job->gate_count; i++) {
+        struct slice slice = {.keeper = visitor};
+        while (!slice.listing.is_done && !server_is_ending(job->server))
+            gate_ask(job->gates[i], keep_slice, &slice);
+    }
+    http_peer_sort_sessions(&sessions);
+    for (size_t i = 0; i < peers.count; i++) {
+        const struct http_peer *peer = peers.rows[i];
+        const struct session_status *session = http_peer_session(peer, &sessions);
+        if (session != NULL)
+            add_connection(rows, peer, session);
+    }
+    status_rows_fini(&peers);
+    status_rows_fini(&sessions);
+}
+
+static void handle_list_connections(void *context, struct control_call *call)
+{
+    struct gate **gates;
+    size_t count = server_take_gates(context, &gates);
+    submit(context, call,
+           (struct listing_job){.gates = gates, .gate_count = count, .lists_connections = true});
+}
+
 void server_add_listing_commands(struct server *server)
 {
     static const struct control_command commands[] = {
-        {"list_queues", handle_list_queues},
-        {"list_exchanges", handle_list_exchanges},
-        {"list_bindings", handle_list_bindings},
+        {"list_channels", handle_list_channels},   {"list_connections", handle_list_connections},
+        {"list_consumers", handle_list_consumers}, {"list_queues", handle_list_queues},
+        {"list_exchanges", handle_list_exchanges}, {"list_bindings", handle_list_bindings},
     };
     control_add_commands(server->control, commands, sizeof commands / sizeof commands[0], server);
 }

@@ -37,6 +37,7 @@ def new_folder(path, settings):
 
 class Leveret:
     syncs_acks = True
+    management_port = None
 
     def __init__(self, path, binary, settings=()):
         self.folder, self.environment = new_folder(path, list(settings))
@@ -47,7 +48,7 @@ class Leveret:
     def begin_start(self):
         self.process = private_broker.spawn(
             [self.binary, "-D", self.folder("data"), "-c", self.folder("broker.conf")]
-            + ["-o", "management.tcp.port=none"],
+            + ["-o", "management.tcp.port=%s" % (self.management_port or "none")],
             self.folder.log("console.log"),
             cwd=self.folder.path,
         )
