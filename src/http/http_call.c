@@ -154,6 +154,19 @@ void http_reply_done(struct http_call *call)
     answer(call, 204, NULL, HTTP_AS_IT_IS, NULL);
 }
 
+void http_reply_taken(struct http_call *call)
+{
+    answer(call, call->location != NULL ? 303 : 204, NULL, HTTP_AS_IT_IS, NULL);
+}
+
+void http_call_attach(struct http_call *call, const char *name)
+{
+    struct buffer text = {0};
+    buffer_append_format(&text, "attachment; filename=%s", name);
+    call->attachment = xstrndup((const char *)text.data, text.size);
+    buffer_fini(&text);
+}
+
 void http_reply_created(struct http_call *call, const char *location)
 {
     call->location = xstrdup(location);

@@ -12,6 +12,7 @@
 struct config;
 struct control_work;
 struct directory;
+struct directory_error;
 struct gate;
 struct json_t;
 struct status_rows;
@@ -44,6 +45,16 @@ struct http_host {
     bool (*has_queue)(void *context, const char *vhost, const char *queue);
     bool (*has_exchange)(void *context, const char *vhost, const char *exchange);
     const struct http_session_host *sessions;
+    /* Definitions, of a vhost alone or (NULL) of all. done is called on the directory's thread; the
+     * first one's gets a new object, the other's what is wrong, or NULL. definitions and vhost are
+     * borrowed until then. */
+    void (*export_definitions)(void *context, const char *vhost,
+                               void (*done)(void *done_context, struct json_t *definitions),
+                               void *done_context);
+    void (*import_definitions)(void *context, struct json_t *definitions, const char *vhost,
+                               void (*done)(void *done_context,
+                                            const struct directory_error *error),
+                               void *done_context);
     /* For http_job.c. The work is run on another thread, then done on the directory's. */
     void (*submit)(void *context, struct control_work *work);
     /* A reference to a vhost that runs, or NULL. Any thread, and so are the next ones. */
@@ -109,6 +120,10 @@ void http_reply_pages(struct http_call *call, struct json_t *json, const char *s
 /* 201 or 204. */
 void http_reply_put(struct http_call *call, bool is_new);
 void http_reply_done(struct http_call *call);
+/* 204, or 303 where the client wants to see a page next (takes_file). */
+void http_reply_taken(struct http_call *call);
+/* The answer, whichever it will be, is a file of that name. */
+void http_call_attach(struct http_call *call, const char *name);
 /* 201 with the header Location. */
 void http_reply_created(struct http_call *call, const char *location);
 

@@ -207,3 +207,13 @@ void http_refuse_session(struct http_call *call, const struct amqp_error *error)
     else
         http_bad_request(call, "%u %s", error->code, error->text);
 }
+
+void http_refuse_reading(struct http_call *call, const struct amqp_error *error)
+{
+    if (error->code == AMQP_NOT_FOUND)
+        http_not_there(call, error->text);
+    else if (error->code == AMQP_ACCESS_REFUSED)
+        http_not_authorised(call, error->text);
+    else
+        http_refuse_session(call, error);
+}

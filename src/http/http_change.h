@@ -48,5 +48,7 @@ void http_run_method(const struct http_context *context, struct http_call *call,
 
 /* Answers with an error of a session that did more than one method. */
 void http_refuse_session(struct http_call *call, const struct amqp_error *error);
+/* The same where 404 and 401 say what is not there, or not allowed. */
+void http_refuse_reading(struct http_call *call, const struct amqp_error *error);
 
 #endif

@@ -167,12 +167,7 @@ static void on_settled(void *context, bool is_confirmed)
 static void on_error(void *context, const struct amqp_error *error)
 {
     struct getting *getting = context;
-    if (error->code == AMQP_NOT_FOUND)
-        http_not_there(getting->call, error->text);
-    else if (error->code == AMQP_ACCESS_REFUSED)
-        http_not_authorised(getting->call, error->text);
-    else
-        http_refuse_session(getting->call, error);
+    http_refuse_reading(getting->call, error);
     free_getting(getting);
 }
 

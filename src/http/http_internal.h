@@ -46,7 +46,8 @@ struct http_call {
     int status;                /* of the answer; 0: none yet */
     json_t *reply;             /* owned, or NULL: no body, or text */
     struct buffer text;        /* owned: a body that is ready to be sent */
-    char *location;            /* owned, or NULL: no such header */
+    char *location;            /* owned, or NULL: of a 201 or 303 */
+    char *attachment;          /* owned, or NULL: the header Content-Disposition */
     const char *sort;          /* borrowed, or NULL */
     enum http_shape shape;
 };

@@ -17,11 +17,6 @@
 
 /* --- what does not change */
 
-static const char *cluster_name(const struct http_context *context)
-{
-    return context->config->cluster_name;
-}
-
 json_t *http_exchange_types(void)
 {
     static const char *const descriptions[][2] = {
@@ -64,10 +59,10 @@ static json_t *versions(const struct http_context *context, const struct http_ca
 {
     const struct config *config = context->config;
     json_t *row = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "management_version",
+        "{s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:s}", "management_version",
         config->product_version, "rates_mode", "basic", "product_version", config->product_version,
         "product_name", config->product_name, "rabbitmq_version", config->product_version,
-        "cluster_name", cluster_name(context), "erlang_version", "0", "erlang_full_version",
+        "cluster_name", http_cluster_name(context), "erlang_version", "0", "erlang_full_version",
         "none: Leveret is written in C", "release_series_support_status", "supported");
     json_object_set_new(row, "sample_retention_policies",
                         retention(statistics_config(context->statistics)));
@@ -240,14 +235,8 @@ static void get_overview(const struct http_context *context, struct http_call *c
     http_reply(call, row);
 }
 
-static void get_cluster_name(const struct http_context *context, struct http_call *call)
-{
-    http_reply(call, json_pack("{s:s}", "name", cluster_name(context)));
-}
-
 const struct http_route http_overview_routes[] = {
     {"/overview", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
      .get = get_overview},
-    {"/cluster-name", HTTP_FOR_MANAGEMENT, HTTP_FOR_ADMINISTRATORS, .get = get_cluster_name},
     {.pattern = NULL},
 };

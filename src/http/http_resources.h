@@ -19,6 +19,7 @@ extern const struct http_route http_binding_routes[];
 extern const struct http_route http_channel_routes[];
 extern const struct http_route http_connection_routes[];
 extern const struct http_route http_consumer_routes[];
+extern const struct http_route http_definition_routes[];
 extern const struct http_route http_exchange_routes[];
 extern const struct http_route http_health_routes[];
 extern const struct http_route http_limit_routes[];
@@ -37,6 +38,7 @@ extern const struct http_route http_whoami_routes[];
 http_handler http_put_queue, http_delete_queue, http_purge_queue, http_act_on_queue,
     http_get_messages;
 http_handler http_put_exchange, http_delete_exchange, http_publish;
+http_handler http_test_aliveness;
 http_handler http_close_connection, http_close_connections_of;
 http_handler http_bind_queue, http_bind_exchange, http_unbind_queue, http_unbind_exchange;
 
@@ -44,6 +46,8 @@ http_handler http_bind_queue, http_bind_exchange, http_unbind_queue, http_unbind
 json_t *http_exchange_types(void);
 json_t *http_contexts(const struct http_context *context);
 
+/* The name that was set over HTTP, or the configuration's; a new text. */
+json_t *http_cluster_name(const struct http_context *context);
 /* Answers with what the directory said. */
 void http_refuse(struct http_call *call, const struct directory_error *error);
 

@@ -36,6 +36,7 @@ struct http_route {
     const char *pattern; /* below /api */
     enum http_right to_read, to_write;
     bool lists_vhosts; /* goes by which vhosts the user may enter */
+    bool takes_file;   /* the body may be a form with the JSON as the part "file" */
     http_handler *get, *put, *delete, *post;
 };
 

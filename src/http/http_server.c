@@ -30,6 +30,7 @@
 #include "base/utf8.h"
 #include "base/xmalloc.h"
 #include "http/http_file.h"
+#include "http/http_form.h"
 #include "http/http_internal.h"
 #include "http/http_login.h"
 #include "net/address.h"
@@ -201,6 +202,7 @@ static void free_call(struct http_call *call)
         explicit_bzero(call->credentials.data, call->credentials.size);
     buffer_fini(&call->credentials);
     free(call->location);
+    free(call->attachment);
     free(call->excuse);
     free(call->user);
     free(call);
@@ -224,8 +226,10 @@ static void add_headers(const struct http_call *call, struct evbuffer *body)
         evhttp_add_header(headers, "Allow", (const char *)allow.data);
         buffer_fini(&allow);
     }
-    if (call->location != NULL)
+    if (call->location != NULL && (call->status == 201 || call->status == 303))
         evhttp_add_header(headers, "Location", call->location);
+    if (call->attachment != NULL)
+        evhttp_add_header(headers, "Content-Disposition", call->attachment);
     if (evbuffer_get_length(body) > 0) {
         evhttp_add_header(headers, "Content-Type", "application/json");
         evhttp_add_header(headers, "Cache-Control", "no-cache");
@@ -246,6 +250,7 @@ static const char *phrase_of(int status)
     } phrases[] = {{200, "OK"},
                    {201, "Created"},
                    {204, "No Content"},
+                   {303, "See Other"},
                    {400, "Bad Request"},
                    {401, "Unauthorized"},
                    {404, "Not Found"},
@@ -349,6 +354,16 @@ static const char *missing_right(const struct http_call *call)
     return is_let_in ? NULL : "Not management user";
 }
 
+/* The JSON in a form's file; where a page wants to be shown afterwards, the form says it, too. */
+static struct bytes read_form(struct http_call *call, struct bytes body, struct bytes boundary)
+{
+    struct bytes file = bytes_of(NULL, 0), page;
+    (void)http_form_find(body, boundary, "file", &file);
+    if (http_form_find(body, boundary, "redirect", &page) && page.size > 0)
+        call->location = xstrndup((const char *)page.data, page.size);
+    return file;
+}
+
 /* The body, an object; NULL where it is none. */
 static json_t *read_body(struct http_call *call)
 {
@@ -356,12 +371,25 @@ static json_t *read_body(struct http_call *call)
     size_t size = evbuffer_get_length(input);
     if (size == 0)
         return json_object();
-    json_t *body = json_loadb((const char *)evbuffer_pullup(input, -1), size, 0, NULL);
+    struct bytes text = bytes_of(evbuffer_pullup(input, -1), size);
+    struct bytes boundary = http_form_boundary(
+        evhttp_find_header(evhttp_request_get_input_headers(call->request), "Content-Type"));
+    if (call->route->takes_file && boundary.data != NULL)
+        text = read_form(call, text, boundary);
+    json_t *body = json_loadb((const char *)text.data, text.size, 0, NULL);
     evbuffer_drain(input, size);
     if (json_is_object(body))
         return body;
     json_decref(body);
     return NULL;
+}
+
+static void refuse_body(struct http_call *call)
+{
+    const char *reason = call->route->takes_file ? "failed_to_parse_json" : "not_json";
+    free(call->location);
+    call->location = NULL;
+    finish_with(call, 400, http_error("bad_request", json_string(reason)));
 }
 
 static void go_on(struct http_call *call)
@@ -373,7 +401,7 @@ static void go_on(struct http_call *call)
     }
     call->body = read_body(call);
     if (call->body == NULL)
-        finish_with(call, 400, http_error("bad_request", json_string("not_json")));
+        refuse_body(call);
     else
         call->hooks.handle(call->hooks.context, call);
 }

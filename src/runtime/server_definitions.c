@@ -176,9 +176,11 @@ static void ask_stored(struct vhost *vhost, uint64_t now_ms, void *context)
 struct import {
     struct control_work work;
     struct server *server;
-    struct control_call *call; /* NULL: at the start */
-    json_t *definitions;       /* owned */
-    const char *vhost;         /* for what names none; borrowed from the call */
+    /* Tells whoever asked: what is wrong, or NULL. NULL: at the start, when nobody waits. */
+    void (*done)(void *context, const struct directory_error *error);
+    void *done_context;
+    json_t *definitions; /* owned */
+    const char *vhost;   /* for what names none; borrowed from the call */
     char hash[HASH_TEXT_BYTES];
     bool may_skip; /* where nothing has changed since the last import that asked for this */
     enum section section;
@@ -257,7 +259,7 @@ static void pause_shortly(void)
 /* Others wait for what the store has to do: it is to have little of ours at any time. */
 static void let_store_catch_up(const struct import *import, struct gate *gate, size_t unstored)
 {
-    while (import->call != NULL && unstored > UNSTORED_MAX && !server_is_ending(import->server)) {
+    while (import->done != NULL && unstored > UNSTORED_MAX && !server_is_ending(import->server)) {
         pause_shortly();
         gate_ask(gate, ask_unstored, &unstored);
     }
@@ -450,11 +452,7 @@ static bool begin(struct import *import, struct directory_error *error)
 static void finish(struct import *import)
 {
     json_decref(import->definitions);
-    if (import->is_right)
-        control_reply(import->call, NULL);
-    else
-        control_fail(import->call, (enum control_status)import->error.status, "%s",
-                     import->error.text);
+    import->done(import->done_context, import->is_right ? NULL : &import->error);
     release_gates(import);
     free(import);
 }
@@ -490,6 +488,14 @@ static void end_preparation(struct control_work *work)
         server_submit_job(import->server, &import->work);
 }
 
+static void answer_call(void *context, const struct directory_error *error)
+{
+    if (error == NULL)
+        control_reply(context, NULL);
+    else
+        control_fail(context, (enum control_status)error->status, "%s", error->text);
+}
+
 static void handle_import(void *context, struct control_call *call)
 {
     const json_t *arguments = control_arguments(call);
@@ -503,10 +509,27 @@ static void handle_import(void *context, struct control_call *call)
     *import = (struct import){
         .work = {run_preparation, end_preparation},
         .server = context,
-        .call = call,
+        .done = answer_call,
+        .done_context = call,
         .definitions = json_incref(definitions),
         .vhost = vhost != NULL ? vhost : "/",
         .may_skip = json_is_true(json_object_get(arguments, "skip-if-unchanged")),
+    };
+    server_submit_job(context, &import->work);
+}
+
+void server_import(void *context, json_t *definitions, const char *vhost,
+                   void (*done)(void *done_context, const struct directory_error *error),
+                   void *done_context)
+{
+    struct import *import = xcalloc(1, sizeof *import);
+    *import = (struct import){
+        .work = {run_preparation, end_preparation},
+        .server = context,
+        .done = done,
+        .done_context = done_context,
+        .definitions = json_incref(definitions),
+        .vhost = vhost,
     };
     server_submit_job(context, &import->work);
 }

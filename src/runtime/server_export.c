@@ -77,7 +77,9 @@ struct exported_vhost {
 struct export_job {
     struct control_work work;
     struct server *server;
-    struct control_call *call;
+    struct control_call *call; /* NULL: somebody else asks, who is told by done */
+    void (*done)(void *context, json_t *definitions);
+    void *done_context;
     struct exported_vhost *vhosts; /* owned */
     size_t vhost_count;
     json_t *definitions; /* owned, until they are printed */
@@ -103,7 +105,8 @@ static void run_export(struct control_work *work)
     export_kind(job, "exchanges", &(struct vhost_visitor){.exchange = export_exchange});
     export_kind(job, "queues", &(struct vhost_visitor){.queue = export_queue});
     export_kind(job, "bindings", &(struct vhost_visitor){.binding = export_binding});
-    control_print_reply(job->definitions, &job->reply);
+    if (job->call != NULL)
+        control_print_reply(job->definitions, &job->reply);
 }
 
 static void end_export(struct control_work *work)
@@ -114,17 +117,23 @@ static void end_export(struct control_work *work)
         free(job->vhosts[i].name);
     }
     free(job->vhosts);
-    control_reply_printed(job->call, &job->reply);
+    if (job->call != NULL)
+        control_reply_printed(job->call, &job->reply);
+    else
+        job->done(job->done_context, job->definitions);
     free(job);
 }
 
-static void add_vhosts(struct export_job *job)
+/* vhost NULL: all. */
+static void add_vhosts(struct export_job *job, const char *vhost)
 {
     const struct directory *directory = job->server->directory;
     size_t count = directory_vhost_count(directory);
     job->vhosts = xcalloc(count + 1, sizeof job->vhosts[0]);
     for (size_t i = 0; i < count; i++) {
         const char *name = directory_vhost(directory, i).name;
+        if (vhost != NULL && strcmp(name, vhost) != 0)
+            continue;
         struct gate *gate = server_find_gate(job->server, bytes_of_text(name));
         if (gate != NULL)
             job->vhosts[job->vhost_count++] = (struct exported_vhost){xstrdup(name), gate};
@@ -142,19 +151,33 @@ static void forget_hash(json_t *definitions)
     }
 }
 
-void server_export_definitions(void *context, struct control_call *call)
+static struct export_job *new_export(struct server *server, const char *vhost)
 {
-    struct server *server = context;
     const struct config *config = server->config;
     struct export_job *job = xcalloc(1, sizeof *job);
     job->work = (struct control_work){run_export, end_export};
     job->server = server;
-    job->call = call;
     job->definitions = json_pack("{s:s, s:s, s:s, s:s}", "rabbit_version", config->product_version,
                                  "rabbitmq_version", config->product_version, "product_name",
                                  config->product_name, "product_version", config->product_version);
-    directory_export(server->directory, NULL, job->definitions);
+    directory_export(server->directory, vhost, job->definitions);
     forget_hash(job->definitions);
-    add_vhosts(job);
-    server_submit_job(server, &job->work);
+    add_vhosts(job, vhost);
+    return job;
+}
+
+void server_export_definitions(void *context, struct control_call *call)
+{
+    struct export_job *job = new_export(context, NULL);
+    job->call = call;
+    server_submit_job(context, &job->work);
+}
+
+void server_export_to(void *context, const char *vhost,
+                      void (*done)(void *done_context, json_t *definitions), void *done_context)
+{
+    struct export_job *job = new_export(context, vhost);
+    job->done = done;
+    job->done_context = done_context;
+    server_submit_job(context, &job->work);
 }

@@ -449,6 +449,8 @@ void server_start_http(struct server *server)
         .has_queue = server_has_queue,
         .has_exchange = server_has_exchange,
         .sessions = &session_host,
+        .export_definitions = server_export_to,
+        .import_definitions = server_import,
         .submit = submit_job,
         .take_vhost = take_vhost,
         .release_vhost = release_vhost,

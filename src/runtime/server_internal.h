@@ -167,6 +167,15 @@ bool server_load_definitions(struct server *server, char *reason, size_t reason_
 void server_add_definitions_commands(struct server *server);
 /* The command export_definitions; context is the server. */
 void server_export_definitions(void *context, struct control_call *call);
+/* The same for others; vhost NULL: all. done gets a new object. */
+void server_export_to(void *context, const char *vhost,
+                      void (*done)(void *done_context, struct json_t *definitions),
+                      void *done_context);
+/* Imports; vhost, borrowed until it is done, is that of what names none. done is told what is
+ * wrong, or NULL. */
+void server_import(void *context, struct json_t *definitions, const char *vhost,
+                   void (*done)(void *done_context, const struct directory_error *error),
+                   void *done_context);
 /* The global parameter by which RabbitMQ remembers its last import. */
 #define SERVER_IMPORT_HASH "imported_definition_hash_value"
 /* list_queues, list_exchanges, list_bindings. */
