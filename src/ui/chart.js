@@ -129,7 +129,8 @@ function drawing(state, lines, width) {
     y: (value) => EDGE.top + high * (1 - value / scale.top) };
   const root = svg('svg', { class: 'chart-drawing', 'data-key': 'drawing', width, height: HEIGHT,
     viewBox: `0 0 ${width} ${HEIGHT}`, role: 'img', 'aria-label': label },
-  drawAxes(place, span, state.spec), lines.map((line) => drawLine(line, place)), drawPointer(state, lines, place));
+  drawAxes(place, span, state.spec), [...lines].reverse().map((line) => drawLine(line, place)),
+  drawPointer(state, lines, place));
   root.onpointermove = (event) => {
     const x = event.clientX - root.getBoundingClientRect().left - EDGE.left;
     state.pointer = span.from + (Math.max(0, Math.min(inner, x)) / inner) * (span.to - span.from);

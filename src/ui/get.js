@@ -12,11 +12,17 @@ const MODES = [['ack_requeue_true', 'go back into the queue'], ['ack_requeue_fal
   ['reject_requeue_true', 'are rejected and go back'], ['reject_requeue_false', 'are rejected and dead-lettered']];
 const TRUNCATE_BYTES = 50000;
 
-// JSON is easier to read with its lines broken.
+function bare(text) {
+  return text.replace(/\s+/g, '');
+}
+
+// JSON is easier to read with its lines broken; but what JavaScript would change, such as a long number, stays as
+// it is.
 function readable(message) {
   if (message.payload_encoding !== 'string' || !/^\s*[[{]/.test(message.payload)) return message.payload;
   try {
-    return JSON.stringify(JSON.parse(message.payload), null, 2);
+    const broken = JSON.stringify(JSON.parse(message.payload), null, 2);
+    return bare(broken) === bare(message.payload) ? broken : message.payload;
   } catch {
     return message.payload;
   }

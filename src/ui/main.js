@@ -9,7 +9,7 @@ import { h, morph } from './dom.js';
 import { drawFrame, focusPage } from './frame.js';
 import { drawLogin } from './login.js';
 import { pageAt } from './pages.js';
-import { go, here } from './router.js';
+import { go, here, link } from './router.js';
 import { endSession, hasLogin, session, whenSessionEnds } from './session.js';
 import { chooseVhost, chosenVhost, refreshSeconds } from './settings.js';
 import { applyTheme } from './theme.js';
@@ -30,11 +30,12 @@ function place(signal) {
   return { ...here(), signal, vhost: chosenVhost(), vhosts: turn.vhosts, reload: load };
 }
 
-function failureOf(page, error) {
+function failureOf(page, error, at) {
   const isGone = error instanceof ApiError && error.status === 404;
   return h('div', { class: 'failure-page', role: 'alert' },
-    h('h2', null, isGone ? 'This is not there' : 'This cannot be shown'), h('p', null, error.message),
-    h('button', { type: 'button', onclick: load }, 'Try again'));
+    h('h1', null, page.title(at), isGone ? ' is not there' : ' cannot be shown'), h('p', null, error.message),
+    h('p', null, h('button', { type: 'button', onclick: load }, 'Try again')),
+    at.names.length > 1 && h('p', null, h('a', { href: link(at.names[0]) }, 'Back to the list')));
 }
 
 function stale(error) {
@@ -50,7 +51,7 @@ function draw() {
   document.title = `${title} · Leveret`;
   drawFrame(app, { page, vhosts: turn.vhosts, reload: load, refreshChanged: again, logOut, vhostChanged });
   const body = turn.data !== undefined ? page.draw(turn.data, at)
-    : turn.failure ? failureOf(page, turn.failure) : h('p', { class: 'loading' }, 'Loading …');
+    : turn.failure ? failureOf(page, turn.failure, at) : h('p', { class: 'loading' }, 'Loading …');
   morph(document.getElementById('page'),
     turn.failure && turn.data !== undefined ? stale(turn.failure) : null, body);
   drawCharts(app);

@@ -25,7 +25,8 @@ function withSearch(changes) {
   for (const [name, value] of Object.entries({ ...search, ...changes })) {
     if (value !== undefined && value !== null && value !== '') next.set(name, value);
   }
-  return next.size === 0 ? link(...names) : `${link(...names)}?${next}`;
+  const text = next.toString();
+  return text === '' ? link(...names) : `${link(...names)}?${text}`;
 }
 
 export function go(...names) {

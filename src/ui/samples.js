@@ -42,6 +42,11 @@ export function valueLines(object, wanted) {
   return wanted.map(([name, label]) => ({ label, now: object?.[name], points: values(object?.[`${name}_details`]) }));
 }
 
+// Of what cannot be zero: a sample of zero was not taken, since the server did not run.
+export function sinceStart(line) {
+  return { ...line, points: line.points.filter(({ value }) => value > 0) };
+}
+
 // Those that the object has ever had; a line that is `always` there shows that nothing happened.
 export function rateLines(stats, wanted) {
   return wanted.filter(([name, , always]) => always || stats?.[name] > 0).map(([name, label]) => {

@@ -47,7 +47,7 @@ def queue_is_declared_bound_published_to_read_purged_and_deleted(visit, site):
 
     visit.button("Publish").click()
     form = visit.dialog("Publish to this queue")
-    form.get_by_label("Payload", exact=True).fill('{"id": 7}')
+    form.get_by_label("Payload", exact=True).fill('{"id": 12345678901234567890}')
     form.get_by_label("Headers: name").fill("region")
     form.get_by_label("Headers: value").fill("eu")
     visit.button("Publish", form).click()
@@ -57,7 +57,7 @@ def queue_is_declared_bound_published_to_read_purged_and_deleted(visit, site):
     form = visit.dialog("Get messages from orders")
     visit.button("Get", form).click()
     message = form.get_by_role("article", name="Message 1")
-    expect(message).to_contain_text('"id": 7')
+    expect(message).to_contain_text('{"id": 12345678901234567890}')
     expect(message).to_contain_text("region")
     page.keyboard.press("Escape")
     expect(form).to_have_count(0)
@@ -137,6 +137,14 @@ def hostile_names_are_shown_as_they_are(visit, site):
     page.keyboard.press("Escape")
     expect_equal(page.locator("img[src='x'], main script").count(), 0, "elements made of names")
     site.make("DELETE", "queues/%2F/" + quoted(HOSTILE))
+
+
+@test(*QUEUES)
+def queue_that_is_gone_says_so(visit, site):
+    visit.enter("queues", "/", "no.such")
+    expect(visit.page.get_by_role("heading", level=1)).to_have_text("no.such is not there")
+    visit.page.get_by_role("link", name="Back to the list").click()
+    expect(visit.page.get_by_role("heading", level=1)).to_have_text("Queues")
 
 
 @test(*QUEUES)

@@ -7,7 +7,7 @@ import { h } from '../dom.js';
 import { bytes, duration, number, plural } from '../format.js';
 import { bytesChart, facts, gauge, heading, lengthChart, panel, rangeChoice, rateChart, state } from '../parts.js';
 import { link } from '../router.js';
-import { ages, MESSAGE_RATES, QUEUE_LENGTHS, rangeOf, rateLines, valueLines } from '../samples.js';
+import { ages, MESSAGE_RATES, QUEUE_LENGTHS, rangeOf, rateLines, sinceStart, valueLines } from '../samples.js';
 import { mayMonitor } from '../session.js';
 import { table } from '../table.js';
 
@@ -45,8 +45,8 @@ function counts({ object_totals: totals = {} }) {
 }
 
 function nodePanel(node) {
-  const memory = valueLines(node, [['mem_used', 'Used']]);
-  const disk = valueLines(node, [['disk_free', 'Free']]);
+  const memory = valueLines(node, [['mem_used', 'Used']]).map(sinceStart);
+  const disk = valueLines(node, [['disk_free', 'Free']]).map(sinceStart);
   return panel(`node ${node.name}`, `Node ${node.name}`,
     h('div', { class: 'gauges' },
       gauge('Memory', node.mem_used, node.mem_limit, bytes, node.mem_alarm),

@@ -7,7 +7,7 @@ import { bindDialog, bindingTable } from '../bindings.js';
 import { consumerTable } from '../consumers.js';
 import { ask, formDialog, notice } from '../dialog.js';
 import { h } from '../dom.js';
-import { bytes, moment, number } from '../format.js';
+import { bytes, isFigure, moment, number } from '../format.js';
 import { getDialog } from '../get.js';
 import { bindingGraph } from '../graph.js';
 import { argumentList, facts, heading, lengthChart, panel, rangeChoice, rateChart, state } from '../parts.js';
@@ -103,14 +103,16 @@ function details(queue) {
     ['Effective definition', Object.keys(queue.effective_policy_definition ?? {}).length > 0 &&
       argumentList(queue.effective_policy_definition)],
     ['Arguments', argumentList(queue.arguments)],
-    ['Consumers can take', typeof share === 'number' && `${Math.round(share * 100)} % of the time`],
+    ['Consumers can take', queue.consumers > 0 && isFigure(share) && `${Math.round(share * 100)} % of the time`],
     ['Active consumer', queue.single_active_consumer_tag],
     ['Owner', queue.owner_pid_details?.name &&
       h('a', { href: link('connections', queue.owner_pid_details.name) }, queue.owner_pid_details.name)],
     ['Bodies', bytes(queue.message_bytes)], ['Of ready messages', bytes(queue.message_bytes_ready)],
     ['Of unacked ones', bytes(queue.message_bytes_unacknowledged)],
-    ['In memory', `${number(queue.messages_ram)} messages, ${bytes(queue.message_bytes_ram)}`],
-    ['Persistent', `${number(queue.messages_persistent)} messages, ${bytes(queue.message_bytes_persistent)}`],
+    ['In memory', isFigure(queue.messages_ram) &&
+      `${number(queue.messages_ram)} messages, ${bytes(queue.message_bytes_ram)}`],
+    ['Persistent', isFigure(queue.messages_persistent) &&
+      `${number(queue.messages_persistent)} messages, ${bytes(queue.message_bytes_persistent)}`],
     ['Memory of the queue', bytes(queue.memory)],
     ['Time of the first message', queue.head_message_timestamp && moment(queue.head_message_timestamp * 1000)],
     ['Idle since', queue.idle_since && moment(queue.idle_since)],

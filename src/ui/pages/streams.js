@@ -2,36 +2,45 @@
 //
 // The streams: the queues of that type.
 
-import { api, path, query } from '../api.js';
+import { api, optional, path } from '../api.js';
+import { h } from '../dom.js';
+import { number } from '../format.js';
 import { heading } from '../parts.js';
 import { arranged, filterBar, table } from '../table.js';
 import { declareQueue, queueColumns } from './queues.js';
 
-const COLUMNS = 'name,vhost,type,durable,auto_delete,arguments,policy,operator_policy,state,messages,messages_ready,' +
-  'messages_unacknowledged,consumers,message_stats';
-const PAGE_SIZE = 500;
+const SHOWN_MAX = 100;
+const MANY = 2000;
+const KEPT_MS = 60000;
 
-// No filter of the API goes by the type: all pages are asked for, and what is no stream is left out.
-async function load({ signal, vhost }) {
+// What was found among very many queues is kept for a minute.
+let kept = { vhost: null, names: [], until: 0 };
+
+// No filter of the API goes by the type: all queues are asked for it, and nothing else of them.
+async function namesOf(vhost, signal) {
+  if (kept.vhost === vhost && Date.now() < kept.until) return kept.names;
   const where = vhost === '' ? 'queues' : `queues/${path(vhost)}`;
-  const found = [];
-  let last = 1;
-  for (let page = 1; page <= last; page += 1) {
-    const asked = query({ page, page_size: PAGE_SIZE, columns: COLUMNS });
-    const answer = await api.get(`${where}${asked}`, { signal });
-    found.push(...answer.items.filter(({ type }) => type === 'stream'));
-    last = answer.page_count;
-  }
-  return found;
+  const all = await api.get(`${where}?columns=name,vhost,type`, { signal });
+  const names = all.filter(({ type }) => type === 'stream');
+  kept = { vhost, names, until: all.length > MANY ? Date.now() + KEPT_MS : 0 };
+  return names;
 }
 
-function draw(streams, place) {
+async function load({ search, signal, vhost }) {
+  const found = arranged(await namesOf(vhost, signal), { name: search.name, regex: search.regex });
+  const streams = await Promise.all(found.slice(0, SHOWN_MAX).map((stream) =>
+    optional(api.get(`queues/${path(stream.vhost, stream.name)}`, { signal }), null)));
+  return { streams: streams.filter((stream) => stream !== null), count: found.length };
+}
+
+function draw({ streams, count }, place) {
   return [
     heading({ title: 'Streams', actions: [{ label: 'Declare a stream', isMain: true,
       run: () => declareQueue(place, 'stream') }] }),
     filterBar(place.search, 'streams'),
     table({ caption: 'Streams', columns: queueColumns(place.vhost), rows: arranged(streams, place.search),
       search: place.search, key: (queue) => `${queue.vhost}/${queue.name}`, empty: 'There are no streams.' }),
+    count > SHOWN_MAX && h('p', { class: 'more' }, `The first ${SHOWN_MAX} of ${number(count)} are shown.`),
   ];
 }
 

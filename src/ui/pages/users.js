@@ -14,8 +14,9 @@ const TAGS = ['administrator', 'monitoring', 'policymaker', 'management', 'imper
 async function load({ signal }) {
   const [users, permissions] = await Promise.all([api.get('users', { signal }),
     optional(api.get('permissions', { signal }), [])]);
-  const vhosts = Map.groupBy ? Map.groupBy(permissions, ({ user }) => user) : new Map();
-  return users.map((user) => ({ ...user, vhosts: (vhosts.get(user.name) ?? []).map(({ vhost }) => vhost) }));
+  const vhosts = new Map(users.map(({ name }) => [name, []]));
+  for (const { user, vhost } of permissions) vhosts.get(user)?.push(vhost);
+  return users.map((user) => ({ ...user, vhosts: vhosts.get(user.name) }));
 }
 
 export function tagsOf({ tags }) {
