@@ -168,6 +168,7 @@ def long_lists_come_in_pages_sorted_and_filtered_by_the_server(visit, site):
     page = visit.page
     filter_field = page.get_by_role("searchbox")
     filter_field.fill("page.")
+    expect(page).to_have_url(site.url + "#/queues?name=page.")
     pager = page.get_by_role("navigation", name="Pages of queues")
     expect(pager).to_contain_text("1 to 100 of 130")
     expect(filter_field).to_be_focused()
