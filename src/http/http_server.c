@@ -39,6 +39,7 @@ enum {
     CONNECTIONS_MAX = 256,
     HEADER_BYTES_MAX = 1 << 16,
     WAITING_BYTES_MAX = 1 << 28, /* requests of all connections that are not answered */
+    ANSWER_BYTES_MAX = 1 << 28,  /* long answers that clients have not taken yet */
     IDLE_S = 60,                 /* a silent connection */
     REQUEST_S = 60,              /* from its first chance to a whole request */
     REPLY_S = 600,               /* until the client has taken the answer */
@@ -54,6 +55,7 @@ struct http_server {
     size_t front_count;
     struct list calls; /* of struct http_call */
     size_t waiting_bytes;
+    size_t answer_bytes;
     unsigned now_s; /* since the start, by the tick */
     bool is_closing;
 };
@@ -264,17 +266,28 @@ static const char *phrase_of(int status)
     return "Unknown";
 }
 
+struct given_text {
+    struct http_server *server;
+    uint8_t *data; /* owned */
+    size_t size;
+};
+
 static void free_text(const void *data, size_t size, void *context)
 {
+    struct given_text *given = context;
     (void)data, (void)size;
-    free(context);
+    given->server->answer_bytes -= given->size;
+    free(given->data);
+    free(given);
 }
 
 /* What was made elsewhere may be large: it is not copied. */
 static void give_text(struct http_call *call, struct evbuffer *body)
 {
-    CHECK(evbuffer_add_reference(body, call->text.data, call->text.size, free_text,
-                                 call->text.data) == 0);
+    struct given_text *given = xmalloc(sizeof *given);
+    *given = (struct given_text){call->server, call->text.data, call->text.size};
+    call->server->answer_bytes += given->size;
+    CHECK(evbuffer_add_reference(body, given->data, given->size, free_text, given) == 0);
     buffer_init(&call->text);
 }
 
@@ -283,6 +296,18 @@ static void request_is_answered(struct front *front)
     forget_waiting(front);
     front->has_call = false;
     front->since_s = front->server->now_s;
+}
+
+/* Clients that ask for long lists and do not read them are not to fill the memory. */
+static void bound_answers(struct http_call *call)
+{
+    size_t others = call->server->answer_bytes;
+    if (others == 0 || others + call->text.size <= ANSWER_BYTES_MAX)
+        return;
+    buffer_fini(&call->text);
+    call->status = 503;
+    call->reply =
+        http_error("service_unavailable", json_string("too many long answers wait to be read"));
 }
 
 static void send_answer(struct http_call *call)
@@ -306,6 +331,7 @@ void http_call_finish(struct http_call *call)
     CHECK(call->status != 0);
     if (call->server != NULL) {
         http_shape_reply(call);
+        bound_answers(call);
         send_answer(call);
     }
     free_call(call);
