@@ -189,7 +189,7 @@ void session_discount_deferred(struct session *session, const struct command *co
 
 void session_block(struct session *session)
 {
-    static const char *const reasons[] = {"", "low on memory", "low on disk",
+    static const char *const reasons[] = {"in maintenance mode", "low on memory", "low on disk",
                                           "low on disk & memory"};
     if (session->is_blocked)
         return;

@@ -157,7 +157,8 @@ void vhost_publish(struct vhost *vhost, struct message **messages, size_t count,
 
 /* The alarms in effect (RabbitMQ's words: "low on memory", "low on disk"); changes block or
  * unblock connections that publish. */
-enum vhost_alarm { VHOST_ALARM_MEMORY = 1, VHOST_ALARM_DISK = 2 };
+/* VHOST_ALARM_DRAINING is none of the resources: the server is being taken out of service. */
+enum vhost_alarm { VHOST_ALARM_MEMORY = 1, VHOST_ALARM_DISK = 2, VHOST_ALARM_DRAINING = 4 };
 void vhost_set_alarms(struct vhost *vhost, unsigned alarms, uint64_t now_ms);
 
 /* Sends connection.close with this code and text to every session of the user; NULL: to all, and to

@@ -33,6 +33,19 @@ static const struct command commands[] = {
      .usage = "",
      .run = check_run,
      .banner = "Checking the data folder ..."},
+    {.name = "drain",
+     .print = status_print_drain,
+     .help = "Takes the server out of service: no new connections, deliveries are waited for, and "
+             "then all connections are closed",
+     .usage = "[--wait <seconds>]",
+     .options = "wait=30",
+     .banner = "Will put the server into maintenance mode. It will no longer serve any client "
+               "traffic!"},
+    {.name = "revive",
+     .help = "Takes a server that was drained back into service",
+     .usage = "",
+     .banner = "Will put the server back into regular operating mode. It will again serve client "
+               "traffic."},
     {.name = "log_location",
      .print = log_view_location,
      .help = "Says where the log is",

@@ -43,6 +43,7 @@ static const struct option long_options[] = {
     {"timeout", required_argument, NULL, 't'},
     {"user", required_argument, NULL, OTHER},
     {"version", no_argument, NULL, 'V'},
+    {"wait", required_argument, NULL, OTHER},
     {"vhost", required_argument, NULL, 'p'},
     {NULL, 0, NULL, 0},
 };

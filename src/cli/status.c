@@ -34,6 +34,7 @@ static void print_runtime(const json_t *status)
     print_line(status, "RabbitMQ version", "rabbitmq_version");
     print_line(status, "Reactors", "reactors");
     print_line(status, "Data directory", "data_directory");
+    print_line(status, "Is under maintenance?", "is_under_maintenance");
 }
 
 static void print_vhost(const json_t *vhost)
@@ -112,5 +113,15 @@ int status_print_reload(const struct json_t *answer, const struct options *optio
     print_keys("Needs a restart: ", waiting);
     if (json_array_size(changed) + json_array_size(waiting) == 0)
         puts("No key has changed");
+    return 0;
+}
+
+int status_print_drain(const struct json_t *answer, const struct options *options)
+{
+    json_int_t count = json_integer_value(json_object_get(answer, "unacknowledged"));
+    (void)options;
+    if (count > 0)
+        printf("%lld deliveries were not settled in time and are in their queues again\n",
+               (long long)count);
     return 0;
 }

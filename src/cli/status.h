@@ -11,4 +11,7 @@ void status_print(const struct json_t *status, const struct options *options);
 /* What a reload changed; the exit status. */
 int status_print_reload(const struct json_t *answer, const struct options *options);
 
+/* How a drain ended; the exit status. */
+int status_print_drain(const struct json_t *answer, const struct options *options);
+
 #endif

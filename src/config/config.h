@@ -347,6 +347,7 @@ struct config {
     /* --- Leveret's own, `leveret.` in the file --- */
     uint32_t reactors;                /* event loop threads; 0: chosen for the machine ("auto") */
     uint32_t store_writers;           /* threads that commit; 0: chosen for the machine ("auto") */
+    uint64_t shutdown_drain_ms;       /* on SIGTERM deliveries are waited for so long; 0: not */
     uint64_t lane_memory_bytes;       /* messages held in memory by the queues of each vhost */
     uint64_t connection_output_bytes; /* unwritten output of one connection */
     uint32_t table_depth_max;         /* nesting of field tables and arrays */

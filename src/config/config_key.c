@@ -550,6 +550,7 @@ static const struct config_key KEYS[] = {
     {"leveret.reactors", apply_auto_count, FIELD(reactors), .min = 1, .max = 256},
     {"leveret.store_writers", apply_auto_count, FIELD(store_writers), .min = 1, .max = 64},
     {"leveret.statistics_memory", apply_size, FIELD(statistics.memory_bytes), .min = 1 << 20},
+    {"leveret.shutdown_drain_timeout", apply_count, FIELD(shutdown_drain_ms), .max = 86400000},
     {"leveret.lane_memory", apply_size, FIELD(lane_memory_bytes), .min = 1 << 20},
     {"leveret.connection_output_bytes", apply_size, FIELD(connection_output_bytes), .min = 4096},
     {"leveret.table_depth_max", apply_count, FIELD(table_depth_max), .min = 1,

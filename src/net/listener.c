@@ -130,6 +130,11 @@ void listener_free(struct listener *listener)
     free(listener);
 }
 
+bool listener_is_started(const struct listener *listener)
+{
+    return listener->acceptor.is_started;
+}
+
 int listener_give_away(struct listener *listener)
 {
     int fd = listener->fd;

@@ -28,6 +28,8 @@ void listener_free(struct listener *listener);
 void listener_start(struct listener *listener, struct event_base *base,
                     acceptor_on_accept *on_accept, acceptor_on_trouble *on_trouble, void *context);
 
+bool listener_is_started(const struct listener *listener);
+
 /* Gives its socket away, which has accepted nothing, and ends. */
 int listener_give_away(struct listener *listener);
 

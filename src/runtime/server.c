@@ -92,7 +92,7 @@ void server_check_alarms(struct server *server)
     server->alarms = alarms;
     log_warning("alarms in effect: %s", texts[alarms & 3]);
     for (struct server_vhost *vhost = server->vhosts; vhost != NULL; vhost = vhost->next)
-        gate_set_alarms(vhost->gate, alarms);
+        gate_set_alarms(vhost->gate, server_alarms(server));
     tell_alarm(server, former, VHOST_ALARM_MEMORY, "memory");
     tell_alarm(server, former, VHOST_ALARM_DISK, "disk");
 }
@@ -124,8 +124,13 @@ static void on_signal(evutil_socket_t number, short what, void *context)
         server_reload_by_signal(context);
         return;
     }
+    struct server *server = context;
+    uint64_t wait_ms = server->config->shutdown_drain_ms;
     log_info("stopping: %s", number == SIGINT ? "SIGINT" : "SIGTERM");
-    server_stop(context);
+    /* The second one does not wait. */
+    if (number == SIGTERM && wait_ms > 0 && server_drain(server, wait_ms, true, NULL))
+        return;
+    server_stop(server);
 }
 
 static void init_loop(struct server *server)
@@ -228,6 +233,7 @@ static bool start(struct server *server, char *reason, size_t reason_size)
     server_add_commands(server);
     server_add_log_commands(server);
     server_add_backup_commands(server);
+    server_add_drain_commands(server);
     server_start_listeners(server);
     server->stats = server_stats_new(server);
     server_start_http(server);
@@ -384,6 +390,7 @@ static void stop_threads(struct server *server)
     if (server->reactors == NULL)
         return;
     server_end_jobs(server);
+    server_end_drain(server);
     say_farewell(server);
     auth_chain_stop(server->auth_chain);
     worker_pool_end(server->workers);

@@ -96,10 +96,12 @@ static json_t *listeners_status(const struct server *server)
     json_t *list = json_array();
     for (size_t i = 0; i < server->listener_count; i++) {
         const struct server_listener *entry = &server->listeners[i];
+        if (entry->listener == NULL)
+            continue;
         json_array_append_new(list, json_pack("{s:s, s:s, s:i}", "interface",
                                               entry->address != NULL ? entry->address : "[::]",
                                               "protocol", entry->is_tls ? "amqp/ssl" : "amqp",
-                                              "port", (int)listener_port(entry->listener)));
+                                              "port", (int)entry->port));
     }
     return list;
 }
@@ -152,6 +154,7 @@ static void handle_status(void *context, struct control_call *call)
                   PACKAGE_VERSION, "data_directory", server->config->data_dir, "rabbitmq_version",
                   server->config->product_version, "uptime", (json_int_t)uptime_s, "reactors",
                   (json_int_t)server->reactor_count, "listeners", listeners_status(server));
+    json_object_set_new(job->status, "is_under_maintenance", json_boolean(server->is_draining));
     job->gate_count = server_take_gates(server, &job->gates);
     server_submit_job(server, &job->work);
 }

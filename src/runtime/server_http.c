@@ -224,8 +224,10 @@ static void each_listener(void *context,
     const struct server *server = context;
     for (size_t i = 0; i < server->listener_count; i++) {
         const struct server_listener *entry = &server->listeners[i];
+        if (entry->listener == NULL)
+            continue;
         visit(visitor, entry->is_tls ? "amqp/ssl" : "amqp",
-              entry->address != NULL ? entry->address : "::", listener_port(entry->listener));
+              entry->address != NULL ? entry->address : "::", entry->port);
     }
     const char *address = server->config->management.address;
     visit(visitor, "http", address[0] != '\0' ? address : "::", server->http->port);

@@ -32,8 +32,9 @@ struct server_vhost {
 enum { SERVER_GUESTS = 1 };
 
 struct server_listener {
-    struct listener *listener; /* owned */
+    struct listener *listener; /* owned; NULL: closed, while the server is drained */
     const char *address;       /* borrowed from the configuration */
+    uint16_t port;             /* once it was bound */
     bool is_tls;
 };
 
@@ -46,7 +47,9 @@ struct server {
     uint64_t started_wall_ms;
     uint64_t alarms_checked_ms;
     struct alarm_limits alarm_limits;
-    unsigned alarms;         /* enum vhost_alarm: those in effect */
+    unsigned alarms;         /* enum vhost_alarm: those of resources that are in effect */
+    bool is_draining;        /* until it is revived */
+    struct drain *drain;     /* while deliveries are waited for */
     struct event_base *base; /* of the main thread */
     struct event *signals[SERVER_SIGNALS], *mail_event, *tick_event;
     struct event *watchdog_event; /* NULL: nobody asked for one */
@@ -114,6 +117,11 @@ bool server_open_listeners(struct server *server, char *reason, size_t reason_si
     __attribute__((warn_unused_result));
 void server_start_listeners(struct server *server);
 void server_free_listeners(struct server *server);
+/* Closes the sockets, and opens them again at the same ports: false with a reason where that cannot
+ * be; then they stay closed. */
+void server_close_listeners(struct server *server);
+bool server_reopen_listeners(struct server *server, char *reason, size_t reason_size)
+    __attribute__((warn_unused_result));
 /* Of an acceptor, for the log. */
 void server_tell_trouble(void *context, const char *text);
 
@@ -145,6 +153,20 @@ void server_submit_job(void *context, struct control_work *work);
 bool server_is_ending(const struct server *server);
 /* Returns when none runs any more; some of their done may still be in the main thread's mailbox. */
 void server_end_jobs(struct server *server);
+
+/* --- server_drain.c; main thread */
+
+/* Takes the server out of service: waits for deliveries to be settled, wait_ms at most, then
+ * answers the call (NULL: none) and closes all connections, or stops. False: that is under way
+ * already. */
+bool server_drain(struct server *server, uint64_t wait_ms, bool stops_then,
+                  struct control_call *call);
+/* No count of it is under way any more. */
+void server_end_drain(struct server *server);
+/* enum vhost_alarm: those of resources, and whether it is being drained. */
+unsigned server_alarms(const struct server *server);
+/* drain, revive. */
+void server_add_drain_commands(struct server *server);
 
 /* --- server_reload.c; main thread */
 

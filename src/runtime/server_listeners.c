@@ -56,7 +56,7 @@ static bool listen_on(struct server *server, const struct config_listeners *entr
         server->listeners = xgrow(server->listeners, &server->listener_capacity,
                                   server->listener_count + 1, sizeof *server->listeners);
         server->listeners[server->listener_count++] =
-            (struct server_listener){listener, entry->address, is_tls};
+            (struct server_listener){listener, entry->address, listener_port(listener), is_tls};
     }
     return true;
 }
@@ -76,16 +76,47 @@ bool server_open_listeners(struct server *server, char *reason, size_t reason_si
            listen_on(server, &config->tls_listeners, true, reason, reason_size);
 }
 
+static void start_listener(struct server *server, struct server_listener *entry)
+{
+    listener_start(entry->listener, server->base, entry->is_tls ? on_tls_accept : on_accept,
+                   server_tell_trouble, server);
+    log_info("started %s listener on %s:%u", entry->is_tls ? "TLS" : "TCP",
+             entry->address != NULL ? entry->address : "*", (unsigned)entry->port);
+}
+
 void server_start_listeners(struct server *server)
 {
+    for (size_t i = 0; i < server->listener_count; i++)
+        start_listener(server, &server->listeners[i]);
+}
+
+void server_close_listeners(struct server *server)
+{
+    for (size_t i = 0; i < server->listener_count; i++) {
+        listener_free(server->listeners[i].listener);
+        server->listeners[i].listener = NULL;
+    }
+}
+
+bool server_reopen_listeners(struct server *server, char *reason, size_t reason_size)
+{
+    char why[LISTENER_REASON_SIZE];
     for (size_t i = 0; i < server->listener_count; i++) {
         struct server_listener *entry = &server->listeners[i];
-        listener_start(entry->listener, server->base, entry->is_tls ? on_tls_accept : on_accept,
-                       server_tell_trouble, server);
-        log_info("started %s listener on %s:%u", entry->is_tls ? "TLS" : "TCP",
-                 entry->address != NULL ? entry->address : "*",
-                 (unsigned)listener_port(entry->listener));
+        if (entry->listener != NULL)
+            continue;
+        entry->listener = listener_new(entry->address, entry->port, &server->config->socket, why);
+        if (entry->listener == NULL) {
+            snprintf(reason, reason_size, "%s", why);
+            server_close_listeners(server);
+            return false;
+        }
     }
+    for (size_t i = 0; i < server->listener_count; i++) {
+        if (!listener_is_started(server->listeners[i].listener))
+            start_listener(server, &server->listeners[i]);
+    }
+    return true;
 }
 
 void server_free_listeners(struct server *server)

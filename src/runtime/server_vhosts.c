@@ -234,7 +234,7 @@ static bool start_vhost(struct server *server, const char *name, uint64_t id, ch
         event_bus_attach(server->log_lines, gate);
     /* The policies first: what is due at once goes by them. */
     server_vhost_changed(server, name, DIRECTORY_POLICIES | DIRECTORY_SETTINGS);
-    gate_set_alarms(gate, server->alarms);
+    gate_set_alarms(gate, server_alarms(server));
     return true;
 }
 
