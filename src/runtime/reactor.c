@@ -443,6 +443,9 @@ void reactor_stop(struct reactor *reactor)
 void reactor_free(struct reactor *reactor)
 {
     for (size_t i = 0; i < reactor->slot_count; i++) {
+        /* The session of a client that has not answered its close is the vhost's, which goes later
+         * and counts in the totals until then. Their table frees them. */
+        reactor->slots[i].user_totals = NULL;
         if (reactor->slots[i].connection != NULL)
             closed(reactor, reactor->slots[i].connection);
     }
