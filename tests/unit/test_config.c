@@ -755,7 +755,6 @@ static void keys_that_mean_nothing_here_are_info(void **state)
                                        "management_agent.disable_metrics_collector",
                                        "prometheus.tcp.port",
                                        "collect_statistics",
-                                       "collect_statistics_interval",
                                        "hipe_compile",
                                        "erlang.schedulers",
                                        "runtime.any",
