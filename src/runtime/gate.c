@@ -53,7 +53,7 @@ struct note {
     struct note *next;
     enum note_kind kind;
     bool flag;                        /* disk: it is full; maintained: there is more to do */
-    bool is_short;                    /* maintained: of space */
+    bool is_short;                    /* maintained, committed: of space */
     unsigned alarms;                  /* alarms */
     uint64_t batch_number;            /* committed */
     struct store_read_result *result; /* read done; owned */
@@ -143,6 +143,14 @@ static void set_alarms(struct gate *gate, uint64_t now_ms)
     vhost_set_alarms(gate->config.vhost, gate->alarms | full, now_ms);
 }
 
+static void set_disk_full(struct gate *gate, bool is_full, uint64_t now_ms)
+{
+    if (gate->is_disk_full == is_full)
+        return;
+    gate->is_disk_full = is_full;
+    set_alarms(gate, now_ms);
+}
+
 /* What others have for an exchange of this vhost. */
 static void publish_events(struct gate *gate, struct event_bus *bus, uint64_t now_ms)
 {
@@ -162,6 +170,7 @@ static void run_note(struct gate *gate, struct note *note)
         gate->is_writer_busy = false;
         gate->has_maintenance = true;
         gate->maintain_after_ms = now_ms + idle_before_maintenance_ms;
+        set_disk_full(gate, note->is_short, now_ms); /* before more is spilled */
         vhost_complete(vhost, note->batch_number, now_ms);
         break;
     case NOTE_PAUSED:
@@ -182,8 +191,7 @@ static void run_note(struct gate *gate, struct note *note)
         note->function(vhost, now_ms, note->context);
         break;
     case NOTE_DISK:
-        gate->is_disk_full = note->flag;
-        set_alarms(gate, now_ms);
+        set_disk_full(gate, note->flag, now_ms);
         break;
     case NOTE_ALARMS:
         gate->alarms = note->alarms;
@@ -511,9 +519,11 @@ void gate_ask(struct gate *gate, gate_function *function, void *context)
     wait_until_done(gate, &is_done);
 }
 
-void gate_committed(struct gate *gate, uint64_t batch_number)
+void gate_committed(struct gate *gate, uint64_t batch_number, bool is_short)
 {
-    leave_note(gate, (struct note){.kind = NOTE_COMMITTED, .batch_number = batch_number});
+    leave_note(
+        gate,
+        (struct note){.kind = NOTE_COMMITTED, .batch_number = batch_number, .is_short = is_short});
 }
 
 void gate_pause(struct gate *gate)

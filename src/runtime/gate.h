@@ -73,7 +73,7 @@ void gate_ask(struct gate *gate, gate_function *function, void *context);
 
 /* From the store pool: a batch is on disk; a slice of maintenance is done, and there is more to do,
  * now or (is_short: of space) some time later; reading is done. The result passes. */
-void gate_committed(struct gate *gate, uint64_t batch_number);
+void gate_committed(struct gate *gate, uint64_t batch_number, bool is_short);
 /* Lets a moment pass; the moment before the next batch is over. */
 void gate_pause(struct gate *gate);
 void gate_paused(struct gate *gate);

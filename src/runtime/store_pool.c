@@ -146,14 +146,12 @@ static void commit(struct store_pool *pool, const struct work *work)
         fail(pool, gate);
     if (result == STORE_FULL && wait_for_space(pool, work))
         return;
-    if (work->full_count > 0)
-        gate_set_disk_full(gate, store_is_short_of_space(store));
     uint64_t number = work->batch->number;
     bool wants_checkpoint = store_wants_checkpoint(store);
     store_batch_free(work->batch);
     if (wants_checkpoint)
         start_checkpoint(pool, gate);
-    gate_committed(gate, number);
+    gate_committed(gate, number, store_is_short_of_space(store));
 }
 
 static void maintain(struct store_pool *pool, struct gate *gate)

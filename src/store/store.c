@@ -26,7 +26,8 @@
  * A failed write or sync is not tried again: the store reports it and does nothing more. Only a
  * full disk is different: SQLite rolls back, and the same batch may come again.
  *
- * What is transient lies in a second file, with a store of its own (store_spill.c).
+ * What is transient lies in a second file, with a store of its own (store_spill.c); where the disk
+ * is full for it, in memory (store_unspilled.c).
  *
  * store_open.c opens and reads the state, store_commit.c applies a batch, store_transaction.c
  * writes and commits it, store_read.c reads messages. Here is what they share (how
@@ -86,6 +87,7 @@ void store_free(struct store *store)
     close_connections(store);
     reserve_close(store);
     store_unload(store);
+    unspilled_clear(store);
     hash_table_fini(&store->lanes);
     hash_table_fini(&store->ranges);
     hash_table_fini(&store->shelves);
@@ -229,10 +231,11 @@ void store_figures(const struct store *store, struct store_figures *figures)
     pthread_mutex_unlock(lock);
     figures->file_bytes = size_of(store->path, "");
     figures->wal_bytes = size_of(store->path, "-wal");
+    figures->messages_spilled = atomic_load(&((struct store *)store)->unspilled.live);
     if (spill_of(store) != NULL) {
         struct store_figures spilled;
         store_figures(spill_of(store), &spilled);
-        figures->messages_spilled = spilled.messages_live;
+        figures->messages_spilled += spilled.messages_live;
         figures->spill_bytes = spilled.file_bytes + spilled.wal_bytes;
         figures->mapping_bytes += spilled.mapping_bytes;
     }

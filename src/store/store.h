@@ -36,7 +36,8 @@ enum store_result {
 
 /* Applies the batch in one transaction. STORE_OK: it is on disk. A batch without insertions also
  * goes through on a full disk, as far as the reserved space lasts; one with insertions when it
- * comes a second time, so that it does not stand in the way of acks. */
+ * comes a second time, so that it does not stand in the way of acks. What is spilled, and finds no
+ * space, stays in memory and stands in nobody's way: store_is_short_of_space says so. */
 enum store_result store_commit(struct store *store, const struct store_batch *batch)
     __attribute__((warn_unused_result));
 
@@ -51,8 +52,8 @@ struct store_read_result *store_read(struct store *store, const struct store_rea
 enum store_result store_maintain(struct store *store, bool is_idle, bool *more)
     __attribute__((warn_unused_result));
 
-/* Is the reserve for a full disk used up? Until store_maintain could fill it again nobody should
- * add messages. */
+/* Is the reserve for a full disk used up, or was something spilled for which there is no space?
+ * Until store_maintain could mend that nobody should add messages. */
 bool store_is_short_of_space(const struct store *store);
 
 /* Should store_checkpoint be called (by a thread that may block)? */
@@ -81,7 +82,7 @@ struct store_figures {
     uint64_t keys;             /* of deduplication */
     uint64_t rows_debt;        /* delays and keys of exchanges that are gone */
     uint64_t mapping_bytes;    /* memory that holds the places of messages */
-    uint64_t messages_spilled; /* transient messages on disk: in none of the counts above */
+    uint64_t messages_spilled; /* transient messages: in none of the counts above */
     uint64_t spill_bytes;      /* their file and its log */
     bool is_reserve_used;
 };

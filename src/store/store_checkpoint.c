@@ -11,7 +11,12 @@
  * that was copied since, in the writer's way; so the second connection syncs after its own rounds.
  *
  * A full disk stops a checkpoint, not the store: the log stays longer, and commits find out. They
- * then try to finish the checkpoint: a log that begins again has the space that it had before.
+ * then try to finish the checkpoint: a log that begins again has the space that it had before. That
+ * takes the space of what is not copied yet, of which there may not be more than the reserve: so
+ * where the disk has hardly more than this the writer finishes at once.
+ *
+ * The log of what is spilled is not synced, nor is its file. The writer copies it itself, after a
+ * few batches, so that it is never longer than the reserve.
  */
 #include "store/sqlite_file.h"
 #include "store/store_internal.h"
@@ -22,6 +27,7 @@ enum {
     bound_bytes = 64 << 20, /* the writer finishes */
     left_bytes = 8 << 20,   /* when no more than this is left */
     hard_factor = 4,        /* or the log is so many times above the bound */
+    margin_bytes = 16 << 20 /* or there is hardly more space than for what is left */
 };
 
 /* How much of the log was copied, and which log that is: it begins again whenever nothing was left
@@ -59,6 +65,8 @@ bool checkpoint_open(struct store *store)
 {
     char reason[256];
     sqlite3_wal_hook(store->db, on_wal, store);
+    if (store->is_spill)
+        return true;
     store->checkpointer = sqlite_file_connect(store->path, false, 512, reason, sizeof reason);
     if (store->checkpointer == NULL)
         store_report(store, "%s", reason);
@@ -76,15 +84,9 @@ static uint64_t bytes_to_copy(const struct store *store)
     return (pages > copied ? pages - copied : 0) * store->page_bytes;
 }
 
-static bool wants_checkpoint(const struct store *store)
-{
-    return wal_bytes(store) >= start_bytes && bytes_to_copy(store) >= step_bytes;
-}
-
 bool store_wants_checkpoint(const struct store *store)
 {
-    return wants_checkpoint(store) ||
-           (spill_of(store) != NULL && wants_checkpoint(spill_of(store)));
+    return wal_bytes(store) >= start_bytes && bytes_to_copy(store) >= step_bytes;
 }
 
 static bool is_harmless(int code)
@@ -121,7 +123,7 @@ static bool sync_file(struct store *store)
     return code == SQLITE_OK;
 }
 
-static enum store_result checkpoint(struct store *store)
+enum store_result store_checkpoint(struct store *store)
 {
     bool is_partial, is_complete;
     if (atomic_load(&store->has_failed))
@@ -129,17 +131,9 @@ static enum store_result checkpoint(struct store *store)
     pthread_mutex_lock(&store->checkpoint_lock);
     bool succeeded =
         run(store, store->checkpointer, SQLITE_CHECKPOINT_PASSIVE, &is_partial, &is_complete) &&
-        (!is_partial || store->is_spill || sync_file(store));
+        (!is_partial || sync_file(store));
     pthread_mutex_unlock(&store->checkpoint_lock);
     return succeeded ? STORE_OK : store_fail(store);
-}
-
-enum store_result store_checkpoint(struct store *store)
-{
-    struct store *spill = spill_of(store);
-    if (spill != NULL && wants_checkpoint(spill) && checkpoint(spill) != STORE_OK)
-        return spill_fail(store);
-    return checkpoint(store);
 }
 
 /* Nothing of ours reads now; somebody else's reader is not waited for. */
@@ -178,12 +172,21 @@ bool checkpoint_rest(struct store *store)
     return succeeded;
 }
 
+static bool is_scarce(const struct store *store)
+{
+    uint64_t left = bytes_to_copy(store);
+    return left > left_bytes && !store_has_space(store, left + margin_bytes);
+}
+
 bool checkpoint_tend(struct store *store)
 {
     uint64_t bytes = wal_bytes(store);
-    if (bytes < bound_bytes)
+    if (store->is_spill)
+        return bytes < start_bytes || finish(store, SQLITE_CHECKPOINT_RESTART);
+    bool is_urgent = bytes >= (uint64_t)hard_factor * bound_bytes || is_scarce(store);
+    if (bytes < bound_bytes && !is_urgent)
         return true;
-    if (bytes >= (uint64_t)hard_factor * bound_bytes)
+    if (is_urgent)
         pthread_mutex_lock(&store->checkpoint_lock);
     else if (bytes_to_copy(store) > left_bytes ||
              pthread_mutex_trylock(&store->checkpoint_lock) != 0)

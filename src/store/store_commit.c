@@ -162,11 +162,20 @@ static void count_commit(struct store *store, uint64_t start_ns)
     pthread_mutex_unlock(&store->lock);
 }
 
+static bool has_messages(const struct store_batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        if (batch->operations[i].message != NULL && batch->operations[i].kind != STORE_SPILL)
+            return true;
+    }
+    return false;
+}
+
 /* Acks may; and messages that come again after the caller was told, who lets no more in: the acks
- * behind them have to get through. */
+ * behind them have to get through. What is spilled never needs it. */
 static bool may_use_reserve(const struct store *store, const struct store_batch *batch)
 {
-    return batch->bytes == 0 || store->was_full;
+    return store->was_full || !has_messages(batch);
 }
 
 enum store_result store_commit(struct store *store, const struct store_batch *batch)

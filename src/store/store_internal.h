@@ -200,12 +200,28 @@ struct writer_turn {
 
 #define SPILL_FILE "spill.db"
 
+/* One that was spilled and found no space. */
+struct unspilled_message {
+    uint64_t lane, position, expiry_ms;
+    struct message *message; /* ref; NULL: it was removed */
+};
+
+/* See store_unspilled.c. */
+struct unspilled {
+    struct unspilled_message *messages; /* owned; by lane and position */
+    size_t count, sorted, capacity;
+    _Atomic size_t live; /* of those, without the removed */
+    uint64_t live_bytes; /* their footprints */
+    uint64_t batch;      /* the last that was applied here */
+};
+
 struct store {
     char *folder;                  /* owned */
     char *path;                    /* owned */
     bool is_spill;                 /* it holds what is transient, for another one */
     _Atomic(struct store *) spill; /* owned; that of this one; NULL until something is spilled */
     uint64_t spilled_batch;        /* the writer's: the last whose spilled part is committed */
+    struct unspilled unspilled;    /* what is not in the file of that one for want of space */
     sqlite3 *db;
     sqlite3_stmt *statements[SQL_COUNT];
     int code; /* the first failure of the transaction under way */
@@ -340,6 +356,8 @@ enum store_result spill_fail(struct store *store);
 /* Within a transaction of the spill: the lane may be used; the lanes of STORE_SPILL_FORGET go. */
 bool spill_need_lane(struct store *store, uint64_t lane);
 bool spill_forget(struct store *store, const struct store_operation *operation);
+/* Tries again with what found no space there, where there is some. */
+enum store_result spill_settle(struct store *store);
 /* store_read of both. */
 struct store_read_result *spill_read(struct store *store, const struct store_read *read);
 
@@ -349,6 +367,17 @@ void writer_turn_fini(struct writer_turn *turn);
 /* From here to writer_leave the connection is this thread's. */
 void writer_enter(struct store *store, bool is_backup);
 void writer_leave(struct store *store);
+
+/* --- store_unspilled.c: what is spilled and has no space in the file */
+/* Any thread. */
+bool unspilled_has_any(const struct store *store);
+/* The messages that a batch spills come, those that it removes or forgets go. */
+void unspilled_apply(struct store *store, const struct store_batch *batch);
+/* All of them, as a batch to be committed, the caller's; then they are cleared. */
+struct store_batch *unspilled_batch(const struct store *store);
+void unspilled_clear(struct store *store);
+/* Those of what is asked for; NULL where there are none. Any thread. */
+struct store_read_result *unspilled_read(struct store *store, const struct store_read *read);
 
 /* --- store_transaction.c */
 bool transaction_begin(struct store *store);
@@ -617,5 +646,7 @@ void reserve_close(struct store *store);
 /* true where there was space to give back. */
 bool reserve_release(struct store *store);
 void reserve_restore(struct store *store);
+/* Beside the reserve. */
+bool store_has_space(const struct store *store, uint64_t bytes);
 
 #endif

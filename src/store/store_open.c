@@ -244,8 +244,7 @@ static bool open_all(struct store *store, struct store_opened *opened)
 static bool forgo_syncs(struct store *store)
 {
     const char *sql = "PRAGMA synchronous=OFF";
-    return sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK &&
-           sqlite3_exec(store->checkpointer, sql, NULL, NULL, NULL) == SQLITE_OK;
+    return sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK;
 }
 
 struct store *store_open_file(const char *folder, bool is_spill, struct store_opened *opened,

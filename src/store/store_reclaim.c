@@ -248,18 +248,25 @@ static enum store_result maintain(struct store *store, bool is_idle, bool *more)
     return result;
 }
 
-static enum store_result maintain_both(struct store *store, bool is_idle, bool *more)
+static enum store_result maintain_spill(struct store *store, bool is_idle, bool *more)
 {
     bool more_spilled = false;
     struct store *spill = spill_of(store);
-    enum store_result result = maintain(store, is_idle, more);
-    if (spill == NULL || result == STORE_FAILED)
-        return result;
-    enum store_result spilled = maintain(spill, is_idle, &more_spilled);
+    enum store_result result = spill != NULL ? maintain(spill, is_idle, &more_spilled) : STORE_OK;
     *more = *more || more_spilled;
-    if (spilled == STORE_FAILED)
+    if (result == STORE_FAILED)
         return spill_fail(store);
-    return result == STORE_OK ? spilled : result;
+    enum store_result settled = spill_settle(store);
+    return settled == STORE_OK ? result : settled;
+}
+
+static enum store_result maintain_both(struct store *store, bool is_idle, bool *more)
+{
+    enum store_result result = maintain(store, is_idle, more);
+    if (result == STORE_FAILED)
+        return result;
+    enum store_result spilled = maintain_spill(store, is_idle, more);
+    return spilled == STORE_FAILED || result == STORE_OK ? spilled : result;
 }
 
 enum store_result store_maintain(struct store *store, bool is_idle, bool *more)
@@ -272,5 +279,5 @@ enum store_result store_maintain(struct store *store, bool is_idle, bool *more)
 
 bool store_is_short_of_space(const struct store *store)
 {
-    return atomic_load(&store->is_reserve_used);
+    return atomic_load(&store->is_reserve_used) || unspilled_has_any(store);
 }

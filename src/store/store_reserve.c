@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/xmalloc.h"
@@ -33,6 +34,12 @@ void reserve_close(struct store *store)
     if (store->reserve >= 0)
         close(store->reserve);
     store->reserve = -1;
+}
+
+bool store_has_space(const struct store *store, uint64_t bytes)
+{
+    struct statvfs disk;
+    return statvfs(store->folder, &disk) != 0 || (uint64_t)disk.f_bavail * disk.f_frsize >= bytes;
 }
 
 bool reserve_release(struct store *store)

@@ -10,7 +10,9 @@
  * So a read asks both where both have something, and merges the answers.
  *
  * The part of a batch that is spilled is committed first. If the other one then finds the disk
- * full, the batch comes again, and its number says that the first part is done.
+ * full, the batch comes again, and its number says that the first part is done. Messages for which
+ * this file finds no space are no reason to wait, neither for what is durable nor for acks: they
+ * stay in memory (store_unspilled.c).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,20 +111,81 @@ enum store_result spill_fail(struct store *store)
     return store_fail(store);
 }
 
+/* Into the file, which is made for the first messages. */
+static enum store_result commit(struct store *store, const struct store_batch *batch)
+{
+    enum store_result result = STORE_OK;
+    if (spill_of(store) == NULL && spills(batch))
+        result = open_spill(store);
+    struct store *spill = spill_of(store);
+    if (result != STORE_OK || spill == NULL || !spill_has_work(spill, batch))
+        return result;
+    result = store_commit_part(spill, batch);
+    return result == STORE_FAILED ? spill_fail(store) : result;
+}
+
+/* In the log and in the file: what stays in the log for want of space for both would be in the way
+ * of acks. */
+static bool has_space_for(const struct store *store, uint64_t bytes)
+{
+    return store_has_space(store, 2 * bytes);
+}
+
+/* The reserve comes first. */
+enum store_result spill_settle(struct store *store)
+{
+    if (!unspilled_has_any(store) || atomic_load(&store->is_reserve_used) ||
+        !has_space_for(store, store->unspilled.live_bytes))
+        return STORE_OK;
+    struct store_batch *batch = unspilled_batch(store);
+    enum store_result result = commit(store, batch);
+    store_batch_free(batch);
+    if (result == STORE_OK)
+        unspilled_clear(store);
+    return result == STORE_FULL ? STORE_OK : result;
+}
+
+/* Without its messages. */
+static enum store_result commit_removals(struct store *store, const struct store_batch *batch)
+{
+    struct store_batch *removals = store_batch_new(batch->number);
+    for (size_t i = 0; i < batch->count; i++) {
+        uint8_t kind = batch->operations[i].kind;
+        if (kind == STORE_REMOVE || kind == STORE_SPILL_FORGET)
+            store_batch_add(removals, batch->operations[i]);
+    }
+    enum store_result result = commit(store, removals);
+    store_batch_free(removals);
+    return result;
+}
+
+/* Its messages stay in memory where they find no space, and the rest goes on. They are not tried
+ * again before that: what the batch removes was there before them. */
+static enum store_result commit_or_keep(struct store *store, const struct store_batch *batch)
+{
+    if (store->unspilled.batch == batch->number) /* it comes again */
+        return commit_removals(store, batch);
+    enum store_result result = spill_settle(store);
+    bool is_for_file = !spills(batch) || has_space_for(store, batch->bytes);
+    if (result == STORE_OK && is_for_file && !unspilled_has_any(store)) {
+        result = commit(store, batch);
+        if (result != STORE_FULL || !spills(batch))
+            return result;
+    }
+    if (result == STORE_FAILED)
+        return result;
+    unspilled_apply(store, batch);
+    return commit_removals(store, batch);
+}
+
 enum store_result spill_commit(struct store *store, const struct store_batch *batch)
 {
-    struct store *spill = spill_of(store);
-    if (store->spilled_batch == batch->number || (spill == NULL && !spills(batch)))
+    if (store->spilled_batch == batch->number)
         return STORE_OK;
-    enum store_result result = spill == NULL ? open_spill(store) : STORE_OK;
-    if (result != STORE_OK)
-        return result;
-    spill = spill_of(store);
-    if (spill_has_work(spill, batch))
-        result = store_commit_part(spill, batch);
+    enum store_result result = commit_or_keep(store, batch);
     if (result == STORE_OK)
         store->spilled_batch = batch->number;
-    return result == STORE_FAILED ? spill_fail(store) : result;
+    return result;
 }
 
 enum { NAME_SIZE = 24 };
@@ -180,7 +243,8 @@ static uint64_t reach(const struct store_read_result *result)
                                                      : result->rows[result->count - 1].position;
 }
 
-/* One answer with the rows of both up to where both are whole. */
+/* One answer with the rows of both up to where both are whole. What was in memory when that was
+ * read may have come into the file before that was. */
 static struct store_read_result *merge(struct store_read_result *a, struct store_read_result *b)
 {
     struct store_read_result *merged = xcalloc(1, sizeof *merged);
@@ -189,7 +253,10 @@ static struct store_read_result *merge(struct store_read_result *a, struct store
     merged->read = a->read;
     merged->rows = xcalloc(a->count + b->count, sizeof *merged->rows);
     while ((i < a->count || j < b->count) && merged->count < a->read.count_max) {
-        bool is_of_a = j == b->count || (i < a->count && a->rows[i].position < b->rows[j].position);
+        bool is_of_a =
+            j == b->count || (i < a->count && a->rows[i].position <= b->rows[j].position);
+        if (is_of_a && j < b->count && a->rows[i].position == b->rows[j].position)
+            j++;
         struct store_row *row = is_of_a ? &a->rows[i++] : &b->rows[j++];
         if (row->position > last)
             break;
@@ -202,23 +269,31 @@ static struct store_read_result *merge(struct store_read_result *a, struct store
     return merged;
 }
 
+/* What one of the two files holds, added to what was found before; takes that, which may be NULL.
+ */
+static struct store_read_result *add_part(struct store *part, const struct store_read *read,
+                                          struct store_read_result *found)
+{
+    struct store_read_result *more = store_read_part(part, read);
+    if (more != NULL && found != NULL)
+        return merge(found, more);
+    store_read_result_free(found);
+    return more;
+}
+
+/* Messages go from memory into the file, never back: so memory is read first. */
 struct store_read_result *spill_read(struct store *store, const struct store_read *read)
 {
-    struct store *spill = spill_of(store);
-    bool is_spilled = read->kind == STORE_READ_LANE && spill != NULL && has_lane(spill, read->lane);
-    struct store_read_result *durable = NULL, *spilled = NULL;
-    if (!is_spilled)
-        return store_read_part(store, read);
-    spilled = store_read_part(spill, read);
-    if (spilled == NULL) {
-        (void)spill_fail(store);
-        return NULL;
+    struct store *spill;
+    struct store_read_result *found = unspilled_read(store, read);
+    if (read->kind == STORE_READ_LANE && (spill = spill_of(store)) != NULL &&
+        has_lane(spill, read->lane)) {
+        found = add_part(spill, read, found);
+        if (found == NULL) {
+            (void)spill_fail(store);
+            return NULL;
+        }
     }
-    if (!has_lane(store, read->lane))
-        return spilled;
-    durable = store_read_part(store, read);
-    if (durable != NULL)
-        return merge(durable, spilled);
-    store_read_result_free(spilled);
-    return NULL;
+    bool is_all = found != NULL && !has_lane(store, read->lane);
+    return is_all ? found : add_part(store, read, found);
 }

@@ -60,12 +60,22 @@ static bool has_reserve(const char *path)
     return stat(name, &status) == 0 && status.st_size > 0;
 }
 
+static bool is_of_spill(const char *path)
+{
+    const char *slash = path != NULL ? strrchr(path, '/') : NULL;
+    return slash != NULL && strncmp(slash, "/spill.db", strlen("/spill.db")) == 0;
+}
+
 /* What the next write, truncation or sync comes to. */
 static int meet_fault(const struct fault_file *file, int error, bool needs_space, bool grows)
 {
-    shim.count++;
+    shim.count += shim.fault != FAULT_FULL_SPILL || is_of_spill(file->path);
     bool is_due = shim.count >= shim.nth;
     if (shim.fault == FAULT_FULL && is_due && needs_space) {
+        shim.has_fired = true;
+        return SQLITE_FULL;
+    }
+    if (shim.fault == FAULT_FULL_SPILL && is_due && needs_space && is_of_spill(file->path)) {
         shim.has_fired = true;
         return SQLITE_FULL;
     }

@@ -13,6 +13,7 @@ enum fault {
     FAULT_FULL,            /* from the n-th on there is no space, until the next fault_vfs_arm */
     FAULT_NO_GROWTH,       /* no file can become longer */
     FAULT_FULL_BY_RESERVE, /* there is no space while the folder's reserve file holds some */
+    FAULT_FULL_SPILL,      /* what is spilled finds no space from the n-th write there on */
 };
 
 /* Makes it the one that SQLite uses. */

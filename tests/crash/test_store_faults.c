@@ -589,32 +589,181 @@ static void run_and_free(struct run *run, struct store_batch *batch, enum store_
     store_batch_free(batch);
 }
 
-/* The file of what is spilled cannot even be made; then it cannot grow. Acks get through, for what
- * is stored and for what is spilled. */
-static void a_full_disk_where_messages_are_spilled_passes(void **state)
+static void check_messages(struct run *run)
+{
+    assert_true(model_equals_messages(run->confirmed, run->store, &run->random));
+}
+
+static void maintain_all(struct run *run)
+{
+    bool more = true;
+    while (more)
+        assert_int_equal(store_maintain(run->store, true, &more), STORE_OK);
+}
+
+static struct store_batch *next_number(const struct run *run)
+{
+    return store_batch_new(STORE_BATCH_BEFORE + 1 + run->batches);
+}
+
+static uint64_t spilled_bytes(const struct run *run)
+{
+    struct store_figures figures;
+    store_figures(run->store, &figures);
+    return figures.spill_bytes;
+}
+
+/* The file of what is spilled cannot even be made; then it cannot grow. Nobody waits for that: the
+ * store has the messages, in memory, and says that there is no space. */
+static void what_finds_no_space_to_be_spilled_is_there_all_the_same(void **state)
 {
     (void)state;
     struct run run;
     run_init(&run);
     fault_vfs_arm(FAULT_NONE, 0);
     assert_true(run_open(&run));
-    fault_vfs_arm(FAULT_FULL, 1);
-    run_and_free(&run, batch_of_spills(&run, 1, 50), STORE_FULL);
-    fault_vfs_arm(FAULT_NONE, 0);
-    model_free(run.attempted);
-    run.attempted = NULL;
+    fault_vfs_arm(FAULT_FULL_SPILL, 1);
     run_and_free(&run, batch_of_spills(&run, 1, 50), STORE_OK);
+    assert_true(fault_vfs_has_fired());
+    assert_true(store_is_short_of_space(run.store));
+    check_messages(&run);
+    assert_int_equal(spilled_bytes(&run), 0);
 
-    fault_vfs_arm(FAULT_FULL_BY_RESERVE, 1);
-    struct store_batch *more = batch_of_spills(&run, 51, 50);
-    assert_int_equal(run_batch(&run, more), STORE_FULL);
-    run_and_free(&run, more, STORE_OK); /* it comes again */
-    struct store_batch *ack = store_batch_new(STORE_BATCH_BEFORE + 1 + run.batches);
-    model_add_remove(ack, STORE_SPILL_LANES + 1, 1, 20);
-    run_and_free(&run, ack, STORE_OK);
-    assert_true(model_equals_messages(run.confirmed, run.store, &run.random));
     fault_vfs_arm(FAULT_NONE, 0);
+    run_and_free(&run, batch_of_spills(&run, 51, 50), STORE_OK);
+    assert_false(store_is_short_of_space(run.store));
+    assert_true(spilled_bytes(&run) > 0);
+    check_messages(&run);
+
+    fault_vfs_arm(FAULT_FULL_SPILL, 1);
+    run_and_free(&run, batch_of_spills(&run, 101, 50), STORE_OK);
+    assert_true(fault_vfs_has_fired());
+    run_and_free(&run, batch_of_spills(&run, 151, 50), STORE_OK);
+    assert_true(store_is_short_of_space(run.store));
+    for (int i = 0; i < 20; i++) /* with requests of random size */
+        check_messages(&run);
+
+    fault_vfs_arm(FAULT_NONE, 0);
+    maintain_all(&run);
+    assert_false(store_is_short_of_space(run.store));
+    check_messages(&run);
     run_fini(&run);
+}
+
+/* What is durable is written with the batch, as if nothing had been spilled with it; and what is
+ * taken of the messages in memory goes. */
+static void nothing_durable_waits_for_what_is_spilled(void **state)
+{
+    enum { LANE = 1 };
+    (void)state;
+    struct run run;
+    run_init(&run);
+    fault_vfs_arm(FAULT_NONE, 0);
+    assert_true(run_open(&run));
+    struct store_batch *queue = next_number(&run);
+    model_add_queue_of(queue, LANE, 2);
+    run_and_free(&run, queue, STORE_OK);
+    fault_vfs_arm(FAULT_FULL_SPILL, 1);
+    for (uint64_t i = 0; i < 30; i++) {
+        struct store_batch *batch = next_number(&run);
+        uint64_t first = 1 + i * 10;
+        for (uint64_t position = first; position < first + 10; position++) {
+            struct message *message = model_message(&run.random, 500);
+            if (position % 3 == 0)
+                model_add_insert(batch, LANE, position, message);
+            else
+                model_add_spill(batch, LANE + (position % 3 == 1), position, message);
+        }
+        if (i > 2)
+            model_add_remove(batch, LANE, first - 25, 7);
+        if (i % 4 == 3)
+            model_add_remove(batch, LANE + 1, 1, first - 15);
+        run_and_free(&run, batch, STORE_OK);
+        check_messages(&run);
+    }
+    assert_true(store_is_short_of_space(run.store));
+    struct store_batch *forget = next_number(&run);
+    model_add_spill_forget(forget, LANE, 2);
+    run_and_free(&run, forget, STORE_OK);
+    check_messages(&run);
+    assert_false(store_is_short_of_space(run.store));
+
+    run_and_free(&run, batch_of_spills(&run, 1, 10), STORE_OK);
+    fault_vfs_arm(FAULT_NONE, 0);
+    run_close(&run);
+    forget_spilled(&run);
+    assert_true(run_open(&run));
+    assert_true(model_equals(run.confirmed, &run.opened, run.store, &run.random));
+    run_fini(&run);
+}
+
+/* Removing takes space, too, before it gives space: that of the reserve, which nothing that is
+ * spilled may have used. */
+static void acks_of_what_is_spilled_use_the_reserve(void **state)
+{
+    (void)state;
+    struct run run;
+    struct store_figures figures;
+    run_init(&run);
+    fault_vfs_arm(FAULT_NONE, 0);
+    assert_true(run_open(&run));
+    run_and_free(&run, batch_of_spills(&run, 1, 50), STORE_OK);
+    fault_vfs_arm(FAULT_FULL_BY_RESERVE, 1);
+    for (int i = 1; i < 4; i++)
+        run_and_free(&run, batch_of_spills(&run, 1 + 50 * (uint64_t)i, 50), STORE_OK);
+    store_figures(run.store, &figures);
+    assert_false(figures.is_reserve_used);
+    struct store_batch *ack = next_number(&run);
+    model_add_remove(ack, STORE_SPILL_LANES + 1, 1, 70);
+    run_and_free(&run, ack, STORE_OK);
+    store_figures(run.store, &figures);
+    assert_true(figures.is_reserve_used);
+    check_messages(&run);
+    fault_vfs_arm(FAULT_NONE, 0);
+    maintain_all(&run);
+    assert_false(store_is_short_of_space(run.store));
+    check_messages(&run);
+    run_fini(&run);
+}
+
+/* What is to be removed there waits for space, as what is durable does: the batch comes again. */
+static void live_with_little_space(struct run *run, int step)
+{
+    bool more;
+    struct store_batch *batch = next_batch(run, step);
+    if (model_below(&run->random, 4) == 0)
+        fault_vfs_arm(FAULT_FULL_SPILL, 1 + model_below(&run->random, 12));
+    if (store_commit(run->store, batch) == STORE_FULL) {
+        fault_vfs_arm(FAULT_NONE, 0);
+        assert_int_equal(store_commit(run->store, batch), STORE_OK);
+    }
+    model_apply(run->confirmed, batch);
+    run->batches++;
+    store_batch_free(batch);
+    if (model_below(&run->random, 4) == 0)
+        assert_int_not_equal(store_maintain(run->store, true, &more), STORE_FAILED);
+    if (model_below(&run->random, 5) == 0)
+        fault_vfs_arm(FAULT_NONE, 0);
+    if (model_below(&run->random, 3) == 0)
+        check_messages(run);
+}
+
+/* A life in which the disk is full for what is spilled now and then, at any write there. */
+static void a_full_disk_where_messages_are_spilled_passes(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct run run;
+        run_init_of(&run, KIND_SPILLS);
+        run.random = seed;
+        fault_vfs_arm(FAULT_NONE, 0);
+        assert_true(run_open(&run));
+        for (int step = 0; step < 40; step++)
+            live_with_little_space(&run, step);
+        fault_vfs_arm(FAULT_NONE, 0);
+        run_fini(&run);
+        fault_vfs_forget();
+    }
 }
 
 static void a_broken_disk_where_messages_are_spilled_is_told(void **state)
@@ -696,6 +845,9 @@ int main(void)
         cmocka_unit_test(acks_use_the_reserve),
         cmocka_unit_test(messages_that_come_again_use_the_reserve),
         cmocka_unit_test(log_begins_again_where_it_cannot_grow),
+        cmocka_unit_test(what_finds_no_space_to_be_spilled_is_there_all_the_same),
+        cmocka_unit_test(nothing_durable_waits_for_what_is_spilled),
+        cmocka_unit_test(acks_of_what_is_spilled_use_the_reserve),
         cmocka_unit_test(a_full_disk_where_messages_are_spilled_passes),
         cmocka_unit_test(a_broken_disk_where_messages_are_spilled_is_told),
     };

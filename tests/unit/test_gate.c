@@ -39,7 +39,8 @@ enum { PUBLISHES = REACTORS * BATCHES_EACH * PUBLISHES_PER_BATCH };
 
 struct store {
     atomic_bool is_full;
-    atomic_bool is_slow; /* a commit does not end meanwhile */
+    atomic_bool is_short; /* of space, though a commit finds some */
+    atomic_bool is_slow;  /* a commit does not end meanwhile */
     atomic_uint commits, tries;
 };
 
@@ -81,7 +82,7 @@ enum store_result store_checkpoint(struct store *store)
 
 bool store_is_short_of_space(const struct store *store)
 {
-    return store->is_full;
+    return store->is_full || store->is_short;
 }
 
 const char *store_error(const struct store *store)
@@ -825,6 +826,40 @@ static void a_batch_that_waits_is_in_no_other_vhosts_way(void **state)
     stop(&broker);
 }
 
+static void look_on(struct vhost *vhost, uint64_t now_ms, void *context)
+{
+    (void)vhost, (void)now_ms, (void)context;
+}
+
+static void publish_another(struct broker *broker, uint64_t number)
+{
+    struct command_batch *batch = command_batch_new();
+    add_publish(batch, broker->sessions[0], "", "q", number);
+    gate_submit(broker->gate, batch, 0);
+}
+
+/* What was to be written is, but the store says that nobody should add more. */
+static void publishers_wait_where_the_store_is_short_of_space(void **state)
+{
+    struct broker broker;
+    (void)state;
+    start(&broker, 1);
+    gate_stop_handing_over(broker.gate);
+    publish_with_confirm(&broker, broker.gate, 0);
+    wait_for_tag(&broker, 0, 1);
+    broker.store->is_short = true;
+    publish_another(&broker, 2);
+    wait_for_tag(&broker, 0, 2);
+    unsigned tries = broker.store->tries;
+    publish_another(&broker, 3);
+    gate_call(broker.gate, look_on, NULL);
+    assert_int_equal(broker.store->tries, tries);
+    broker.store->is_short = false;
+    gate_set_disk_full(broker.gate, false);
+    wait_for_tag(&broker, 0, 3);
+    stop(&broker);
+}
+
 static void a_vhost_with_a_full_disk_can_be_closed(void **state)
 {
     struct broker broker;
@@ -1011,6 +1046,7 @@ int main(void)
         cmocka_unit_test(the_time_inside_is_counted_and_no_other),
         cmocka_unit_test(who_hands_it_over_counts_as_well),
         cmocka_unit_test(a_full_disk_is_in_no_other_vhosts_way),
+        cmocka_unit_test(publishers_wait_where_the_store_is_short_of_space),
         cmocka_unit_test(a_vhost_with_a_full_disk_can_be_closed),
         cmocka_unit_test(a_batch_waits_for_consumers_that_are_fast),
         cmocka_unit_test(a_batch_does_not_wait_for_long),
