@@ -12,8 +12,8 @@
  * megabyte, and as much again as twice what the file grew by since the last one: so it ends,
  * whatever is written meanwhile.
  *
- * The copy needs no journal: a broken one is thrown away. It is synced every now and then, so that
- * the end does not find gigabytes to be written.
+ * The copy needs no journal: a broken one is thrown away. It is synced every few megabytes: neither
+ * the end nor a commit, which syncs the log on the same disk, is to find gigabytes to be written.
  */
 #include "store/store_backup.h"
 
@@ -28,7 +28,7 @@
 #include "store/sqlite_file.h"
 #include "store/store_internal.h"
 
-enum { step_pages = 64, sync_bytes = 64 << 20, small_pages = 256 };
+enum { step_pages = 64, sync_bytes = 4 << 20, small_pages = 256 };
 
 struct store_backup {
     struct store *store;
