@@ -9,6 +9,7 @@ import { h, morph } from './dom.js';
 import { drawFrame, focusPage } from './frame.js';
 import { drawLogin } from './login.js';
 import { pageAt } from './pages.js';
+import { heading } from './parts.js';
 import { go, here, link } from './router.js';
 import { endSession, hasLogin, session, whenSessionEnds } from './session.js';
 import { chooseVhost, chosenVhost, refreshSeconds } from './settings.js';
@@ -51,7 +52,8 @@ function draw() {
   document.title = `${title} · Leveret`;
   drawFrame(app, { page, vhosts: turn.vhosts, reload: load, refreshChanged: again, logOut, vhostChanged });
   const body = turn.data !== undefined ? page.draw(turn.data, at)
-    : turn.failure ? failureOf(page, turn.failure, at) : h('p', { class: 'loading' }, 'Loading …');
+    : turn.failure ? failureOf(page, turn.failure, at)
+      : [heading({ title }), h('p', { class: 'loading' }, 'Loading …')];
   morph(document.getElementById('page'),
     turn.failure && turn.data !== undefined ? stale(turn.failure) : null, body);
   drawCharts(app);

@@ -146,12 +146,20 @@ class Visit:
         return self.page.get_by_role("dialog", name=title)
 
     def violations(self):
-        """What axe finds in the page."""
-        with open(AXE, encoding="utf-8") as file:
-            self.page.evaluate(file.read())
-        found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        """What axe finds in the page as it is, in light and dark."""
+        return self.violations_in("light", "axe.run(document, {resultTypes: ['violations']})") + self.violations_in(
+            # All but the colours are the same.
+            "dark", "axe.run(document, {resultTypes: ['violations'], runOnly: ['color-contrast']})"
+        )
+
+    def violations_in(self, scheme, search):
+        self.page.emulate_media(color_scheme=scheme)
+        if not self.page.evaluate("'axe' in window"):
+            with open(AXE, encoding="utf-8") as file:
+                self.page.evaluate(file.read())
+        found = self.page.evaluate(search)
         return [
-            "%s: %s" % (violation["id"], node["html"][:120])
+            "%s, %s: %s" % (scheme, violation["id"], node["html"][:120])
             for violation in found["violations"]
             for node in violation["nodes"]
         ]

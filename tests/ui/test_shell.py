@@ -66,7 +66,7 @@ def changed_password_ends_the_session(visit, site):
     site.make("PUT", "users/passing", {"password": "one", "tags": "administrator"})
     visit.enter(user="passing", password="one")
     site.make("PUT", "users/passing", {"password": "two", "tags": "administrator"})
-    visit.button("Refresh now").click()
+    # The next refresh finds it out.
     expect(visit.page.get_by_role("alert")).to_have_text("Your login is no longer accepted.")
 
 
@@ -128,8 +128,6 @@ def colours_follow_the_system_until_chosen(visit, site):
 
 @test()
 def login_is_accessible(visit, site):
-    for scheme in ("light", "dark"):
-        visit.page.emulate_media(color_scheme=scheme)
-        visit.page.goto(site.url)
-        expect(visit.page.get_by_label("User")).to_be_visible()
-        expect_equal(visit.violations(), [], "what axe finds, " + scheme)
+    visit.page.goto(site.url)
+    expect(visit.page.get_by_label("User")).to_be_visible()
+    expect_equal(visit.violations(), [], "what axe finds")
