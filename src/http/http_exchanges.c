@@ -28,7 +28,7 @@ static void fill_stats(const struct http_objects *objects, const struct http_obj
                                      .vhost = bytes_of_text(object->vhost),
                                      .name = status->name,
                                      .values = values,
-                                     .ages = objects->count == 0 ? &ages : NULL};
+                                     .ages = objects->is_one ? &ages : NULL};
     http_stats_fill_row(&stats, row);
 }
 
@@ -50,31 +50,24 @@ static void fill_row(const void *context, size_t number, struct http_row *row)
         fill_stats(objects, object, row);
 }
 
-static struct bytes name_of(const void *context, size_t number)
+static struct bytes name_of(const void *exchange)
 {
-    const struct exchange_status *status = http_object_at(context, number)->status;
+    const struct exchange_status *status = exchange;
     return status->name;
 }
 
-static int compare_names(const void *a, const void *b)
+static void find(const struct vhost *vhost, struct bytes name, const struct vhost_visitor *visitor)
 {
-    const struct exchange_status *x = ((const struct http_object *)a)->status;
-    const struct exchange_status *y = ((const struct http_object *)b)->status;
-    return bytes_compare(x->name, y->name);
+    struct exchange_status status;
+    if (vhost_exchange_status(vhost, name, &status))
+        visitor->exchange(visitor->context, &status);
 }
+
+static const struct http_named_kind exchanges = {status_rows_of_exchanges, name_of, find, fill_row};
 
 static void run_list(struct http_job *job)
 {
-    struct http_objects objects = {.job = job};
-    struct vhost_visitor visitor = status_rows_of_exchanges(&objects.kept);
-    for (size_t i = 0; i < job->vhost_count; i++) {
-        size_t first = objects.count;
-        http_objects_list(&objects, &job->vhosts[i], &visitor);
-        http_objects_sort(&objects, first, compare_names);
-    }
-    const struct http_list list = {objects.count, name_of, fill_row, &objects};
-    http_reply_row_pages(job->call, &list);
-    http_objects_fini(&objects);
+    http_objects_reply_named(job, &exchanges);
 }
 
 static void get_exchanges(const struct http_context *context, struct http_call *call)
@@ -87,39 +80,18 @@ struct bytes http_exchange_name(const char *segment)
     return bytes_of_text(strcmp(segment, "amq.default") == 0 ? "" : segment);
 }
 
-struct search {
-    struct bytes name;
-    struct vhost_visitor keeper;
-};
-
-static void find_exchange(struct vhost *vhost, uint64_t now_ms, void *context)
-{
-    struct search *search = context;
-    struct exchange_status status;
-    (void)now_ms;
-    if (vhost_exchange_status(vhost, search->name, &status))
-        search->keeper.exchange(search->keeper.context, &status);
-}
-
 static void run_one(struct http_job *job)
 {
     struct http_objects objects = {.job = job};
-    struct search search = {http_exchange_name(http_call_parameter(job->call, "name")),
-                            status_rows_of_exchanges(&objects.kept)};
-    for (size_t i = 0; i < job->vhost_count; i++)
-        http_job_ask(job, job->vhosts[i].gate, find_exchange, &search);
-    if (objects.kept.count == 0) {
-        http_not_found(job->call);
-        return;
+    struct bytes name = http_exchange_name(http_call_parameter(job->call, "name"));
+    if (http_objects_need_named(&objects, &exchanges, name)) {
+        struct http_row row = {json_object(), NULL};
+        fill_row(&objects, 0, &row);
+        http_row_put(&row, "incoming", json_array());
+        http_row_put(&row, "outgoing", json_array());
+        http_reply(job->call, row.json);
     }
-    struct http_row row = {json_object(), NULL};
-    struct http_object object = {job->vhosts[0].name, objects.kept.rows[0]};
-    objects.rows = &object;
-    fill_row(&objects, 0, &row);
-    http_row_put(&row, "incoming", json_array());
-    http_row_put(&row, "outgoing", json_array());
-    http_reply(job->call, row.json);
-    status_rows_fini(&objects.kept);
+    http_objects_fini(&objects);
 }
 
 static void get_exchange(const struct http_context *context, struct http_call *call)

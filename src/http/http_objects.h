@@ -11,6 +11,7 @@
 struct http_object {
     const char *vhost;  /* borrowed from the job */
     const void *status; /* borrowed from kept */
+    struct bytes name;  /* likewise; of kinds that are listed by name */
 };
 
 struct http_objects {
@@ -18,6 +19,7 @@ struct http_objects {
     struct status_rows kept;
     struct http_object *rows; /* owned */
     size_t count, capacity;
+    bool is_one; /* the answer is not a list */
 };
 
 /* In a job's run: adds what the vhost has of a kind; the visitor keeps it in objects->kept, where
@@ -28,6 +30,21 @@ void http_objects_list(struct http_objects *objects, const struct http_job_vhost
 void http_objects_sort(struct http_objects *objects, size_t first,
                        int (*compare)(const void *a, const void *b));
 void http_objects_fini(struct http_objects *objects);
+
+/* A kind of object that a vhost knows by name. */
+struct http_named_kind {
+    struct vhost_visitor (*keep)(struct status_rows *kept);
+    struct bytes (*name)(const void *status);
+    /* Shows the visitor the one of that name, if there is one. */
+    void (*find)(const struct vhost *vhost, struct bytes name, const struct vhost_visitor *visitor);
+    void (*fill)(const void *objects, size_t number, struct http_row *row);
+};
+
+/* In a job's run: answers with all of its vhosts' objects of the kind, by name. */
+void http_objects_reply_named(struct http_job *job, const struct http_named_kind *kind);
+/* The one of that name; false, answered, where there is none. */
+bool http_objects_need_named(struct http_objects *objects, const struct http_named_kind *kind,
+                             struct bytes name);
 
 /* For a struct http_list over them. */
 static inline const struct http_object *http_object_at(const void *objects, size_t number)

@@ -113,7 +113,7 @@ static void fill_stats(const struct http_objects *objects, const struct http_obj
                                      .vhost = bytes_of_text(object->vhost),
                                      .name = status->name,
                                      .values = values,
-                                     .ages = objects->count == 0 ? &ages : NULL};
+                                     .ages = objects->is_one ? &ages : NULL};
     http_stats_fill_row(&stats, row);
 }
 
@@ -135,33 +135,26 @@ static void fill_row(const void *context, size_t number, struct http_row *row)
         http_row_text(row, "policy", status->policy);
 }
 
-static struct bytes name_of(const void *context, size_t number)
+static struct bytes name_of(const void *queue)
 {
-    const struct queue_status *status = http_object_at(context, number)->status;
+    const struct queue_status *status = queue;
     return status->name;
 }
 
-static int compare_names(const void *a, const void *b)
+static void find(const struct vhost *vhost, struct bytes name, const struct vhost_visitor *visitor)
 {
-    const struct queue_status *x = ((const struct http_object *)a)->status;
-    const struct queue_status *y = ((const struct http_object *)b)->status;
-    return bytes_compare(x->name, y->name);
+    struct queue_status status;
+    if (vhost_queue_status(vhost, name, &status))
+        visitor->queue(visitor->context, &status);
 }
+
+static const struct http_named_kind queues = {status_rows_of_queues, name_of, find, fill_row};
 
 /* --- lists */
 
 static void run_list(struct http_job *job)
 {
-    struct http_objects objects = {.job = job};
-    struct vhost_visitor visitor = status_rows_of_queues(&objects.kept);
-    for (size_t i = 0; i < job->vhost_count; i++) {
-        size_t first = objects.count;
-        http_objects_list(&objects, &job->vhosts[i], &visitor);
-        http_objects_sort(&objects, first, compare_names);
-    }
-    const struct http_list list = {objects.count, name_of, fill_row, &objects};
-    http_reply_row_pages(job->call, &list);
-    http_objects_fini(&objects);
+    http_objects_reply_named(job, &queues);
 }
 
 static void get_queues(const struct http_context *context, struct http_call *call)
@@ -171,26 +164,17 @@ static void get_queues(const struct http_context *context, struct http_call *cal
 
 /* --- one */
 
-struct search {
-    struct bytes name;
+struct consumer_search {
+    struct bytes name; /* of the queue */
     struct vhost_visitor keeper;
 };
-
-static void find_queue(struct vhost *vhost, uint64_t now_ms, void *context)
-{
-    struct search *search = context;
-    struct queue_status status;
-    (void)now_ms;
-    if (vhost_queue_status(vhost, search->name, &status))
-        search->keeper.queue(search->keeper.context, &status);
-}
 
 /* Of very many consumers so many are shown. */
 enum { CONSUMERS_MAX = 1000 };
 
 static void find_consumers(struct vhost *vhost, uint64_t now_ms, void *context)
 {
-    const struct search *search = context;
+    const struct consumer_search *search = context;
     (void)now_ms;
     vhost_list_consumers(vhost, search->name, &search->keeper, CONSUMERS_MAX);
 }
@@ -198,7 +182,7 @@ static void find_consumers(struct vhost *vhost, uint64_t now_ms, void *context)
 static void add_consumers(const struct http_job *job, struct bytes name, struct http_row *row)
 {
     struct status_rows consumers = {0};
-    struct search search = {name, status_rows_of_consumers(&consumers)};
+    struct consumer_search search = {name, status_rows_of_consumers(&consumers)};
     json_t *details = json_array();
     http_job_ask(job, job->vhosts[0].gate, find_consumers, &search);
     for (size_t i = 0; i < consumers.count; i++)
@@ -211,26 +195,19 @@ static void add_consumers(const struct http_job *job, struct bytes name, struct 
 static void run_one(struct http_job *job)
 {
     struct http_objects objects = {.job = job};
-    struct search search = {bytes_of_text(http_call_parameter(job->call, "name")),
-                            status_rows_of_queues(&objects.kept)};
-    for (size_t i = 0; i < job->vhost_count; i++)
-        http_job_ask(job, job->vhosts[i].gate, find_queue, &search);
-    if (objects.kept.count == 0) {
-        http_not_found(job->call);
-        return;
+    struct bytes name = bytes_of_text(http_call_parameter(job->call, "name"));
+    if (http_objects_need_named(&objects, &queues, name)) {
+        const struct queue_status *status = objects.rows[0].status;
+        struct http_row row = {json_object(), NULL};
+        fill_row(&objects, 0, &row);
+        add_consumers(job, name, &row);
+        http_row_put(&row, "deliveries", json_array());
+        http_row_put(&row, "incoming", json_array());
+        if (status->owner.data != NULL)
+            http_row_put(&row, "owner_pid_details", http_connection_details(status->owner));
+        http_reply(job->call, row.json);
     }
-    struct http_row row = {json_object(), NULL};
-    struct http_object object = {job->vhosts[0].name, objects.kept.rows[0]};
-    const struct queue_status *status = object.status;
-    objects.rows = &object;
-    fill_row(&objects, 0, &row);
-    add_consumers(job, search.name, &row);
-    http_row_put(&row, "deliveries", json_array());
-    http_row_put(&row, "incoming", json_array());
-    if (status->owner.data != NULL)
-        http_row_put(&row, "owner_pid_details", http_connection_details(status->owner));
-    http_reply(job->call, row.json);
-    status_rows_fini(&objects.kept);
+    http_objects_fini(&objects);
 }
 
 void http_get_queue(const struct http_context *context, struct http_call *call)
