@@ -279,6 +279,7 @@ void channel_free(struct channel *channel)
     unacked_ring_fini(&channel->unacked);
     limit_count_channel(session, -1);
     session->vhost->counters.channels_closed++;
+    session->vhost->counters.publishers -= channel->is_publisher;
     session->memory_bytes -= sizeof *channel;
     free(channel->slots);
     free(channel->last_queue);

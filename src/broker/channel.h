@@ -75,8 +75,9 @@ struct channel {
     uint64_t serial;         /* the how manyth of its session */
     uint16_t number;
     bool is_closing; /* channel.close was sent; close-ok is waited for */
-    uint8_t mode;    /* enum channel_mode */
-    uint8_t wait;    /* enum channel_wait */
+    bool is_publisher;
+    uint8_t mode; /* enum channel_mode */
+    uint8_t wait; /* enum channel_wait */
 
     struct channel_counters counters;
     uint64_t delivery_tag; /* the last one */

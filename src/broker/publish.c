@@ -147,6 +147,9 @@ static void find_route(struct channel *channel, struct message *message, bool is
         return;
     }
     channel->route.counters = &exchange->counters;
+    if (!channel->is_publisher)
+        vhost->counters.publishers++;
+    channel->is_publisher = true;
     if (has_copies)
         request.keys = copies = copies_keys(message, &request.key_count);
     routing_find(vhost, exchange, &request, &channel->route.result);

@@ -80,3 +80,39 @@ void vhost_sample(struct vhost *vhost, struct vhost_sampling *sampling,
         sampling->is_done = has_queues && !has_more;
     }
 }
+
+/* --- all of them */
+
+struct view {
+    void (*visit)(void *context, const struct queue_view *view);
+    void *context;
+    size_t visited;
+};
+
+static void view_queue(void *context, struct hash_node *node)
+{
+    struct view *view = context;
+    const struct queue *queue = container_of(node, struct queue, by_name);
+    view->visited++;
+    if (queue->is_reply)
+        return;
+    const struct queue_view shown = {.name = queue->name,
+                                     .counters = queue->counters,
+                                     .ready = queue_ready_count(queue),
+                                     .unacked = queue->unacked_count,
+                                     .ready_bytes = queue_ready_bytes(queue),
+                                     .consumers = queue->subscriber_count};
+    view->visit(view->context, &shown);
+}
+
+bool vhost_view_queues(const struct vhost *vhost, uint64_t *cursor,
+                       void (*visit)(void *context, const struct queue_view *view), void *context,
+                       size_t count_max)
+{
+    struct view view = {visit, context, 0};
+    size_t buckets = 0;
+    bool has_more = true;
+    while (has_more && view.visited < count_max && buckets++ < 4 * count_max)
+        has_more = hash_table_scan(&vhost->queues, cursor, view_queue, &view);
+    return has_more;
+}

@@ -220,6 +220,7 @@ struct vhost_counters {
     uint64_t connections_opened, connections_closed, channels_opened, channels_closed;
     uint64_t queues_declared, queues_created, queues_deleted;
     uint64_t sessions, channels, consumers, queues, exchanges, bindings;
+    uint64_t publishers;                   /* channels that have published */
     uint64_t ready, unacked;               /* messages */
     uint64_t ready_bytes;                  /* sum of body sizes */
     uint64_t window_bytes, unstored_bytes; /* memory: of messages that are in the store, too, and
@@ -375,6 +376,18 @@ struct vhost_sampling {
  * last sampling: there is one who samples. */
 void vhost_sample(struct vhost *vhost, struct vhost_sampling *sampling,
                   const struct vhost_sampler *sampler, size_t count_max);
+
+/* What a queue looks like, at little cost. */
+struct queue_view {
+    struct bytes name;
+    struct queue_counters counters;
+    uint64_t ready, unacked, ready_bytes, consumers;
+};
+
+/* Visits about count_max more queues; false, and *cursor 0 again, when those were the last. */
+bool vhost_view_queues(const struct vhost *vhost, uint64_t *cursor,
+                       void (*visit)(void *context, const struct queue_view *view), void *context,
+                       size_t count_max);
 
 /* Recounts everything and aborts where a counter differs from what is really there. For tests. */
 void vhost_check(const struct vhost *vhost);

@@ -108,6 +108,7 @@ static void init_texts(struct config *config)
     config->auth_ldap.user_dn_pattern = xstrdup("${username}");
     config->event_exchange_vhost = xstrdup("");
     config->management.address = xstrdup("");
+    config->prometheus.address = xstrdup("");
 }
 
 static void init_lists(struct config *config)
@@ -127,6 +128,7 @@ void config_init(struct config *config)
 {
     *config = (struct config){
         .management = {.port = 15672, .body_bytes_max = 10000000},
+        .prometheus = {.port = 15692},
         .statistics = {.interval_ms = 5000, .memory_bytes = 32 << 20},
         .socket = {.backlog = 128, .nodelay = true, .linger_on = true},
         .handshake_timeout_ms = 10000,
@@ -186,7 +188,8 @@ static void fini_texts(struct config *config)
                      config->credential_regexp,
                      config->anonymous_login_user,
                      config->anonymous_login_pass,
-                     config->management.address};
+                     config->management.address,
+                     config->prometheus.address};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         free(texts[i]);
 }

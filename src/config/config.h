@@ -271,6 +271,8 @@ struct config {
     struct config_socket_options socket;
     struct config_management management;
     struct config_statistics statistics;
+    struct config_management prometheus; /* where Prometheus asks */
+    bool prometheus_per_object;
     bool proxy_protocol;           /* every connection starts with a header of the PROXY protocol */
     uint64_t handshake_timeout_ms; /* from accept to connection.open-ok; may be CONFIG_UNLIMITED */
     uint64_t ssl_handshake_timeout_ms; /* may be CONFIG_UNLIMITED */

@@ -121,6 +121,15 @@ struct listener *listener_new(const char *address, uint16_t port,
     return listener;
 }
 
+struct listener *listener_new_lasting(const char *address, uint16_t port,
+                                      const struct config_socket_options *options,
+                                      char reason[LISTENER_REASON_SIZE])
+{
+    struct config_socket_options lasting = *options;
+    lasting.linger_on = false;
+    return listener_new(address, port, &lasting, reason);
+}
+
 void listener_free(struct listener *listener)
 {
     if (listener == NULL)

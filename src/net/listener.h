@@ -21,6 +21,11 @@ enum { LISTENER_REASON_SIZE = 256 };
 struct listener *listener_new(const char *address, uint16_t port,
                               const struct config_socket_options *options,
                               char reason[LISTENER_REASON_SIZE]);
+/* The same for HTTP: what was answered is sent still when the socket is closed, and no reset of the
+ * connection takes it from the client (linger.timeout = 0 does not apply). */
+struct listener *listener_new_lasting(const char *address, uint16_t port,
+                                      const struct config_socket_options *options,
+                                      char reason[LISTENER_REASON_SIZE]);
 /* Stops accepting and closes. */
 void listener_free(struct listener *listener);
 

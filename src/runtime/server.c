@@ -34,6 +34,7 @@
 #include "runtime/notify.h"
 #include "runtime/reactor.h"
 #include "runtime/server_internal.h"
+#include "runtime/server_metrics.h"
 #include "runtime/server_stats.h"
 #include "runtime/store_pool.h"
 #include "runtime/user_totals.h"
@@ -213,7 +214,8 @@ static bool start(struct server *server, char *reason, size_t reason_size)
     }
     if (!open_data(server, reason, reason_size) ||
         !server_open_listeners(server, reason, reason_size) ||
-        !server_open_http(server, reason, reason_size))
+        !server_open_http(server, reason, reason_size) ||
+        !server_metrics_open(server, &server->metrics, reason, reason_size))
         return false;
     alarm_limits_init(&server->alarm_limits, server->config);
     start_threads(server);
@@ -237,6 +239,7 @@ static bool start(struct server *server, char *reason, size_t reason_size)
     server_start_listeners(server);
     server->stats = server_stats_new(server);
     server_start_http(server);
+    server_metrics_start(server->metrics);
     return true;
 }
 
@@ -391,6 +394,7 @@ static void stop_threads(struct server *server)
         return;
     server_end_jobs(server);
     server_end_drain(server);
+    server_metrics_stop(server->metrics);
     say_farewell(server);
     auth_chain_stop(server->auth_chain);
     worker_pool_end(server->workers);
@@ -436,6 +440,7 @@ void server_free(struct server *server)
     stop_accepting(server);
     stop_threads(server);
     server_free_http(server);
+    server_metrics_free(server->metrics);
     server_stats_free(server->stats);
     if (server->tls != NULL)
         tls_context_free(server->tls);

@@ -32,6 +32,7 @@
 #include "runtime/log.h"
 #include "runtime/mailbox.h"
 #include "runtime/reactor.h"
+#include "runtime/server_metrics.h"
 #include "runtime/server_stats.h"
 #include "runtime/worker_pool.h"
 
@@ -230,6 +231,11 @@ static void each_listener(void *context,
               entry->address != NULL ? entry->address : "::", entry->port);
     }
     const char *address = server->config->management.address;
+    if (server_metrics_port(server->metrics) != 0)
+        visit(visitor, "http/prometheus",
+              server->config->prometheus.address[0] != '\0' ? server->config->prometheus.address
+                                                            : "::",
+              server_metrics_port(server->metrics));
     visit(visitor, "http", address[0] != '\0' ? address : "::", server->http->port);
 }
 
@@ -422,7 +428,7 @@ bool server_open_http(struct server *server, char *reason, size_t reason_size)
         return true;
     const char *address = management->address[0] != '\0' ? management->address : NULL;
     struct listener *listener =
-        listener_new(address, (uint16_t)management->port, &server->config->socket, why);
+        listener_new_lasting(address, (uint16_t)management->port, &server->config->socket, why);
     if (listener == NULL && !management->is_port_chosen) {
         log_warning("the management API is not there: %s", why);
         return true;

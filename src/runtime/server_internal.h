@@ -90,6 +90,7 @@ struct server {
     struct http_sessions *http_sessions; /* owned */
     struct server_stats *stats;          /* owned */
     struct server_backup *backup;        /* owned; the last one, which may be under way */
+    struct server_metrics *metrics;      /* owned; NULL: nobody asks for any */
 };
 
 /* --- server_vhosts.c; main thread */

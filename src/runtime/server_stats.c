@@ -55,6 +55,8 @@ struct server_stats {
     struct vhost_counters gone; /* of vhosts that were deleted */
     struct vhost_counters total;
     struct http_node_facts node;
+    unsigned alarms; /* the main thread's, as of its last tick, and so are the limits */
+    struct alarm_limits limits;
 };
 
 /* --- the node */
@@ -100,13 +102,17 @@ static void look_at_node(struct http_node_facts *facts)
         facts->context_switches = (uint64_t)(usage.ru_nvcsw + usage.ru_nivcsw);
 }
 
-static void look_at_limits(const struct server *server, struct http_node_facts *facts)
+static void look_at_limits(struct server_stats *stats, struct http_node_facts *facts)
 {
     struct rlimit limit;
+    const struct server *server = stats->server;
+    pthread_mutex_lock(&stats->mutex);
+    const struct alarm_limits limits = stats->limits;
+    pthread_mutex_unlock(&stats->mutex);
     facts->mem_used = alarm_memory_used();
-    facts->disk_free = alarm_disk_free(&server->alarm_limits);
-    facts->mem_limit = server->alarm_limits.memory_bytes;
-    facts->disk_free_limit = server->alarm_limits.disk_free_bytes;
+    facts->disk_free = alarm_disk_free(&limits);
+    facts->mem_limit = limits.memory_bytes;
+    facts->disk_free_limit = limits.disk_free_bytes;
     facts->fd_total = getrlimit(RLIMIT_NOFILE, &limit) == 0 ? (uint64_t)limit.rlim_cur : 0;
     facts->uptime_ms = clock_steady_ms() - server->started_ms;
     facts->sockets_used = facts->channels = 0;
@@ -268,7 +274,7 @@ static void keep_what_was(struct vhost_counters *gone, const struct vhost_counte
 {
     struct vhost_counters past = *counters;
     past.sessions = past.channels = past.consumers = 0;
-    past.queues = past.exchanges = past.bindings = 0;
+    past.queues = past.exchanges = past.bindings = past.publishers = 0;
     past.ready = past.unacked = past.ready_bytes = 0;
     past.window_bytes = past.unstored_bytes = past.transient_bytes = 0;
     past.session_bytes = past.value_bytes = 0;
@@ -321,7 +327,7 @@ static void run_pass(struct control_work *work)
         return;
     }
     look_at_node(&node);
-    look_at_limits(stats->server, &node);
+    look_at_limits(stats, &node);
     for (size_t i = 0; i < now.count; i++)
         record_vhost(stats, &now.items[i]);
     take_over(stats, &now, &node);
@@ -351,6 +357,10 @@ void server_stats_tick(struct server_stats *stats)
     uint64_t now_ms = clock_steady_ms();
     uint64_t interval_ms = (uint64_t)statistics_config(stats->statistics)->interval_s * 1000;
     uint64_t wall_ms = clock_wall_ms();
+    pthread_mutex_lock(&stats->mutex);
+    stats->alarms = stats->server->alarms;
+    stats->limits = stats->server->alarm_limits;
+    pthread_mutex_unlock(&stats->mutex);
     uint64_t round_ms = wall_ms - wall_ms % interval_ms;
     if (stats->is_under_way || now_ms < stats->due_ms)
         return;
@@ -374,6 +384,8 @@ struct server_stats *server_stats_new(struct server *server)
     config.bytes_max = server->config->statistics.memory_bytes;
     stats->server = server;
     stats->statistics = statistics_new(&config);
+    stats->alarms = server->alarms;
+    stats->limits = server->alarm_limits;
     CHECK(pthread_mutex_init(&stats->mutex, NULL) == 0);
     return stats;
 }
@@ -407,6 +419,14 @@ bool server_stats_vhost(struct server_stats *stats, const char *vhost,
     return counted != NULL;
 }
 
+unsigned server_stats_alarms(struct server_stats *stats)
+{
+    pthread_mutex_lock(&stats->mutex);
+    unsigned alarms = stats->alarms;
+    pthread_mutex_unlock(&stats->mutex);
+    return alarms;
+}
+
 void server_stats_total(struct server_stats *stats, struct vhost_counters *counters)
 {
     pthread_mutex_lock(&stats->mutex);
@@ -419,5 +439,5 @@ void server_stats_node(struct server_stats *stats, struct http_node_facts *facts
     pthread_mutex_lock(&stats->mutex);
     *facts = stats->node;
     pthread_mutex_unlock(&stats->mutex);
-    look_at_limits(stats->server, facts);
+    look_at_limits(stats, facts);
 }

@@ -24,6 +24,8 @@ bool server_stats_vhost(struct server_stats *stats, const char *vhost,
                         struct vhost_counters *counters);
 /* The same of all together, those that were deleted included where they count what was. */
 void server_stats_total(struct server_stats *stats, struct vhost_counters *counters);
+/* The alarms in effect (enum vhost_alarm). */
+unsigned server_stats_alarms(struct server_stats *stats);
 /* What the node uses; what may be asked for at once is of now. */
 void server_stats_node(struct server_stats *stats, struct http_node_facts *facts);
 

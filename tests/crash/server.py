@@ -48,7 +48,7 @@ class Leveret:
     def begin_start(self):
         self.process = private_broker.spawn(
             [self.binary, "-D", self.folder("data"), "-c", self.folder("broker.conf")]
-            + ["-o", "management.tcp.port=%s" % (self.management_port or "none")],
+            + ["-o", "management.tcp.port=%s" % (self.management_port or "none"), "-o", "prometheus.tcp.port=none"],
             self.folder.log("console.log"),
             cwd=self.folder.path,
         )

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Metrics for Prometheus, over HTTP, on a thread of their own. /metrics is made of what the last
+ * sampling found and asks nobody. What each queue has is made metric by metric and slice by slice:
+ * the core is asked for some queues when the client has taken what was there before, so that a
+ * hundred thousand queues take as long as they take, in little memory, and clients that do not read
+ * cost a timeout.
+ *
+ * As in RabbitMQ nobody has to log in: the listener can be bound to an address of its own.
+ */
+#include "runtime/server_metrics.h"
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/keyvalq_struct.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/list.h"
+#include "base/xmalloc.h"
+#include "config/config.h"
+#include "net/listener.h"
+#include "runtime/clock.h"
+#include "runtime/event_loop.h"
+#include "runtime/gate.h"
+#include "runtime/log.h"
+#include "runtime/metrics_text.h"
+#include "runtime/server_internal.h"
+#include "runtime/server_stats.h"
+
+enum {
+    SLICE_QUEUES = 128,
+    CHUNK_BYTES = 64 << 10,
+    SCRAPES_MAX = 8, /* under way at a time */
+    HEADERS_MAX = 16 << 10,
+    BODY_MAX = 1024,
+    TIMEOUT_S = 60,
+};
+
+struct server_metrics {
+    struct server *server;     /* borrowed */
+    struct listener *listener; /* owned, until the thread has its socket */
+    uint16_t port;
+    pthread_t thread;
+    bool is_started;
+    struct event_base *base; /* owned */
+    struct evhttp *http;     /* owned */
+    int end_fd;              /* what ends the thread is written here */
+    struct event *end_event; /* owned */
+    struct list scrapes;     /* under way */
+    size_t scrape_count;
+};
+
+/* An answer that is made piece by piece. */
+struct scrape {
+    struct list_node in_scrapes;
+    struct server_metrics *metrics;
+    struct evhttp_request *request; /* borrowed: evhttp's */
+    const char *prefix;
+    struct evkeyvalq query; /* owned */
+    bool has_started;       /* the answer */
+    bool has_families;      /* the query names some */
+    struct gate **gates;    /* owned, with a reference each */
+    size_t gate_count;
+    size_t metric, gate; /* where it stands, */
+    uint64_t cursor;     /* in that gate's queues */
+    bool has_begun;      /* with the metric */
+    struct buffer text;  /* owned: the next piece */
+};
+
+/* --- what is asked for */
+
+static bool has_value(const struct evkeyvalq *query, const char *name, const char *value)
+{
+    for (const struct evkeyval *pair = query->tqh_first; pair != NULL; pair = pair->next.tqe_next) {
+        if (strcmp(pair->key, name) == 0 && strcmp(pair->value, value) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool has_name(const struct evkeyvalq *query, const char *name)
+{
+    return evhttp_find_header(query, name) != NULL;
+}
+
+static bool wants_metric(const struct scrape *scrape, const struct queue_metric *metric)
+{
+    static const char *const families[] = {"queue_coarse_metrics", "queue_consumer_count",
+                                           "queue_metrics", "queue_delivery_metrics"};
+    if (!scrape->has_families)
+        return true;
+    for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
+        if (metrics_is_of_family(metric, families[i]) &&
+            has_value(&scrape->query, "family", families[i]))
+            return true;
+    }
+    return false;
+}
+
+static bool wants_vhost(const struct scrape *scrape, const char *name)
+{
+    return !has_name(&scrape->query, "vhost") || has_value(&scrape->query, "vhost", name);
+}
+
+/* --- pieces */
+
+struct piece {
+    struct scrape *scrape;
+    const struct queue_metric *metric;
+    struct bytes vhost;
+    bool has_more;
+};
+
+static void add_queue(void *context, const struct queue_view *view)
+{
+    struct piece *piece = context;
+    metrics_add_queue(&piece->scrape->text, piece->scrape->prefix, piece->metric, piece->vhost,
+                      view);
+}
+
+static void view_slice(struct vhost *vhost, uint64_t now_ms, void *context)
+{
+    struct piece *piece = context;
+    (void)now_ms;
+    piece->has_more =
+        vhost_view_queues(vhost, &piece->scrape->cursor, add_queue, piece, SLICE_QUEUES);
+}
+
+/* One slice of one vhost; false where the metric is done. */
+static bool add_slice(struct scrape *scrape, const struct queue_metric *metric)
+{
+    if (scrape->gate == scrape->gate_count)
+        return false;
+    struct gate *gate = scrape->gates[scrape->gate];
+    struct piece piece = {scrape, metric, bytes_of_text(gate_name(gate)), false};
+    if (wants_vhost(scrape, gate_name(gate)))
+        gate_ask(gate, view_slice, &piece);
+    if (!piece.has_more) {
+        scrape->gate++;
+        scrape->cursor = 0;
+    }
+    return true;
+}
+
+/* Makes the next piece; false where all is said. */
+static bool make_piece(struct scrape *scrape)
+{
+    const struct queue_metric *metric;
+    while (scrape->text.size < CHUNK_BYTES && !server_is_ending(scrape->metrics->server)) {
+        metric = metrics_of_queues(scrape->metric);
+        if (metric == NULL)
+            return false;
+        bool is_wanted = wants_metric(scrape, metric);
+        if (is_wanted && !scrape->has_begun)
+            metrics_begin(&scrape->text, scrape->prefix, metric);
+        scrape->has_begun = true;
+        if (is_wanted && add_slice(scrape, metric))
+            continue;
+        scrape->metric++;
+        scrape->gate = 0;
+        scrape->cursor = 0;
+        scrape->has_begun = false;
+    }
+    return !server_is_ending(scrape->metrics->server);
+}
+
+static void free_scrape(struct scrape *scrape)
+{
+    struct server *server = scrape->metrics->server;
+    for (size_t i = 0; i < scrape->gate_count; i++)
+        server_release_gate(server, scrape->gates[i]);
+    free(scrape->gates);
+    evhttp_clear_headers(&scrape->query);
+    buffer_fini(&scrape->text);
+    list_remove(&scrape->in_scrapes);
+    scrape->metrics->scrape_count--;
+    free(scrape);
+}
+
+static void on_gone(struct evhttp_connection *connection, void *context)
+{
+    (void)connection;
+    free_scrape(context);
+}
+
+/* The last piece, which may be the first one. */
+static void send_last(struct evhttp_connection *connection, struct scrape *scrape,
+                      struct evbuffer *out)
+{
+    struct evhttp_request *request = scrape->request;
+    bool has_started = scrape->has_started;
+    evhttp_connection_set_closecb(connection, NULL, NULL);
+    free_scrape(scrape);
+    if (!has_started) {
+        evhttp_send_reply(request, 200, "OK", out);
+        return;
+    }
+    if (evbuffer_get_length(out) > 0)
+        evhttp_send_reply_chunk(request, out);
+    evhttp_send_reply_end(request);
+}
+
+static void send_piece(struct evhttp_connection *connection, void *context)
+{
+    struct scrape *scrape = context;
+    bool has_more = make_piece(scrape);
+    struct evbuffer *out = evbuffer_new();
+    CHECK(out != NULL && evbuffer_add(out, scrape->text.data, scrape->text.size) == 0);
+    buffer_clear(&scrape->text);
+    if (!has_more) {
+        send_last(connection, scrape, out);
+    } else {
+        if (!scrape->has_started)
+            evhttp_send_reply_start(scrape->request, 200, "OK");
+        scrape->has_started = true;
+        evhttp_send_reply_chunk_with_cb(scrape->request, out, send_piece, scrape);
+    }
+    evbuffer_free(out);
+}
+
+/* --- answers */
+
+static void fill_facts(const struct server *server, struct metrics_facts *facts)
+{
+    *facts = (struct metrics_facts){
+        .node = server->config->node_name,
+        .cluster = server->config->cluster_name,
+        .endpoint = "metrics",
+        .product_name = server->config->product_name,
+        .product_version = server->config->product_version,
+        .alarms = server_stats_alarms(server->stats),
+        .started_s = server->started_wall_ms / 1000,
+    };
+    server_stats_total(server->stats, &facts->counters);
+    server_stats_node(server->stats, &facts->facts);
+}
+
+static void set_type(struct evhttp_request *request)
+{
+    evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Type",
+                      "text/plain; version=0.0.4; charset=utf-8");
+}
+
+static void answer_totals(struct server_metrics *metrics, struct evhttp_request *request)
+{
+    struct metrics_facts facts;
+    struct buffer text = {0};
+    struct evbuffer *out = evbuffer_new();
+    fill_facts(metrics->server, &facts);
+    metrics_of_server(&text, &facts, true);
+    CHECK(out != NULL && evbuffer_add(out, text.data, text.size) == 0);
+    set_type(request);
+    evhttp_send_reply(request, 200, "OK", out);
+    evbuffer_free(out);
+    buffer_fini(&text);
+}
+
+static void answer_objects(struct server_metrics *metrics, struct evhttp_request *request,
+                           bool is_detailed)
+{
+    struct metrics_facts facts;
+    const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(request));
+    if (metrics->scrape_count >= SCRAPES_MAX) {
+        evhttp_send_error(request, 503, "Too many at a time");
+        return;
+    }
+    struct scrape *scrape = xcalloc(1, sizeof *scrape);
+    if (evhttp_parse_query_str(query != NULL ? query : "", &scrape->query) != 0) {
+        free(scrape);
+        evhttp_send_error(request, 400, "Bad Request");
+        return;
+    }
+    scrape->metrics = metrics;
+    scrape->request = request;
+    scrape->prefix = is_detailed ? "rabbitmq_detailed_" : "rabbitmq_";
+    scrape->has_families = is_detailed; /* where none is named there is none */
+    scrape->gate_count = server_take_gates(metrics->server, &scrape->gates);
+    list_push_back(&metrics->scrapes, &scrape->in_scrapes);
+    metrics->scrape_count++;
+    fill_facts(metrics->server, &facts);
+    if (!is_detailed)
+        metrics_of_server(&scrape->text, &facts, false);
+    set_type(request);
+    struct evhttp_connection *connection = evhttp_request_get_connection(request);
+    evhttp_connection_set_closecb(connection, on_gone, scrape);
+    send_piece(connection, scrape);
+}
+
+static void on_request(struct evhttp_request *request, void *context)
+{
+    struct server_metrics *metrics = context;
+    const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
+    bool has_objects = metrics->server->config->prometheus_per_object;
+    if (evhttp_request_get_command(request) != EVHTTP_REQ_GET)
+        evhttp_send_error(request, 405, "Method Not Allowed");
+    else if (strcmp(path, "/metrics/detailed") == 0)
+        answer_objects(metrics, request, true);
+    else if (strcmp(path, "/metrics/per-object") == 0 ||
+             (strcmp(path, "/metrics") == 0 && has_objects))
+        answer_objects(metrics, request, false);
+    else if (strcmp(path, "/metrics") == 0)
+        answer_totals(metrics, request);
+    else
+        evhttp_send_error(request, 404, "Not Found");
+}
+
+/* --- the thread */
+
+static void on_end(evutil_socket_t fd, short what, void *context)
+{
+    struct server_metrics *metrics = context;
+    (void)fd, (void)what;
+    event_base_loopbreak(metrics->base);
+}
+
+/* Scrapes that are under way end with their connections. */
+static void *run(void *context)
+{
+    struct server_metrics *metrics = context;
+    event_base_dispatch(metrics->base);
+    evhttp_free(metrics->http);
+    CHECK(metrics->scrape_count == 0);
+    return NULL;
+}
+
+bool server_metrics_open(struct server *server, struct server_metrics **metrics, char *reason,
+                         size_t reason_size)
+{
+    char why[LISTENER_REASON_SIZE];
+    const struct config_management *config = &server->config->prometheus;
+    *metrics = NULL;
+    if (config->port == CONFIG_UNLIMITED)
+        return true;
+    struct listener *listener =
+        listener_new_lasting(config->address[0] != '\0' ? config->address : NULL,
+                             (uint16_t)config->port, &server->config->socket, why);
+    if (listener == NULL && !config->is_port_chosen) {
+        log_warning("there are no metrics for Prometheus: %s", why);
+        return true;
+    }
+    if (listener == NULL) {
+        snprintf(reason, reason_size, "%s", why);
+        return false;
+    }
+    *metrics = xcalloc(1, sizeof **metrics);
+    (*metrics)->server = server;
+    (*metrics)->listener = listener;
+    (*metrics)->port = listener_port(listener);
+    list_init(&(*metrics)->scrapes);
+    return true;
+}
+
+void server_metrics_start(struct server_metrics *metrics)
+{
+    if (metrics == NULL)
+        return;
+    metrics->base = event_loop_new();
+    metrics->http = evhttp_new(metrics->base);
+    CHECK(metrics->http != NULL);
+    evhttp_set_gencb(metrics->http, on_request, metrics);
+    evhttp_set_timeout(metrics->http, TIMEOUT_S);
+    evhttp_set_max_headers_size(metrics->http, HEADERS_MAX);
+    evhttp_set_max_body_size(metrics->http, BODY_MAX);
+    CHECK(evhttp_accept_socket(metrics->http, listener_give_away(metrics->listener)) == 0);
+    metrics->listener = NULL;
+    metrics->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    CHECK(metrics->end_fd >= 0);
+    metrics->end_event = event_new(metrics->base, metrics->end_fd, EV_READ, on_end, metrics);
+    CHECK(metrics->end_event != NULL && event_add(metrics->end_event, NULL) == 0);
+    metrics->is_started = true;
+    CHECK(pthread_create(&metrics->thread, NULL, run, metrics) == 0);
+    log_info("started metrics listener on port %u", (unsigned)metrics->port);
+}
+
+void server_metrics_stop(struct server_metrics *metrics)
+{
+    if (metrics == NULL || !metrics->is_started)
+        return;
+    CHECK(eventfd_write(metrics->end_fd, 1) == 0);
+    CHECK(pthread_join(metrics->thread, NULL) == 0);
+    event_free(metrics->end_event);
+    close(metrics->end_fd);
+    event_base_free(metrics->base);
+    metrics->is_started = false;
+}
+
+void server_metrics_free(struct server_metrics *metrics)
+{
+    if (metrics == NULL)
+        return;
+    CHECK(!metrics->is_started);
+    listener_free(metrics->listener);
+    free(metrics);
+}
+
+uint16_t server_metrics_port(const struct server_metrics *metrics)
+{
+    return metrics != NULL ? metrics->port : 0;
+}
