@@ -70,17 +70,6 @@ class Site:
             raise http_broker.Failure("%s %s: %d" % (method, path, status))
         return answer
 
-    def has(self, path):
-        if not path.startswith("POST "):
-            return self.call("GET", path)[0] == 200
-        headers = {"Authorization": "Basic " + base64.b64encode(b"guest:guest").decode()}
-        url = self.api_url + "/api/" + path[len("POST ") :]
-        try:
-            with urllib.request.urlopen(urllib.request.Request(url, None, headers, method="OPTIONS")) as reply:
-                return "POST" in reply.headers["Allow"]
-        except urllib.error.HTTPError:
-            return False
-
     def wait_for(self, path, is_so):
         """The first answer of which that is so."""
         deadline = time.monotonic() + PATIENCE_MS / 1000

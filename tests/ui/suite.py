@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tests of the web interface; tests/ui/run says how they are run.
 
-A test gets a visit, which starts at the login, and the site. What it needs of the API stands in its mark: where the
-broker does not have that, the test is skipped. After each test the page must have had no error, asked no other host,
-and opened no dialog of the browser's.
+A test gets a visit, which starts at the login, and the site. After each the page must have had no error, asked no
+other host, and opened no dialog of the browser's.
 """
 
 import argparse
@@ -28,7 +27,7 @@ def tests():
     """In the order in which they are written."""
     for module in MODULES:
         functions = inspect.getmembers(module, inspect.isfunction)
-        own = [test for _, test in functions if hasattr(test, "needs")]
+        own = [test for _, test in functions if hasattr(test, "options")]
         yield from sorted(own, key=lambda test: test.__code__.co_firstlineno)
 
 
@@ -55,13 +54,8 @@ def perform(test, browser, site, pictures):
 
 
 def run(chosen, browser, site, pictures):
-    passed = failed = skipped = 0
+    passed = failed = 0
     for test in chosen:
-        missing = [path for path in test.needs if not site.has(path)]
-        if missing:
-            print("skip %s: the broker has no %s" % (test.__name__, ", ".join(missing)))
-            skipped += 1
-            continue
         try:
             perform(test, browser, site, pictures)
             print("ok " + test.__name__)
@@ -69,7 +63,7 @@ def run(chosen, browser, site, pictures):
         except (Failure, Error, AssertionError):
             failed += 1
             print("not ok %s\n%s" % (test.__name__, traceback.format_exc(limit=-3)))
-    print("%d passed, %d failed, %d skipped" % (passed, failed, skipped))
+    print("%d passed, %d failed, 0 skipped" % (passed, failed))
     return failed > 0
 
 

@@ -8,10 +8,8 @@ from playwright.sync_api import expect
 from http_broker import expect as expect_equal
 from mark import test
 
-DEFINITIONS = ("definitions", "queues")
 
-
-@test("users")
+@test()
 def user_is_added_given_permissions_and_deleted(visit, site):
     visit.enter("users")
     page = visit.page
@@ -45,7 +43,7 @@ def user_is_added_given_permissions_and_deleted(visit, site):
     expect_equal(site.call("GET", "users/carol")[0], 404, "carol after the end")
 
 
-@test("vhosts")
+@test()
 def virtual_host_is_added_and_deleted_by_its_name(visit, site):
     visit.enter("vhosts")
     page = visit.page
@@ -67,7 +65,7 @@ def virtual_host_is_added_and_deleted_by_its_name(visit, site):
     expect_equal(site.call("GET", "vhosts/team%20a%2Fb")[0], 404, "the virtual host after its end")
 
 
-@test("policies", "operator-policies")
+@test()
 def policy_is_added_changed_refused_and_deleted(visit, site):
     visit.enter("policies")
     page = visit.page
@@ -96,7 +94,7 @@ def policy_is_added_changed_refused_and_deleted(visit, site):
     expect(table).not_to_contain_text("caps")
 
 
-@test("vhost-limits", "user-limits")
+@test()
 def limits_are_set_and_taken_away(visit, site):
     visit.enter("limits")
     visit.button("Limit a virtual host").click()
@@ -112,7 +110,7 @@ def limits_are_set_and_taken_away(visit, site):
     expect(table).not_to_contain_text("12,345")
 
 
-@test(*DEFINITIONS)
+@test()
 def definitions_go_out_and_come_in(visit, site):
     site.make("PUT", "queues/%2F/kept", {"durable": True})
     visit.enter("definitions")
@@ -138,7 +136,7 @@ def definitions_go_out_and_come_in(visit, site):
     site.make("DELETE", "queues/%2F/kept")
 
 
-@test("users", "vhosts", "policies", "vhost-limits")
+@test()
 def administration_is_accessible_in_both_themes(visit, site):
     visit.enter("users")
     page = visit.page

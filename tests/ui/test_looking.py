@@ -10,7 +10,6 @@ from playwright.sync_api import expect
 from http_broker import expect as expect_equal
 from mark import test
 
-OVERVIEW = ("overview", "nodes")
 RATES = "Message rates"
 
 
@@ -19,7 +18,7 @@ def chart_line(page, panel, number):
     return line.get_attribute("d") if line.count() else ""
 
 
-@test(*OVERVIEW, "queues")
+@test()
 def chart_moves_with_the_messages(visit, site):
     site.make("PUT", "queues/%2F/moving", {"durable": True})
     visit.enter()
@@ -39,7 +38,7 @@ def chart_moves_with_the_messages(visit, site):
     site.make("DELETE", "queues/%2F/moving")
 
 
-@test(*OVERVIEW)
+@test()
 def chart_says_its_figures_in_words_and_in_a_table(visit, site):
     visit.enter()
     page = visit.page
@@ -55,7 +54,7 @@ def chart_says_its_figures_in_words_and_in_a_table(visit, site):
     expect(region).to_contain_text("All lines are hidden")
 
 
-@test(*OVERVIEW)
+@test()
 def overview_tells_what_listens(visit, site):
     visit.enter()
     listeners = visit.page.get_by_role("table", name="Listeners")
@@ -64,7 +63,7 @@ def overview_tells_what_listens(visit, site):
     expect(visit.page.get_by_role("region", name="About")).to_contain_text("RabbitMQ")
 
 
-@test(*OVERVIEW)
+@test()
 def server_that_is_gone_is_told(visit, site):
     visit.enter()
     expect(visit.page.get_by_role("heading", name="Overview")).to_be_visible()
@@ -77,14 +76,14 @@ def server_that_is_gone_is_told(visit, site):
     expect(visit.page.get_by_role("alert")).to_have_count(0)
 
 
-@test(*OVERVIEW)
+@test()
 def overview_is_accessible_in_both_themes(visit, site):
     visit.enter()
     expect(visit.page.get_by_role("region", name=RATES)).to_be_visible()
     expect_equal(visit.violations(), [], "what axe finds")
 
 
-@test("connections", "channels", "consumers", "queues")
+@test()
 def connection_is_found_and_closed_with_a_reason(visit, site):
     site.make("PUT", "queues/%2F/consumed", {"durable": True})
     parameters = pika.ConnectionParameters(
@@ -116,7 +115,7 @@ def connection_is_found_and_closed_with_a_reason(visit, site):
     site.make("DELETE", "queues/%2F/consumed")
 
 
-@test("exchanges", "bindings", "POST exchanges/%2F/amq.default/publish", "POST bindings/%2F/e/amq.topic/q/any")
+@test()
 def exchange_is_declared_bound_drawn_and_deleted(visit, site):
     site.make("PUT", "queues/%2F/drawn", {"durable": True})
     visit.enter("exchanges")
@@ -151,7 +150,7 @@ def exchange_is_declared_bound_drawn_and_deleted(visit, site):
     site.make("DELETE", "queues/%2F/drawn")
 
 
-@test("connections", "channels", "exchanges", "queues", "bindings")
+@test()
 def lists_are_accessible_in_both_themes(visit, site):
     visit.enter("connections")
     page = visit.page
@@ -163,7 +162,7 @@ def lists_are_accessible_in_both_themes(visit, site):
         expect_equal(visit.violations(), [], "what axe finds in " + "/".join(names))
 
 
-@test("queues", "exchanges")
+@test()
 def small_screens_need_no_sideways_scrolling(visit, site):
     name = "n" * 255
     site.make("PUT", "queues/%2F/" + name, {"durable": True})

@@ -10,9 +10,6 @@ from browser import quoted
 from http_broker import expect as expect_equal
 from mark import test
 
-QUEUES = ("queues", "exchanges", "bindings")
-MESSAGES = (*QUEUES, "POST exchanges/%2F/amq.default/publish")
-BIND = "POST bindings/%2F/e/amq.topic/q/any"
 HOSTILE = "<img src=x onerror=alert(1)>\"'&amp;%2F/ ?#"
 
 
@@ -21,7 +18,7 @@ def publish(site, queue, payload):
     site.make("POST", "exchanges/%2F/amq.default/publish", message)
 
 
-@test(*MESSAGES, BIND)
+@test()
 def queue_is_declared_bound_published_to_read_purged_and_deleted(visit, site):
     visit.enter("queues")
     page = visit.page
@@ -76,7 +73,7 @@ def queue_is_declared_bound_published_to_read_purged_and_deleted(visit, site):
     expect_equal(site.call("GET", "queues/%2F/orders")[0], 404, "the queue after its end")
 
 
-@test(*MESSAGES)
+@test()
 def refusals_are_shown_in_the_servers_words(visit, site):
     site.make("PUT", "queues/%2F/taken", {"durable": True})
     publish(site, "taken", "m")
@@ -107,7 +104,7 @@ def refusals_are_shown_in_the_servers_words(visit, site):
     site.make("DELETE", "queues/%2F/taken")
 
 
-@test(*QUEUES)
+@test()
 def user_without_permission_hears_why(visit, site):
     site.make("PUT", "users/reader", {"password": "secret", "tags": "management"})
     site.make("PUT", "permissions/%2F/reader", {"configure": "^$", "write": "^$", "read": ".*"})
@@ -120,7 +117,7 @@ def user_without_permission_hears_why(visit, site):
     expect(form.get_by_role("alert")).to_have_text(re.compile("access.* refused", re.I))
 
 
-@test(*MESSAGES, BIND)
+@test()
 def hostile_names_are_shown_as_they_are(visit, site):
     site.make("PUT", "queues/%2F/" + quoted(HOSTILE), {"durable": True})
     publish(site, HOSTILE, "<script>alert(2)</script>")
@@ -139,7 +136,7 @@ def hostile_names_are_shown_as_they_are(visit, site):
     site.make("DELETE", "queues/%2F/" + quoted(HOSTILE))
 
 
-@test(*QUEUES)
+@test()
 def queue_that_is_gone_says_so(visit, site):
     visit.enter("queues", "/", "no.such")
     expect(visit.page.get_by_role("heading", level=1)).to_have_text("no.such is not there")
@@ -147,7 +144,7 @@ def queue_that_is_gone_says_so(visit, site):
     expect(visit.page.get_by_role("heading", level=1)).to_have_text("Queues")
 
 
-@test(*QUEUES)
+@test()
 def names_that_no_browser_can_address_are_refused(visit, site):
     visit.enter("queues")
     visit.button("Declare a queue").click()
@@ -157,7 +154,7 @@ def names_that_no_browser_can_address_are_refused(visit, site):
     expect(form.get_by_role("alert")).to_contain_text('A browser cannot address the name ".."')
 
 
-@test(*QUEUES)
+@test()
 def long_lists_come_in_pages_sorted_and_filtered_by_the_server(visit, site):
     names = ["page.%03d" % number for number in range(130)]
     for name in names:
@@ -187,7 +184,7 @@ def long_lists_come_in_pages_sorted_and_filtered_by_the_server(visit, site):
         site.make("DELETE", "queues/%2F/" + name)
 
 
-@test(*QUEUES)
+@test()
 def dialog_keeps_the_focus_and_gives_it_back(visit, site):
     visit.enter("queues")
     page = visit.page
@@ -205,7 +202,7 @@ def dialog_keeps_the_focus_and_gives_it_back(visit, site):
     expect(visit.button("Declare a queue")).to_be_focused()
 
 
-@test(*MESSAGES)
+@test()
 def pages_of_queues_are_accessible(visit, site):
     site.make("PUT", "queues/%2F/seen", {"durable": True})
     publish(site, "seen", json.dumps({"a": 1}))
