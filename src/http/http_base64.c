@@ -18,6 +18,8 @@ bool http_base64_decode(const char *text, struct buffer *decoded)
         padding++;
     if (size % 4 != 0 || size > INT_MAX)
         return false;
+    if (size == 0)
+        return true;
     buffer_reserve(decoded, size);
     int count =
         EVP_DecodeBlock(decoded->data + decoded->size, (const unsigned char *)text, (int)size);

@@ -33,7 +33,7 @@ enum http_login_outcome http_login_read(const char *header, struct buffer *text,
     }
     if (!has_scheme(header, "Basic", &rest) || !http_base64_decode(rest, text))
         return HTTP_LOGIN_MALFORMED;
-    const uint8_t *colon = memchr(text->data, ':', text->size);
+    const uint8_t *colon = text->size > 0 ? memchr(text->data, ':', text->size) : NULL;
     if (colon == NULL)
         return HTTP_LOGIN_MALFORMED;
     size_t user_size = (size_t)(colon - text->data);

@@ -753,7 +753,7 @@ static void keys_that_mean_nothing_here_are_info(void **state)
 {
     static const char *const KEYS[] = {"management.rates_mode",
                                        "management_agent.disable_metrics_collector",
-                                       "prometheus.tcp.port",
+                                       "prometheus.path",
                                        "collect_statistics",
                                        "hipe_compile",
                                        "erlang.schedulers",
