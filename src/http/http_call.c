@@ -178,6 +178,12 @@ void http_reply_failed(struct http_call *call, json_t *json)
     answer(call, 503, json, HTTP_AS_IT_IS, NULL);
 }
 
+void http_refuse_at_end(struct http_call *call)
+{
+    http_reply_failed(
+        call, http_error("service_unavailable", json_string("the broker is being stopped")));
+}
+
 void http_not_found(struct http_call *call)
 {
     json_t *error = http_error("Object Not Found", json_string("Not Found"));

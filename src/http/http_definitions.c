@@ -80,19 +80,22 @@ static void permit_maker(const struct http_context *context, const struct http_c
                          json_t *definitions)
 {
     const json_t *vhosts = json_object_get(definitions, "vhosts");
-    json_t *permissions = json_object_get(definitions, "permissions");
-    if (!directory_find_user(context->directory, http_call_user(call), NULL))
+    json_t *given = json_object_get(definitions, "permissions");
+    if (!directory_find_user(context->directory, http_call_user(call), NULL) ||
+        !json_is_array(vhosts) || (given != NULL && !json_is_array(given)))
         return;
-    if (permissions == NULL && json_is_array(vhosts))
-        json_object_set_new(definitions, "permissions", permissions = json_array());
+    json_t *permissions = json_array();
     for (size_t i = 0; i < json_array_size(vhosts); i++) {
         const char *name = json_string_value(json_object_get(json_array_get(vhosts, i), "name"));
         if (name != NULL && !directory_has_vhost(context->directory, name))
-            json_array_insert_new(permissions, 0,
+            json_array_append_new(permissions,
                                   json_pack("{s:s, s:s, s:s, s:s, s:s}", "user",
                                             http_call_user(call), "vhost", name, "configure", ".*",
                                             "write", ".*", "read", ".*"));
     }
+    if (given != NULL)
+        json_array_extend(permissions, given);
+    json_object_set_new(definitions, "permissions", permissions);
 }
 
 static void post_all(const struct http_context *context, struct http_call *call)

@@ -2,7 +2,8 @@
 /*
  * A form is parts between lines of two hyphens and the boundary. A part is its headers, an empty
  * line, and its contents up to the line break in front of the next boundary. All of it is in
- * memory, so that a part is found by looking for what stands around it, and nothing is copied.
+ * memory, so that a part is found by looking for what stands around it, and nothing is copied. No
+ * octet is looked at more than a few times, however many boundaries there are.
  */
 #define _GNU_SOURCE 1 /* memmem, strcasestr */
 #include "http/http_form.h"
@@ -47,17 +48,17 @@ static bool has_name(struct bytes headers, const char *name)
     return is_it;
 }
 
-/* The part that the text begins with, up to the next delimiter. */
-static bool is_part(struct bytes text, struct bytes delimiter, const char *name,
-                    struct bytes *contents)
+/* Is the part, from its headers to the next delimiter, the field of that name? The line break in
+ * front of that delimiter may be the one that ends the headers. */
+static bool is_field(struct bytes part, const char *name, struct bytes *contents)
 {
     static const char blank[] = "\r\n\r\n";
-    const uint8_t *end = find(text, delimiter), *start = find(text, bytes_of_text(blank));
-    if (end == NULL || start == NULL || start >= end ||
-        !has_name(bytes_of(text.data, (size_t)(start - text.data)), name))
+    const uint8_t *start = find(bytes_of(part.data, part.size + 2), bytes_of_text(blank));
+    if (start == NULL || !has_name(bytes_of(part.data, (size_t)(start - part.data)), name))
         return false;
-    start += strlen(blank);
-    *contents = bytes_of(start, start < end ? (size_t)(end - start) : 0);
+    size_t headers_size = (size_t)(start - part.data) + strlen(blank);
+    *contents =
+        bytes_of(part.data + headers_size, part.size > headers_size ? part.size - headers_size : 0);
     return true;
 }
 
@@ -67,13 +68,15 @@ bool http_form_find(struct bytes body, struct bytes boundary, const char *name,
 {
     struct buffer delimiter = {0};
     buffer_append_format(&delimiter, "\r\n--%.*s", (int)boundary.size, (const char *)boundary.data);
-    struct bytes bare = bytes_of(delimiter.data + 2, delimiter.size - 2);
+    struct bytes whole = buffer_bytes(&delimiter), bare = bytes_of(whole.data + 2, whole.size - 2);
     const uint8_t *at = boundary.size > 0 ? find(body, bare) : NULL;
     bool is_there = false;
     while (at != NULL && !is_there) {
         struct bytes rest = behind(body, at + bare.size);
-        is_there = is_part(rest, buffer_bytes(&delimiter), name, contents);
-        at = find(rest, bare);
+        const uint8_t *end = find(rest, whole);
+        if (end != NULL)
+            is_there = is_field(bytes_of(rest.data, (size_t)(end - rest.data)), name, contents);
+        at = end != NULL ? end + 2 : NULL;
     }
     buffer_fini(&delimiter);
     return is_there;

@@ -105,6 +105,29 @@ static void put_payload(const struct getting *getting, json_t *row, struct bytes
     buffer_fini(&encoded);
 }
 
+/* What a value takes in memory, about: an answer of many short messages takes far more than they
+ * do, and so does a header that is a list of empty tables. */
+static size_t bytes_of_json(const json_t *json)
+{
+    enum { OBJECT_BYTES = 232, PAIR_BYTES = 64, ARRAY_BYTES = 104, VALUE_BYTES = 48 };
+    size_t bytes = VALUE_BYTES + json_string_length(json), i;
+    const char *name;
+    json_t *value;
+    if (json_is_object(json))
+        bytes = OBJECT_BYTES;
+    else if (json_is_array(json))
+        bytes = ARRAY_BYTES;
+    json_object_foreach((json_t *)(uintptr_t)json, name, value)
+    {
+        bytes += PAIR_BYTES + strlen(name) + bytes_of_json(value);
+    }
+    json_array_foreach(json, i, value)
+    {
+        bytes += sizeof value + bytes_of_json(value);
+    }
+    return bytes;
+}
+
 static void append_row(struct getting *getting, const struct amqp_basic_get_ok *got,
                        const struct message *message)
 {
@@ -115,8 +138,7 @@ static void append_row(struct getting *getting, const struct amqp_basic_get_ok *
         "properties", json_of_properties(message_properties(message)));
     put_payload(getting, row, message_body(message));
     json_array_append_new(getting->rows, row);
-    getting->bytes += sizeof *row + message_properties(message).size +
-                      json_string_length(json_object_get(row, "payload"));
+    getting->bytes += bytes_of_json(row);
 }
 
 /* --- one after the other */
@@ -173,6 +195,8 @@ static void on_error(void *context, const struct amqp_error *error)
 
 /* --- what the client wants */
 
+static const double integer_max = 1e15; /* more than there are messages */
+
 /* A number, or a text that is one; false, answered, where it is none. */
 static bool read_integer(struct http_call *call, const char *key, json_int_t *number)
 {
@@ -181,8 +205,15 @@ static bool read_integer(struct http_call *call, const char *key, json_int_t *nu
     char *end;
     if (value == NULL)
         return true;
-    if (json_is_number(value)) {
-        *number = (json_int_t)json_number_value(value);
+    if (json_is_integer(value)) {
+        *number = json_integer_value(value);
+        return true;
+    }
+    if (json_is_real(value)) {
+        double real = json_real_value(value);
+        *number = (json_int_t)(real < -integer_max  ? -integer_max
+                               : real > integer_max ? integer_max
+                                                    : real);
         return true;
     }
     if (text != NULL) {

@@ -64,6 +64,8 @@ void http_set_answer(struct http_call *call, int status, json_t *reply);
 /* The call has its answer: it goes on to the hook. */
 void http_call_answered(struct http_call *call);
 json_t *http_error(const char *error, json_t *reason);
+/* 503: the server is ending. */
+void http_refuse_at_end(struct http_call *call);
 
 /* All routes: a table for each resource, one after the other. NULL where none matches. */
 const struct http_route *http_find_route(const struct http_path *path);

@@ -35,8 +35,7 @@ static void run(struct control_work *work)
     const struct http_context *context = job->context;
     job->call->is_held = true;
     if (context->host->is_ending(context->host_context))
-        http_reply_failed(job->call, http_error("service_unavailable",
-                                                json_string("the broker is being stopped")));
+        http_refuse_at_end(job->call);
     else
         job->run(job);
     job->call->is_held = false;

@@ -353,10 +353,14 @@ void http_call_answered(struct http_call *call)
         call->hooks.finish(call->hooks.context, call);
 }
 
+/* When the server ends nothing new is begun: threads that it would need have gone. */
 void http_call_handle(const struct http_context *context, struct http_call *call)
 {
     call->is_held = true;
-    http_route_handler(call->route, call->method)(context, call);
+    if (context->host->is_ending(context->host_context))
+        http_refuse_at_end(call);
+    else
+        http_route_handler(call->route, call->method)(context, call);
     call->is_held = false;
     struct control_work *work = call->work;
     call->work = NULL;
@@ -390,12 +394,16 @@ static struct bytes read_form(struct http_call *call, struct bytes body, struct 
     return file;
 }
 
-/* The body, an object; NULL where it is none. */
+/* The body, an object; NULL where it is none. Who reads has nothing to say: what comes all the same
+ * is not looked at, or everybody who asks how to log in could have megabytes of JSON taken apart.
+ */
 static json_t *read_body(struct http_call *call)
 {
     struct evbuffer *input = evhttp_request_get_input_buffer(call->request);
     size_t size = evbuffer_get_length(input);
-    if (size == 0)
+    if (call->method == HTTP_GET)
+        evbuffer_drain(input, size);
+    if (size == 0 || call->method == HTTP_GET)
         return json_object();
     struct bytes text = bytes_of(evbuffer_pullup(input, -1), size);
     struct bytes boundary = http_form_boundary(

@@ -479,6 +479,9 @@ static void run_preparation(struct control_work *work)
 static void end_preparation(struct control_work *work)
 {
     struct import *import = container_of(work, struct import, work);
+    if (import->is_right && server_is_ending(import->server))
+        import->is_right =
+            refuse(&import->error, CONTROL_UNAVAILABLE, "the server is being stopped");
     bool is_done = import->is_right && import->may_skip && is_unchanged(import);
     import->is_right = import->is_right && (is_done || begin(import, &import->error));
     import->work = (struct control_work){run_objects, end_objects};

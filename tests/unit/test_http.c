@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/buffer.h"
+#include "http/http_form.h"
 #include "http/http_login.h"
 #include "http/http_route.h"
 
@@ -127,6 +128,46 @@ static void what_is_no_login_is_refused(void **state)
     buffer_fini(&text);
 }
 
+static void assert_field(const char *body, const char *name, const char *expected)
+{
+    struct bytes found;
+    assert_true(http_form_find(bytes_of_text(body), bytes_of_text("b"), name, &found));
+    assert_true(bytes_equal_text(found, expected));
+}
+
+static void a_form_has_fields(void **state)
+{
+    static const char form[] =
+        "--b\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n{\r\n"
+        "--b\r\nA: form-data; name=\"page\"\r\nB: c\r\n\r\nd --b\r\n--c\r\n\r\n"
+        "--b\r\nA: form-data; name=\"none\"\r\n\r\n--b--\r\n";
+    struct bytes found;
+    (void)state;
+    assert_field(form, "file", "{");
+    assert_field(form, "page", "d --b\r\n--c\r\n");
+    assert_field(form, "none", "");
+    assert_false(http_form_find(bytes_of_text(form), bytes_of_text("b"), "other", &found));
+    assert_false(http_form_find(bytes_of_text(form), bytes_of_text("x"), "file", &found));
+    assert_false(http_form_find(bytes_of_text("--b"), bytes_of_text("b"), "file", &found));
+    assert_false(http_form_find(bytes_of_text("--b\r\n\r\n"), bytes_of_text("b"), "", &found));
+}
+
+/* Not each of them with all that follows: of a form as long as is allowed that would be hours. */
+static void a_form_of_nothing_but_boundaries_is_looked_through_once(void **state)
+{
+    struct buffer bare = {0}, whole = {0};
+    struct bytes found;
+    (void)state;
+    for (int i = 0; i < 200000; i++) {
+        buffer_append(&bare, "--b", 3);
+        buffer_append(&whole, "\r\n--b", 5);
+    }
+    assert_false(http_form_find(buffer_bytes(&bare), bytes_of_text("b"), "file", &found));
+    assert_false(http_form_find(buffer_bytes(&whole), bytes_of_text("b"), "file", &found));
+    buffer_fini(&bare);
+    buffer_fini(&whole);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -136,6 +177,8 @@ int main(void)
         cmocka_unit_test(a_route_has_the_methods_of_its_row),
         cmocka_unit_test(a_login_is_read),
         cmocka_unit_test(what_is_no_login_is_refused),
+        cmocka_unit_test(a_form_has_fields),
+        cmocka_unit_test(a_form_of_nothing_but_boundaries_is_looked_through_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
