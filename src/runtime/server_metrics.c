@@ -184,10 +184,16 @@ static void free_scrape(struct scrape *scrape)
     free(scrape);
 }
 
+/* A request that libevent has taken from its connection belongs to whoever answers it: to end the
+ * answer frees it. */
 static void on_gone(struct evhttp_connection *connection, void *context)
 {
+    struct scrape *scrape = context;
+    struct evhttp_request *request = scrape->request;
     (void)connection;
-    free_scrape(context);
+    free_scrape(scrape);
+    if (evhttp_request_get_connection(request) == NULL)
+        evhttp_send_reply_end(request);
 }
 
 /* The last piece, which may be the first one. */
