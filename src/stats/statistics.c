@@ -356,6 +356,7 @@ static void record(struct statistics *statistics, const struct identity *identit
         return;
     if (is_first && !is_new)
         memcpy(entry->values, values, size);
+    bool is_idle = entry->history != NULL && memcmp(entry->values, values, size) == 0;
     set_rates(statistics, entry, values);
     memcpy(entry->values, values, size);
     entry->changed_ms = statistics->pass_ms;
@@ -363,7 +364,8 @@ static void record(struct statistics *statistics, const struct identity *identit
         list_remove(&entry->in_order);
         list_push_back(&statistics->order, &entry->in_order);
     }
-    add_to_history(statistics, entry);
+    if (!is_idle) /* its last sample is still true */
+        add_to_history(statistics, entry);
 }
 
 void statistics_begin(struct statistics *statistics, uint64_t time_ms)

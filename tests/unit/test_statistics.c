@@ -256,6 +256,31 @@ static void what_is_idle_for_long_costs_nothing(void **state)
     statistics_free(statistics);
 }
 
+/* All of them are recorded in each pass. */
+static void vhosts_in_which_nothing_happens_cost_little(void **state)
+{
+    (void)state;
+    enum { VHOSTS = 100, ROW_BYTES = 18 * 8 };
+    uint64_t values[STATS_WIDTH_MAX] = {1, 2, 3};
+    struct statistics *statistics = new_statistics(1 << 20);
+    struct stats_samples samples;
+    for (uint64_t s = 0; s < 7200; s += 5) {
+        statistics_begin(statistics, BEGIN + s * SECOND);
+        for (uint8_t i = 0; i < VHOSTS; i++)
+            statistics_record(statistics, STATS_VHOST, bytes_of(&i, 1), bytes_of_text(""), values,
+                              true);
+        statistics_end(statistics);
+    }
+    assert_true(statistics_bytes(statistics) < VHOSTS * 20 * ROW_BYTES);
+    statistics_sample(statistics, STATS_VHOST, bytes_of("", 1), bytes_of_text(""),
+                      &(struct stats_range){60, 5}, &samples);
+    assert_int_equal(samples.count, 13);
+    assert_int_equal(samples.values[0], 1);
+    assert_int_equal(samples.values[12 * samples.width + 2], 3);
+    stats_samples_fini(&samples);
+    statistics_free(statistics);
+}
+
 static void the_numbers_of_a_queue_are_in_the_order_of_its_fields(void **state)
 {
     (void)state;
@@ -291,6 +316,7 @@ int main(void)
         cmocka_unit_test(many_busy_objects_keep_to_the_budget),
         cmocka_unit_test(who_is_busy_now_takes_the_place_of_who_was),
         cmocka_unit_test(what_is_idle_for_long_costs_nothing),
+        cmocka_unit_test(vhosts_in_which_nothing_happens_cost_little),
         cmocka_unit_test(the_numbers_of_a_queue_are_in_the_order_of_its_fields),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
