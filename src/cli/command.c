@@ -21,7 +21,8 @@
 #include "net/control.h"
 
 static const struct command_table *const tables[] = {
-    &commands_users, &commands_vhosts, &commands_policies, &commands_objects, &commands_server,
+    &commands_users,   &commands_vhosts, &commands_policies,
+    &commands_objects, &commands_server, &commands_diagnostics,
 };
 
 const struct command *command_at(size_t index)

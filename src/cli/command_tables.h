@@ -15,5 +15,6 @@ extern const struct command_table commands_vhosts;
 extern const struct command_table commands_policies;
 extern const struct command_table commands_objects;
 extern const struct command_table commands_server;
+extern const struct command_table commands_diagnostics;
 
 #endif

@@ -44,6 +44,7 @@ static const struct option long_options[] = {
     {"user", required_argument, NULL, OTHER},
     {"version", no_argument, NULL, 'V'},
     {"wait", required_argument, NULL, OTHER},
+    {"unit", required_argument, NULL, OTHER},
     {"vhost", required_argument, NULL, 'p'},
     {NULL, 0, NULL, 0},
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The state of the server in sections. What the server sends and no section knows is not lost: it
- * is in the JSON.
+ * is in the JSON. What is wrong comes first.
  */
 #include "cli/status.h"
 
@@ -23,6 +23,23 @@ static void print_line(const json_t *object, const char *label, const char *key)
     output_append_value(&text, value);
     printf("%s: %.*s\n", label, (int)text.size, text.size > 0 ? (const char *)text.data : "");
     buffer_fini(&text);
+}
+
+/* First, so that nobody has to look for it. */
+static void print_problems(const json_t *problems)
+{
+    size_t count = json_array_size(problems);
+    if (count == 0) {
+        puts("Everything is fine\n");
+        return;
+    }
+    printf("%zu problem%s\n\n", count, count == 1 ? "" : "s");
+    for (size_t i = 0; i < count; i++) {
+        const json_t *entry = json_array_get(problems, i);
+        printf("%s.\n  To do: %s.\n", json_string_value(json_object_get(entry, "problem")),
+               json_string_value(json_object_get(entry, "advice")));
+    }
+    putchar('\n');
 }
 
 static void print_runtime(const json_t *status)
@@ -86,6 +103,7 @@ void status_print(const struct json_t *status, const struct options *options)
         free(text);
         return;
     }
+    print_problems(json_object_get(status, "problems"));
     print_runtime(status);
     print_each(json_object_get(status, "vhosts"), "Virtual hosts", print_vhost);
     print_each(json_object_get(status, "listeners"), "Listeners", print_listener);

@@ -3,7 +3,6 @@
  * The node: what it uses, what it may use, and what it is made of. There is one, which stands
  * alone; what RabbitMQ tells of other nodes and of Erlang is not there.
  */
-#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include "broker/vhost.h"
 #include "config/config.h"
 #include "http/http_call.h"
+#include "http/http_memory.h"
 #include "http/http_resources.h"
 #include "http/http_stats.h"
 
@@ -34,41 +34,15 @@ static bool need_node(const struct http_context *context, struct http_call *call
 
 /* --- memory */
 
-struct memory_part {
-    const char *name; /* RabbitMQ's */
-    uint64_t bytes;
-};
-
-enum {
-    PART_CONNECTIONS,
-    PART_MESSAGES,
-    PART_STATISTICS,
-    PART_OTHER,
-    PART_UNUSED,
-    PART_RESERVED,
-    PART_COUNT,
-};
-
-/* What the allocator has and nobody uses is a part of what is resident, as far as it is. */
-static uint64_t fill_parts(const struct http_context *context, struct memory_part *parts)
+/* What there is, by now. */
+static uint64_t fill_parts(const struct http_context *context,
+                           struct memory_part parts[MEMORY_PART_COUNT])
 {
     struct vhost_counters counters = {0};
     struct http_node_facts facts;
-    struct mallinfo2 heap = mallinfo2();
     context->host->counters(context->host_context, NULL, &counters);
     context->host->node(context->host_context, &facts);
-    parts[PART_CONNECTIONS] = (struct memory_part){"connection_channels", counters.session_bytes};
-    parts[PART_MESSAGES] = (struct memory_part){
-        "binary", counters.window_bytes + counters.transient_bytes + counters.unstored_bytes};
-    parts[PART_STATISTICS] = (struct memory_part){"mgmt_db", statistics_bytes(context->statistics)};
-    parts[PART_UNUSED] = (struct memory_part){"allocated_unused", heap.fordblks};
-    uint64_t known =
-        parts[PART_CONNECTIONS].bytes + parts[PART_MESSAGES].bytes + parts[PART_STATISTICS].bytes;
-    uint64_t in_use = heap.uordblks + heap.hblkhd;
-    parts[PART_OTHER] = (struct memory_part){"other_system", in_use > known ? in_use - known : 0};
-    uint64_t all = known + parts[PART_OTHER].bytes + parts[PART_UNUSED].bytes;
-    parts[PART_RESERVED] = (struct memory_part){"reserved_unallocated",
-                                                facts.mem_used > all ? facts.mem_used - all : 0};
+    memory_parts(parts, &counters, statistics_bytes(context->statistics), facts.mem_used);
     return facts.mem_used;
 }
 
@@ -95,35 +69,35 @@ static const char *const no_parts[] = {"connection_readers",
 
 static void get_memory(const struct http_context *context, struct http_call *call)
 {
-    struct memory_part parts[PART_COUNT];
+    struct memory_part parts[MEMORY_PART_COUNT];
     if (!need_node(context, call))
         return;
     uint64_t total = fill_parts(context, parts);
-    uint64_t unused = parts[PART_UNUSED].bytes + parts[PART_RESERVED].bytes;
+    uint64_t unused = parts[MEMORY_PART_UNUSED].bytes + parts[MEMORY_PART_RESERVED].bytes;
     json_t *memory = json_object();
     for (size_t i = 0; i < sizeof no_parts / sizeof no_parts[0]; i++)
         json_object_set_new(memory, no_parts[i], json_integer(0));
-    for (size_t i = 0; i < PART_COUNT; i++)
+    for (size_t i = 0; i < MEMORY_PART_COUNT; i++)
         json_object_set_new(memory, parts[i].name, json_integer((json_int_t)parts[i].bytes));
     json_object_set_new(memory, "strategy", json_string("rss"));
     json_object_set_new(memory, "total",
                         json_pack("{s:I, s:I, s:I}", "erlang",
                                   (json_int_t)(total > unused ? total - unused : 0), "rss",
                                   (json_int_t)total, "allocated",
-                                  (json_int_t)(total - parts[PART_RESERVED].bytes)));
+                                  (json_int_t)(total - parts[MEMORY_PART_RESERVED].bytes)));
     http_reply(call, json_pack("{s:o}", "memory", memory));
 }
 
 static void get_memory_relative(const struct http_context *context, struct http_call *call)
 {
-    struct memory_part parts[PART_COUNT];
+    struct memory_part parts[MEMORY_PART_COUNT];
     if (!need_node(context, call))
         return;
     uint64_t total = fill_parts(context, parts);
     json_t *memory = json_pack("{s:i}", "total", 100);
     for (size_t i = 0; i < sizeof no_parts / sizeof no_parts[0]; i++)
         json_object_set_new(memory, no_parts[i], json_integer(0));
-    for (size_t i = 0; i < PART_COUNT; i++) {
+    for (size_t i = 0; i < MEMORY_PART_COUNT; i++) {
         uint64_t percent = total > 0 ? (parts[i].bytes * 100 + total - 1) / total : 0;
         json_object_set_new(memory, parts[i].name, json_integer((json_int_t)percent));
     }

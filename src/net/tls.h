@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/buffer.h"
@@ -31,6 +32,10 @@ bool tls_context_reload(struct tls_context *context, char reason[TLS_REASON_SIZE
 /* The same with other ssl_options; config is read in the call only. */
 bool tls_context_reload_from(struct tls_context *context, const struct config *config,
                              char reason[TLS_REASON_SIZE]) __attribute__((warn_unused_result));
+
+/* When the first certificate of the server's chain expires, in seconds since 1970; 0 where that
+ * cannot be found out. On any thread. */
+int64_t tls_context_expires_s(struct tls_context *context);
 
 /* The server's side of a connection on a nonblocking socket, which stays the caller's. NULL only
  * when OpenSSL has no memory. */

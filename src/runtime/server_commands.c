@@ -13,7 +13,6 @@
 #include "base/xmalloc.h"
 #include "config.h"
 #include "net/control.h"
-#include "net/listener.h"
 #include "runtime/clock.h"
 #include "runtime/reactor.h"
 #include "runtime/server_internal.h"
@@ -91,21 +90,6 @@ static void add_store_figures(json_t *object, struct store *store)
     json_object_set_new(object, "store_spill_bytes", json_integer((json_int_t)figures.spill_bytes));
 }
 
-static json_t *listeners_status(const struct server *server)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < server->listener_count; i++) {
-        const struct server_listener *entry = &server->listeners[i];
-        if (entry->listener == NULL)
-            continue;
-        json_array_append_new(list, json_pack("{s:s, s:s, s:i}", "interface",
-                                              entry->address != NULL ? entry->address : "[::]",
-                                              "protocol", entry->is_tls ? "amqp/ssl" : "amqp",
-                                              "port", (int)entry->port));
-    }
-    return list;
-}
-
 struct status_job {
     struct control_work work;
     struct server *server;
@@ -126,6 +110,7 @@ static void run_status(struct control_work *work)
         add_counters(object, job->server, job->gates[i]);
         add_store_figures(object, gate_store(job->gates[i]));
         json_array_append_new(list, object);
+        server_diagnose_store(job->gates[i], json_object_get(job->status, "problems"));
     }
     json_object_set_new(job->status, "vhosts", list);
     control_print_reply(job->status, &job->reply);
@@ -153,8 +138,11 @@ static void handle_status(void *context, struct control_call *call)
         json_pack("{s:i, s:s, s:s, s:s, s:I, s:I, s:o}", "pid", (int)getpid(), "leveret_version",
                   PACKAGE_VERSION, "data_directory", server->config->data_dir, "rabbitmq_version",
                   server->config->product_version, "uptime", (json_int_t)uptime_s, "reactors",
-                  (json_int_t)server->reactor_count, "listeners", listeners_status(server));
+                  (json_int_t)server->reactor_count, "listeners", server_listener_rows(server));
     json_object_set_new(job->status, "is_under_maintenance", json_boolean(server->is_draining));
+    json_t *problems = json_array();
+    server_diagnose(server, problems);
+    json_object_set_new(job->status, "problems", problems);
     job->gate_count = server_take_gates(server, &job->gates);
     server_submit_job(server, &job->work);
 }

@@ -32,7 +32,6 @@
 #include "runtime/log.h"
 #include "runtime/mailbox.h"
 #include "runtime/reactor.h"
-#include "runtime/server_metrics.h"
 #include "runtime/server_stats.h"
 #include "runtime/worker_pool.h"
 
@@ -217,26 +216,9 @@ static unsigned alarms_of(void *context)
     return server->alarms;
 }
 
-static void each_listener(void *context,
-                          void (*visit)(void *visitor, const char *protocol, const char *address,
-                                        uint16_t port),
-                          void *visitor)
+static void each_listener(void *context, server_listener_visitor *visit, void *visitor)
 {
-    const struct server *server = context;
-    for (size_t i = 0; i < server->listener_count; i++) {
-        const struct server_listener *entry = &server->listeners[i];
-        if (entry->listener == NULL)
-            continue;
-        visit(visitor, entry->is_tls ? "amqp/ssl" : "amqp",
-              entry->address != NULL ? entry->address : "::", entry->port);
-    }
-    const char *address = server->config->management.address;
-    if (server_metrics_port(server->metrics) != 0)
-        visit(visitor, "http/prometheus",
-              server->config->prometheus.address[0] != '\0' ? server->config->prometheus.address
-                                                            : "::",
-              server_metrics_port(server->metrics));
-    visit(visitor, "http", address[0] != '\0' ? address : "::", server->http->port);
+    server_each_listener(context, visit, visitor);
 }
 
 static struct http_session *open_session(void *context, struct http_call *call, const char *vhost,
@@ -418,6 +400,11 @@ static void *run(void *context)
     event_base_dispatch(http->base);
     http_server_free(http->http);
     return NULL;
+}
+
+uint16_t server_http_port(const struct server *server)
+{
+    return server->http != NULL ? server->http->port : 0;
 }
 
 bool server_open_http(struct server *server, char *reason, size_t reason_size)

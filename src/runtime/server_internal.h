@@ -15,6 +15,7 @@
 
 struct control_call;
 struct control_work;
+struct gate;
 struct json_t;
 
 enum { SERVER_SIGNALS = 4 };
@@ -123,6 +124,12 @@ void server_free_listeners(struct server *server);
 void server_close_listeners(struct server *server);
 bool server_reopen_listeners(struct server *server, char *reason, size_t reason_size)
     __attribute__((warn_unused_result));
+/* Calls visit with each that is open, those of HTTP included. protocol as RabbitMQ has it: amqp,
+ * amqp/ssl, http, http/prometheus; address "::": any. */
+typedef void server_listener_visitor(void *visitor, const char *protocol, const char *address,
+                                     uint16_t port);
+void server_each_listener(const struct server *server, server_listener_visitor *visit,
+                          void *visitor);
 /* Of an acceptor, for the log. */
 void server_tell_trouble(void *context, const char *text);
 
@@ -133,6 +140,8 @@ bool server_open_http(struct server *server, char *reason, size_t reason_size)
     __attribute__((warn_unused_result));
 /* Begins to serve: everything else is there. */
 void server_start_http(struct server *server);
+/* 0: it is not there. */
+uint16_t server_http_port(const struct server *server);
 /* Returns when its thread has ended; what it asked for may still be under way. */
 void server_stop_http(struct server *server);
 /* Nothing is under way any more. */
@@ -168,6 +177,19 @@ void server_end_drain(struct server *server);
 unsigned server_alarms(const struct server *server);
 /* drain, revive. */
 void server_add_drain_commands(struct server *server);
+
+/* --- server_diagnosis.c */
+
+/* What is wrong, or soon will be: appends {"name", "problem", "advice"} for each to an array. Main
+ * thread. */
+void server_diagnose(struct server *server, struct json_t *problems);
+/* The same of the store of a vhost; any thread. */
+void server_diagnose_store(const struct gate *gate, struct json_t *problems);
+/* Rows of those that are open: {"node", "interface", "port", "protocol", "purpose"}. Main thread.
+ */
+struct json_t *server_listener_rows(const struct server *server);
+/* diagnosis: what the check_* commands of leveretctl look at. */
+void server_add_diagnosis_commands(struct server *server);
 
 /* --- server_reload.c; main thread */
 

@@ -12,6 +12,7 @@
 #include "net/tls.h"
 #include "runtime/log.h"
 #include "runtime/reactor.h"
+#include "runtime/server_metrics.h"
 
 static void accept_to(struct server *server, int fd, struct tls_context *tls)
 {
@@ -117,6 +118,28 @@ bool server_reopen_listeners(struct server *server, char *reason, size_t reason_
             start_listener(server, &server->listeners[i]);
     }
     return true;
+}
+
+static const char *or_any(const char *address)
+{
+    return address != NULL && address[0] != '\0' ? address : "::";
+}
+
+void server_each_listener(const struct server *server, server_listener_visitor *visit,
+                          void *visitor)
+{
+    const struct config *config = server->config;
+    for (size_t i = 0; i < server->listener_count; i++) {
+        const struct server_listener *entry = &server->listeners[i];
+        if (entry->listener != NULL)
+            visit(visitor, entry->is_tls ? "amqp/ssl" : "amqp", or_any(entry->address),
+                  entry->port);
+    }
+    if (server_metrics_port(server->metrics) != 0)
+        visit(visitor, "http/prometheus", or_any(config->prometheus.address),
+              server_metrics_port(server->metrics));
+    if (server_http_port(server) != 0)
+        visit(visitor, "http", or_any(config->management.address), server_http_port(server));
 }
 
 void server_free_listeners(struct server *server)
