@@ -5,7 +5,30 @@
  */
 #include "cli/command_tables.h"
 
+#include "cli/status.h"
+
 static const struct command commands[] = {
+    {.name = "close_connection",
+     .help = "Closes a connection",
+     .usage = "<connection pid> <explanation>",
+     .arguments = {"pid", "explanation"},
+     .banner = "Closing connection {pid}, reason: {explanation}..."},
+    {.name = "close_all_connections",
+     .print = status_print_closed,
+     .help = "Closes all connections to a virtual host, or all there are",
+     .usage = "[--vhost <vhost> | --global] [--limit <limit>] [--per-connection-delay <ms>] "
+              "<explanation>",
+     .arguments = {"explanation"},
+     .options = "global limit=0 per-connection-delay=0",
+     .has_vhost = true,
+     .banner = "Closing all connections in vhost {vhost}, reason: {explanation}...",
+     .banner_other = "Closing all connections to the server (across all vhosts), reason: "
+                     "{explanation}..."},
+    {.name = "close_all_user_connections",
+     .help = "Closes all connections of a user",
+     .usage = "<username> <explanation>",
+     .arguments = {"user", "explanation"},
+     .banner = "Closing connections of user {user}, reason: {explanation}..."},
     {.name = "export_definitions",
      .kind = COMMAND_EXPORT,
      .help = "Writes all definitions to a file, as JSON",

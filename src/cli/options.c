@@ -45,6 +45,8 @@ static const struct option long_options[] = {
     {"version", no_argument, NULL, 'V'},
     {"wait", required_argument, NULL, OTHER},
     {"unit", required_argument, NULL, OTHER},
+    {"limit", required_argument, NULL, OTHER},
+    {"per-connection-delay", required_argument, NULL, OTHER},
     {"vhost", required_argument, NULL, 'p'},
     {NULL, 0, NULL, 0},
 };

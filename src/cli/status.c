@@ -143,3 +143,11 @@ int status_print_drain(const struct json_t *answer, const struct options *option
                (long long)count);
     return 0;
 }
+
+int status_print_closed(const struct json_t *answer, const struct options *options)
+{
+    (void)options;
+    printf("Closed %lld connections\n",
+           (long long)json_integer_value(json_object_get(answer, "closed")));
+    return 0;
+}

@@ -14,4 +14,7 @@ int status_print_reload(const struct json_t *answer, const struct options *optio
 /* How a drain ended; the exit status. */
 int status_print_drain(const struct json_t *answer, const struct options *options);
 
+/* How many connections were closed. */
+int status_print_closed(const struct json_t *answer, const struct options *options);
+
 #endif

@@ -225,6 +225,8 @@ void server_import(void *context, struct json_t *definitions, const char *vhost,
 #define SERVER_IMPORT_HASH "imported_definition_hash_value"
 /* list_queues, list_exchanges, list_bindings. */
 void server_add_listing_commands(struct server *server);
+/* close_connection, close_all_connections, close_all_user_connections. */
+void server_add_closing_commands(struct server *server);
 /* rotate_logs, set_log_level, log_location. */
 void server_add_log_commands(struct server *server);
 /* backup, backup_status, backup_cancel. */
