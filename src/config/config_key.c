@@ -164,8 +164,7 @@ static const char NO_SEED[] = "only default_user, default_vhost and their permis
 static const char NO_PLUGIN[] = "this plug-in is not part of Leveret";
 static const char NO_CLUSTER[] = "a Leveret node stands alone";
 static const char NO_ERLANG[] = "it tunes RabbitMQ's own runtime";
-static const char NO_EFFECT[] = "the management API does not know it yet";
-static const char NO_HTTP[] = "there is no HTTP listener";
+static const char NO_EFFECT[] = "neither the management API nor the metrics use it";
 static const char ONE_LINE[] = "a message is one line, whatever is in it";
 static const char NO_GZIP[] = "files that are put aside stay as they are";
 static const char NO_OFFER[] = "known, but not offered";
@@ -439,9 +438,9 @@ static const struct config_key KEYS[] = {
     {"auth_oauth2.https.crl_check", apply_only_words, .choices = FALSE_WORDS,
      .note = "certificate revocation lists are not checked"},
     {"auth_oauth2.https.fail_if_no_peer_cert", apply_nothing, .note = "it concerns servers"},
-    {"auth_oauth2.token_endpoint", apply_nothing, .note = NO_HTTP},
-    {"auth_oauth2.end_session_endpoint", apply_nothing, .note = NO_HTTP},
-    {"auth_oauth2.authorization_endpoint", apply_nothing, .note = NO_HTTP},
+    {"auth_oauth2.token_endpoint", apply_nothing, .note = NO_EFFECT},
+    {"auth_oauth2.end_session_endpoint", apply_nothing, .note = NO_EFFECT},
+    {"auth_oauth2.authorization_endpoint", apply_nothing, .note = NO_EFFECT},
     {"auth_oauth2.**", apply_refusal, .note = "one resource server and one provider are supported"},
     {"auth_cache.cached_backend", apply_backend, FIELD(auth_cache.backend)},
     {"auth_cache.cached_backend.authn", apply_backend, FIELD(auth_cache.authn)},
@@ -483,8 +482,8 @@ static const struct config_key KEYS[] = {
     {"product.name", apply_name, FIELD(product_name)},
     {"product.version", apply_name, FIELD(product_version)},
     {"motd_file", apply_nothing, .note = NULL},
-    {"cluster_tags.$tag", apply_nothing, .note = NO_HTTP},
-    {"node_tags.$tag", apply_nothing, .note = NO_HTTP},
+    {"cluster_tags.$tag", apply_nothing, .note = NO_EFFECT},
+    {"node_tags.$tag", apply_nothing, .note = NO_EFFECT},
 
     /* what the broker tells */
     {"event_exchange.vhost", apply_name, FIELD(event_exchange_vhost)},
@@ -588,8 +587,8 @@ static const struct config_key KEYS[] = {
     {"vhost_restart_strategy", apply_nothing, .note = NO_ERLANG},
     {"sysmon_handler.**", apply_nothing, .note = NO_ERLANG},
     {"runtime.**", apply_nothing, .note = NO_ERLANG},
-    {"track_auth_attempt_source", apply_nothing, .note = NO_HTTP},
-    {"collect_statistics", apply_nothing, .note = NO_HTTP},
+    {"track_auth_attempt_source", apply_nothing, .note = NO_EFFECT},
+    {"collect_statistics", apply_nothing, .note = NO_EFFECT},
     {"collect_statistics_interval", apply_count, FIELD(statistics.interval_ms), .min = 1000,
      .max = 3600000},
     {"management.tcp.port", apply_management_port, FIELD(management)},
@@ -601,11 +600,11 @@ static const struct config_key KEYS[] = {
     {"management.http.max_body_size", apply_count, FIELD(management.body_bytes_max), .min = 1,
      .max = INT64_MAX},
     {"management.**", apply_nothing, .note = NO_EFFECT},
-    {"management_agent.**", apply_nothing, .note = NO_HTTP},
+    {"management_agent.**", apply_nothing, .note = NO_EFFECT},
     {"prometheus.tcp.port", apply_management_port, FIELD(prometheus)},
     {"prometheus.tcp.ip", apply_address, FIELD(prometheus.address)},
     {"prometheus.return_per_object_metrics", apply_bool, FIELD(prometheus_per_object)},
-    {"prometheus.**", apply_nothing, .note = NO_HTTP},
+    {"prometheus.**", apply_nothing, .note = NO_EFFECT},
     {"feature_flags.**", apply_nothing, .note = NULL},
     {"deprecated_features.**", apply_nothing, .note = "deprecated features are always permitted"},
     {"session_max_per_connection", apply_nothing, .note = NO_PLUGIN},
