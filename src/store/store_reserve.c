@@ -25,7 +25,7 @@ void reserve_open(struct store *store, const char *folder)
     snprintf(path, size, "%s/reserve", folder);
     store->reserve = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     free(path);
-    store->is_reserve_used = true;
+    store->is_reserve_used = store->reserve >= 0;
     reserve_restore(store);
 }
 
@@ -34,6 +34,7 @@ void reserve_close(struct store *store)
     if (store->reserve >= 0)
         close(store->reserve);
     store->reserve = -1;
+    store->is_reserve_used = false; /* nobody waits for it */
 }
 
 bool store_has_space(const struct store *store, uint64_t bytes)

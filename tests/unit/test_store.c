@@ -818,6 +818,25 @@ static void log_that_begins_again_is_copied_like_the_first(void **state)
     check_messages(f);
 }
 
+/* --- the reserve */
+
+/* Then nothing is kept for acks, and nobody has to wait for it to be filled. */
+static void where_no_reserve_can_be_made_there_is_space(void **state)
+{
+    struct fixture *f = *state;
+    char path[4096];
+    shut(f);
+    snprintf(path, sizeof path, "%s/reserve", f->folder);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkdir(path, 0700), 0);
+    must_open(f);
+    commit_queues(f, 1, 1);
+    assert_false(store_is_short_of_space(f->store));
+    maintain_all(f);
+    assert_false(store_is_short_of_space(f->store));
+    assert_int_equal(rmdir(path), 0);
+}
+
 /* --- files of earlier versions */
 
 static uint8_t *read_file(const char *path, size_t *size)
@@ -1654,6 +1673,7 @@ int main(int count, char **arguments)
         fixture_test(commits_alone_bound_the_debt),
         fixture_test(deleting_writes_little),
         fixture_test(log_that_begins_again_is_copied_like_the_first),
+        fixture_test(where_no_reserve_can_be_made_there_is_space),
         fixture_test(file_of_version_1_is_brought_up_to_date),
         fixture_test(file_of_version_1_that_nobody_closed),
         fixture_test(file_of_version_2_is_read),
