@@ -179,6 +179,7 @@ struct restore {
     const char *from, *to;
     struct backup_manifest manifest;
     struct data_folder *folder; /* the lock */
+    bool is_new;                /* the folder was not there */
     char reason[reason_max];
 };
 
@@ -222,12 +223,25 @@ static bool move_aside(struct restore *restore)
     return succeeded;
 }
 
+/* What is moved aside must not take the backup with it. */
+static bool is_inside(const char *path, const char *folder)
+{
+    char inner[PATH_MAX], outer[PATH_MAX];
+    if (realpath(path, inner) == NULL || realpath(folder, outer) == NULL)
+        return false;
+    size_t size = strlen(outer);
+    return strncmp(inner, outer, size) == 0 && (inner[size] == '\0' || inner[size] == '/');
+}
+
 static bool take_folder(struct restore *restore, bool is_forced)
 {
     if (!is_empty(restore->to) && !is_forced)
         return refuse(restore, restore->to, "is not empty; --force moves what is in it aside");
+    if (is_inside(restore->from, restore->to))
+        return refuse(restore, restore->from, "is inside the folder that is to be restored");
     if (!is_empty(restore->to) && !move_aside(restore))
         return false;
+    restore->is_new = access(restore->to, F_OK) != 0;
     restore->folder = data_folder_open(restore->to, restore->reason, reason_max);
     return restore->folder != NULL;
 }
@@ -301,13 +315,23 @@ static bool sync_folders(struct restore *restore)
     return succeeded;
 }
 
+/* Its own name, too, where that is new. */
+static bool sync_itself(struct restore *restore)
+{
+    char *parent = join(restore->to, "..");
+    bool succeeded = backup_sync_folder(restore->to, restore->reason, reason_max) &&
+                     (!restore->is_new || backup_sync_folder(parent, restore->reason, reason_max));
+    free(parent);
+    return succeeded;
+}
+
 static bool name_definitions(struct restore *restore)
 {
     char *from = join(restore->to, "definitions.db.restoring");
     char *to = join(restore->to, "definitions.db");
     bool succeeded = sync_folders(restore) &&
                      (rename(from, to) == 0 || refuse(restore, to, strerror(errno))) &&
-                     backup_sync_folder(restore->to, restore->reason, reason_max);
+                     sync_itself(restore);
     free(from);
     free(to);
     return succeeded;
@@ -337,5 +361,5 @@ int restore_run(const struct options *options, const struct json_t *arguments)
     backup_manifest_fini(&restore.manifest);
     if (!succeeded)
         return complain(CONTROL_DATA, restore.reason);
-    return check_folder(options, options->data_dir);
+    return check_folder(options, options->data_dir, true);
 }

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/xmalloc.h"
 #include "cli/options.h"
@@ -98,28 +99,30 @@ static json_t *report_vhost(const struct definitions_vhost *vhost, const char *p
     return object;
 }
 
-static json_t *check_vhost(const char *folder, const struct definitions_vhost *vhost)
+static json_t *check_vhost(const char *folder, const struct definitions_vhost *vhost,
+                           bool must_be_made)
 {
     char path[40];
     snprintf(path, sizeof path, "vhosts/%" PRIu64, vhost->id);
     size_t size = strlen(folder) + sizeof path + 1;
     char *full = xmalloc(size);
     json_t *faults = json_array();
-    struct store_check check = {.on_fault = on_fault, .context = faults};
+    struct store_check check = {
+        .on_fault = on_fault, .context = faults, .must_be_made = must_be_made};
     snprintf(full, size, "%s/%s", folder, path);
     store_check(full, &check);
     free(full);
     return report_vhost(vhost, path, &check, faults);
 }
 
-static json_t *check_all(const char *folder)
+static json_t *check_all(const char *folder, bool must_be_made)
 {
     json_t *faults = json_array(), *vhosts = json_array();
     struct definitions_check check = {.on_fault = on_fault, .context = faults};
     struct definitions *definitions = definitions_check(folder, &check);
     uint64_t sum = check.faults;
     for (size_t i = 0; definitions != NULL && i < definitions->vhost_count; i++) {
-        json_t *vhost = check_vhost(folder, &definitions->vhosts[i]);
+        json_t *vhost = check_vhost(folder, &definitions->vhosts[i], must_be_made);
         sum += (uint64_t)json_integer_value(json_object_get(vhost, "fault_count"));
         json_array_append_new(vhosts, vhost);
     }
@@ -182,7 +185,7 @@ static void print_all(const json_t *all)
 
 /* --- */
 
-int check_folder(const struct options *options, const char *path)
+int check_folder(const struct options *options, const char *path, bool is_of_backup)
 {
     char reason[512];
     struct data_folder *folder = data_folder_look(path, reason, sizeof reason);
@@ -190,7 +193,7 @@ int check_folder(const struct options *options, const char *path)
         fprintf(stderr, "Error:\n%s\n", reason);
         return CONTROL_UNAVAILABLE;
     }
-    json_t *all = check_all(path);
+    json_t *all = check_all(path, is_of_backup);
     if (strcmp(options->formatter, "json") == 0) {
         json_dumpf(all, stdout, JSON_INDENT(2));
         putchar('\n');
@@ -203,8 +206,19 @@ int check_folder(const struct options *options, const char *path)
     return faults == 0 ? CONTROL_OK : CONTROL_DATA;
 }
 
+static bool is_backup(const char *path)
+{
+    static const char name[] = "/manifest.json";
+    size_t size = strlen(path) + sizeof name;
+    char *manifest = xmalloc(size);
+    snprintf(manifest, size, "%s%s", path, name);
+    bool is_there = access(manifest, F_OK) == 0;
+    free(manifest);
+    return is_there;
+}
+
 int check_run(const struct options *options, const struct json_t *arguments)
 {
     (void)arguments;
-    return check_folder(options, options->data_dir);
+    return check_folder(options, options->data_dir, is_backup(options->data_dir));
 }

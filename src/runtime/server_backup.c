@@ -111,10 +111,25 @@ static char *parent_of(const char *path)
     return parent;
 }
 
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* Is the path, which is resolved, the folder or below it? It may be mounted elsewhere, too. */
 static bool is_inside(const char *path, const char *folder)
 {
-    size_t size = strlen(folder);
-    return strncmp(path, folder, size) == 0 && (path[size] == '\0' || path[size] == '/');
+    struct stat wanted, above;
+    char *at = xstrdup(path);
+    bool is_found = false, has_more = stat(folder, &wanted) == 0;
+    while (has_more && !is_found && stat(at, &above) == 0) {
+        is_found = is_same(&above, &wanted);
+        char *slash = strrchr(at, '/');
+        has_more = slash != at;
+        *slash = '\0';
+    }
+    free(at);
+    return is_found;
 }
 
 /* The vhost folders of a partial backup, with what we put there and nothing else. */
@@ -186,13 +201,36 @@ static bool has_space(struct server_backup *backup)
     return false;
 }
 
+static bool has_file(const char *folder, const char *name)
+{
+    struct stat status;
+    char *path = join(folder, name);
+    bool is_there = lstat(path, &status) == 0;
+    free(path);
+    return is_there;
+}
+
+/* Of a backup whose server was killed. Not so a link, nor a folder that is a data folder or a whole
+ * backup. */
+static bool remove_broken_off(struct server_backup *backup)
+{
+    struct stat status;
+    const char *partial = backup->partial;
+    if (lstat(partial, &status) != 0)
+        return true;
+    if (!S_ISDIR(status.st_mode) || has_file(partial, "lock") || has_file(partial, "manifest.json"))
+        return refuse(backup, partial,
+                      "is in the way, and not what is left of a backup that was broken off");
+    remove_partial(partial);
+    return true;
+}
+
 static bool begin(struct server_backup *backup)
 {
     struct stat status;
-    remove_partial(backup->partial); /* of one whose server was killed */
     if (lstat(backup->target, &status) == 0)
         return refuse(backup, backup->target, "is there already");
-    if (!make_folder(backup, backup->partial))
+    if (!remove_broken_off(backup) || !make_folder(backup, backup->partial))
         return false;
     backup->is_made = true;
     char *vhosts = join(backup->partial, "vhosts");

@@ -423,7 +423,7 @@ void store_check(const char *folder, struct store_check *check)
 {
     char reason[text_max];
     struct checking checking = {.check = check};
-    check->is_unmade = is_unmade(folder);
+    check->is_unmade = !check->must_be_made && is_unmade(folder);
     if (check->is_unmade)
         return;
     checking.store = store_open_to_look(folder, reason, sizeof reason);

@@ -11,7 +11,7 @@
  * many messages there are.
  */
 
-/* The caller sets on_fault and its context; the rest is what was found. */
+/* The caller sets on_fault, its context, and what says so; the rest is what was found. */
 struct store_check {
     uint64_t pages; /* of the file, each looked at by SQLite */
     uint64_t exchanges, queues, bindings;
@@ -26,8 +26,9 @@ struct store_check {
     uint64_t attempts, values;
     uint64_t shelves, delays, keys;
     uint64_t faults;
-    bool is_unmade;   /* there is no file yet: the server died before it was made */
-    bool is_compared; /* the rows could be read, and so counts and places were compared as well */
+    bool must_be_made; /* the caller says: there is a file, or it has been lost */
+    bool is_unmade;    /* there is no file yet: the server died before it was made */
+    bool is_compared;  /* the rows could be read, and so counts and places were compared as well */
     void (*on_fault)(void *context, const char *text);
     void *context;
     uint64_t places_max; /* held in memory at once; 0: as many as is good, half a million */

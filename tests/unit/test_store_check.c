@@ -641,6 +641,10 @@ static void file_that_is_none_is_a_fault(void **state)
     char path[4096];
     assert_true(check(f, folder).is_unmade);
     assert_int_equal(check(f, folder).faults, 0);
+    struct store_check made = {.on_fault = note, .context = f, .must_be_made = true};
+    store_check(folder, &made);
+    assert_false(made.is_unmade);
+    assert_int_equal(made.faults, 1);
     snprintf(path, sizeof path, "%s/reserve", folder);
     FILE *reserve = fopen(path, "wb");
     fputs("it was there", reserve);
