@@ -13,8 +13,8 @@ RUN /source/configure --quiet --prefix=/usr --sysconfdir=/etc --localstatedir=/v
 
 FROM debian:bookworm-slim
 RUN apt-get update -q && apt-get install -y -q --no-install-recommends \
-        ca-certificates libcurl4 libevent-core-2.1-7 libevent-extra-2.1-7 libjansson4 libldap-2.5-0 \
-        libpcre2-8-0 libsqlite3-0 libssl3 libxxhash0 && \
+        ca-certificates libcurl4 libevent-core-2.1-7 libevent-extra-2.1-7 libevent-openssl-2.1-7 \
+        libjansson4 libldap-2.5-0 libpcre2-8-0 libsqlite3-0 libssl3 libxxhash0 && \
     rm -rf /var/lib/apt/lists/* && \
     groupadd --system --gid 999 leveret && \
     useradd --system --uid 999 --gid leveret --home-dir /var/lib/leveret --no-create-home leveret && \
@@ -27,7 +27,7 @@ RUN ln -s leveretctl /usr/bin/rabbitmqctl && ln -s leveretctl /usr/bin/rabbitmq-
 
 ENV LEVERET_DATA_DIR=/var/lib/leveret
 VOLUME /var/lib/leveret
-EXPOSE 5672 5671 15672 15692
+EXPOSE 5672 5671 15672 15671 15692
 USER leveret
 HEALTHCHECK --interval=10s --timeout=10s --start-period=60s CMD ["leveretctl", "--quiet", "ping"]
 ENTRYPOINT ["leveret-entrypoint"]

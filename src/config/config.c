@@ -108,14 +108,22 @@ static void init_texts(struct config *config)
     config->auth_ldap.user_dn_pattern = xstrdup("${username}");
     config->event_exchange_vhost = xstrdup("");
     config->management.address = xstrdup("");
+    config->management_https.address = xstrdup("");
     config->prometheus.address = xstrdup("");
+}
+
+static void init_tls(struct config_tls *tls, const char *prefix)
+{
+    tls->prefix = prefix;
+    tls->depth = 10;
+    tls->version_mask = CONFIG_TLS_1_2 | CONFIG_TLS_1_3;
+    config_list_add_default(&tls->versions, "1", "tlsv1.3");
+    config_list_add_default(&tls->versions, "2", "tlsv1.2");
 }
 
 static void init_lists(struct config *config)
 {
     config_listeners_add_default(&config->tcp_listeners, 5672);
-    config_list_add_default(&config->tls.versions, "1", "tlsv1.3");
-    config_list_add_default(&config->tls.versions, "2", "tlsv1.2");
     config_list_add_default(&config->default_user_tags, "administrator", "true");
     config_list_add_default(&config->loopback_users, "guest", "true");
     config_list_add_default(&config->auth_mechanisms, "1", "PLAIN");
@@ -128,12 +136,12 @@ void config_init(struct config *config)
 {
     *config = (struct config){
         .management = {.port = 15672, .body_bytes_max = 10000000},
+        .management_https = {.port = CONFIG_UNLIMITED},
         .prometheus = {.port = 15692},
         .statistics = {.interval_ms = 5000, .memory_bytes = 32 << 20},
         .socket = {.backlog = 128, .nodelay = true, .linger_on = true},
         .handshake_timeout_ms = 10000,
         .ssl_handshake_timeout_ms = 5000,
-        .tls = {.depth = 10, .version_mask = CONFIG_TLS_1_2 | CONFIG_TLS_1_3},
         .heartbeat_s = 60,
         .channel_max = 2047,
         .frame_max_bytes = 131072,
@@ -162,6 +170,8 @@ void config_init(struct config *config)
     config_log_init(&config->log);
     init_texts(config);
     init_lists(config);
+    init_tls(&config->tls, "ssl_options");
+    init_tls(&config->management_tls, "management.ssl");
 }
 
 static void fini_texts(struct config *config)
@@ -174,11 +184,6 @@ static void fini_texts(struct config *config)
                      config->data_dir,
                      config->load_definitions,
                      config->definitions_local_path,
-                     config->tls.cacertfile,
-                     config->tls.certfile,
-                     config->tls.keyfile,
-                     config->tls.password,
-                     config->tls.dhfile,
                      config->default_user,
                      config->default_pass,
                      config->default_vhost,
@@ -189,9 +194,21 @@ static void fini_texts(struct config *config)
                      config->anonymous_login_user,
                      config->anonymous_login_pass,
                      config->management.address,
+                     config->management_https.address,
                      config->prometheus.address};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         free(texts[i]);
+}
+
+static void fini_tls(struct config_tls *tls)
+{
+    free(tls->cacertfile);
+    free(tls->certfile);
+    free(tls->keyfile);
+    free(tls->password);
+    free(tls->dhfile);
+    config_list_fini(&tls->versions);
+    config_list_fini(&tls->ciphers);
 }
 
 static void fini_tls_client(struct config_tls_client *tls)
@@ -265,8 +282,8 @@ static void fini_lists(struct config *config)
     config_listeners_fini(&config->tcp_listeners);
     config_listeners_fini(&config->tls_listeners);
     config_list_fini(&config->server_properties);
-    config_list_fini(&config->tls.versions);
-    config_list_fini(&config->tls.ciphers);
+    fini_tls(&config->tls);
+    fini_tls(&config->management_tls);
     config_list_fini(&config->default_user_tags);
     config_list_fini(&config->vhost_defaults);
     config_list_fini(&config->loopback_users);

@@ -127,8 +127,9 @@ enum config_queue_type {
     CONFIG_QUEUE_STREAM,
 };
 
-/* ssl_options.*; strings are owned, NULL if not set. */
+/* ssl_options.*, or management.ssl.*; strings are owned, NULL if not set. */
 struct config_tls {
+    const char *prefix; /* borrowed: what its keys begin with, without the dot */
     char *cacertfile;
     char *certfile;
     char *keyfile; /* config_validate makes it certfile if it was not set, as RabbitMQ does */
@@ -270,6 +271,7 @@ struct config {
     struct config_listeners tls_listeners;
     struct config_socket_options socket;
     struct config_management management;
+    struct config_management management_https; /* no body_bytes_max of its own */
     struct config_statistics statistics;
     struct config_management prometheus; /* where Prometheus asks */
     bool prometheus_per_object;
@@ -279,6 +281,7 @@ struct config {
 
     /* --- TLS --- */
     struct config_tls tls;
+    struct config_tls management_tls;
     enum config_cert_login ssl_cert_login_from;
     enum config_san_type ssl_cert_login_san_type;
     uint32_t ssl_cert_login_san_index;

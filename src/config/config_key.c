@@ -169,6 +169,37 @@ static const char ONE_LINE[] = "a message is one line, whatever is in it";
 static const char NO_GZIP[] = "files that are put aside stay as they are";
 static const char NO_OFFER[] = "known, but not offered";
 
+/* The rows that listeners with TLS have in common. */
+#define TLS_KEYS(prefix, member)                                                                   \
+    {prefix ".cacertfile", apply_name, FIELD(member.cacertfile)},                                  \
+        {prefix ".certfile", apply_name, FIELD(member.certfile)},                                  \
+        {prefix ".keyfile", apply_name, FIELD(member.keyfile)},                                    \
+        {prefix ".password", apply_text, FIELD(member.password)},                                  \
+        {prefix ".dhfile", apply_name, FIELD(member.dhfile)},                                      \
+        {prefix ".verify", apply_choice, FIELD(member.verify_peer), .choices = VERIFY},            \
+        {prefix ".fail_if_no_peer_cert", apply_bool, FIELD(member.fail_if_no_peer_cert)},          \
+        {prefix ".depth", apply_count, FIELD(member.depth)},                                       \
+        {prefix ".versions.$version", apply_choice_entry, FIELD(member.versions),                  \
+         .choices = TLS_VERSIONS, .note = "older than TLS 1.2, not offered"},                      \
+        {prefix ".ciphers.$cipher", apply_entry, FIELD(member.ciphers)},                           \
+        {prefix ".honor_cipher_order", apply_bool, FIELD(member.honor_cipher_order)},              \
+        {prefix ".honor_ecc_order", apply_bool, FIELD(member.honor_ecc_order)},                    \
+        {prefix ".crl_check", apply_only_words, .choices = FALSE_WORDS,                            \
+         .note = "certificate revocation lists are not checked"},                                  \
+        {prefix ".cacerts.$name", apply_refusal, .note = INLINE_TLS},                              \
+        {prefix ".cert", apply_refusal, .note = INLINE_TLS},                                       \
+        {prefix ".key.$type", apply_refusal, .note = INLINE_TLS},                                  \
+        {prefix ".psk_identity", apply_refusal, .note = "pre-shared keys are not supported"},      \
+        {prefix ".client_renegotiation", apply_nothing, .note = "clients cannot renegotiate"},     \
+        {prefix ".secure_renegotiate", apply_nothing, .note = "clients cannot renegotiate"},       \
+        {prefix ".dh", apply_nothing, .note = "dhfile is the way to give parameters"},             \
+        {prefix ".reuse_sessions", apply_nothing, .note = NULL},                                   \
+        {prefix ".log_level", apply_nothing, .note = NULL},                                        \
+        {prefix ".log_alert", apply_nothing, .note = NULL},                                        \
+    {                                                                                              \
+        prefix ".bypass_pem_cache", apply_nothing, .note = NO_ERLANG                               \
+    }
+
 /* The rows that outputs of the log have in common. */
 #define LOG_FORMATTER(prefix, member)                                                              \
     {prefix ".formatter", apply_choice, FIELD(member.format), .choices = LOG_FORMATS},             \
@@ -221,32 +252,7 @@ static const struct config_key KEYS[] = {
 
     /* TLS */
     {"ssl_options", apply_only_none, .note = NULL},
-    {"ssl_options.cacertfile", apply_name, FIELD(tls.cacertfile)},
-    {"ssl_options.certfile", apply_name, FIELD(tls.certfile)},
-    {"ssl_options.keyfile", apply_name, FIELD(tls.keyfile)},
-    {"ssl_options.password", apply_text, FIELD(tls.password)},
-    {"ssl_options.dhfile", apply_name, FIELD(tls.dhfile)},
-    {"ssl_options.verify", apply_choice, FIELD(tls.verify_peer), .choices = VERIFY},
-    {"ssl_options.fail_if_no_peer_cert", apply_bool, FIELD(tls.fail_if_no_peer_cert)},
-    {"ssl_options.depth", apply_count, FIELD(tls.depth)},
-    {"ssl_options.versions.$version", apply_choice_entry, FIELD(tls.versions),
-     .choices = TLS_VERSIONS, .note = "older than TLS 1.2, not offered"},
-    {"ssl_options.ciphers.$cipher", apply_entry, FIELD(tls.ciphers)},
-    {"ssl_options.honor_cipher_order", apply_bool, FIELD(tls.honor_cipher_order)},
-    {"ssl_options.honor_ecc_order", apply_bool, FIELD(tls.honor_ecc_order)},
-    {"ssl_options.crl_check", apply_only_words, .choices = FALSE_WORDS,
-     .note = "certificate revocation lists are not checked"},
-    {"ssl_options.cacerts.$name", apply_refusal, .note = INLINE_TLS},
-    {"ssl_options.cert", apply_refusal, .note = INLINE_TLS},
-    {"ssl_options.key.$type", apply_refusal, .note = INLINE_TLS},
-    {"ssl_options.psk_identity", apply_refusal, .note = "pre-shared keys are not supported"},
-    {"ssl_options.client_renegotiation", apply_nothing, .note = "clients cannot renegotiate"},
-    {"ssl_options.secure_renegotiate", apply_nothing, .note = "clients cannot renegotiate"},
-    {"ssl_options.dh", apply_nothing, .note = "dhfile is the way to give parameters"},
-    {"ssl_options.reuse_sessions", apply_nothing, .note = NULL},
-    {"ssl_options.log_level", apply_nothing, .note = NULL},
-    {"ssl_options.log_alert", apply_nothing, .note = NULL},
-    {"ssl_options.bypass_pem_cache", apply_nothing, .note = NO_ERLANG},
+    TLS_KEYS("ssl_options", tls),
     {"ssl_allow_poodle_attack", apply_nothing, .note = NULL},
     {"ssl_cert_login_from", apply_choice, FIELD(ssl_cert_login_from), .choices = CERT_LOGIN},
     {"ssl_cert_login_san_type", apply_choice, FIELD(ssl_cert_login_san_type), .choices = SAN_TYPES},
@@ -596,7 +602,10 @@ static const struct config_key KEYS[] = {
     {"management.listener.port", apply_management_port, FIELD(management)},
     {"management.listener.ip", apply_address, FIELD(management.address)},
     {"management.listener.ssl", apply_only_words, .choices = FALSE_WORDS,
-     .note = "the management API does not speak TLS yet"},
+     .note = "management.ssl.port and the keys beside it are the way to have TLS"},
+    {"management.ssl.port", apply_management_port, FIELD(management_https)},
+    {"management.ssl.ip", apply_address, FIELD(management_https.address)},
+    TLS_KEYS("management.ssl", management_tls),
     {"management.http.max_body_size", apply_count, FIELD(management.body_bytes_max), .min = 1,
      .max = INT64_MAX},
     {"management.**", apply_nothing, .note = NO_EFFECT},

@@ -54,35 +54,64 @@ static bool check_readable(const struct config *config, struct config_messages *
     return fail_at(config, messages, key, reason);
 }
 
-static bool check_tls_files(const struct config *config, struct config_messages *messages)
+/* The key of these options; a size of TLS_KEY_SIZE is enough for all. */
+enum { TLS_KEY_SIZE = 64 };
+
+static const char *tls_key(const struct config_tls *tls, const char *name, char key[TLS_KEY_SIZE])
 {
-    const struct config_tls *tls = &config->tls;
-    bool ok = check_readable(config, messages, "ssl_options.cacertfile", tls->cacertfile);
-    ok = check_readable(config, messages, "ssl_options.certfile", tls->certfile) && ok;
-    ok = check_readable(config, messages, "ssl_options.keyfile", tls->keyfile) && ok;
-    return check_readable(config, messages, "ssl_options.dhfile", tls->dhfile) && ok;
+    snprintf(key, TLS_KEY_SIZE, "%s.%s", tls->prefix, name);
+    return key;
 }
 
-static bool check_tls_listeners(const struct config *config, struct config_messages *messages)
+static bool check_tls_files(const struct config *config, const struct config_tls *tls,
+                            struct config_messages *messages)
+{
+    const struct {
+        const char *name, *path;
+    } files[] = {{"cacertfile", tls->cacertfile},
+                 {"certfile", tls->certfile},
+                 {"keyfile", tls->keyfile},
+                 {"dhfile", tls->dhfile}};
+    char key[TLS_KEY_SIZE];
+    bool ok = true;
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        ok =
+            check_readable(config, messages, tls_key(tls, files[i].name, key), files[i].path) && ok;
+    return ok;
+}
+
+/* A listener that the key asks for has what it needs. */
+static bool check_tls(const struct config *config, const struct config_tls *tls,
+                      const char *listener, struct config_messages *messages)
 {
     bool ok = true;
-    if (config->tls_listeners.count == 0)
-        return true;
-    if (config->tls.certfile == NULL)
-        ok =
-            fail_at(config, messages, "listeners.ssl", "a TLS listener needs ssl_options.certfile");
-    if (config->tls.verify_peer && config->tls.cacertfile == NULL)
-        ok = fail_at(config, messages, "ssl_options.verify",
-                     "verify_peer needs ssl_options.cacertfile");
-    if (config->tls.version_mask == 0)
-        ok = fail_at(config, messages, "ssl_options.versions",
+    char key[TLS_KEY_SIZE], reason[128];
+    if (tls->certfile == NULL) {
+        snprintf(reason, sizeof reason, "a TLS listener needs %s", tls_key(tls, "certfile", key));
+        ok = fail_at(config, messages, listener, reason);
+    }
+    if (tls->verify_peer && tls->cacertfile == NULL) {
+        snprintf(reason, sizeof reason, "verify_peer needs %s", tls_key(tls, "cacertfile", key));
+        ok = fail_at(config, messages, tls_key(tls, "verify", key), reason);
+    }
+    if (tls->version_mask == 0)
+        ok = fail_at(config, messages, tls_key(tls, "versions", key),
                      "a TLS listener needs tlsv1.2 or tlsv1.3");
     return ok;
 }
 
-static void derive_tls(struct config *config)
+static bool check_tls_listeners(const struct config *config, struct config_messages *messages)
 {
-    struct config_tls *tls = &config->tls;
+    bool ok = config->tls_listeners.count == 0 ||
+              check_tls(config, &config->tls, "listeners.ssl", messages);
+    if (config->management_https.port != CONFIG_UNLIMITED)
+        ok = check_tls(config, &config->management_tls, "management.ssl", messages) && ok;
+    ok = check_tls_files(config, &config->tls, messages) && ok;
+    return check_tls_files(config, &config->management_tls, messages) && ok;
+}
+
+static void derive_tls(struct config_tls *tls)
+{
     tls->version_mask = 0;
     for (size_t i = 0; i < tls->versions.count; i++) {
         bool is_1_3 = strcmp(tls->versions.entries[i].value, "tlsv1.3") == 0;
@@ -92,13 +121,30 @@ static void derive_tls(struct config *config)
         tls->keyfile = xstrdup(tls->certfile);
 }
 
-static void warn_of_peer_cert(const struct config *config, struct config_messages *messages)
+/* As in RabbitMQ: whoever says something of TLS alone does not want it without. */
+static void derive_management(struct config *config)
 {
-    static const char KEY[] = "ssl_options.fail_if_no_peer_cert";
-    const struct config_setting *setting = config_setting_of(config, KEY);
-    if (setting != NULL && config->tls.fail_if_no_peer_cert && !config->tls.verify_peer)
+    enum { HTTPS_PORT = 15671 };
+    struct config_management *plain = &config->management, *https = &config->management_https;
+    if (setting_under(config, "management.ssl") == NULL)
+        return;
+    if (!https->is_port_chosen)
+        https->port = HTTPS_PORT;
+    https->is_port_chosen = true;
+    if (https->port != CONFIG_UNLIMITED && setting_under(config, "management.tcp") == NULL &&
+        setting_under(config, "management.listener") == NULL)
+        plain->port = CONFIG_UNLIMITED;
+}
+
+static void warn_of_peer_cert(const struct config *config, const struct config_tls *tls,
+                              struct config_messages *messages)
+{
+    char key[TLS_KEY_SIZE];
+    const struct config_setting *setting =
+        config_setting_of(config, tls_key(tls, "fail_if_no_peer_cert", key));
+    if (setting != NULL && tls->fail_if_no_peer_cert && !tls->verify_peer)
         config_report(messages, CONFIG_WARNING, setting->source, setting->line,
-                      "%s: has no effect without ssl_options.verify = verify_peer", KEY);
+                      "%s: has no effect without %s.verify = verify_peer", key, tls->prefix);
 }
 
 /* Another listener of the list, or of the other list, with the same address and port. */
@@ -187,13 +233,15 @@ static bool check_log(const struct config *config, struct config_messages *messa
 
 bool config_validate(struct config *config, struct config_messages *messages)
 {
-    derive_tls(config);
+    derive_tls(&config->tls);
+    derive_tls(&config->management_tls);
+    derive_management(config);
     derive_limits(config);
     derive_names(config);
-    warn_of_peer_cert(config, messages);
+    warn_of_peer_cert(config, &config->tls, messages);
+    warn_of_peer_cert(config, &config->management_tls, messages);
     bool ok = check_listeners(config, messages);
     ok = check_tls_listeners(config, messages) && ok;
-    ok = check_tls_files(config, messages) && ok;
     ok = check_log(config, messages) && ok;
     return check_users(config, messages) && ok;
 }

@@ -33,14 +33,28 @@ struct http_node_facts {
     uint64_t io_read_count, io_read_bytes, io_write_count, io_write_bytes;
 };
 
+/* What a listener with TLS shows to its clients. Times are Unix time in seconds. */
+struct http_certificate {
+    const char *protocol, *address;
+    uint16_t port;
+    const char *certfile;
+    const char *cacertfile; /* NULL: there is none */
+    int64_t certificate_end_s, authority_end_s;
+};
+
 /* What the server says about itself, on the directory's thread. */
 struct http_host {
     unsigned (*alarms)(void *context); /* the sum of enum vhost_alarm */
-    /* protocol as RabbitMQ's listeners have it: amqp, amqp/ssl, http. */
+    /* protocol as RabbitMQ's listeners have it: amqp, amqp/ssl, http, https. */
     void (*each_listener)(void *context,
                           void (*visit)(void *visitor, const char *protocol, const char *address,
                                         uint16_t port),
                           void *visitor);
+    void (*each_certificate)(void *context,
+                             void (*visit)(void *visitor,
+                                           const struct http_certificate *certificate),
+                             void *visitor);
+    int64_t (*unix_time_s)(void *context);
     bool (*has_vhost)(void *context, const char *vhost); /* it runs */
     bool (*has_queue)(void *context, const char *vhost, const char *queue);
     bool (*has_exchange)(void *context, const char *vhost, const char *exchange);

@@ -3,8 +3,11 @@
  * Health checks: each is one question, answered with 200 where all is well and else with 503 and
  * what is wrong, so that a script needs to look at the status alone.
  */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <time.h>
 
 #include "auth/directory.h"
 #include "broker/vhost.h"
@@ -134,6 +137,98 @@ static void get_protocol_listener(const struct http_context *context, struct htt
     fini_listeners(&listeners);
 }
 
+/* --- certificates */
+
+struct expiry {
+    json_t *rows; /* owned, an array: listeners with a certificate that ends before */
+    int64_t before_s;
+    const char *node;
+};
+
+/* As RabbitMQ writes it, in a list: empty where it is later. */
+static json_t *end_within(int64_t end_s, const struct expiry *expiry)
+{
+    struct tm end;
+    time_t end_time = (time_t)end_s;
+    json_t *list = json_array();
+    if (end_s < expiry->before_s && gmtime_r(&end_time, &end) != NULL)
+        json_array_append_new(list, json_sprintf("%d-%02d-%02d %d:%02d:%02d", end.tm_year + 1900,
+                                                 end.tm_mon + 1, end.tm_mday, end.tm_hour,
+                                                 end.tm_min, end.tm_sec));
+    return list;
+}
+
+static void look_at_certificate(void *context, const struct http_certificate *certificate)
+{
+    const struct expiry *expiry = context;
+    json_t *own = end_within(certificate->certificate_end_s, expiry);
+    json_t *authority = end_within(certificate->authority_end_s, expiry);
+    if (json_array_size(own) + json_array_size(authority) > 0)
+        json_array_append_new(
+            expiry->rows,
+            json_pack("{s:s, s:s, s:s, s:i, s:s, s:s?, s:O, s:O}", "node", expiry->node, "protocol",
+                      certificate->protocol, "interface", certificate->address, "port",
+                      (int)certificate->port, "certfile", certificate->certfile, "cacertfile",
+                      certificate->cacertfile, "certfile_expires_on", own, "cacertfile_expires_on",
+                      authority));
+    json_decref(own);
+    json_decref(authority);
+}
+
+static int64_t unit_days(const char *unit)
+{
+    static const struct {
+        const char *name;
+        int64_t days;
+    } units[] = {{"days", 1}, {"weeks", 7}, {"months", 30}, {"years", 365}};
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        if (strcasecmp(unit, units[i].name) == 0)
+            return units[i].days;
+    }
+    return 0;
+}
+
+/* What is too far away is as far as a file's date can say: no certificate is later. */
+static int64_t seconds_ahead(long long count, int64_t days)
+{
+    enum { DAY_S = 86400 };
+    const int64_t max_s = INT64_MAX / 4;
+    int64_t unit_s = days * DAY_S;
+    if (count > max_s / unit_s)
+        return max_s;
+    return count < -max_s / unit_s ? -max_s : count * unit_s;
+}
+
+static void reply_expiry(const struct http_context *context, struct http_call *call,
+                         int64_t within_s)
+{
+    struct expiry expiry = {json_array(),
+                            context->host->unix_time_s(context->host_context) + within_s,
+                            context->config->node_name};
+    context->host->each_certificate(context->host_context, look_at_certificate, &expiry);
+    if (json_array_size(expiry.rows) == 0)
+        reply_ok(call);
+    else
+        http_reply_failed(call, json_pack("{s:s, s:s, s:O}", "status", "failed", "reason",
+                                          "Certificates expiring", "expired", expiry.rows));
+    json_decref(expiry.rows);
+}
+
+static void get_certificate_expiration(const struct http_context *context, struct http_call *call)
+{
+    char *end;
+    const char *text = http_call_parameter(call, "within");
+    int64_t days = unit_days(http_call_parameter(call, "unit"));
+    long long count = strtoll(text, &end, 10);
+    if (end == text || *end != '\0' || isspace((unsigned char)text[0]))
+        http_bad_request(call, "Invalid expiration value.");
+    else if (days == 0)
+        http_bad_request(call, "Time unit not recognised. Supported units: days, weeks, months, "
+                               "years.");
+    else
+        reply_expiry(context, call, seconds_ahead(count, days));
+}
+
 /* --- the rest */
 
 static void get_virtual_hosts(const struct http_context *context, struct http_call *call)
@@ -168,6 +263,8 @@ const struct http_route http_health_routes[] = {
      .get = get_port_listener},
     {"/health/checks/protocol-listener/:protocol", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
      .get = get_protocol_listener},
+    {"/health/checks/certificate-expiration/:within/:unit", HTTP_FOR_MANAGEMENT,
+     HTTP_FOR_MANAGEMENT, .get = get_certificate_expiration},
     {"/health/checks/virtual-hosts", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
      .get = get_virtual_hosts},
     {"/health/checks/node-is-quorum-critical", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,

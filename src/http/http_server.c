@@ -6,8 +6,11 @@
  * none for how many connections there are, how long a request may take that comes a byte at a time,
  * or how much all of them together have in memory. So the server keeps a reference to each
  * connection's bufferevent: it counts what comes in, and what evhttp has let go of (it then has no
- * callbacks) has ended. With too many of them the listener rests; who has not sent a whole request
+ * callbacks) has ended. With too many of them the listeners rest; who has not sent a whole request
  * in time is shut out.
+ *
+ * There is a door without TLS, one with it, or both, each with an evhttp of its own; the bounds are
+ * for all connections together, and hold from the first byte of a handshake.
  *
  * A call is a request on its way through the hooks: who is it, is it allowed, what is the answer.
  * When its client goes away meanwhile, evhttp keeps the request until it is answered.
@@ -16,6 +19,7 @@
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/listener.h>
@@ -34,6 +38,7 @@
 #include "http/http_internal.h"
 #include "http/http_login.h"
 #include "net/address.h"
+#include "net/tls.h"
 
 enum {
     CONNECTIONS_MAX = 256,
@@ -45,11 +50,18 @@ enum {
     REPLY_S = 600,               /* until the client has taken the answer */
 };
 
-struct http_server {
-    struct event_base *base;         /* borrowed */
+struct door {
+    struct http_server *server;
     struct evhttp *http;             /* owned */
     struct evconnlistener *listener; /* evhttp's */
-    struct event *tick;              /* owned; every second */
+    struct tls_context *tls;         /* borrowed; NULL: without */
+};
+
+struct http_server {
+    struct event_base *base; /* borrowed */
+    struct door doors[HTTP_SOCKETS_MAX];
+    size_t door_count;
+    struct event *tick; /* owned; every second */
     struct http_hooks hooks;
     struct list fronts; /* of struct front */
     size_t front_count;
@@ -76,10 +88,12 @@ static void allow_connections(struct http_server *server)
 {
     if (server->is_closing)
         return;
-    if (server->front_count < CONNECTIONS_MAX)
-        evconnlistener_enable(server->listener);
-    else
-        evconnlistener_disable(server->listener);
+    for (size_t i = 0; i < server->door_count; i++) {
+        if (server->front_count < CONNECTIONS_MAX)
+            evconnlistener_enable(server->doors[i].listener);
+        else
+            evconnlistener_disable(server->doors[i].listener);
+    }
 }
 
 static void forget_waiting(struct front *front)
@@ -132,14 +146,26 @@ static void count_input(struct evbuffer *input, const struct evbuffer_cb_info *c
         shut(front);
 }
 
+/* evhttp gives it its socket. */
+static struct bufferevent *make_stream(struct event_base *base, struct tls_context *tls)
+{
+    if (tls == NULL)
+        return bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+    struct ssl_st *ssl = tls_context_open(tls);
+    CHECK(ssl != NULL);
+    return bufferevent_openssl_socket_new(base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING,
+                                          BEV_OPT_CLOSE_ON_FREE);
+}
+
 static struct bufferevent *make_connection(struct event_base *base, void *context)
 {
-    struct http_server *server = context;
+    const struct door *door = context;
+    struct http_server *server = door->server;
     sweep(server);
     struct front *front = xcalloc(1, sizeof *front);
     front->server = server;
     front->since_s = server->now_s;
-    front->stream = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+    front->stream = make_stream(base, door->tls);
     CHECK(front->stream != NULL);
     bufferevent_incref(front->stream);
     CHECK(evbuffer_add_cb(bufferevent_get_input(front->stream), count_input, front) != NULL);
@@ -601,8 +627,33 @@ static void on_request(struct evhttp_request *request, void *context)
 
 /* --- the server */
 
-struct http_server *http_server_new(struct event_base *base, int listening_fd,
-                                    uint64_t body_bytes_max, const struct http_hooks *hooks)
+static void open_door(struct http_server *server, const struct http_socket *socket,
+                      uint64_t body_bytes_max)
+{
+    struct door *door = &server->doors[server->door_count++];
+    door->server = server;
+    door->tls = socket->tls;
+    door->http = evhttp_new(server->base);
+    door->listener =
+        evconnlistener_new(server->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
+                           0, socket->listening_fd);
+    CHECK(door->http != NULL && door->listener != NULL);
+    evhttp_set_max_headers_size(door->http, HEADER_BYTES_MAX);
+    evhttp_set_max_body_size(door->http, (ev_ssize_t)body_bytes_max);
+    evhttp_set_timeout(door->http, IDLE_S);
+    evhttp_set_allowed_methods(door->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD |
+                                               EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |
+                                               EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH);
+    evhttp_set_default_content_type(door->http, NULL);
+    evhttp_set_bevcb(door->http, make_connection, door);
+    evhttp_set_gencb(door->http, on_request, server);
+    CHECK(evhttp_bind_listener(door->http, door->listener) != NULL);
+    evconnlistener_set_error_cb(door->listener, on_listener_error);
+}
+
+struct http_server *http_server_new(struct event_base *base, const struct http_socket *sockets,
+                                    size_t socket_count, uint64_t body_bytes_max,
+                                    const struct http_hooks *hooks)
 {
     static const struct timeval second = {.tv_sec = 1};
     struct http_server *server = xcalloc(1, sizeof *server);
@@ -610,21 +661,9 @@ struct http_server *http_server_new(struct event_base *base, int listening_fd,
     server->hooks = *hooks;
     list_init(&server->fronts);
     list_init(&server->calls);
-    server->http = evhttp_new(base);
-    server->listener = evconnlistener_new(
-        base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, listening_fd);
-    CHECK(server->http != NULL && server->listener != NULL);
-    evhttp_set_max_headers_size(server->http, HEADER_BYTES_MAX);
-    evhttp_set_max_body_size(server->http, (ev_ssize_t)body_bytes_max);
-    evhttp_set_timeout(server->http, IDLE_S);
-    evhttp_set_allowed_methods(server->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD |
-                                                 EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |
-                                                 EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH);
-    evhttp_set_default_content_type(server->http, NULL);
-    evhttp_set_bevcb(server->http, make_connection, server);
-    evhttp_set_gencb(server->http, on_request, server);
-    CHECK(evhttp_bind_listener(server->http, server->listener) != NULL);
-    evconnlistener_set_error_cb(server->listener, on_listener_error);
+    CHECK(socket_count <= HTTP_SOCKETS_MAX);
+    for (size_t i = 0; i < socket_count; i++)
+        open_door(server, &sockets[i], body_bytes_max);
     server->tick = event_new(base, -1, EV_PERSIST, on_tick, server);
     CHECK(server->tick != NULL && event_add(server->tick, &second) == 0);
     return server;
@@ -641,7 +680,8 @@ void http_server_free(struct http_server *server)
         call->request = NULL;
     }
     event_free(server->tick);
-    evhttp_free(server->http);
+    for (size_t i = 0; i < server->door_count; i++)
+        evhttp_free(server->doors[i].http);
     sweep(server);
     CHECK(list_is_empty(&server->fronts));
     event_base_loop(server->base, EVLOOP_NONBLOCK); /* bufferevents end in a turn of the base */

@@ -10,6 +10,7 @@
 #include "http/http_call.h"
 
 struct event_base;
+struct tls_context;
 
 /*
  * The management API: a server for HTTP on an event base of its own, so that no client of it comes
@@ -38,9 +39,17 @@ struct http_hooks {
     void *context;
 };
 
-/* Serves what connects to the socket, which it takes over. */
-struct http_server *http_server_new(struct event_base *base, int listening_fd,
-                                    uint64_t body_bytes_max, const struct http_hooks *hooks);
+/* Where clients come from. */
+struct http_socket {
+    int listening_fd;        /* the server takes it over */
+    struct tls_context *tls; /* borrowed: outlives the server; NULL: without TLS */
+};
+
+/* Serves what connects to the sockets, HTTP_SOCKETS_MAX at most. */
+enum { HTTP_SOCKETS_MAX = 2 };
+struct http_server *http_server_new(struct event_base *base, const struct http_socket *sockets,
+                                    size_t socket_count, uint64_t body_bytes_max,
+                                    const struct http_hooks *hooks);
 /* Ends all connections. Calls that a hook has are still to come back, to http_call_finish, which
  * then only frees them. */
 void http_server_free(struct http_server *server);

@@ -32,9 +32,11 @@
 #include "net/tls_internal.h"
 
 struct tls_context {
-    const struct config *config; /* borrowed: outlives the context */
-    pthread_mutex_t lock;        /* guards ssl_context */
-    SSL_CTX *ssl_context;        /* ref */
+    const struct config *config;  /* borrowed: outlives the context */
+    const struct config_tls *tls; /* its options */
+    pthread_mutex_t lock;         /* guards the next two */
+    SSL_CTX *ssl_context;         /* ref */
+    struct tls_ends ends;
 };
 
 /* --- making a context */
@@ -51,6 +53,15 @@ static bool failed(char reason[TLS_REASON_SIZE], const char *what, const char *n
     return false;
 }
 
+/* The same of one of the options. */
+static bool option_failed(char reason[TLS_REASON_SIZE], const struct config_tls *tls,
+                          const char *option, const char *value)
+{
+    char key[64];
+    snprintf(key, sizeof key, "%s.%s", tls->prefix, option);
+    return failed(reason, key, value);
+}
+
 static int on_password(char *password, int size, int for_writing, void *context)
 {
     const struct config_tls *tls = context;
@@ -65,15 +76,15 @@ static bool load_key(SSL_CTX *context, const struct config_tls *tls, char *reaso
 {
     const char *key = tls->keyfile != NULL ? tls->keyfile : tls->certfile;
     if (tls->certfile == NULL) {
-        snprintf(reason, TLS_REASON_SIZE, "ssl_options.certfile is not set");
+        snprintf(reason, TLS_REASON_SIZE, "%s.certfile is not set", tls->prefix);
         return false;
     }
     SSL_CTX_set_default_passwd_cb(context, on_password);
     SSL_CTX_set_default_passwd_cb_userdata(context, (void *)(uintptr_t)tls);
     if (SSL_CTX_use_certificate_chain_file(context, tls->certfile) != 1)
-        return failed(reason, "ssl_options.certfile", tls->certfile);
+        return option_failed(reason, tls, "certfile", tls->certfile);
     if (SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1)
-        return failed(reason, "ssl_options.keyfile", key);
+        return option_failed(reason, tls, "keyfile", key);
     if (SSL_CTX_check_private_key(context) != 1)
         return failed(reason, "the key does not belong to the certificate:", key);
     return true;
@@ -85,7 +96,7 @@ static bool load_authorities(SSL_CTX *context, const struct config_tls *tls, cha
     if (tls->cacertfile == NULL)
         return true;
     if (SSL_CTX_load_verify_file(context, tls->cacertfile) != 1)
-        return failed(reason, "ssl_options.cacertfile", tls->cacertfile);
+        return option_failed(reason, tls, "cacertfile", tls->cacertfile);
     if (tls->verify_peer)
         SSL_CTX_set_client_CA_list(context, SSL_load_client_CA_file(tls->cacertfile));
     return true;
@@ -108,7 +119,7 @@ static bool set_versions(SSL_CTX *context, const struct config_tls *tls, char *r
     int highest = (mask & CONFIG_TLS_1_3) != 0 ? TLS1_3_VERSION : TLS1_2_VERSION;
     if (SSL_CTX_set_min_proto_version(context, lowest) != 1 ||
         SSL_CTX_set_max_proto_version(context, highest) != 1)
-        return failed(reason, "ssl_options.versions", NULL);
+        return option_failed(reason, tls, "versions", NULL);
     return true;
 }
 
@@ -125,9 +136,9 @@ static bool set_ciphers(SSL_CTX *context, const struct config_tls *tls, char *re
     buffer_append_u8(&ciphers, 0);
     bool is_set = true;
     if (suites.size > 1 && SSL_CTX_set_ciphersuites(context, (const char *)suites.data) != 1)
-        is_set = failed(reason, "ssl_options.ciphers", (const char *)suites.data);
+        is_set = option_failed(reason, tls, "ciphers", (const char *)suites.data);
     else if (ciphers.size > 1 && SSL_CTX_set_cipher_list(context, (const char *)ciphers.data) != 1)
-        is_set = failed(reason, "ssl_options.ciphers", (const char *)ciphers.data);
+        is_set = option_failed(reason, tls, "ciphers", (const char *)ciphers.data);
     buffer_fini(&suites);
     buffer_fini(&ciphers);
     return is_set;
@@ -144,7 +155,7 @@ static bool set_diffie_hellman(SSL_CTX *context, const struct config_tls *tls, c
     if (parameters != NULL && SSL_CTX_set0_tmp_dh_pkey(context, parameters) == 1)
         return true;
     EVP_PKEY_free(parameters);
-    return failed(reason, "ssl_options.dhfile", tls->dhfile);
+    return option_failed(reason, tls, "dhfile", tls->dhfile);
 }
 
 static void set_modes(SSL_CTX *context, const struct config_tls *tls)
@@ -161,9 +172,8 @@ static void set_modes(SSL_CTX *context, const struct config_tls *tls)
     SSL_CTX_set_session_id_context(context, id, sizeof id - 1);
 }
 
-static SSL_CTX *make_context(const struct config *config, char *reason)
+static SSL_CTX *make_context(const struct config_tls *tls, char *reason)
 {
-    const struct config_tls *tls = &config->tls;
     ERR_clear_error();
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
     if (context == NULL) {
@@ -180,14 +190,41 @@ static SSL_CTX *make_context(const struct config *config, char *reason)
     return NULL;
 }
 
-struct tls_context *tls_context_new(const struct config *config, char reason[TLS_REASON_SIZE])
+static int64_t end_of(const X509 *certificate)
 {
-    SSL_CTX *ssl_context = make_context(config, reason);
+    struct tm end;
+    if (certificate == NULL || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) != 1)
+        return INT64_MAX;
+    return timegm(&end);
+}
+
+static int64_t end_of_first(const char *path)
+{
+    BIO *file = path != NULL ? BIO_new_file(path, "r") : NULL;
+    X509 *certificate = file != NULL ? PEM_read_bio_X509(file, NULL, NULL, NULL) : NULL;
+    int64_t end_s = end_of(certificate);
+    X509_free(certificate);
+    BIO_free(file);
+    return end_s;
+}
+
+static struct tls_ends ends_of(const SSL_CTX *context, const struct config_tls *tls)
+{
+    return (struct tls_ends){end_of(SSL_CTX_get0_certificate(context)),
+                             end_of_first(tls->cacertfile)};
+}
+
+struct tls_context *tls_context_new(const struct config *config, const struct config_tls *tls,
+                                    char reason[TLS_REASON_SIZE])
+{
+    SSL_CTX *ssl_context = make_context(tls, reason);
     if (ssl_context == NULL)
         return NULL;
     struct tls_context *context = xcalloc(1, sizeof *context);
     context->config = config;
+    context->tls = tls;
     context->ssl_context = ssl_context;
+    context->ends = ends_of(ssl_context, tls);
     CHECK(pthread_mutex_init(&context->lock, NULL) == 0);
     return context;
 }
@@ -203,18 +240,20 @@ void tls_context_free(struct tls_context *context)
 
 bool tls_context_reload(struct tls_context *context, char reason[TLS_REASON_SIZE])
 {
-    return tls_context_reload_from(context, context->config, reason);
+    return tls_context_reload_from(context, context->tls, reason);
 }
 
-bool tls_context_reload_from(struct tls_context *context, const struct config *config,
+bool tls_context_reload_from(struct tls_context *context, const struct config_tls *tls,
                              char reason[TLS_REASON_SIZE])
 {
-    SSL_CTX *fresh = make_context(config, reason);
+    SSL_CTX *fresh = make_context(tls, reason);
     if (fresh == NULL)
         return false;
+    struct tls_ends ends = ends_of(fresh, tls);
     pthread_mutex_lock(&context->lock);
     SSL_CTX *old = context->ssl_context;
     context->ssl_context = fresh;
+    context->ends = ends;
     pthread_mutex_unlock(&context->lock);
     SSL_CTX_free(old);
     return true;
@@ -246,13 +285,27 @@ int64_t tls_context_expires_s(struct tls_context *context)
     return expires_s;
 }
 
+struct tls_ends tls_context_ends(struct tls_context *context)
+{
+    pthread_mutex_lock(&context->lock);
+    struct tls_ends ends = context->ends;
+    pthread_mutex_unlock(&context->lock);
+    return ends;
+}
+
 /* --- streams */
 
-struct tls_stream *tls_stream_new(struct tls_context *context, int fd)
+SSL *tls_context_open(struct tls_context *context)
 {
     pthread_mutex_lock(&context->lock);
     SSL *ssl = SSL_new(context->ssl_context);
     pthread_mutex_unlock(&context->lock);
+    return ssl;
+}
+
+struct tls_stream *tls_stream_new(struct tls_context *context, int fd)
+{
+    SSL *ssl = tls_context_open(context);
     if (ssl == NULL)
         return NULL;
     struct tls_stream *stream = xcalloc(1, sizeof *stream);

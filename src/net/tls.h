@@ -10,9 +10,12 @@
 #include "base/buffer.h"
 
 struct config;
+struct config_tls;
+struct ssl_st;
 
 /*
- * TLS of the listeners: what ssl_options say as an OpenSSL context, and the streams made from it.
+ * TLS of the listeners: what ssl_options say (or management.ssl) as an OpenSSL context, and the
+ * streams made from it.
  * tls_stream_new may be called on any thread; a stream belongs to one thread.
  */
 struct tls_context;
@@ -20,27 +23,38 @@ struct tls_stream;
 
 enum { TLS_REASON_SIZE = 512 };
 
-/* NULL with the reason as one line of text where files or options do not work. config is borrowed:
- * a reload reads it again. */
-struct tls_context *tls_context_new(const struct config *config, char reason[TLS_REASON_SIZE]);
+/* NULL with the reason as one line of text where files or options do not work. config, and the tls
+ * options in it, are borrowed: a reload reads them again. */
+struct tls_context *tls_context_new(const struct config *config, const struct config_tls *tls,
+                                    char reason[TLS_REASON_SIZE]);
 void tls_context_free(struct tls_context *context);
 
 /* Reads the files again, for new connections; those that exist keep what they have. False with the
  * reason where that fails: then everything stays as it was. On any thread. */
 bool tls_context_reload(struct tls_context *context, char reason[TLS_REASON_SIZE])
     __attribute__((warn_unused_result));
-/* The same with other ssl_options; config is read in the call only. */
-bool tls_context_reload_from(struct tls_context *context, const struct config *config,
+/* The same with other options, which are read in the call only. */
+bool tls_context_reload_from(struct tls_context *context, const struct config_tls *tls,
                              char reason[TLS_REASON_SIZE]) __attribute__((warn_unused_result));
 
 /* When the first certificate of the server's chain expires, in seconds since 1970; 0 where that
  * cannot be found out. On any thread. */
 int64_t tls_context_expires_s(struct tls_context *context);
+/* When the certificates end that new connections get: Unix time in seconds. On any thread. */
+struct tls_ends {
+    int64_t certificate_s;
+    int64_t authority_s; /* the first one of cacertfile; INT64_MAX: there is none */
+};
+struct tls_ends tls_context_ends(struct tls_context *context);
 
 /* The server's side of a connection on a nonblocking socket, which stays the caller's. NULL only
  * when OpenSSL has no memory. */
 struct tls_stream *tls_stream_new(struct tls_context *context, int fd);
 void tls_stream_free(struct tls_stream *stream); /* NULL is allowed */
+
+/* For who moves the bytes by himself: OpenSSL's part alone, the caller's. NULL as above; on any
+ * thread. */
+struct ssl_st *tls_context_open(struct tls_context *context);
 
 /* As stream_read and stream_write for one run of bytes; *wants_other becomes true where the call
  * waits for the opposite direction of the socket. The handshake happens inside of tls_read. */

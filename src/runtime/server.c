@@ -444,8 +444,8 @@ void server_free(struct server *server)
     server_free_http(server);
     server_metrics_free(server->metrics);
     server_stats_free(server->stats);
-    if (server->tls != NULL)
-        tls_context_free(server->tls);
+    tls_context_free(server->tls);
+    tls_context_free(server->management_tls);
     if (server->directory != NULL)
         directory_close(server->directory);
     if (server->current_users != NULL)

@@ -26,6 +26,8 @@
 #include "http/http_server.h"
 #include "net/control.h"
 #include "net/listener.h"
+#include "net/tls.h"
+#include "runtime/clock.h"
 #include "runtime/event_loop.h"
 #include "runtime/gate.h"
 #include "runtime/http_sessions.h"
@@ -35,12 +37,20 @@
 #include "runtime/server_stats.h"
 #include "runtime/worker_pool.h"
 
+/* Where it listens. */
+struct door {
+    struct listener *listener; /* owned, until the thread has its socket */
+    const struct config_management *place;
+    struct tls_context *tls; /* borrowed; NULL: without */
+    uint16_t port;
+};
+
 struct server_http {
     struct server *server;
-    struct listener *listener; /* owned, until the thread has its socket */
+    struct door doors[HTTP_SOCKETS_MAX];
+    size_t door_count;
     pthread_t thread;
     bool is_started;
-    uint16_t port;
     struct event_base *base;     /* owned; of the thread */
     struct event *mail_event;    /* owned */
     struct mailbox mailbox;      /* of the thread */
@@ -219,6 +229,55 @@ static unsigned alarms_of(void *context)
 static void each_listener(void *context, server_listener_visitor *visit, void *visitor)
 {
     server_each_listener(context, visit, visitor);
+}
+
+struct certificates {
+    const struct server *server;
+    const struct config *config;
+    void (*visit)(void *visitor, const struct http_certificate *certificate);
+    void *visitor;
+};
+
+static void visit_certificate(void *context, const char *protocol, const char *address,
+                              uint16_t port)
+{
+    const struct certificates *certificates = context;
+    const struct server *server = certificates->server;
+    bool is_https = strcmp(protocol, "https") == 0;
+    const struct config_tls *tls =
+        is_https ? &certificates->config->management_tls : &certificates->config->tls;
+    if (!is_https && strcmp(protocol, "amqp/ssl") != 0)
+        return;
+    struct tls_ends ends = tls_context_ends(is_https ? server->management_tls : server->tls);
+    const struct http_certificate certificate = {
+        .protocol = protocol,
+        .address = address,
+        .port = port,
+        .certfile = tls->certfile,
+        .cacertfile = tls->cacertfile,
+        .certificate_end_s = ends.certificate_s,
+        .authority_end_s = ends.authority_s,
+    };
+    certificates->visit(certificates->visitor, &certificate);
+}
+
+/* Its files are those that were read last. */
+static void each_certificate(void *context,
+                             void (*visit)(void *visitor,
+                                           const struct http_certificate *certificate),
+                             void *visitor)
+{
+    const struct server *server = context;
+    const struct config *config =
+        server->last_config != NULL ? server->last_config : server->config;
+    struct certificates certificates = {server, config, visit, visitor};
+    each_listener(context, visit_certificate, &certificates);
+}
+
+static int64_t unix_time_s(void *context)
+{
+    (void)context;
+    return (int64_t)(clock_wall_ms() / 1000);
 }
 
 static struct http_session *open_session(void *context, struct http_call *call, const char *vhost,
@@ -404,19 +463,40 @@ static void *run(void *context)
 
 uint16_t server_http_port(const struct server *server)
 {
-    return server->http != NULL ? server->http->port : 0;
+    for (size_t i = 0; server->http != NULL && i < server->http->door_count; i++) {
+        if (server->http->doors[i].tls == NULL)
+            return server->http->doors[i].port;
+    }
+    return 0;
 }
 
-bool server_open_http(struct server *server, char *reason, size_t reason_size)
+void server_each_http_listener(const struct server *server, server_listener_visitor *visit,
+                               void *visitor)
+{
+    for (size_t i = 0; server->http != NULL && i < server->http->door_count; i++) {
+        const struct door *door = &server->http->doors[i];
+        visit(visitor, door->tls != NULL ? "https" : "http",
+              door->place->address[0] != '\0' ? door->place->address : "::", door->port);
+    }
+}
+
+static struct server_http *new_http(struct server *server)
+{
+    struct server_http *http = xcalloc(1, sizeof *http);
+    http->server = server;
+    return http;
+}
+
+static bool open_door(struct server *server, const struct config_management *place,
+                      struct tls_context *tls, char *reason, size_t reason_size)
 {
     char why[LISTENER_REASON_SIZE];
-    const struct config_management *management = &server->config->management;
-    if (management->port == CONFIG_UNLIMITED)
+    if (place->port == CONFIG_UNLIMITED)
         return true;
-    const char *address = management->address[0] != '\0' ? management->address : NULL;
+    const char *address = place->address[0] != '\0' ? place->address : NULL;
     struct listener *listener =
-        listener_new_lasting(address, (uint16_t)management->port, &server->config->socket, why);
-    if (listener == NULL && !management->is_port_chosen) {
+        listener_new_lasting(address, (uint16_t)place->port, &server->config->socket, why);
+    if (listener == NULL && !place->is_port_chosen) {
         log_warning("the management API is not there: %s", why);
         return true;
     }
@@ -424,10 +504,40 @@ bool server_open_http(struct server *server, char *reason, size_t reason_size)
         snprintf(reason, reason_size, "%s", why);
         return false;
     }
-    server->http = xcalloc(1, sizeof *server->http);
-    server->http->server = server;
-    server->http->listener = listener;
+    if (server->http == NULL)
+        server->http = new_http(server);
+    server->http->doors[server->http->door_count++] =
+        (struct door){listener, place, tls, listener_port(listener)};
     return true;
+}
+
+bool server_open_http(struct server *server, char *reason, size_t reason_size)
+{
+    char why[TLS_REASON_SIZE];
+    const struct config *config = server->config;
+    if (config->management_https.port != CONFIG_UNLIMITED) {
+        server->management_tls = tls_context_new(config, &config->management_tls, why);
+        if (server->management_tls == NULL) {
+            snprintf(reason, reason_size, "%s", why);
+            return false;
+        }
+    }
+    return open_door(server, &config->management, NULL, reason, reason_size) &&
+           open_door(server, &config->management_https, server->management_tls, reason,
+                     reason_size);
+}
+
+/* The thread gets the sockets. */
+static struct http_server *make_server(struct server_http *http, const struct http_hooks *hooks)
+{
+    struct http_socket sockets[HTTP_SOCKETS_MAX];
+    for (size_t i = 0; i < http->door_count; i++) {
+        struct door *door = &http->doors[i];
+        sockets[i] = (struct http_socket){listener_give_away(door->listener), door->tls};
+        door->listener = NULL;
+    }
+    return http_server_new(http->base, sockets, http->door_count,
+                           http->server->config->management.body_bytes_max, hooks);
 }
 
 void server_start_http(struct server *server)
@@ -435,11 +545,12 @@ void server_start_http(struct server *server)
     struct server_http *http = server->http;
     if (http == NULL)
         return;
-    const struct config_management *management = &server->config->management;
     const struct http_hooks hooks = {log_in, handle, finish, http};
     static const struct http_host host = {
         .alarms = alarms_of,
         .each_listener = each_listener,
+        .each_certificate = each_certificate,
+        .unix_time_s = unix_time_s,
         .has_vhost = server_has_vhost,
         .has_queue = server_has_queue,
         .has_exchange = server_has_exchange,
@@ -455,7 +566,6 @@ void server_start_http(struct server *server)
         .node = node_facts,
         .counters = counters_of,
     };
-    http->port = listener_port(http->listener);
     http->context = (struct http_context){server->directory, server->config, &host, server,
                                           server_stats_statistics(server->stats)};
     http->base = event_loop_new();
@@ -466,13 +576,15 @@ void server_start_http(struct server *server)
         event_new(http->base, http->mailbox.event_fd, EV_READ | EV_PERSIST, on_mail, http);
     CHECK(http->mail_event != NULL && event_add(http->mail_event, NULL) == 0);
     CHECK(mailbox_fall_asleep(&http->mailbox));
-    http->http = http_server_new(http->base, listener_give_away(http->listener),
-                                 management->body_bytes_max, &hooks);
-    http->listener = NULL;
+    http->http = make_server(http, &hooks);
     http->is_started = true;
     CHECK(pthread_create(&http->thread, NULL, run, http) == 0);
-    log_info("started management listener on %s:%u",
-             management->address[0] != '\0' ? management->address : "*", (unsigned)http->port);
+    for (size_t i = 0; i < http->door_count; i++) {
+        const struct door *door = &http->doors[i];
+        log_info("started management %slistener on %s:%u", door->tls != NULL ? "TLS " : "",
+                 door->place->address[0] != '\0' ? door->place->address : "*",
+                 (unsigned)door->port);
+    }
 }
 
 void server_stop_http(struct server *server)
@@ -504,6 +616,7 @@ void server_free_http(struct server *server)
         event_base_free(http->base);
         mailbox_fini(&http->mailbox);
     }
-    listener_free(http->listener);
+    for (size_t i = 0; i < http->door_count; i++)
+        listener_free(http->doors[i].listener);
     free(http);
 }

@@ -83,8 +83,8 @@ struct server {
     struct event_bus *log_lines;
     _Atomic uint64_t connections_accepted;
 
-    struct tls_context *tls;
-    struct server_listener *listeners; /* owned */
+    struct tls_context *tls, *management_tls; /* owned; NULL: no listener has it */
+    struct server_listener *listeners;        /* owned */
     size_t listener_count, listener_capacity;
     struct control *control;
     struct server_http *http;            /* owned; NULL: it does not listen */
@@ -140,8 +140,11 @@ bool server_open_http(struct server *server, char *reason, size_t reason_size)
     __attribute__((warn_unused_result));
 /* Begins to serve: everything else is there. */
 void server_start_http(struct server *server);
-/* 0: it is not there. */
+/* Of the one without TLS; 0: it is not there. */
 uint16_t server_http_port(const struct server *server);
+/* Each of its listeners, with TLS and without. */
+void server_each_http_listener(const struct server *server, server_listener_visitor *visit,
+                               void *visitor);
 /* Returns when its thread has ended; what it asked for may still be under way. */
 void server_stop_http(struct server *server);
 /* Nothing is under way any more. */

@@ -67,7 +67,7 @@ bool server_open_listeners(struct server *server, char *reason, size_t reason_si
     char why[TLS_REASON_SIZE];
     const struct config *config = server->config;
     if (config->tls_listeners.count > 0) {
-        server->tls = tls_context_new(config, why);
+        server->tls = tls_context_new(config, &config->tls, why);
         if (server->tls == NULL) {
             snprintf(reason, reason_size, "%s", why);
             return false;
@@ -138,8 +138,7 @@ void server_each_listener(const struct server *server, server_listener_visitor *
     if (server_metrics_port(server->metrics) != 0)
         visit(visitor, "http/prometheus", or_any(config->prometheus.address),
               server_metrics_port(server->metrics));
-    if (server_http_port(server) != 0)
-        visit(visitor, "http", or_any(config->management.address), server_http_port(server));
+    server_each_http_listener(server, visit, visitor);
 }
 
 void server_free_listeners(struct server *server)

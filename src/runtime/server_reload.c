@@ -46,10 +46,17 @@ static bool is_memory_key(const char *key)
            strcmp(key, "total_memory_available_override_value") == 0;
 }
 
+/* Where a listener is. */
+static bool is_place_key(const char *key)
+{
+    return strcmp(key, "management.ssl.port") == 0 || strcmp(key, "management.ssl.ip") == 0;
+}
+
 static bool is_live_key(const char *key)
 {
     return is_log_key(key) || is_memory_key(key) || starts_with(key, "disk_free_limit.") ||
-           starts_with(key, "ssl_options.");
+           starts_with(key, "ssl_options.") ||
+           (starts_with(key, "management.ssl.") && !is_place_key(key));
 }
 
 static const char *value_of(const struct config *config, const char *key)
@@ -117,18 +124,26 @@ static bool is_disk_key(const char *key)
 /* --- the change */
 
 /* Tries everything that can fail. */
-static bool can_change(struct server *server, const struct config *next, struct buffer *reason)
+static bool can_change_tls(const struct tls_context *current, const struct config *next,
+                           const struct config_tls *tls, struct buffer *reason)
 {
     char why[TLS_REASON_SIZE] = "";
-    if (server->tls == NULL)
+    if (current == NULL)
         return true;
-    struct tls_context *trial = tls_context_new(next, why);
+    struct tls_context *trial = tls_context_new(next, tls, why);
     if (trial != NULL) {
         tls_context_free(trial);
         return true;
     }
     buffer_append_format(reason, "TLS: %s", why);
     return false;
+}
+
+static bool can_change(const struct server *server, const struct config *next,
+                       struct buffer *reason)
+{
+    return can_change_tls(server->tls, next, &next->tls, reason) &&
+           can_change_tls(server->management_tls, next, &next->management_tls, reason);
 }
 
 static bool change_log(const struct config *next, const json_t *changed, struct buffer *reason)
@@ -144,11 +159,17 @@ static bool change_log(const struct config *next, const json_t *changed, struct 
     return false;
 }
 
-static void change_others(struct server *server, const struct config *next, const json_t *changed)
+static void change_tls(struct tls_context *context, const struct config_tls *tls)
 {
     char why[TLS_REASON_SIZE] = "";
-    if (server->tls != NULL && !tls_context_reload_from(server->tls, next, why))
+    if (context != NULL && !tls_context_reload_from(context, tls, why))
         log_error("TLS certificates stay as they were: %s", why);
+}
+
+static void change_others(struct server *server, const struct config *next, const json_t *changed)
+{
+    change_tls(server->tls, &next->tls);
+    change_tls(server->management_tls, &next->management_tls);
     if (has_key(changed, is_memory_key)) {
         alarm_limits_set_memory(&server->alarm_limits, next);
         server_set_transient_max(server);

@@ -889,7 +889,7 @@ static void secrets_are_not_shown(void **state)
                               "default_pass = XYZZY3$(NONE)\n"
                               "management.ssl.password = XYZZY4\n"
                               "unknown_password = XYZZY5\n"));
-    assert_int_equal(f->messages.count, 4); /* the first line is fine */
+    assert_int_equal(f->messages.count, 3); /* the first line and the password are fine */
     for (size_t i = 0; i < f->messages.count; i++)
         assert_null(strstr(f->messages.messages[i].text, "XYZZY"));
 }
@@ -1028,6 +1028,41 @@ static void a_certificate_file_may_hold_the_key(void **state)
     assert_loads_silently(f, text);
     assert_true(config_validate(&f->config, &f->messages));
     assert_string_equal(f->config.tls.keyfile, f->config.tls.certfile);
+}
+
+static void the_management_api_has_tls_where_it_is_told(void **state)
+{
+    struct fixture *f = *state;
+    char text[900];
+    assert_true(f->config.management_https.port == CONFIG_UNLIMITED);
+    snprintf(text, sizeof text,
+             "management.ssl.certfile = %s/main.conf\nmanagement.ssl.versions.1 = tlsv1.3\n",
+             f->folder);
+    assert_loads_silently(f, text);
+    assert_true(config_validate(&f->config, &f->messages));
+    assert_int_equal(f->config.management_https.port, 15671);
+    assert_true(f->config.management.port == CONFIG_UNLIMITED); /* TLS alone */
+    assert_string_equal(f->config.management_tls.keyfile, f->config.management_tls.certfile);
+    assert_int_equal(f->config.management_tls.version_mask, CONFIG_TLS_1_3);
+    assert_null(f->config.tls.certfile);
+    start_again(f);
+    snprintf(text, sizeof text,
+             "management.ssl.certfile = %s/main.conf\nmanagement.ssl.port = 8443\n"
+             "management.ssl.ip = ::1\nmanagement.tcp.port = 8080\n",
+             f->folder);
+    assert_loads_silently(f, text);
+    assert_true(config_validate(&f->config, &f->messages));
+    assert_int_equal(f->config.management_https.port, 8443);
+    assert_string_equal(f->config.management_https.address, "::1");
+    assert_int_equal(f->config.management.port, 8080);
+    assert_invalid(f, "management.ssl.port = 8443\n",
+                   "management.ssl.port: a TLS listener needs management.ssl.certfile");
+    assert_invalid(f, "management.ssl.certfile = /nonexistent/cert.pem\n",
+                   "main.conf:1: management.ssl.certfile: /nonexistent/cert.pem cannot be read: ");
+    start_again(f);
+    assert_loads_silently(f, "management.ssl.port = none\n");
+    assert_true(config_validate(&f->config, &f->messages));
+    assert_int_equal(f->config.management.port, 15672);
 }
 
 static void a_relative_watermark_wins_over_an_absolute_one(void **state)
@@ -1438,6 +1473,7 @@ int main(void)
         TEST(what_cannot_be_offered_is_passed_over_with_a_warning),
         TEST(an_unknown_key_is_warned_of_once),
         TEST(the_management_api_listens_where_it_is_told),
+        TEST(the_management_api_has_tls_where_it_is_told),
         TEST(keys_that_mean_nothing_here_are_info),
         TEST(definitions_come_from_a_file_or_a_folder),
         TEST(keys_whose_wish_is_not_met_are_warnings),

@@ -203,7 +203,7 @@ static int tear_down(void **state)
 
 static void make_context(void)
 {
-    context = tls_context_new(&config, reason);
+    context = tls_context_new(&config, &config.tls, reason);
     if (context == NULL)
         print_error("%s\n", reason);
     assert_non_null(context);
@@ -413,7 +413,7 @@ static void locked_key_needs_its_password(void **state)
 {
     (void)state;
     set_file(&config.tls.keyfile, "locked.key");
-    assert_null(tls_context_new(&config, reason));
+    assert_null(tls_context_new(&config, &config.tls, reason));
     assert_non_null(strstr(reason, "ssl_options.keyfile"));
     config.tls.password = strdup("secret");
     make_context();
@@ -425,7 +425,7 @@ static void missing_file_is_named(void **state)
 {
     (void)state;
     set_file(&config.tls.certfile, "missing.pem");
-    assert_null(tls_context_new(&config, reason));
+    assert_null(tls_context_new(&config, &config.tls, reason));
     assert_non_null(strstr(reason, "missing.pem"));
 }
 
@@ -480,7 +480,7 @@ static void ciphers_are_limited(void **state)
     SSL_CTX_set_cipher_list(client_context, aes128);
     assert_string_equal(agreed_cipher(), "");
     config_list_put(&config.tls.ciphers, "2", "NO-SUCH-CIPHER");
-    assert_null(tls_context_new(&config, reason));
+    assert_null(tls_context_new(&config, &config.tls, reason));
     assert_non_null(strstr(reason, "NO-SUCH-CIPHER"));
 }
 
@@ -556,7 +556,7 @@ static void diffie_hellman_takes_its_parameters_from_a_file(void **state)
     set_file(&config.tls.dhfile, "dh.pem");
     assert_int_equal(bits_of_the_key_exchange(), 3072);
     set_file(&config.tls.dhfile, "rsa.key");
-    assert_null(tls_context_new(&config, reason));
+    assert_null(tls_context_new(&config, &config.tls, reason));
     assert_non_null(strstr(reason, "ssl_options.dhfile"));
     unlink(file("rsa.pem"));
     unlink(file("rsa.key"));
