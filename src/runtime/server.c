@@ -176,7 +176,8 @@ static bool open_data(struct server *server, char *reason, size_t reason_size)
     const struct directory_events events = server_directory_events(server);
     const char *path = server->config->data_dir;
     server->folder = data_folder_open(path, reason, reason_size);
-    if (server->folder == NULL)
+    if (server->folder == NULL ||
+        !data_folder_check_definitions(server->folder, reason, reason_size))
         return false;
     server->directory = directory_open(path, server->config, &events, reason, reason_size);
     if (server->directory == NULL)

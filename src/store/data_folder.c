@@ -223,3 +223,25 @@ size_t data_folder_remove_orphans(struct data_folder *folder,
     closedir(directory);
     return removed;
 }
+
+bool data_folder_check_definitions(const struct data_folder *folder, char *reason,
+                                   size_t reason_size)
+{
+    char *definitions = join(folder->path, "definitions.db"), *all = join(folder->path, "vhosts");
+    struct stat status;
+    struct dirent *entry;
+    uint64_t vhost = 0;
+    DIR *directory = stat(definitions, &status) != 0 ? opendir(all) : NULL;
+    while (directory != NULL && vhost == 0 && (entry = readdir(directory)) != NULL)
+        vhost = vhost_number(entry->d_name);
+    if (directory != NULL)
+        closedir(directory);
+    free(definitions);
+    free(all);
+    if (vhost != 0)
+        snprintf(reason, reason_size,
+                 "data folder %s has messages of virtual hosts, but no definitions.db: a restore "
+                 "was broken off, or the file was lost",
+                 folder->path);
+    return vhost == 0;
+}

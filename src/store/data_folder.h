@@ -23,6 +23,11 @@ void data_folder_close(struct data_folder *folder);
 
 const char *data_folder_path(const struct data_folder *folder);
 
+/* Are there definitions, or nothing yet that they would define? Without them the messages of all
+ * vhosts are nobody's. false with a reason where a restore was broken off, or the file was lost. */
+bool data_folder_check_definitions(const struct data_folder *folder, char *reason,
+                                   size_t reason_size);
+
 /* Makes the vhost's folder where it is missing. The caller frees the path. NULL with a reason. */
 char *data_folder_vhost(struct data_folder *folder, uint64_t vhost, char *reason,
                         size_t reason_size);

@@ -89,6 +89,23 @@ static bool is_even(void *context, uint64_t vhost)
     return vhost % 2 == 0;
 }
 
+static void messages_without_definitions_are_kept(void **state)
+{
+    (void)state;
+    char reason[256] = "";
+    char *path = model_folder_new(), *definitions = child(path, "definitions.db");
+    struct data_folder *folder = data_folder_open(path, reason, sizeof reason);
+    assert_true(data_folder_check_definitions(folder, reason, sizeof reason));
+    free(data_folder_vhost(folder, 7, reason, sizeof reason));
+    assert_false(data_folder_check_definitions(folder, reason, sizeof reason));
+    assert_non_null(strstr(reason, "no definitions.db"));
+    close(open(definitions, O_CREAT | O_WRONLY, 0600));
+    assert_true(data_folder_check_definitions(folder, reason, sizeof reason));
+    free(definitions);
+    data_folder_close(folder);
+    model_folder_free(path);
+}
+
 static void orphans_go_and_others_stay(void **state)
 {
     (void)state;
@@ -451,6 +468,7 @@ int main(void)
         cmocka_unit_test(folder_is_made_for_its_owner_alone),
         cmocka_unit_test(second_process_is_refused),
         cmocka_unit_test(folder_that_cannot_be_made_is_told),
+        cmocka_unit_test(messages_without_definitions_are_kept),
         cmocka_unit_test(orphans_go_and_others_stay),
         fixture_test(new_file_is_empty),
         fixture_test(everything_comes_back),
