@@ -50,6 +50,7 @@ def bits(words, flags):
 class Peer(amqp_client.Client):
     def __init__(self, port, vhost, user="guest", password="guest"):
         self.credentials = ("\0%s\0%s" % (user, password)).encode()
+        self.has_confirms, self.published, self.unconfirmed = False, 0, set()
         super().__init__(port, vhost)
 
     def name(self):
@@ -72,6 +73,9 @@ class Peer(amqp_client.Client):
 
     def do_publish(self, exchange, key, body, *words):
         exchange = "" if exchange == "-" else exchange
+        if self.has_confirms:
+            self.published += 1
+            self.unconfirmed.add(self.published)
         self.send(amqp_client.publish(exchange, key, body.encode(), is_persistent=not words))
 
     def do_consume(self, queue, tag, *words):
@@ -79,15 +83,25 @@ class Peer(amqp_client.Client):
                                      + long_string(b"")))  # fmt: skip
         self.expect((60, 21))
 
+    def take(self, kind):
+        """Reads until there is one of that kind."""
+        event = None
+        while not isinstance(event, kind):
+            event = self.read()
+            if isinstance(event, amqp_client.Confirm):
+                first = 1 if event.is_multiple else event.tag
+                self.unconfirmed -= set(range(first, event.tag + 1))
+
     def do_receive(self, count):
         for _ in range(int(count)):
-            self.read()
+            self.take(amqp_client.Delivery)
 
     def do_prefetch(self, count, *words):
         self.call((60, 10), struct.pack(">IHB", 0, int(count), len(words)), (60, 11))
 
     def do_confirms(self):
         self.select_confirms()
+        self.has_confirms = True
 
     def do_tx(self):
         self.call((90, 10), b"", (90, 11))
@@ -99,8 +113,10 @@ class Peer(amqp_client.Client):
         self.close()
 
     def finish(self):
-        """What was sent before has been done."""
+        """What was sent before has been done, and is confirmed."""
         self.call((20, 20), b"\1", (20, 21))
+        while self.unconfirmed:
+            self.take(amqp_client.Confirm)
 
 
 class Peers:
