@@ -152,8 +152,10 @@ static void answer(struct getting *getting)
         getting->sessions->send(getting->session, &nack);
     }
     getting->sessions->close(getting->session);
-    http_reply_list(getting->call, json_incref(getting->rows), NULL);
-    free_getting(getting);
+    struct http_call *call = getting->call;
+    json_t *rows = json_incref(getting->rows);
+    free_getting(getting); /* first: with the answer the rows go to another thread */
+    http_reply_list(call, rows, NULL);
 }
 
 static void get_next(struct getting *getting)

@@ -66,7 +66,7 @@ def overview_tells_what_listens(visit, site):
 @test()
 def server_that_is_gone_is_told(visit, site):
     visit.enter()
-    expect(visit.page.get_by_role("heading", name="Overview")).to_be_visible()
+    expect(visit.page.get_by_role("region", name="About")).to_be_visible()
     visit.page.route("**/api/**", lambda route: route.abort())
     visit.button("Refresh now").click()
     expect(visit.page.get_by_role("alert")).to_have_text("The server does not answer. What you see is older.")
