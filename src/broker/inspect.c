@@ -213,6 +213,17 @@ static void visit_exchange(void *context, struct hash_node *node)
     slice->visited++;
 }
 
+struct binding_status binding_status_of_default(const struct queue_status *queue)
+{
+    return (struct binding_status){
+        .source = bytes_of_text(""),
+        .destination = queue->name,
+        .key = queue->name,
+        .arguments = bytes_of_text(""),
+        .to_queue = true,
+    };
+}
+
 static void visit_binding(void *context, struct hash_node *node)
 {
     struct slice *slice = context;

@@ -282,6 +282,10 @@ struct binding_status {
     bool to_exclusive; /* a queue that belongs to a connection */
 };
 
+/* That of the default exchange to a queue, which is nowhere kept: every queue has one. Its texts
+ * are the queue's. */
+struct binding_status binding_status_of_default(const struct queue_status *queue);
+
 /* A connection, as far as a vhost knows it. */
 struct session_status {
     struct bytes user, name;

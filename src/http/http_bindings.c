@@ -133,13 +133,7 @@ static void visit_binding(void *context, const struct binding_status *status)
 
 static void visit_queue(void *context, const struct queue_status *status)
 {
-    const struct binding_status binding = {
-        .source = bytes_of_text(""),
-        .destination = status->name,
-        .key = status->name,
-        .arguments = bytes_of_text(""),
-        .to_queue = true,
-    };
+    const struct binding_status binding = binding_status_of_default(status);
     visit_binding(context, &binding);
 }
 

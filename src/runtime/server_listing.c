@@ -248,16 +248,9 @@ static void add_binding(void *context, const struct binding_status *status)
                   text(status->key), "arguments", arguments(status->arguments)));
 }
 
-/* That of the default exchange, which is nowhere kept: every queue has one. */
 static void add_own_binding(void *context, const struct queue_status *status)
 {
-    const struct binding_status binding = {
-        .source = bytes_of_text(""),
-        .destination = status->name,
-        .key = status->name,
-        .arguments = bytes_of_text(""),
-        .to_queue = true,
-    };
+    const struct binding_status binding = binding_status_of_default(status);
     add_binding(context, &binding);
 }
 

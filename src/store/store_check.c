@@ -245,28 +245,28 @@ static void look_at_position(struct checking *checking, const char *what, uint64
                     (number)id, (number)position);
 }
 
-static void look_at_attempt(struct checking *checking, sqlite3_stmt *row)
+static void look_at_row_of_message(struct checking *checking, sqlite3_stmt *row, uint64_t table,
+                                   const char *what)
 {
     struct reader reader;
     uint64_t lane = column_number(row, 0), position = column_number(row, 1);
-    checking->check->attempts++;
-    if (!row_open(column_bytes(row, 2), ROW_ATTEMPT, lane, position, &reader))
-        check_fault(checking, "attempts of lane %llu at position %llu: their checksum is wrong",
+    if (!row_open(column_bytes(row, 2), table, lane, position, &reader))
+        check_fault(checking, "%s of lane %llu at position %llu: the checksum is wrong", what,
                     (number)lane, (number)position);
     else
-        look_at_position(checking, "attempts", lane, position);
+        look_at_position(checking, what, lane, position);
+}
+
+static void look_at_attempt(struct checking *checking, sqlite3_stmt *row)
+{
+    checking->check->attempts++;
+    look_at_row_of_message(checking, row, ROW_ATTEMPT, "attempts");
 }
 
 static void look_at_value(struct checking *checking, sqlite3_stmt *row)
 {
-    struct reader reader;
-    uint64_t lane = column_number(row, 0), position = column_number(row, 1);
     checking->check->values++;
-    if (!row_open(column_bytes(row, 2), ROW_VALUE, lane, position, &reader))
-        check_fault(checking, "value of lane %llu at position %llu: its checksum is wrong",
-                    (number)lane, (number)position);
-    else
-        look_at_position(checking, "value", lane, position);
+    look_at_row_of_message(checking, row, ROW_VALUE, "value");
 }
 
 static void look_at_kept(struct checking *checking, const char *what, uint64_t id,

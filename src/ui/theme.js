@@ -12,9 +12,14 @@ export function theme() {
   return kept in NAMES ? kept : 'auto';
 }
 
+const system = matchMedia('(prefers-color-scheme: dark)');
+
 export function applyTheme() {
-  document.documentElement.dataset.theme = theme();
+  const systems = system.matches ? 'dark' : 'light';
+  document.documentElement.dataset.theme = theme() === 'auto' ? systems : theme();
 }
+
+system.addEventListener('change', applyTheme);
 
 export function chooseTheme(name) {
   localStorage.setItem(KEY, name);

@@ -124,6 +124,8 @@ def colours_follow_the_system_until_chosen(visit, site):
     expect_equal(ground(visit.page), light, "the colour after a reload")
     visit.page.get_by_label("Colours").select_option("auto")
     expect_equal(ground(visit.page), dark, "the system's colour")
+    visit.page.emulate_media(color_scheme="light")
+    expect(visit.page.locator("html")).to_have_css("background-color", light)
 
 
 @test()
