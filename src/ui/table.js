@@ -5,7 +5,7 @@
 
 import { h } from './dom.js';
 import { number } from './format.js';
-import { look } from './router.js';
+import { here, look } from './router.js';
 
 const PAGE_SIZES = ['25', '100', '250', '500'];
 
@@ -33,15 +33,21 @@ function content(column, row) {
   return h('span', { class: 'name', title: cell }, cell);
 }
 
+// Asks the address, not what is drawn: a second click may come before the first one's rows.
+function flip(column) {
+  const { search } = here();
+  const first = column.kind === 'figure' ? '1' : '';
+  const down = search.sort !== column.sort ? first : search.down === '1' ? '' : '1';
+  look({ sort: column.sort, down, page: '' });
+}
+
 function headerCell(column, search) {
   const attributes = { scope: 'col', class: column.kind, title: column.hint };
   if (!column.sort) return h('th', attributes, column.label);
   const isSorted = search.sort === column.sort;
   const isDown = isSorted && search.down === '1';
-  const first = column.kind === 'figure' ? '1' : '';
-  const flip = () => look({ sort: column.sort, down: isSorted ? (isDown ? '' : '1') : first, page: '' });
   return h('th', { ...attributes, 'aria-sort': isSorted ? (isDown ? 'descending' : 'ascending') : null },
-    h('button', { type: 'button', class: 'sort', onclick: flip }, column.label,
+    h('button', { type: 'button', class: 'sort', onclick: () => flip(column) }, column.label,
       h('span', { 'aria-hidden': 'true', class: 'arrow' }, isSorted ? (isDown ? '▼' : '▲') : '')));
 }
 
