@@ -486,6 +486,17 @@ void amqp_method_encode(struct buffer *buffer, const struct amqp_method *method)
     }
 }
 
+struct amqp_method amqp_method_connection_close(const struct amqp_error *error)
+{
+    return (struct amqp_method){
+        .id = AMQP_CONNECTION_CLOSE,
+        .connection_close = {.reply_code = error->code,
+                             .reply_text = bytes_of_text(error->text),
+                             .class_id = error->class_id,
+                             .method_id = error->method_id},
+    };
+}
+
 /* --- what is known about methods */
 
 const char *amqp_method_name(uint32_t id)

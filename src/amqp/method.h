@@ -470,6 +470,9 @@ bool amqp_method_decode_limited(struct amqp_method *method, struct bytes payload
  * AMQP_SHORTSTR_MAX bytes (checked). */
 void amqp_method_encode(struct buffer *buffer, const struct amqp_method *method);
 
+/* The connection.close that tells of `error`, whose text is borrowed. */
+struct amqp_method amqp_method_connection_close(const struct amqp_error *error);
+
 /* "queue.declare"; "unknown" for an id that does not exist. */
 const char *amqp_method_name(uint32_t id);
 

@@ -118,13 +118,7 @@ void session_fail(struct session *session, const struct amqp_error *error)
     if (session->state != SESSION_OPEN)
         return;
     shut_down(session);
-    struct amqp_method close = {
-        .id = AMQP_CONNECTION_CLOSE,
-        .connection_close = {.reply_code = error->code,
-                             .reply_text = bytes_of_text(error->text),
-                             .class_id = error->class_id,
-                             .method_id = error->method_id},
-    };
+    struct amqp_method close = amqp_method_connection_close(error);
     session_emit(session, EFFECT_CONNECTION_CLOSE, 0)->method = effect_method_new(&close);
 }
 

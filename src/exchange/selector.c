@@ -107,6 +107,18 @@ struct selector_node *selector_like(struct selector_parser *parser, struct selec
     return node;
 }
 
+struct selector_node *selector_in_add(struct selector_parser *parser, struct selector_node *in,
+                                      struct selector_node *member)
+{
+    if (member == NULL)
+        return NULL;
+    if (member->kind != SELECTOR_VALUE)
+        return selector_fail(parser, "a list holds values only");
+    member->next = in->list;
+    in->list = member;
+    return in;
+}
+
 struct selector_node *selector_boolean(struct selector_parser *parser, bool boolean)
 {
     struct selector_node *node = selector_node(parser, SELECTOR_VALUE);

@@ -93,6 +93,9 @@ struct selector_node *selector_between(struct selector_parser *parser, struct se
                                        struct selector_node *from, struct selector_node *to);
 struct selector_node *selector_like(struct selector_parser *parser, struct selector_node *value,
                                     struct bytes pattern, const struct bytes *escape);
+/* One more value that `in`, of SELECTOR_IN, knows; returns it. */
+struct selector_node *selector_in_add(struct selector_parser *parser, struct selector_node *in,
+                                      struct selector_node *member);
 struct selector_node *selector_boolean(struct selector_parser *parser, bool boolean);
 struct selector_node *selector_string(struct selector_parser *parser, enum selector_kind kind,
                                       struct bytes string);

@@ -214,12 +214,8 @@ static struct selector_node *parse_in(struct selector_parser *parser, struct sel
         return selector_fail(parser, "a list is expected");
     do {
         struct selector_node *member = parse_sign(parser);
-        if (member == NULL)
+        if (selector_in_add(parser, in, member) == NULL)
             return NULL;
-        if (member->kind != SELECTOR_VALUE)
-            return selector_fail(parser, "a list holds values only");
-        member->next = in->list;
-        in->list = member;
     } while (take_symbol(parser, ","));
     return take_symbol(parser, ")") ? in
                                     : selector_fail(parser, "a closing parenthesis is expected");

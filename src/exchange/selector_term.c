@@ -191,12 +191,8 @@ static struct selector_node *parse_in(struct selector_parser *parser)
         if (!is_first && !take(parser, ','))
             return NULL;
         struct selector_node *member = parse_expression(parser);
-        if (member == NULL)
+        if (selector_in_add(parser, in, member) == NULL)
             return NULL;
-        if (member->kind != SELECTOR_VALUE)
-            return selector_fail(parser, "a list holds values only");
-        member->next = in->list;
-        in->list = member;
     }
     selector_skip(parser, 1);
     return in;

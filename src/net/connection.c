@@ -147,13 +147,7 @@ void connection_send(struct connection *connection, const struct amqp_method *me
 
 void connection_send_close(struct connection *connection, const struct amqp_error *error)
 {
-    struct amqp_method close = {
-        .id = AMQP_CONNECTION_CLOSE,
-        .connection_close = {.reply_code = error->code,
-                             .reply_text = bytes_of_text(error->text),
-                             .class_id = error->class_id,
-                             .method_id = error->method_id},
-    };
+    struct amqp_method close = amqp_method_connection_close(error);
     connection_send(connection, &close);
 }
 
