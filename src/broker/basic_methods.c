@@ -221,6 +221,21 @@ static bool check_get(const struct channel *channel, const struct queue *queue,
                           resource_text(channel_vhost(channel), "queue", queue->name, text));
 }
 
+/* Nothing new is handed out while the server is drained. */
+static bool is_withheld(const struct session *session, const struct queue *queue)
+{
+    return (session->vhost->alarms & VHOST_ALARM_DRAINING) != 0 && !session->config.ignores_drain &&
+           !queue_is_private(queue);
+}
+
+static void reply_got_empty(struct channel *channel, struct queue *queue)
+{
+    channel_vhost(channel)->counters.got_empty++;
+    queue->counters.deliveries.get_empty++;
+    channel->counters.deliveries.get_empty++;
+    channel_reply_empty(channel, AMQP_BASIC_GET_EMPTY);
+}
+
 enum outcome handle_basic_get(struct channel *channel, const struct amqp_method *method,
                               struct amqp_error *error)
 {
@@ -237,12 +252,13 @@ enum outcome handle_basic_get(struct channel *channel, const struct amqp_method 
     if (queue == NULL || !check_get(channel, queue, error))
         return OUTCOME_ERROR;
     queue_use(vhost, queue);
+    if (is_withheld(channel->session, queue)) {
+        reply_got_empty(channel, queue);
+        return OUTCOME_DONE;
+    }
     switch (queue_get(vhost, queue, &lane, &entry, &redelivered)) {
     case LANE_EMPTY:
-        vhost->counters.got_empty++;
-        queue->counters.deliveries.get_empty++;
-        channel->counters.deliveries.get_empty++;
-        channel_reply_empty(channel, AMQP_BASIC_GET_EMPTY);
+        reply_got_empty(channel, queue);
         break;
     case LANE_READY:
         reply_got(channel, lane, &entry, redelivered, method->basic_get.no_ack);

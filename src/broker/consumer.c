@@ -97,13 +97,20 @@ static bool has_prefetch(const struct consumer *consumer)
            (channel->prefetch_global == 0 || channel->global_unacked < channel->prefetch_global);
 }
 
+static bool has_credit(const struct consumer *consumer)
+{
+    const struct session *session = consumer->channel->session;
+    return session->output_credit > 0 || (queue_is_private(consumer->subscriber.queue) &&
+                                          session->output_credit + session->withheld_credit > 0);
+}
+
 void consumer_wake(struct consumer *consumer)
 {
     struct session *session = consumer->channel->session;
     if (list_node_is_linked(&consumer->subscriber.active_node) || consumer->channel->is_closing ||
         !has_prefetch(consumer) || !queue_admits(consumer->subscriber.queue, &consumer->subscriber))
         return;
-    if (session->output_credit <= 0) {
+    if (!has_credit(consumer)) {
         if (!list_node_is_linked(&consumer->starved_node))
             list_push_back(&session->starved, &consumer->starved_node);
         return;
@@ -129,7 +136,7 @@ struct consumer *queue_next_consumer(struct queue *queue)
     struct subscriber *subscriber;
     while ((subscriber = queue_next_subscriber(queue)) != NULL) {
         struct consumer *consumer = container_of(subscriber, struct consumer, subscriber);
-        if (consumer->channel->session->output_credit > 0 && has_prefetch(consumer))
+        if (has_credit(consumer) && has_prefetch(consumer))
             return consumer;
         queue_deactivate(subscriber);
         consumer_wake(consumer);

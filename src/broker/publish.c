@@ -296,7 +296,7 @@ void channel_publish(struct channel *channel, struct command *command)
     struct vhost *vhost = channel_vhost(channel);
     struct amqp_error error;
     bool is_known = is_route_known(channel, command->message);
-    if (vhost->alarms != 0) {
+    if (vhost->alarms != 0 && !session_is_finishing(channel->session)) {
         channel_wait_for_alarm(channel, command);
         return;
     }

@@ -230,6 +230,8 @@ static void open_session(struct vhost *vhost, struct session *session)
                       hash_u64(session->config.number));
     uint64_t count = limit_count_session(session, 1);
     vhost->counters.connections_opened++;
+    if ((vhost->alarms & VHOST_ALARM_DRAINING) != 0)
+        session_withhold(session);
     session_emit(session, EFFECT_SESSION_OPENED, 0);
     struct amqp_error error = {0};
     if (!check_entrance(session, &error) || !limit_check_session(session, count, &error)) {
@@ -334,18 +336,55 @@ void session_resume(struct session *session)
             session->deferred_count * sizeof *session->deferred);
 }
 
-static void return_credit(struct session *session, uint64_t bytes)
+static void wake_starved(struct session *session)
 {
     struct list starved;
     struct list_node *node;
-    bool was_empty = session->output_credit <= 0;
-    session->output_credit += (int64_t)bytes;
-    if (!was_empty || session->output_credit <= 0)
-        return;
     list_init(&starved);
     list_splice_back(&starved, &session->starved);
     while ((node = list_pop_front(&starved)) != NULL)
         consumer_wake(list_entry(node, struct consumer, starved_node));
+}
+
+static void return_credit(struct session *session, uint64_t bytes)
+{
+    bool was_empty = session->output_credit + session->withheld_credit <= 0;
+    if ((session->vhost->alarms & VHOST_ALARM_DRAINING) != 0)
+        session->withheld_credit += (int64_t)bytes;
+    else
+        session->output_credit += (int64_t)bytes;
+    if (was_empty && session->output_credit + session->withheld_credit > 0)
+        wake_starved(session);
+}
+
+/* --- a server that is drained */
+
+/* Where there is no output credit nothing is handed out, so that deliveries, which look at it
+ * anyway, need not ask for anything else. */
+void session_withhold(struct session *session)
+{
+    session->withheld_credit = session->output_credit;
+    session->output_credit = 0;
+}
+
+void session_release(struct session *session)
+{
+    session->output_credit += session->withheld_credit;
+    session->withheld_credit = 0;
+    if (session->output_credit > 0)
+        wake_starved(session);
+}
+
+bool session_is_finishing(const struct session *session)
+{
+    struct hash_node *node = NULL;
+    if (session->vhost->alarms != VHOST_ALARM_DRAINING)
+        return false;
+    while ((node = hash_table_next(&session->channels, node)) != NULL) {
+        if (container_of(node, struct channel, by_number)->unacked.count > 0)
+            return true;
+    }
+    return false;
 }
 
 static void open_channel(struct session *session, uint16_t number)

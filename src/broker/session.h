@@ -41,9 +41,10 @@ struct session {
     struct hash_table channels; /* struct channel, by number */
     uint64_t channels_opened;
     struct channel *last_channel;
-    int64_t output_credit; /* bytes */
-    struct list starved;   /* consumers that wait for output credit */
-    struct list queues;    /* exclusive queues */
+    int64_t output_credit;   /* bytes */
+    int64_t withheld_credit; /* while the server is drained: what output_credit would be more */
+    struct list starved;     /* consumers that wait for output credit */
+    struct list queues;      /* exclusive queues */
     unsigned pause_reasons;
     size_t waiting_channels; /* channels that are suspended */
     size_t deferred_bytes;
@@ -78,6 +79,12 @@ void session_discount_deferred(struct session *session, const struct command *co
 /* For a session that publishes while an alarm is on, and for when none is any more. */
 void session_block(struct session *session);
 void session_unblock(struct session *session);
+
+/* While the server is drained: consumers get nothing of queues that others may consume later. */
+void session_withhold(struct session *session);
+void session_release(struct session *session);
+/* Does it hold deliveries of a server that is drained, on any channel? */
+bool session_is_finishing(const struct session *session);
 
 /* A method on channel 0. */
 void session_send(struct session *session, const struct amqp_method *method);

@@ -632,14 +632,30 @@ void vhost_publish(struct vhost *vhost, struct message **messages, size_t count,
     finish_input(vhost);
 }
 
+static void set_serving(struct vhost *vhost, bool is_serving)
+{
+    list_for_each(&vhost->sessions, node)
+    {
+        struct session *session = list_entry(node, struct session, vhost_node);
+        if (is_serving)
+            session_release(session);
+        else
+            session_withhold(session);
+    }
+}
+
 void vhost_set_alarms(struct vhost *vhost, unsigned alarms, uint64_t now_ms)
 {
+    bool was_draining = (vhost->alarms & VHOST_ALARM_DRAINING) != 0;
     vhost->now_ms = now_ms;
     vhost->alarms = alarms;
-    if (alarms != 0) { /* who waits for a full disk would not come to its next publish */
+    if (was_draining != ((alarms & VHOST_ALARM_DRAINING) != 0))
+        set_serving(vhost, was_draining);
+    if ((alarms & ~(unsigned)VHOST_ALARM_DRAINING) != 0) {
+        /* Who waits for a full disk would not come to its next publish. */
         list_for_each(&vhost->paused, node)
             session_block(list_entry(node, struct session, paused_node));
-    } else {
+    } else if (alarms == 0) {
         list_for_each(&vhost->sessions, node)
             session_unblock(list_entry(node, struct session, vhost_node));
         struct list_node *waiting;

@@ -135,6 +135,7 @@ struct session_config {
                                nobody wants to know */
     bool asks_access;       /* permissions are asked for with EFFECT_ACCESS_QUESTION, and the
                                snapshot counts for nothing */
+    bool ignores_drain;     /* basic.get gets messages although the server is drained */
 };
 
 /* The core's side of a connection, to be named in commands, the first of which is
@@ -156,8 +157,10 @@ void vhost_read_done(struct vhost *vhost, struct store_read_result *result, uint
 void vhost_publish(struct vhost *vhost, struct message **messages, size_t count, uint64_t now_ms);
 
 /* The alarms in effect (RabbitMQ's words: "low on memory", "low on disk"); changes block or
- * unblock connections that publish. */
-/* VHOST_ALARM_DRAINING is none of the resources: the server is being taken out of service. */
+ * unblock connections that publish.
+ * VHOST_ALARM_DRAINING is none of the resources: the server is being taken out of service. What
+ * queues have that outlive their connections is handed out to nobody, and connections that hold
+ * deliveries may publish: what comes of these. */
 enum vhost_alarm { VHOST_ALARM_MEMORY = 1, VHOST_ALARM_DISK = 2, VHOST_ALARM_DRAINING = 4 };
 void vhost_set_alarms(struct vhost *vhost, unsigned alarms, uint64_t now_ms);
 

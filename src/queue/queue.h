@@ -107,6 +107,12 @@ static inline bool queue_is_stored(const struct queue *queue)
  * them: from lane_id on, by priority. */
 void queue_number_lanes(struct queue *queue, uint64_t lane_id);
 
+/* Nobody but its owner's connection will ever take what is in it. */
+static inline bool queue_is_private(const struct queue *queue)
+{
+    return queue->owner != NULL || queue->is_reply;
+}
+
 /* Is it the lane of dead letters that found no place? */
 static inline bool lane_is_parked(const struct lane *lane)
 {

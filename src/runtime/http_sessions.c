@@ -174,6 +174,7 @@ struct http_session *http_sessions_open(struct http_sessions *sessions,
         .is_uncounted = is_uncounted,
         .user_totals = session->totals,
         .asks_access = asks,
+        .ignores_drain = true,
     };
     session->session = session_new(&config);
     struct command_batch *batch = command_batch_new();

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Maintenance: the server stops taking work and lets go of what it has. The sockets that clients
- * connect to are closed, whoever publishes is blocked and told so, and deliveries that are under
- * way get some time to be settled; then every connection is closed with 320 CONNECTION_FORCED. The
- * server stays, for leveretctl and the management API, and `revive` takes it back into service.
+ * connect to are closed, whoever publishes is blocked and told so, nothing new is handed out
+ * (VHOST_ALARM_DRAINING), and deliveries that are under way get some time to be settled; then every
+ * connection is closed with 320 CONNECTION_FORCED. The server stays, for leveretctl and the
+ * management API, and `revive` takes it back into service.
  *
  * How many deliveries are not settled is counted on another thread, as `status` does, because a
  * server may have very many queues; the main thread looks at the result and asks again.

@@ -255,6 +255,88 @@ static void a_dead_connection_waits_for_the_disk_and_for_no_alarm(void **state)
     assert_queue(core, "e", "0 0 0");
 }
 
+/* --- a server that is drained */
+
+static void drain(struct core *core)
+{
+    vhost_set_alarms(core->vhost, VHOST_ALARM_DRAINING, ++core->now_ms);
+    run(core, "", "");
+}
+
+static void nothing_new_is_handed_out_while_drained(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 2);
+    core_open(core, 2, 1);
+    run(core,
+        "1.1 queue.declare q no-wait\n1.1 basic.qos 1\n1.1 basic.consume q x no-wait\n"
+        "2.1 basic.publish - q a\n2.1 basic.publish - q b\n2.1 basic.publish - q c",
+        "1.1 basic.qos-ok\n1.1 deliver x 1 a\n");
+    drain(core);
+    run(core, "1.2 basic.consume q z no-ack no-wait\n1.1 basic.ack 1\n1.2 basic.get q",
+        "1.2 basic.get-empty\n");
+    run(core, "2.1 basic.publish - q d", "2.0 connection.blocked in maintenance mode\n2.0 pause\n");
+    assert_queue(core, "q", "2 0 2");
+    core->session_config.ignores_drain = true;
+    core_open(core, 3, 1);
+    run(core, "3.1 basic.get q\n3.1 basic.nack 1 requeue", "3.1 basic.get-ok 1 left=1 b\n");
+    vhost_set_alarms(core->vhost, 0, ++core->now_ms);
+    run(core, "",
+        "2.0 connection.unblocked\n2.0 resume\n1.2 deliver z 1 redelivered b\n"
+        "1.1 deliver x 2 c\n1.2 deliver z 2 d\n");
+}
+
+/* What a consumer holds is put back while the server is drained, and stays where it is. */
+static void what_is_put_back_while_drained_waits(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 1);
+    run(core, "1.1 queue.declare q no-wait\n1.1 basic.publish - q a\n1.1 basic.consume q x no-wait",
+        "1.1 deliver x 1 a\n");
+    drain(core);
+    run(core, "1.1 basic.nack 1 requeue", "");
+    assert_queue(core, "q", "1 0 1");
+    vhost_set_alarms(core->vhost, 0, ++core->now_ms);
+    run(core, "", "1.1 deliver x 2 redelivered a\n");
+}
+
+/* A consumer that answers, or passes on what it made of a message, needs to publish for that; and
+ * nobody else can ever take the answer. */
+static void work_that_is_held_is_finished_while_drained(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 2);
+    core_open(core, 2, 1);
+    run(core,
+        "1.1 queue.declare work no-wait\n2.1 queue.declare answers exclusive no-wait\n"
+        "2.1 basic.consume answers r no-ack no-wait\n1.1 basic.consume work x no-wait\n"
+        "2.1 basic.consume amq.rabbitmq.reply-to d no-ack no-wait\n"
+        "2.1 basic.publish - work question",
+        "1.1 deliver x 1 question\n");
+    drain(core);
+    run(core, "1.2 basic.publish - answers answer\n1.2 basic.publish - work more\n1.1 basic.ack 1",
+        "2.1 deliver r 1 answer\n");
+    run(core, "1.2 basic.publish - work again",
+        "1.0 connection.blocked in maintenance mode\n1.0 pause\n");
+    assert_queue(core, "work", "1 0 1");
+}
+
+/* Output credit that comes back meanwhile counts afterwards. */
+static void credit_is_kept_while_drained(void **state)
+{
+    struct core *core = *state;
+    core->session_config.output_bytes = 1;
+    core_open(core, 1, 1);
+    run(core,
+        "1.1 queue.declare q no-wait\n1.1 basic.consume q x no-ack no-wait\n"
+        "1.1 basic.publish - q a\n1.1 basic.publish - q b",
+        "1.1 deliver x 1 a\n");
+    drain(core);
+    run(core, "1.0 credit 1000", "");
+    vhost_set_alarms(core->vhost, 0, ++core->now_ms);
+    run(core, "", "1.1 deliver x 2 b\n");
+}
+
 static void permissions_are_asked_for(void **state)
 {
     struct core *core = *state;
@@ -358,6 +440,10 @@ int main(void)
         core_test(nothing_is_taken_in_while_an_alarm_is_on),
         core_test(what_a_dead_connection_had_comes_back_during_an_alarm),
         core_test(a_dead_connection_waits_for_the_disk_and_for_no_alarm),
+        core_test(nothing_new_is_handed_out_while_drained),
+        core_test(what_is_put_back_while_drained_waits),
+        core_test(work_that_is_held_is_finished_while_drained),
+        core_test(credit_is_kept_while_drained),
         core_test(permissions_are_asked_for),
         core_test(memory_of_sessions_is_accounted),
         core_test(what_a_user_may_have_is_counted_over_all_vhosts),
