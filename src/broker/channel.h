@@ -80,7 +80,8 @@ struct channel {
     uint8_t wait; /* enum channel_wait */
 
     struct channel_counters counters;
-    uint64_t delivery_tag; /* the last one */
+    uint64_t sampled, changed_ms; /* likewise as in struct queue */
+    uint64_t delivery_tag;        /* the last one */
     struct unacked_ring unacked;
     struct timer ack_timer;  /* looks for deliveries that wait too long */
     uint64_t ack_timeout_ms; /* the shortest of what applies; 0: nothing was delivered yet */

@@ -10,6 +10,7 @@
 #include "broker/keeping.h"
 #include "broker/queue_arguments.h"
 #include "broker/queue_life.h"
+#include "broker/sampling.h"
 #include "broker/settle.h"
 
 static struct queue *queue_of(struct hash_node *node)
@@ -93,7 +94,8 @@ static void fill_details(const struct queue *queue, struct queue_status *status)
     status->memory_bytes = sizeof *queue + queue->name.size + queue->arguments.size +
                            queue_memory_bytes(queue) + queue_values_bytes(queue);
     status->head_timestamp_s = head_timestamp(queue);
-    status->has_taker = queue_next_subscriber(queue) != NULL;
+    status->taker_share = sampling_taker_share(queue);
+    status->idle_since_ms = sampling_queue_idle_since(queue);
     status->exclusive_tag = tag_of(exclusive_subscriber(queue));
     if (queue->settings.single_active_consumer)
         status->single_tag = tag_of(queue->single);
@@ -240,16 +242,11 @@ static void visit_binding(void *context, struct hash_node *node)
     slice->visited++;
 }
 
-static bool is_shown(const struct session *session)
-{
-    return !session->config.is_uncounted && !session->is_gone;
-}
-
 static void visit_session(void *context, struct hash_node *node)
 {
     struct slice *slice = context;
     const struct session *session = container_of(node, struct session, by_number);
-    if (!is_shown(session))
+    if (!session_is_shown(session))
         return;
     bool is_blocked = session->is_blocked || (session->pause_reasons & PAUSE_ALARM) != 0;
     const struct session_status status = {
@@ -295,6 +292,7 @@ static void show_channel(struct slice *slice, const struct channel *channel)
         .prefetch_count = channel->prefetch_count,
         .prefetch_global = channel->prefetch_global,
         .counters = channel->counters,
+        .idle_since_ms = sampling_channel_idle_since(channel),
     };
     slice->visitor->channel(slice->visitor->context, &status);
     slice->visited++;
@@ -323,7 +321,7 @@ static void show_consumer(struct slice *slice, const struct consumer *consumer)
                     : is_active ? "single_active"
                                 : "waiting",
     };
-    if (!is_shown(channel->session) || queue->is_reply)
+    if (!session_is_shown(channel->session) || queue->is_reply)
         return;
     slice->visitor->consumer(slice->visitor->context, &status);
     slice->visited++;
@@ -333,7 +331,7 @@ static void visit_channels(void *context, struct hash_node *node)
 {
     const struct session *session = container_of(node, struct session, by_number);
     struct hash_node *next = NULL;
-    while (is_shown(session) && (next = hash_table_next(&session->channels, next)) != NULL)
+    while (session_is_shown(session) && (next = hash_table_next(&session->channels, next)) != NULL)
         show_channel(context, container_of(next, struct channel, by_number));
 }
 

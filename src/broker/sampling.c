@@ -1,32 +1,100 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What has changed since the last look, for rates and histories. Each queue and exchange keeps one
- * number that what it counts and holds makes, so that an idle one costs a comparison, whoever
- * samples need not know it, and nothing but the adding itself is done where messages pass. What has
- * counted nothing yet has no past, and is not visited.
+ * What has changed since the last look, for rates and histories. Each queue, exchange and channel
+ * keeps one number that what it counts and holds makes, so that an idle one costs a comparison,
+ * whoever samples need not know it, and nothing but the adding itself is done where messages pass.
+ * What has counted nothing yet has no past, and is not visited.
  */
+#include "broker/sampling.h"
+
+#include "broker/channel.h"
 #include "broker/exchange.h"
 #include "broker/queue_life.h"
+#include "broker/session.h"
 
 struct slice {
     const struct vhost_sampler *sampler;
     struct vhost_sampling *sampling;
+    uint64_t now_ms;
     size_t looked_at;
 };
+
+/* --- marks */
+
+/* Of a mark: it is that of something which has counted, of anything. */
+enum { MARK_COUNTED = 1, MARK_SET = 2 };
 
 /* Counters only rise, so their sum is another one if any of them is. It is never 0. */
 static uint64_t mark_of(uint64_t counted, uint64_t ready, uint64_t unacked)
 {
-    return (hash_u64(counted) ^ hash_u64(ready + 1) * 3 ^ hash_u64(unacked + 2) * 5) | 1;
+    uint64_t hash = hash_u64(counted) ^ hash_u64(ready + 1) * 3 ^ hash_u64(unacked + 2) * 5;
+    return (hash & ~(uint64_t)MARK_COUNTED) | MARK_SET | (counted > 0 ? MARK_COUNTED : 0);
 }
 
-static uint64_t counted_by(const struct queue_counters *counters)
+static uint64_t counted_in(const struct delivery_counters *deliveries)
 {
-    const struct delivery_counters *deliveries = &counters->deliveries;
-    return counters->publish + deliveries->deliver + deliveries->deliver_no_ack + deliveries->get +
-           deliveries->get_no_ack + deliveries->get_empty + deliveries->redeliver +
-           deliveries->ack + counters->disk_reads + counters->disk_writes;
+    return deliveries->deliver + deliveries->deliver_no_ack + deliveries->get +
+           deliveries->get_no_ack + deliveries->get_empty + deliveries->redeliver + deliveries->ack;
 }
+
+static uint64_t mark_of_queue(const struct queue *queue)
+{
+    const struct queue_counters *counters = &queue->counters;
+    return mark_of(counters->publish + counted_in(&counters->deliveries) + counters->disk_reads +
+                       counters->disk_writes,
+                   queue_ready_count(queue), queue->unacked_count);
+}
+
+static uint64_t mark_of_exchange(const struct exchange *exchange)
+{
+    return mark_of(exchange->counters.publish_in + exchange->counters.publish_out, 0, 0);
+}
+
+static uint64_t mark_of_channel(const struct channel *channel)
+{
+    const struct channel_counters *counters = &channel->counters;
+    return mark_of(counters->publish + counters->confirm + counters->return_unroutable +
+                       counters->drop_unroutable + counted_in(&counters->deliveries),
+                   channel->consumers.count, channel->unacked.live);
+}
+
+uint64_t sampling_queue_idle_since(const struct queue *queue)
+{
+    return mark_of_queue(queue) == queue->sampled ? queue->changed_ms : 0;
+}
+
+uint64_t sampling_channel_idle_since(const struct channel *channel)
+{
+    return mark_of_channel(channel) == channel->sampled ? channel->changed_ms : 0;
+}
+
+/* --- who could take a message */
+
+static bool has_taker(const struct queue *queue)
+{
+    return queue_next_subscriber(queue) != NULL;
+}
+
+/* The first consumer begins as if it had always been there, as in RabbitMQ. */
+static void note_taker(struct queue *queue)
+{
+    bool can_take = queue->subscriber_count == 0 || has_taker(queue);
+    queue->takers = (uint8_t)(queue->takers << 1 | can_take);
+    if (queue->subscriber_count == 0)
+        queue->takers = UINT8_MAX;
+}
+
+double sampling_taker_share(const struct queue *queue)
+{
+    unsigned count = has_taker(queue), samplings = 8 * sizeof queue->takers;
+    if (queue->subscriber_count == 0)
+        return 0;
+    for (unsigned bit = 0; bit < samplings; bit++)
+        count += queue->takers >> bit & 1U;
+    return (double)count / (samplings + 1);
+}
+
+/* --- sampling */
 
 static void look_at_queue(void *context, struct hash_node *node)
 {
@@ -37,47 +105,74 @@ static void look_at_queue(void *context, struct hash_node *node)
     slice->looked_at++;
     if (queue->is_reply)
         return;
+    note_taker(queue);
     sums->ready += ready;
     sums->unacked += unacked;
     sums->ready_bytes += queue_ready_bytes(queue);
-    uint64_t counted = counted_by(&queue->counters);
-    uint64_t mark = mark_of(counted, ready, unacked);
-    if (counted == 0 || mark == queue->sampled)
+    uint64_t mark = mark_of_queue(queue), former = queue->sampled;
+    if (mark == former)
         return;
-    const struct queue_sample sample = {queue->name, &queue->counters, ready, unacked,
-                                        queue->sampled == 0};
     queue->sampled = mark;
-    slice->sampler->queue(slice->sampler->context, &sample);
+    queue->changed_ms = slice->now_ms;
+    const struct queue_sample sample = {queue->name, &queue->counters, ready, unacked,
+                                        (former & MARK_COUNTED) == 0};
+    if ((mark & MARK_COUNTED) != 0)
+        slice->sampler->queue(slice->sampler->context, &sample);
 }
 
 static void look_at_exchange(void *context, struct hash_node *node)
 {
     struct slice *slice = context;
     struct exchange *exchange = container_of(node, struct exchange, by_name);
-    const struct exchange_counters *counters = &exchange->counters;
-    uint64_t counted = counters->publish_in + counters->publish_out;
-    uint64_t mark = mark_of(counted, 0, 0);
+    uint64_t mark = mark_of_exchange(exchange), former = exchange->sampled;
     slice->looked_at++;
-    if (counted == 0 || mark == exchange->sampled)
-        return;
-    const struct exchange_sample sample = {exchange->name, counters, exchange->sampled == 0};
     exchange->sampled = mark;
-    slice->sampler->exchange(slice->sampler->context, &sample);
+    const struct exchange_sample sample = {exchange->name, &exchange->counters,
+                                           (former & MARK_COUNTED) == 0};
+    if (mark != former && (mark & MARK_COUNTED) != 0)
+        slice->sampler->exchange(slice->sampler->context, &sample);
+}
+
+static void look_at_channel(struct slice *slice, struct channel *channel)
+{
+    uint64_t mark = mark_of_channel(channel), former = channel->sampled;
+    slice->looked_at++;
+    if (mark == former)
+        return;
+    channel->sampled = mark;
+    channel->changed_ms = slice->now_ms;
+    const struct channel_sample sample = {channel->session->config.number, channel->serial,
+                                          &channel->counters, (former & MARK_COUNTED) == 0};
+    if ((mark & MARK_COUNTED) != 0)
+        slice->sampler->channel(slice->sampler->context, &sample);
+}
+
+static void look_at_session(void *context, struct hash_node *node)
+{
+    const struct session *session = container_of(node, struct session, by_number);
+    struct hash_node *next = NULL;
+    while (session_is_shown(session) && (next = hash_table_next(&session->channels, next)) != NULL)
+        look_at_channel(context, container_of(next, struct channel, by_number));
 }
 
 void vhost_sample(struct vhost *vhost, struct vhost_sampling *sampling,
-                  const struct vhost_sampler *sampler, size_t count_max)
+                  const struct vhost_sampler *sampler, uint64_t now_ms, size_t count_max)
 {
-    struct slice slice = {.sampler = sampler, .sampling = sampling};
+    const struct {
+        const struct hash_table *table;
+        void (*look)(void *context, struct hash_node *node);
+    } kinds[] = {
+        {&vhost->queues, look_at_queue},
+        {&vhost->exchanges, look_at_exchange},
+        {&vhost->sessions_by_number, look_at_session},
+    };
+    struct slice slice = {.sampler = sampler, .sampling = sampling, .now_ms = now_ms};
     size_t buckets = 0;
     while (!sampling->is_done && slice.looked_at < count_max && buckets++ < 4 * count_max) {
-        bool has_queues = sampling->has_queues;
-        bool has_more =
-            has_queues
-                ? hash_table_scan(&vhost->exchanges, &sampling->cursor, look_at_exchange, &slice)
-                : hash_table_scan(&vhost->queues, &sampling->cursor, look_at_queue, &slice);
-        sampling->has_queues = has_queues || !has_more;
-        sampling->is_done = has_queues && !has_more;
+        bool has_more = hash_table_scan(kinds[sampling->kind].table, &sampling->cursor,
+                                        kinds[sampling->kind].look, &slice);
+        sampling->kind += !has_more;
+        sampling->is_done = sampling->kind == sizeof kinds / sizeof kinds[0];
     }
 }
 

@@ -62,6 +62,12 @@ struct session {
     uint64_t answers_until_ms;  /* what was checked since this was set last is good up to here */
 };
 
+/* Is it somebody's connection, that lists have? */
+static inline bool session_is_shown(const struct session *session)
+{
+    return !session->config.is_uncounted && !session->is_gone;
+}
+
 void session_apply(struct vhost *vhost, struct command *command);
 /* Runs what waited for the session's channels, now or when the present input is finished. The
  * session may be freed by the former. */

@@ -251,7 +251,10 @@ struct queue_status {
     uint64_t ram, ram_bytes;          /* of the ready ones: those that are in memory */
     uint64_t memory_bytes;            /* of the queue, with the messages in it */
     uint64_t head_timestamp_s;        /* of the first message, where that has one, or 0 */
-    bool has_taker;                   /* a consumer could take a message now */
+    double taker_share;               /* 0 to 1: of the last samplings and now, how often a consumer
+                                         could take a message */
+    uint64_t idle_since_ms;           /* the time of the sampling that saw the last change; 0: it
+                                         has changed since the last one */
     struct bytes definition;          /* of the policy: a field table, or no data; */
     struct bytes operator_definition; /* and of the operator's */
     struct bytes exclusive_tag;       /* of the consumer that allows no other, or no data; */
@@ -308,6 +311,7 @@ struct channel_status {
     uint64_t consumers, unacked, unconfirmed, uncommitted, acks_uncommitted;
     uint16_t prefetch_count, prefetch_global; /* 0: no limit */
     struct channel_counters counters;
+    uint64_t idle_since_ms; /* as of a queue */
 };
 
 struct consumer_status {
@@ -359,6 +363,12 @@ struct exchange_sample {
     bool is_new;
 };
 
+struct channel_sample {
+    uint64_t connection_number, serial;
+    const struct channel_counters *counters;
+    bool is_new;
+};
+
 /* What queues hold, all together. */
 struct queue_sums {
     uint64_t ready, unacked;
@@ -368,21 +378,22 @@ struct queue_sums {
 struct vhost_sampler {
     void (*queue)(void *context, const struct queue_sample *sample);
     void (*exchange)(void *context, const struct exchange_sample *sample);
+    void (*channel)(void *context, const struct channel_sample *sample);
     void *context;
 };
 
 /* Where a sampling stands; all zero at its beginning. */
 struct vhost_sampling {
     uint64_t cursor;
-    bool has_queues;        /* exchanges follow */
+    unsigned kind;          /* of object that is looked at now */
     struct queue_sums sums; /* of the queues so far */
     bool is_done;
 };
 
-/* Looks at about count_max more queues and exchanges, and visits those that have changed since the
- * last sampling: there is one who samples. */
+/* Looks at about count_max more queues, exchanges and channels, and visits those that have changed
+ * since the last sampling: there is one who samples. */
 void vhost_sample(struct vhost *vhost, struct vhost_sampling *sampling,
-                  const struct vhost_sampler *sampler, size_t count_max);
+                  const struct vhost_sampler *sampler, uint64_t now_ms, size_t count_max);
 
 /* What a queue looks like, at little cost. */
 struct queue_view {

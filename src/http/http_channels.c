@@ -14,6 +14,7 @@
 #include "http/http_objects.h"
 #include "http/http_resources.h"
 #include "http/http_row.h"
+#include "http/http_stats.h"
 
 /* --- a row */
 
@@ -23,6 +24,23 @@ static void fill_name(const struct channel_status *status, struct http_row *row)
     http_append_channel_name(&name, status->connection_name, status->number);
     http_row_text(row, "name", buffer_bytes(&name));
     buffer_fini(&name);
+}
+
+/* Samples only of one channel, as of queues. */
+static void fill_stats(const struct http_objects *objects, const struct channel_status *status,
+                       struct http_row *row)
+{
+    struct http_ages ages;
+    uint64_t values[STATS_WIDTH_MAX];
+    const struct stats_number number = {status->connection_number, status->serial};
+    http_ages_read(&ages, objects->job->call);
+    stats_of_channel(values, &status->counters);
+    const struct http_stats stats = {.statistics = objects->job->context->statistics,
+                                     .kind = STATS_CHANNEL,
+                                     .name = stats_name_of(&number),
+                                     .values = values,
+                                     .ages = objects->is_one ? &ages : NULL};
+    http_stats_fill_row(&stats, row);
 }
 
 static void fill_row(const void *context, size_t number, struct http_row *row)
@@ -48,6 +66,9 @@ static void fill_row(const void *context, size_t number, struct http_row *row)
     http_row_number(row, "prefetch_count", status->prefetch_count);
     http_row_number(row, "global_prefetch_count", status->prefetch_global);
     http_row_number(row, "pending_raft_commands", 0);
+    http_row_idle_since(row, status->idle_since_ms);
+    if (!http_call_says(objects->job->call, "disable_stats", "true"))
+        fill_stats(objects, status, row);
     if (http_row_wants(row, "connection_details"))
         http_row_put(row, "connection_details", http_connection_details(status->connection_name));
 }
@@ -177,7 +198,7 @@ static const struct http_job_vhost *vhost_named(const struct http_job *job, cons
 
 static void run_one(struct http_job *job)
 {
-    struct http_objects objects = {.job = job};
+    struct http_objects objects = {.job = job, .is_one = true};
     struct filter filter = {.call = job->call,
                             .channel = bytes_of_text(http_call_parameter(job->call, "name"))};
     gather(&objects, &filter);

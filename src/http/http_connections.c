@@ -16,6 +16,7 @@
 #include "http/http_peer.h"
 #include "http/http_resources.h"
 #include "http/http_row.h"
+#include "http/http_stats.h"
 
 struct known {
     const char *vhost;
@@ -115,6 +116,24 @@ static void fill_socket(const struct http_peer *peer, struct http_row *row)
     http_row_number(row, "send_pend", peer->unwritten_bytes);
 }
 
+/* Samples only of one connection, as of queues. */
+static void fill_stats(const struct connections *connections, const struct http_peer *peer,
+                       struct http_row *row)
+{
+    struct http_ages ages;
+    uint64_t values[STATS_WIDTH_MAX];
+    const struct octets octets = {peer->read_bytes, peer->written_bytes};
+    const struct stats_number number = {.connection = peer->number};
+    http_ages_read(&ages, connections->job->call);
+    stats_of_octets(values, &octets);
+    const struct http_stats stats = {.statistics = connections->job->context->statistics,
+                                     .kind = STATS_CONNECTION,
+                                     .name = stats_name_of(&number),
+                                     .values = values,
+                                     .ages = connections->is_one ? &ages : NULL};
+    http_stats_fill_row(&stats, row);
+}
+
 static void fill_row(const void *context, size_t number, struct http_row *row)
 {
     const struct connections *connections = context;
@@ -138,6 +157,8 @@ static void fill_row(const void *context, size_t number, struct http_row *row)
     if (peer->client_name.size > 0)
         http_row_text(row, "user_provided_name", peer->client_name);
     fill_socket(peer, row);
+    if (!http_call_says(connections->job->call, "disable_stats", "true"))
+        fill_stats(connections, peer, row);
     fill_tls(peer, connections->is_one, row);
 }
 

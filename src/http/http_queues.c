@@ -80,10 +80,9 @@ static void fill_bytes(const struct queue_status *status, struct http_row *row)
 
 static void fill_consumers(const struct queue_status *status, struct http_row *row)
 {
-    double capacity = status->has_taker ? 1.0 : 0.0;
     http_row_number(row, "consumers", status->consumers);
-    http_row_put(row, "consumer_capacity", json_real(capacity));
-    http_row_put(row, "consumer_utilisation", json_real(capacity));
+    http_row_put(row, "consumer_capacity", json_real(status->taker_share));
+    http_row_put(row, "consumer_utilisation", json_real(status->taker_share));
     http_row_text(row, "exclusive_consumer_tag", status->exclusive_tag);
     http_row_text(row, "single_active_consumer_tag", status->single_tag);
 }
@@ -93,6 +92,7 @@ static void fill_state(const struct queue_status *status, struct http_row *row)
     fill_policies(status, row);
     fill_bytes(status, row);
     fill_consumers(status, row);
+    http_row_idle_since(row, status->idle_since_ms);
     http_row_put(row, "head_message_timestamp",
                  status->head_timestamp_s > 0 ? json_integer((json_int_t)status->head_timestamp_s)
                                               : json_null());

@@ -6,7 +6,9 @@
 #include "http/http_row.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "config/json_table.h"
 #include "net/control.h"
@@ -54,4 +56,16 @@ void http_row_table(struct http_row *row, const char *name, struct bytes table)
 {
     if (http_row_wants(row, name))
         json_object_set_new(row->json, name, json_of_table(table));
+}
+
+void http_row_idle_since(struct http_row *row, uint64_t time_ms)
+{
+    char date[sizeof "2026-01-01T00:00:00"], text[sizeof date + sizeof ".000+00:00"];
+    time_t time_s = (time_t)(time_ms / 1000);
+    struct tm parts;
+    if (time_ms == 0 || gmtime_r(&time_s, &parts) == NULL)
+        return;
+    strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &parts);
+    snprintf(text, sizeof text, "%s.%03u+00:00", date, (unsigned)(time_ms % 1000));
+    http_row_text(row, "idle_since", bytes_of_text(text));
 }

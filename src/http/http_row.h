@@ -27,6 +27,9 @@ void http_row_text(struct http_row *row, const char *name, struct bytes text);
 /* An object; "" where the table has nothing in it. */
 void http_row_table(struct http_row *row, const char *name, struct bytes table);
 
+/* idle_since, of such a time (wall-clock ms); nothing where that is 0: it is not idle. */
+void http_row_idle_since(struct http_row *row, uint64_t time_ms);
+
 /* A list whose rows are made when they are wanted: of 50,000 one page may be all that is shown. */
 struct http_list {
     size_t count;

@@ -97,14 +97,17 @@ static void put_number(json_t *object, const char *name, uint64_t value, double 
 
 /* --- a group of them */
 
-static bool is_counted(const struct stats_field *fields, size_t count, enum stats_group group,
-                       const uint64_t *values)
+/* Of each part, whether a number of the group is there to be shown: messages that were never
+ * anything but 0 are not, and the others always. */
+static bool find_parts(const struct stats_field *fields, size_t count, enum stats_group group,
+                       const uint64_t *values, bool *has_part)
 {
+    memset(has_part, group != STATS_MESSAGES, STATS_PARTS * sizeof has_part[0]);
     for (size_t i = 0; i < count; i++) {
         if (fields[i].group == group && values[i] != 0)
-            return true;
+            has_part[fields[i].part] = has_part[STATS_WHOLE] = true;
     }
-    return false;
+    return has_part[STATS_WHOLE];
 }
 
 bool http_stats_put(const struct http_stats *stats, enum stats_group group, json_t *object)
@@ -116,13 +119,14 @@ bool http_stats_put(const struct http_stats *stats, enum stats_group group, json
     const struct stats_range *range = range_of(stats->ages, group);
     statistics_read(stats->statistics, stats->kind, stats->vhost, stats->name, &reading);
     const uint64_t *values = stats->values != NULL ? stats->values : reading.values;
-    if (group == STATS_MESSAGES && !is_counted(fields, count, group, values))
+    bool has_part[STATS_PARTS];
+    if (!find_parts(fields, count, group, values, has_part))
         return false;
     if (range != NULL)
         statistics_sample(stats->statistics, stats->kind, stats->vhost, stats->name, range,
                           &samples);
     for (size_t i = 0; i < count; i++) {
-        if (fields[i].group == group)
+        if (fields[i].group == group && has_part[fields[i].part])
             put_number(object, fields[i].name, values[i], reading.rates[i], &samples, i);
     }
     stats_samples_fini(&samples);

@@ -28,8 +28,8 @@ struct http_stats {
 };
 
 /* Puts the numbers of a group into an object, each with NAME_details beside it: the rate, and what
- * ages ask for. Does nothing, and says so, where the numbers never were anything but 0 and need not
- * be there (message_stats). */
+ * ages ask for. Of message_stats those about publishing and those about taking are there only
+ * where one of them was ever anything but 0; false where none is. */
 bool http_stats_put(const struct http_stats *stats, enum stats_group group, struct json_t *object);
 /* The group's numbers as an object of their own, {} where nothing was counted yet. */
 struct json_t *http_stats_object(const struct http_stats *stats, enum stats_group group);

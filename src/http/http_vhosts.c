@@ -26,12 +26,15 @@ static void put_stats(json_t *row, const struct http_context *context, const cha
                                      .name = bytes_of_text(""),
                                      .ages = ages};
     http_stats_put(&stats, STATS_LENGTHS, row);
+    http_stats_put(&stats, STATS_DATA, row);
     http_stats_add(&stats, STATS_MESSAGES, row, "message_stats");
 }
 
-static json_t *row_of(const struct http_context *context, const char *name,
-                      const struct http_ages *ages)
+static json_t *row_of(const struct http_context *context, const struct http_call *call,
+                      const char *name)
 {
+    struct http_ages ages;
+    http_ages_read(&ages, call);
     json_t *metadata = directory_vhost_metadata(context->directory, name);
     json_t *description = json_object_get(metadata, "description");
     json_t *tags = json_object_get(metadata, "tags");
@@ -49,30 +52,27 @@ static json_t *row_of(const struct http_context *context, const char *name,
         json_object_set_new(row, "default_queue_type", json_string("undefined"));
     json_object_del(metadata, "tracing");
     json_object_set_new(row, "metadata", metadata);
-    put_stats(row, context, name, ages);
+    if (!http_call_says(call, "disable_stats", "true"))
+        put_stats(row, context, name, &ages);
     return row;
 }
 
 static void get_vhosts(const struct http_context *context, struct http_call *call)
 {
-    struct http_ages ages;
-    http_ages_read(&ages, call);
     json_t *rows = json_array();
     for (size_t i = 0; i < directory_vhost_count(context->directory); i++) {
         const char *name = directory_vhost(context->directory, i).name;
         if (http_call_sees_vhost(call, name))
-            json_array_append_new(rows, row_of(context, name, &ages));
+            json_array_append_new(rows, row_of(context, call, name));
     }
     http_reply_pages(call, rows, "name");
 }
 
 static void get_vhost(const struct http_context *context, struct http_call *call)
 {
-    struct http_ages ages;
-    http_ages_read(&ages, call);
     const char *name = http_call_parameter(call, "vhost");
     if (directory_has_vhost(context->directory, name))
-        http_reply(call, row_of(context, name, &ages));
+        http_reply(call, row_of(context, call, name));
     else
         http_not_found(call);
 }

@@ -472,6 +472,11 @@ void connection_describe(const struct connection *connection, struct connection_
     };
 }
 
+struct octets connection_octets(const struct connection *connection)
+{
+    return (struct octets){connection->read_bytes, connection->output.written_bytes};
+}
+
 const struct tls_stream *connection_tls(const struct connection *connection)
 {
     return connection->stream.tls;

@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "base/heap.h"
 #include "base/list.h"
+#include "base/octets.h"
 #include "broker/command.h"
 #include "broker/effect.h"
 #include "net/settings.h"
@@ -160,6 +161,9 @@ struct vhost_gate *connection_gate(const struct connection *connection);
 struct session *connection_session(const struct connection *connection);
 /* Memory that the peer made the connection hold: rest of input, contents, unwritten output. */
 size_t connection_memory_bytes(const struct connection *connection);
+
+/* What it has read and written so far. */
+struct octets connection_octets(const struct connection *connection);
 
 /* For listings. The strings are valid as long as the connection. */
 struct connection_status {

@@ -28,6 +28,7 @@ struct queue *queue_new(struct bytes name, struct bytes arguments, uint8_t max_p
     queue->name = bytes_of(at, name.size);
     queue->arguments = bytes_of(at + name.size, arguments.size);
     queue->max_priority = max_priority;
+    queue->takers = UINT8_MAX;
     queue->upper = max_priority > 0 ? xcalloc(max_priority, sizeof(struct lane *)) : NULL;
     queue->levels = max_priority > 0 ? xcalloc(1, sizeof *queue->levels) : NULL;
     lane_init(&queue->lane, lane_id);

@@ -55,6 +55,8 @@ struct queue {
     bool has_limits;               /* of its length */
     bool may_expire;               /* a message with an expiry was put into it */
     bool has_spilled;              /* transient messages of it went to the store, once */
+    uint8_t takers;                /* a bit for each of the last samplings: a consumer could take a
+                                      message, or there was none */
     struct timer expiry_timer;     /* the first message of a lane expires */
     struct timer unused_timer;     /* the queue itself does */
     uint64_t used_ms; /* when it was last declared, read from, or lost its last subscriber */
@@ -62,6 +64,7 @@ struct queue {
     uint64_t unacked_bytes; /* sum of body sizes; not of those on their way back */
     struct queue_counters counters;
     uint64_t sampled;      /* of what it looked like to the last sampling; 0: it was in none yet */
+    uint64_t changed_ms;   /* when a sampling found that it had changed */
     uint64_t hold_count;   /* above 0 nothing is handed out: some of its messages are on their way
                               back, behind others */
     uint64_t remove_batch; /* the batch that has this queue's last STORE_REMOVE, */

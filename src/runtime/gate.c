@@ -91,6 +91,7 @@ struct gate {
     bool has_given_up;
     /* Anybody's. */
     atomic_uint_fast64_t held_ns;
+    atomic_uint_fast64_t read_bytes, written_bytes;
 };
 
 struct gate *gate_new(const struct gate_config *config)
@@ -397,6 +398,20 @@ void gate_run_handed_over(struct gate *gate, int reactor)
         if (is_long && hand_over(gate, reactor))
             return;
     }
+}
+
+void gate_add_octets(struct gate *gate, const struct octets *octets)
+{
+    atomic_fetch_add_explicit(&gate->read_bytes, octets->read, memory_order_relaxed);
+    atomic_fetch_add_explicit(&gate->written_bytes, octets->written, memory_order_relaxed);
+}
+
+struct octets gate_octets(struct gate *gate)
+{
+    return (struct octets){
+        atomic_load_explicit(&gate->read_bytes, memory_order_relaxed),
+        atomic_load_explicit(&gate->written_bytes, memory_order_relaxed),
+    };
 }
 
 uint64_t gate_held_ns(struct gate *gate)

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/octets.h"
 #include "broker/vhost.h"
 #include "runtime/mailbox.h"
 #include "store/store.h"
@@ -61,6 +62,11 @@ size_t gate_backlog(struct gate *gate, size_t reactor);
  * whatever the number of threads. The moment from handing it over to its being taken is not
  * counted; what other programs took of the processor meanwhile is. */
 uint64_t gate_held_ns(struct gate *gate);
+
+/* What the connections of the vhost have read and written, as far as they have been looked at:
+ * more of it, and all since the gate was made. */
+void gate_add_octets(struct gate *gate, const struct octets *octets);
+struct octets gate_octets(struct gate *gate);
 
 /* Runs a function as the holder, and returns when it has run. Not from a reactor, not from inside
  * the gate. */

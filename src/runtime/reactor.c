@@ -155,8 +155,10 @@ static void closed(void *context, struct connection *connection)
     struct reactor *reactor = context;
     struct vhost_gate *gate = connection_gate(connection);
     reactor_tell_closed(reactor, connection);
-    if (gate != NULL)
+    if (gate != NULL) {
+        reactor_count_octets(&reactor->slots[(uint32_t)connection_handle(connection)]);
         gate->connection_count--;
+    }
     free_slot(reactor, connection_handle(connection));
     connection_free(connection);
     atomic_fetch_sub_explicit(&reactor->connection_count, 1, memory_order_relaxed);
@@ -236,6 +238,7 @@ static void run_adoption(struct task *task)
         struct slot *slot = &reactor->slots[(uint32_t)handle];
         slot->number = server_number_connection(reactor->server);
         slot->connected_ms = clock_wall_ms();
+        slot->counted = (struct octets){0};
         slot->connection = connection_new(&reactor->host, adoption->fd, tls, handle);
     }
     free(adoption);

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/octets.h"
 #include "net/settings.h"
 #include "net/tls.h"
 #include "runtime/mailbox.h"
@@ -28,6 +29,19 @@ size_t reactor_channel_count(const struct reactor *reactor);
 /* Not from a reactor: adds copies of struct http_peer, of all its connections with a vhost. */
 struct status_rows;
 void reactor_list(struct reactor *reactor, struct status_rows *rows);
+
+/* Not from a reactor: adds what its connections have read and written to their vhosts' accounts,
+ * and tells of those for which that has changed since the last time: there is one who samples. */
+struct connection_sample {
+    uint64_t number; /* over all of the server's */
+    struct octets octets;
+    bool is_new; /* in no sampling before */
+};
+struct connection_samples {
+    struct connection_sample *items; /* owned */
+    size_t count, capacity;
+};
+void reactor_sample(struct reactor *reactor, struct connection_samples *samples);
 
 /* Ends the connections that have no vhost yet; those with a session are ended by their vhost. */
 void reactor_shut(struct reactor *reactor);

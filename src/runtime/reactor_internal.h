@@ -34,6 +34,7 @@ struct slot {
     struct user_totals *user_totals; /* held; NULL: it has no session */
     uint64_t number;                 /* of the connection, over all of the server's */
     uint64_t connected_ms;           /* when it was accepted (wall-clock) */
+    struct octets counted;           /* of the connection, which its vhost's account has */
     uint32_t generation;
     uint32_t next_free;
 };
@@ -68,6 +69,9 @@ enum login_result reactor_login(void *context, const struct login_request *reque
 struct vhost_gate *reactor_open_vhost(void *context, struct connection *connection,
                                       const char *user, struct bytes vhost,
                                       struct amqp_error *error);
+
+/* Adds to the vhost's account what has come since the last time; false where nothing has. */
+bool reactor_count_octets(struct slot *slot);
 
 /* What is told of connections: reactor_events.c. */
 void reactor_opening(void *context, const struct connection *connection,

@@ -1,24 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a reactor knows of its connections, for lists: it is asked by tasks, a few slots at a time,
- * between which it serves its sockets. Slots never move, so that a connection that stays is told of
- * once.
+ * What a reactor knows of its connections, for lists and samplings: it is asked by tasks, a few
+ * slots at a time, between which it serves its sockets. Slots never move, so that a connection that
+ * stays is told of once.
  */
 #include <pthread.h>
 #include <string.h>
 
 #include "base/check.h"
+#include "base/xmalloc.h"
 #include "http/http_peer.h"
 #include "net/tls.h"
 #include "runtime/reactor_internal.h"
 
-/* Connections, of which some have certificates to be put into words; and slots, mostly empty. */
-enum { SLICE_CONNECTIONS = 32, SLICE_SLOTS = 1024 };
+/* Slots, mostly empty, and what is done about connections: a copy of one, of which some have
+ * certificates to be put into words, is much beside a look at its counters. */
+enum { LOOK_COST = 1, COPY_COST = 16, SLICE_COST = 32 * COPY_COST, SLICE_SLOTS = 1024 };
 
 struct question {
     struct task task;
     struct reactor *reactor;
-    struct status_rows *rows;
+    /* About a slot with a connection that is in a vhost; how much of a slice that was. */
+    size_t (*look)(void *context, struct slot *slot);
+    void *context;
     size_t next; /* slot */
     bool is_done;
     pthread_mutex_t mutex;
@@ -26,15 +30,16 @@ struct question {
     bool is_answered;
 };
 
-static void keep(struct status_rows *rows, const struct slot *slot, const struct gate *gate)
+static size_t keep(void *context, struct slot *slot)
 {
+    struct status_rows *rows = context;
     struct connection_status status;
     struct tls_status tls = {.key_exchange = NULL};
     connection_describe(slot->connection, &status);
     if (connection_tls(slot->connection) != NULL)
         tls_describe(connection_tls(slot->connection), &tls);
     const struct http_peer peer = {
-        .gate = gate,
+        .gate = connection_gate(slot->connection)->gate,
         .number = slot->number,
         .connected_ms = slot->connected_ms,
         .name = bytes_of_text(status.name),
@@ -66,21 +71,43 @@ static void keep(struct status_rows *rows, const struct slot *slot, const struct
     };
     http_peer_keep(rows, &peer);
     tls_status_fini(&tls);
+    return COPY_COST;
+}
+
+bool reactor_count_octets(struct slot *slot)
+{
+    const struct octets now = connection_octets(slot->connection), former = slot->counted;
+    const struct octets more = {now.read - former.read, now.written - former.written};
+    if (more.read == 0 && more.written == 0)
+        return false;
+    gate_add_octets(connection_gate(slot->connection)->gate, &more);
+    slot->counted = now;
+    return true;
+}
+
+static size_t sample(void *context, struct slot *slot)
+{
+    struct connection_samples *samples = context;
+    bool is_new = slot->counted.read == 0 && slot->counted.written == 0;
+    if (!reactor_count_octets(slot))
+        return LOOK_COST;
+    samples->items =
+        xgrow(samples->items, &samples->capacity, samples->count + 1, sizeof samples->items[0]);
+    samples->items[samples->count++] =
+        (struct connection_sample){slot->number, slot->counted, is_new};
+    return LOOK_COST;
 }
 
 static void answer(struct task *task)
 {
     struct question *question = container_of(task, struct question, task);
     const struct reactor *reactor = question->reactor;
-    size_t count = 0, end = question->next + SLICE_SLOTS;
-    for (;
-         question->next < reactor->slot_count && question->next < end && count < SLICE_CONNECTIONS;
+    size_t cost = 0, end = question->next + SLICE_SLOTS;
+    for (; question->next < reactor->slot_count && question->next < end && cost < SLICE_COST;
          question->next++) {
-        const struct slot *slot = &reactor->slots[question->next];
-        if (slot->connection == NULL || connection_session(slot->connection) == NULL)
-            continue;
-        keep(question->rows, slot, connection_gate(slot->connection)->gate);
-        count++;
+        struct slot *slot = &reactor->slots[question->next];
+        if (slot->connection != NULL && connection_session(slot->connection) != NULL)
+            cost += question->look(question->context, slot);
     }
     pthread_mutex_lock(&question->mutex);
     question->is_done = question->next >= reactor->slot_count;
@@ -89,9 +116,12 @@ static void answer(struct task *task)
     pthread_mutex_unlock(&question->mutex);
 }
 
-void reactor_list(struct reactor *reactor, struct status_rows *rows)
+/* Waits until the reactor has looked at all of them. */
+static void ask(struct reactor *reactor, size_t (*look)(void *context, struct slot *slot),
+                void *context)
 {
-    struct question question = {.task = {.run = answer}, .reactor = reactor, .rows = rows};
+    struct question question = {
+        .task = {.run = answer}, .reactor = reactor, .look = look, .context = context};
     CHECK(pthread_mutex_init(&question.mutex, NULL) == 0);
     CHECK(pthread_cond_init(&question.answered, NULL) == 0);
     while (!question.is_done) {
@@ -104,4 +134,14 @@ void reactor_list(struct reactor *reactor, struct status_rows *rows)
     }
     pthread_cond_destroy(&question.answered);
     pthread_mutex_destroy(&question.mutex);
+}
+
+void reactor_list(struct reactor *reactor, struct status_rows *rows)
+{
+    ask(reactor, keep, rows);
+}
+
+void reactor_sample(struct reactor *reactor, struct connection_samples *samples)
+{
+    ask(reactor, sample, samples);
 }

@@ -159,8 +159,8 @@ static void add_queue(void *context, const struct queue_status *status)
     put_text(row, "name", status->name);
     put_messages(row, status);
     put_number(row, "consumers", status->consumers);
-    put_number(row, "consumer_capacity", status->has_taker);
-    put_number(row, "consumer_utilisation", status->has_taker);
+    json_object_set_new(row, "consumer_capacity", json_real(status->taker_share));
+    json_object_set_new(row, "consumer_utilisation", json_real(status->taker_share));
     put_flag(row, "durable", status->is_durable);
     put_flag(row, "auto_delete", status->is_auto_delete);
     put_flag(row, "exclusive", status->is_exclusive);

@@ -34,6 +34,7 @@ enum { SLICE_OBJECTS = 128, PAUSE_FACTOR = 10 };
 struct counted_vhost {
     char *name; /* owned */
     struct vhost_counters counters;
+    struct octets octets; /* of its connections */
 };
 
 struct counted_vhosts {
@@ -189,6 +190,7 @@ static void record_vhost(struct server_stats *stats, const struct counted_vhost 
 {
     uint64_t values[STATS_WIDTH_MAX];
     size_t expected, count = put_totals(values, &vhost->counters);
+    count += stats_of_octets(values + count, &vhost->octets);
     stats_fields(STATS_VHOST, &expected);
     CHECK(count == expected);
     statistics_record(stats->statistics, STATS_VHOST, bytes_of_text(vhost->name), bytes_of_text(""),
@@ -223,11 +225,20 @@ static void record_exchange(void *context, const struct exchange_sample *sample)
                       sample->is_new);
 }
 
+static void record_channel(void *context, const struct channel_sample *sample)
+{
+    struct slice *slice = context;
+    uint64_t values[STATS_WIDTH_MAX];
+    const struct stats_number number = {sample->connection_number, sample->serial};
+    stats_of_channel(values, sample->counters);
+    statistics_record(slice->stats->statistics, STATS_CHANNEL, bytes_of_text(""),
+                      stats_name_of(&number), values, sample->is_new);
+}
+
 static void sample_slice(struct vhost *vhost, uint64_t now_ms, void *context)
 {
     struct slice *slice = context;
-    (void)now_ms;
-    vhost_sample(vhost, &slice->sampling, &slice->sampler, SLICE_OBJECTS);
+    vhost_sample(vhost, &slice->sampling, &slice->sampler, now_ms, SLICE_OBJECTS);
     if (slice->sampling.is_done)
         vhost_count_quickly(vhost, slice->counters);
 }
@@ -237,12 +248,27 @@ static void sample_vhost(struct server_stats *stats, struct gate *gate,
 {
     struct slice slice = {
         .stats = stats, .vhost = bytes_of_text(gate_name(gate)), .counters = counters};
-    slice.sampler = (struct vhost_sampler){record_queue, record_exchange, &slice};
+    slice.sampler = (struct vhost_sampler){record_queue, record_exchange, record_channel, &slice};
     while (!slice.sampling.is_done && !server_is_ending(stats->server))
         gate_ask(gate, sample_slice, &slice);
     counters->ready = slice.sampling.sums.ready;
     counters->unacked = slice.sampling.sums.unacked;
     counters->ready_bytes = slice.sampling.sums.ready_bytes;
+}
+
+static void sample_connections(struct server_stats *stats)
+{
+    struct connection_samples samples = {0};
+    for (size_t i = 0; i < stats->server->reactor_count && !server_is_ending(stats->server); i++)
+        reactor_sample(stats->server->reactors[i], &samples);
+    for (size_t i = 0; i < samples.count; i++) {
+        uint64_t values[STATS_WIDTH_MAX];
+        const struct stats_number number = {.connection = samples.items[i].number};
+        stats_of_octets(values, &samples.items[i].octets);
+        statistics_record(stats->statistics, STATS_CONNECTION, bytes_of_text(""),
+                          stats_name_of(&number), values, samples.items[i].is_new);
+    }
+    free(samples.items);
 }
 
 /* --- what was counted */
@@ -320,11 +346,13 @@ static void run_pass(struct control_work *work)
     struct counted_vhosts now = {0};
     struct http_node_facts node = {0};
     statistics_begin(stats->statistics, stats->pass_ms);
+    sample_connections(stats);
     for (size_t i = 0; i < stats->gate_count; i++) {
         now.items = xgrow(now.items, &now.capacity, now.count + 1, sizeof now.items[0]);
         struct counted_vhost *vhost = &now.items[now.count++];
         *vhost = (struct counted_vhost){.name = xstrdup(gate_name(stats->gates[i]))};
         sample_vhost(stats, stats->gates[i], &vhost->counters);
+        vhost->octets = gate_octets(stats->gates[i]);
     }
     if (server_is_ending(stats->server)) { /* not all were asked */
         free_counted(&now);

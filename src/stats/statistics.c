@@ -46,64 +46,66 @@ struct statistics {
 
 /* --- fields */
 
+#define TAKEN(name)                                                                                \
+    {                                                                                              \
+        name, STATS_MESSAGES, STATS_DELIVERIES                                                     \
+    }
+#define PUBLISHED(name)                                                                            \
+    {                                                                                              \
+        name, STATS_MESSAGES, STATS_PUBLISHES                                                      \
+    }
 #define DELIVERIES                                                                                 \
-    {"deliver_get", STATS_MESSAGES}, {"deliver", STATS_MESSAGES},                                  \
-        {"deliver_no_ack", STATS_MESSAGES}, {"get", STATS_MESSAGES},                               \
-        {"get_no_ack", STATS_MESSAGES}, {"get_empty", STATS_MESSAGES},                             \
-        {"redeliver", STATS_MESSAGES},                                                             \
-    {                                                                                              \
-        "ack", STATS_MESSAGES                                                                      \
-    }
+    TAKEN("deliver_get"), TAKEN("deliver"), TAKEN("deliver_no_ack"), TAKEN("get"),                 \
+        TAKEN("get_no_ack"), TAKEN("get_empty"), TAKEN("redeliver"), TAKEN("ack")
 #define PUBLISHES                                                                                  \
-    {"publish", STATS_MESSAGES}, {"confirm", STATS_MESSAGES},                                      \
-        {"return_unroutable", STATS_MESSAGES},                                                     \
-    {                                                                                              \
-        "drop_unroutable", STATS_MESSAGES                                                          \
-    }
+    PUBLISHED("publish"), PUBLISHED("confirm"), PUBLISHED("return_unroutable"),                    \
+        PUBLISHED("drop_unroutable")
 #define LENGTHS                                                                                    \
-    {"messages", STATS_LENGTHS}, {"messages_ready", STATS_LENGTHS},                                \
+    {"messages", STATS_LENGTHS, STATS_WHOLE}, {"messages_ready", STATS_LENGTHS, STATS_WHOLE},      \
     {                                                                                              \
-        "messages_unacknowledged", STATS_LENGTHS                                                   \
+        "messages_unacknowledged", STATS_LENGTHS, STATS_WHOLE                                      \
     }
 #define TOTALS                                                                                     \
-    PUBLISHES, DELIVERIES, {"disk_reads", STATS_MESSAGES}, {"disk_writes", STATS_MESSAGES}, LENGTHS
+    PUBLISHES, DELIVERIES, {"disk_reads", STATS_MESSAGES, STATS_WHOLE},                            \
+        {"disk_writes", STATS_MESSAGES, STATS_WHOLE}, LENGTHS
+
+#define OCTETS                                                                                     \
+    {"recv_oct", STATS_DATA, STATS_WHOLE},                                                         \
+    {                                                                                              \
+        "send_oct", STATS_DATA, STATS_WHOLE                                                        \
+    }
 
 static const struct stats_field queue_fields[] = {
-    {"publish", STATS_MESSAGES},
+    PUBLISHED("publish"),
     DELIVERIES,
     LENGTHS,
 };
 static const struct stats_field exchange_fields[] = {
-    {"publish_in", STATS_MESSAGES},
-    {"publish_out", STATS_MESSAGES},
+    {"publish_in", STATS_MESSAGES, STATS_WHOLE},
+    {"publish_out", STATS_MESSAGES, STATS_WHOLE},
 };
 static const struct stats_field channel_fields[] = {PUBLISHES, DELIVERIES};
-static const struct stats_field connection_fields[] = {
-    {"recv_oct", STATS_DATA},
-    {"recv_cnt", STATS_DATA},
-    {"send_oct", STATS_DATA},
-    {"send_cnt", STATS_DATA},
-};
-static const struct stats_field vhost_fields[] = {TOTALS};
+static const struct stats_field connection_fields[] = {OCTETS};
+static const struct stats_field vhost_fields[] = {TOTALS, OCTETS};
 static const struct stats_field node_fields[] = {
     TOTALS,
-    {"connection_created", STATS_CHURN},
-    {"connection_closed", STATS_CHURN},
-    {"channel_created", STATS_CHURN},
-    {"channel_closed", STATS_CHURN},
-    {"queue_declared", STATS_CHURN},
-    {"queue_created", STATS_CHURN},
-    {"queue_deleted", STATS_CHURN},
-    {"mem_used", STATS_GAUGES},
-    {"fd_used", STATS_GAUGES},
-    {"sockets_used", STATS_GAUGES},
-    {"proc_used", STATS_GAUGES},
-    {"disk_free", STATS_GAUGES},
-    {"context_switches", STATS_GAUGES},
-    {"io_read_count", STATS_GAUGES},
-    {"io_read_bytes", STATS_GAUGES},
-    {"io_write_count", STATS_GAUGES},
-    {"io_write_bytes", STATS_GAUGES},
+    {"connection_created", STATS_CHURN, STATS_WHOLE},
+    {"connection_closed", STATS_CHURN, STATS_WHOLE},
+    {"channel_created", STATS_CHURN, STATS_WHOLE},
+    {"channel_closed", STATS_CHURN, STATS_WHOLE},
+    {"queue_declared", STATS_CHURN, STATS_WHOLE},
+    {"queue_created", STATS_CHURN, STATS_WHOLE},
+    {"queue_deleted", STATS_CHURN, STATS_WHOLE},
+    {"mem_used", STATS_GAUGES, STATS_WHOLE},
+    {"fd_used", STATS_GAUGES, STATS_WHOLE},
+    {"sockets_used", STATS_GAUGES, STATS_WHOLE},
+    {"proc_used", STATS_GAUGES, STATS_WHOLE},
+    {"disk_free", STATS_GAUGES, STATS_WHOLE},
+    {"context_switches", STATS_GAUGES, STATS_WHOLE},
+    {"io_read_count", STATS_GAUGES, STATS_WHOLE},
+    {"io_read_bytes", STATS_GAUGES, STATS_WHOLE},
+    {"io_write_count", STATS_GAUGES, STATS_WHOLE},
+    {"io_write_bytes", STATS_GAUGES, STATS_WHOLE},
 };
 
 #define TABLE(fields)                                                                              \
@@ -193,13 +195,10 @@ size_t stats_of_channel(uint64_t *values, const struct channel_counters *counter
     return count;
 }
 
-size_t stats_of_connection(uint64_t *values, uint64_t read_bytes, uint64_t read_count,
-                           uint64_t written_bytes, uint64_t write_count)
+size_t stats_of_octets(uint64_t *values, const struct octets *octets)
 {
-    values[0] = read_bytes;
-    values[1] = read_count;
-    values[2] = written_bytes;
-    values[3] = write_count;
+    values[0] = octets->read;
+    values[1] = octets->written;
     return tables[STATS_CONNECTION].count;
 }
 

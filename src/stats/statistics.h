@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "base/octets.h"
 #include "queue/message_counters.h"
 #include "stats/history.h"
 
@@ -35,9 +36,13 @@ enum stats_group {
     STATS_GAUGES,   /* of the node; node_stats_age */
 };
 
+/* Of the messages, what is shown together as soon as any of it has counted something. */
+enum stats_part { STATS_WHOLE, STATS_PUBLISHES, STATS_DELIVERIES, STATS_PARTS };
+
 struct stats_field {
     const char *name; /* RabbitMQ's */
     enum stats_group group;
+    enum stats_part part;
 };
 
 /* The numbers of a kind of object, in the order in which they are recorded. */
@@ -79,8 +84,17 @@ size_t stats_of_queue(uint64_t *values, const struct queue_counters *counters, u
                       uint64_t unacked);
 size_t stats_of_exchange(uint64_t *values, const struct exchange_counters *counters);
 size_t stats_of_channel(uint64_t *values, const struct channel_counters *counters);
-size_t stats_of_connection(uint64_t *values, uint64_t read_bytes, uint64_t read_count,
-                           uint64_t written_bytes, uint64_t write_count);
+size_t stats_of_octets(uint64_t *values, const struct octets *octets); /* of a connection */
+
+/* A channel or connection is known by a number that comes only once; their names come again. A view
+ * into what is given. */
+struct stats_number {
+    uint64_t connection, channel; /* 0: the connection itself */
+};
+static inline struct bytes stats_name_of(const struct stats_number *number)
+{
+    return bytes_of((const uint8_t *)number, sizeof *number);
+}
 
 /* --- reading */
 

@@ -159,8 +159,8 @@ static void what_goes_to_the_disk_and_comes_from_it_is_counted(void **state)
 }
 
 struct seen {
-    size_t queues, exchanges, new_ones;
-    uint64_t published;
+    size_t queues, exchanges, channels, new_ones;
+    uint64_t published, taken;
 };
 
 static void see_queue(void *context, const struct queue_sample *sample)
@@ -178,13 +178,21 @@ static void see_exchange(void *context, const struct exchange_sample *sample)
     seen->new_ones += sample->is_new;
 }
 
-static struct seen sample_all(struct core *core, struct queue_sums *sums)
+static void see_channel(void *context, const struct channel_sample *sample)
+{
+    struct seen *seen = context;
+    seen->channels++;
+    seen->new_ones += sample->is_new;
+    seen->taken = sample->counters->deliveries.get;
+}
+
+static struct seen sample_all(struct core *core, uint64_t now_ms, struct queue_sums *sums)
 {
     struct seen seen = {0};
-    const struct vhost_sampler sampler = {see_queue, see_exchange, &seen};
+    const struct vhost_sampler sampler = {see_queue, see_exchange, see_channel, &seen};
     struct vhost_sampling sampling = {0};
     while (!sampling.is_done)
-        vhost_sample(core->vhost, &sampling, &sampler, 2);
+        vhost_sample(core->vhost, &sampling, &sampler, now_ms, 2);
     *sums = sampling.sums;
     return seen;
 }
@@ -199,26 +207,79 @@ static void a_sampling_sees_what_has_changed_since_the_last_one(void **state)
         "1.1 basic.publish - a x\n"
         "1.1 basic.publish - b xy\n1.1 basic.get b",
         "1.1 basic.get-ok 1 left=0 xy\n");
-    struct seen seen = sample_all(core, &sums);
+    struct seen seen = sample_all(core, 1000, &sums);
     assert_int_equal(seen.queues, 2);
     assert_int_equal(seen.exchanges, 1);
-    assert_int_equal(seen.new_ones, 3);
+    assert_int_equal(seen.channels, 1);
+    assert_int_equal(seen.taken, 1);
+    assert_int_equal(seen.new_ones, 4);
     assert_int_equal(sums.ready, 1);
     assert_int_equal(sums.unacked, 1);
     assert_int_equal(sums.ready_bytes, 1);
-    seen = sample_all(core, &sums);
-    assert_int_equal(seen.queues + seen.exchanges, 0);
+    seen = sample_all(core, 2000, &sums);
+    assert_int_equal(seen.queues + seen.exchanges + seen.channels, 0);
     assert_int_equal(sums.ready, 1);
     run(core, "1.1 basic.publish - a x", "");
-    seen = sample_all(core, &sums);
+    seen = sample_all(core, 3000, &sums);
     assert_int_equal(seen.queues, 1);
     assert_int_equal(seen.exchanges, 1);
+    assert_int_equal(seen.channels, 1);
     assert_int_equal(seen.new_ones, 0);
     assert_int_equal(seen.published, 2);
     run(core, "1.1 queue.purge a no-wait", "");
-    seen = sample_all(core, &sums);
+    seen = sample_all(core, 4000, &sums);
     assert_int_equal(seen.queues, 1);
     assert_int_equal(sums.ready, 0);
+}
+
+static struct queue_status status_of(struct core *core, const char *queue)
+{
+    struct queue_status status;
+    assert_true(vhost_queue_status(core->vhost, bytes_of_text(queue), &status));
+    return status;
+}
+
+static void a_queue_is_idle_since_a_sampling_saw_its_last_change(void **state)
+{
+    struct core *core = *state;
+    struct queue_sums sums;
+    core_open(core, 1, 1);
+    run(core, "1.1 queue.declare a no-wait\n1.1 queue.declare b no-wait", "");
+    assert_int_equal(status_of(core, "a").idle_since_ms, 0);
+    sample_all(core, 1000, &sums);
+    assert_int_equal(status_of(core, "a").idle_since_ms, 1000);
+    run(core, "1.1 basic.publish - a x", "");
+    assert_int_equal(status_of(core, "a").idle_since_ms, 0);
+    struct seen seen = sample_all(core, 2000, &sums);
+    assert_int_equal(seen.queues, 1);
+    assert_true(seen.new_ones >= 1); /* a queue that had counted nothing has no past */
+    sample_all(core, 3000, &sums);
+    assert_int_equal(status_of(core, "a").idle_since_ms, 2000);
+    assert_int_equal(status_of(core, "b").idle_since_ms, 1000);
+}
+
+static void consumers_are_ready_as_often_as_samplings_find_them(void **state)
+{
+    struct core *core = *state;
+    struct queue_sums sums;
+    core_open(core, 1, 1);
+    run(core, "1.1 queue.declare a no-wait", "");
+    assert_true(status_of(core, "a").taker_share <= 0.0);
+    run(core, "1.1 basic.qos 1", "1.1 basic.qos-ok\n");
+    run(core, "1.1 basic.consume a t no-wait", "");
+    assert_true(status_of(core, "a").taker_share >= 1.0);
+    run(core, "1.1 basic.publish - a x\n1.1 basic.publish - a x", "1.1 deliver t 1 x\n");
+    double former = status_of(core, "a").taker_share;
+    assert_true(former > 0.0 && former < 1.0);
+    for (unsigned i = 1; i <= 8; i++) {
+        sample_all(core, i * 1000, &sums);
+        assert_true(status_of(core, "a").taker_share < former);
+        former = status_of(core, "a").taker_share;
+    }
+    assert_true(former <= 0.0);
+    run(core, "1.1 basic.ack 1", "1.1 deliver t 2 x\n");
+    run(core, "1.1 basic.ack 2", "");
+    assert_true(status_of(core, "a").taker_share > 0.0);
 }
 
 int main(void)
@@ -232,6 +293,8 @@ int main(void)
         core_test(gets_count_by_whether_they_are_to_be_acked),
         core_test(what_goes_to_the_disk_and_comes_from_it_is_counted),
         core_test(a_sampling_sees_what_has_changed_since_the_last_one),
+        core_test(a_queue_is_idle_since_a_sampling_saw_its_last_change),
+        core_test(consumers_are_ready_as_often_as_samplings_find_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
