@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/seldom.h"
 #include "base/xmalloc.h"
 #include "broker/event.h"
 #include "broker/publish.h"
@@ -478,32 +479,34 @@ static void apply_while_closing(struct channel *channel, struct command *command
     channel_free(channel);
 }
 
-static void apply_now(struct channel *channel, struct command *command)
+SELDOM static void apply_other(struct channel *channel, struct command *command)
 {
-    switch (command->kind) {
-    case COMMAND_PUBLISH:
-        channel_publish(channel, command);
-        break;
-    case COMMAND_ACK:
-        apply_ack(channel, command);
-        break;
-    case COMMAND_CHANNEL_ERROR:
-        channel_fail(channel, 0, command->error);
-        free(command->error);
-        break;
-    default:
+    if (command->kind != COMMAND_CHANNEL_ERROR) {
         apply_method(channel, command);
+        return;
     }
+    channel_fail(channel, 0, command->error);
+    free(command->error);
+}
+
+SELDOM static void apply_later(struct channel *channel, struct command *command)
+{
+    if (channel->is_closing)
+        apply_while_closing(channel, command);
+    else
+        defer(channel, command);
 }
 
 void channel_apply(struct channel *channel, struct command *command)
 {
-    if (channel->is_closing)
-        apply_while_closing(channel, command);
-    else if (channel->wait != WAIT_NOTHING)
-        defer(channel, command);
+    if (channel->is_closing || channel->wait != WAIT_NOTHING)
+        apply_later(channel, command);
+    else if (command->kind == COMMAND_PUBLISH)
+        channel_publish(channel, command);
+    else if (command->kind == COMMAND_ACK)
+        apply_ack(channel, command);
     else
-        apply_now(channel, command);
+        apply_other(channel, command);
 }
 
 void channel_resume(struct channel *channel)

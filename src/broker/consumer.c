@@ -104,11 +104,11 @@ static bool has_credit(const struct consumer *consumer)
                                           session->output_credit + session->withheld_credit > 0);
 }
 
-void consumer_wake(struct consumer *consumer)
+void consumer_wake_idle(struct consumer *consumer)
 {
     struct session *session = consumer->channel->session;
-    if (list_node_is_linked(&consumer->subscriber.active_node) || consumer->channel->is_closing ||
-        !has_prefetch(consumer) || !queue_admits(consumer->subscriber.queue, &consumer->subscriber))
+    if (consumer->channel->is_closing || !has_prefetch(consumer) ||
+        !queue_admits(consumer->subscriber.queue, &consumer->subscriber))
         return;
     if (!has_credit(consumer)) {
         if (!list_node_is_linked(&consumer->starved_node))
@@ -131,7 +131,7 @@ void channel_wake_consumers(struct channel *channel)
     }
 }
 
-struct consumer *queue_next_consumer(struct queue *queue)
+struct consumer *queue_choose_consumer(struct queue *queue)
 {
     struct subscriber *subscriber;
     while ((subscriber = queue_next_subscriber(queue)) != NULL) {

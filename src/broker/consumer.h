@@ -26,17 +26,34 @@ struct consumer *consumer_create(struct channel *channel, struct queue *queue, s
                                  int32_t priority);
 /* Takes the consumer from its channel and queue. */
 void consumer_cancel(struct consumer *consumer);
-/* The consumer whose turn it is; those that cannot take a message after all step aside. */
-struct consumer *queue_next_consumer(struct queue *queue);
+/* One of the active, or NULL: those that cannot take a message after all step aside. */
+struct consumer *queue_choose_consumer(struct queue *queue);
+/* The consumer whose turn it is. */
+static inline struct consumer *queue_next_consumer(struct queue *queue)
+{
+    return list_is_empty(&queue->active) ? NULL : queue_choose_consumer(queue);
+}
+/* A consumer that is not active becomes it, if nothing is against it. */
+void consumer_wake_idle(struct consumer *consumer);
 /* Something changed in its favour: it may take messages again. */
-void consumer_wake(struct consumer *consumer);
+static inline void consumer_wake(struct consumer *consumer)
+{
+    if (!list_node_is_linked(&consumer->subscriber.active_node))
+        consumer_wake_idle(consumer);
+}
 void channel_wake_consumers(struct channel *channel);
 
 /* Hands out what is there to whom it can be handed. */
 void queue_dispatch(struct vhost *vhost, struct queue *queue);
 void queue_schedule(struct vhost *vhost, struct queue *queue);
 /* The lane's memory has changed. */
-void lane_touch(struct vhost *vhost, struct lane *lane);
+static inline void lane_touch(struct vhost *vhost, struct lane *lane)
+{
+    if (vhost->touched.head.previous == &lane->memory_node)
+        return;
+    list_remove(&lane->memory_node);
+    list_push_back(&vhost->touched, &lane->memory_node);
+}
 /* Goes on with what waited for the store, channels included. */
 void queue_resume(struct vhost *vhost, struct queue *queue);
 /* Asks the store for what the queue, or the lane, needs next, if it is not under way. */

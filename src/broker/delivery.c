@@ -168,12 +168,17 @@ static void deliver(struct vhost *vhost, struct lane *lane, struct consumer *con
         if (entry->batch != 0)
             sweep_bodies(channel);
     }
-    struct effect *effect = session_emit(channel->session, EFFECT_DELIVER, channel->number);
-    effect->consumer = consumer->number;
-    effect->flag = redelivered;
-    effect->tag = tag;
-    effect->message = queue_show(lane->queue, entry, false);
-    channel->session->output_credit -= (int64_t)effect_deliver_cost(effect->message);
+    struct session *session = channel->session;
+    struct message *message = queue_show(lane->queue, entry, false);
+    *effect_chain_add(session_effects(session)) =
+        (struct effect){.kind = EFFECT_DELIVER,
+                        .flag = redelivered,
+                        .channel = channel->number,
+                        .consumer = consumer->number,
+                        .connection = session->config.connection,
+                        .tag = tag,
+                        .message = message};
+    session->output_credit -= (int64_t)effect_deliver_cost(message);
 }
 
 void queue_deliver_at_once(struct vhost *vhost, struct lane *lane, struct consumer *consumer,
@@ -271,12 +276,6 @@ void queue_schedule(struct vhost *vhost, struct queue *queue)
 {
     if (!list_node_is_linked(&queue->dispatch_node))
         list_push_back(&vhost->dispatch, &queue->dispatch_node);
-}
-
-void lane_touch(struct vhost *vhost, struct lane *lane)
-{
-    list_remove(&lane->memory_node);
-    list_push_back(&vhost->touched, &lane->memory_node);
 }
 
 static void hand_out(struct vhost *vhost, struct queue *queue)

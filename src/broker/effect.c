@@ -29,19 +29,16 @@ struct effect_method *effect_text_new(struct bytes text)
     return copy;
 }
 
-struct effect *effect_chain_add(struct effect_chain *chain)
+void effect_chain_grow(struct effect_chain *chain)
 {
-    if (chain->last == NULL || chain->last->count == effects_per_chunk) {
-        struct effect_chunk *chunk = xmalloc(sizeof *chunk);
-        chunk->next = NULL;
-        chunk->count = 0;
-        if (chain->last != NULL)
-            chain->last->next = chunk;
-        else
-            chain->first = chunk;
-        chain->last = chunk;
-    }
-    return &chain->last->effects[chain->last->count++];
+    struct effect_chunk *chunk = xmalloc(sizeof *chunk);
+    chunk->next = NULL;
+    chunk->count = 0;
+    if (chain->last != NULL)
+        chain->last->next = chunk;
+    else
+        chain->first = chunk;
+    chain->last = chunk;
 }
 
 void effect_release(struct effect *effect)

@@ -93,8 +93,16 @@ struct effect_chain {
     struct effect_chunk *last;
 };
 
+/* One more chunk. */
+void effect_chain_grow(struct effect_chain *chain);
+
 /* A place for one more effect at the end of the chain; the caller fills all of it. */
-struct effect *effect_chain_add(struct effect_chain *chain);
+static inline struct effect *effect_chain_add(struct effect_chain *chain)
+{
+    if (chain->last == NULL || chain->last->count == effects_per_chunk)
+        effect_chain_grow(chain);
+    return &chain->last->effects[chain->last->count++];
+}
 
 /* Drops what an effect owns. */
 void effect_release(struct effect *effect);

@@ -5,6 +5,7 @@
  * does not have (priorities, limits, a time to live, values) costs it a comparison each.
  */
 #include "amqp/properties.h"
+#include "base/seldom.h"
 #include "broker/consumer.h"
 #include "broker/dead_letter.h"
 #include "broker/expiration.h"
@@ -55,16 +56,23 @@ static struct lane *lane_for(struct vhost *vhost, struct queue *queue,
     return lane != NULL ? lane : queue_make_lane(vhost, queue, priority);
 }
 
-/* When the message expires here, 0 = never. */
-static uint64_t expiry_of(const struct vhost *vhost, const struct queue *queue,
-                          const struct message *message)
+static bool may_expire(const struct queue *queue, const struct message *message)
 {
-    uint64_t ttl_ms = message_has(message, AMQP_PROPERTY_EXPIRATION)
-                          ? expiration_of(message_properties(message))
+    return message_has(message, AMQP_PROPERTY_EXPIRATION) ||
+           queue->settings.message_ttl_ms != EXPIRATION_NEVER;
+}
+
+SELDOM static void set_expiry(const struct vhost *vhost, struct queue *queue, struct entry *entry)
+{
+    uint64_t ttl_ms = message_has(entry->message, AMQP_PROPERTY_EXPIRATION)
+                          ? expiration_of(message_properties(entry->message))
                           : EXPIRATION_NEVER;
     if (queue->settings.message_ttl_ms < ttl_ms)
         ttl_ms = queue->settings.message_ttl_ms;
-    return ttl_ms != EXPIRATION_NEVER ? vhost->now_ms + ttl_ms : 0;
+    if (ttl_ms == EXPIRATION_NEVER)
+        return;
+    entry->expiry_ms = ENTRY_EXPIRY(vhost->now_ms + ttl_ms);
+    queue->may_expire = true; /* also when it is given back */
 }
 
 static void push(struct vhost *vhost, struct lane *lane, const struct entry *entry)
@@ -93,13 +101,12 @@ static void take_in(struct vhost *vhost, struct queue *queue, struct message *me
     struct lane *lane = queue->max_priority == 0 ? &queue->lane : lane_for(vhost, queue, message);
     struct entry entry = {
         .position = lane->next_position++,
-        .expiry_ms = ENTRY_EXPIRY(expiry_of(vhost, queue, message)),
         .message = message,
         .body_bytes = (uint32_t)message->body_size,
     };
     struct consumer *consumer = queue_next_consumer(queue);
-    if (entry.expiry_ms != 0) /* also when it is given back */
-        queue->may_expire = true;
+    if (may_expire(queue, message))
+        set_expiry(vhost, queue, &entry);
     bool is_stored =
         queue_is_stored(queue) && (message->is_persistent || queue->settings.type == QUEUE_QUORUM);
     bool is_direct =

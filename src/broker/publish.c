@@ -12,6 +12,7 @@
 
 #include "amqp/properties.h"
 #include "base/check.h"
+#include "base/seldom.h"
 #include "base/xmalloc.h"
 #include "broker/copies.h"
 #include "broker/direct_reply.h"
@@ -129,15 +130,12 @@ static void remember_route(struct channel *channel, const struct message *messag
     channel->route.until_ms = channel->session->answers_until_ms;
 }
 
-static void find_route(struct channel *channel, struct message *message, bool is_known)
+SELDOM static void find_route(struct channel *channel, struct message *message, bool has_copies)
 {
     struct vhost *vhost = channel_vhost(channel);
     struct bytes key = message_routing_key(message);
     struct route_request request = {.keys = &key, .key_count = 1, .message = message};
     struct bytes *copies = NULL;
-    bool has_copies = message_has(message, AMQP_PROPERTY_HEADERS) && copies_has_any(message);
-    if (!has_copies && is_known)
-        return;
     struct exchange *exchange = exchange_find(vhost, message_exchange(message));
     channel->route.result.count = 0;
     channel->route.result.is_kept = channel->route.result.is_repeated = false;
@@ -176,7 +174,7 @@ static void return_unroutable(struct channel *channel, struct message *message)
     channel_reply_content(channel, &method, message);
 }
 
-static void drop_unroutable(struct channel *channel, struct message *message, bool mandatory)
+SELDOM static void drop_unroutable(struct channel *channel, struct message *message, bool mandatory)
 {
     if (mandatory) {
         return_unroutable(channel, message);
@@ -239,11 +237,14 @@ static bool route(struct channel *channel, struct message *message, bool mandato
     const struct route_result *route = &channel->route.result;
     uint64_t insertions = vhost->insertions;
     size_t first_operation = vhost->batch->count;
-    bool is_taken = true;
+    bool is_taken = true, has_copies = false;
     vhost->counters.published++;
-    if (message_has(message, AMQP_PROPERTY_HEADERS))
+    if (message_has(message, AMQP_PROPERTY_HEADERS)) {
         copies_note_bcc(message);
-    find_route(channel, message, is_known);
+        has_copies = copies_has_any(message);
+    }
+    if (!is_known || has_copies)
+        find_route(channel, message, has_copies);
     channel->counters.publish++;
     channel->route.counters->publish_in++;
     if (vhost->is_tracing)

@@ -334,12 +334,6 @@ void queue_leave(struct vhost *vhost, struct queue *queue)
     vhost->topology_generation++; /* nothing is routed to it any more */
 }
 
-void queue_release(struct queue *queue)
-{
-    if (queue->is_deleted && queue->unacked_count == 0 && queue->hold_count == 0)
-        queue_free(queue);
-}
-
 void queue_lost_subscriber(struct vhost *vhost, struct queue *queue)
 {
     if (queue->subscriber_count == 0)

@@ -42,7 +42,11 @@ uint64_t queue_delete(struct vhost *vhost, struct queue *queue);
 void queue_leave(struct vhost *vhost, struct queue *queue);
 uint64_t queue_purge(struct vhost *vhost, struct queue *queue);
 /* Frees a deleted queue when nothing refers to it any more. */
-void queue_release(struct queue *queue);
+static inline void queue_release(struct queue *queue)
+{
+    if (queue->is_deleted && queue->unacked_count == 0 && queue->hold_count == 0)
+        queue_free(queue);
+}
 /* An auto-delete queue without subscribers goes. */
 void queue_lost_subscriber(struct vhost *vhost, struct queue *queue);
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/seldom.h"
 #include "base/xmalloc.h"
 #include "broker/consumer.h"
 #include "broker/event.h"
@@ -39,7 +40,7 @@ struct session *session_new(const struct session_config *config)
 
 struct effect *session_emit(struct session *session, enum effect_kind kind, uint16_t channel)
 {
-    struct effect *effect = effect_chain_add(&session->vhost->effects[session->config.reactor]);
+    struct effect *effect = effect_chain_add(session_effects(session));
     *effect = (struct effect){
         .kind = (uint8_t)kind, .channel = channel, .connection = session->config.connection};
     return effect;
@@ -416,13 +417,11 @@ static void apply_to_nothing(struct session *session, struct command *command)
 
 static void apply_to_channel(struct session *session, struct command *command)
 {
-    struct channel *channel = session->last_channel;
     if (session->state != SESSION_OPEN) {
         command_release(command);
         return;
     }
-    if (channel == NULL || channel->number != command->channel)
-        channel = channel_find(session, command->channel);
+    struct channel *channel = channel_find(session, command->channel);
     if (channel == NULL) {
         apply_to_nothing(session, command);
         return;
@@ -440,7 +439,7 @@ static void apply_in_turn(struct session *session, struct command *command)
         apply_here(session, command);
 }
 
-void session_apply(struct vhost *vhost, struct command *command)
+SELDOM static void apply_any(struct vhost *vhost, struct command *command)
 {
     struct session *session = command->session;
     switch (command->kind) {
@@ -465,4 +464,20 @@ void session_apply(struct vhost *vhost, struct command *command)
         else
             apply_in_turn(session, command);
     }
+}
+
+/* Nearly every command is for the channel that the one before was for. */
+static bool is_for_last_channel(const struct command *command)
+{
+    const struct session *session = command->session;
+    return command->kind <= COMMAND_METHOD && session->last_channel != NULL &&
+           session->last_channel->number == command->channel && session->state == SESSION_OPEN;
+}
+
+void session_apply(struct vhost *vhost, struct command *command)
+{
+    if (is_for_last_channel(command))
+        channel_apply(command->session->last_channel, command);
+    else
+        apply_any(vhost, command);
 }

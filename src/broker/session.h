@@ -94,6 +94,11 @@ bool session_is_finishing(const struct session *session);
 
 /* A method on channel 0. */
 void session_send(struct session *session, const struct amqp_method *method);
+/* What leaves for the session's reactor. */
+static inline struct effect_chain *session_effects(const struct session *session)
+{
+    return &session->vhost->effects[session->config.reactor];
+}
 struct effect *session_emit(struct session *session, enum effect_kind kind, uint16_t channel);
 
 /* --- permissions that are asked for outside: question.c */

@@ -10,6 +10,7 @@
  */
 #include "broker/settle.h"
 #include "base/check.h"
+#include "base/seldom.h"
 #include "base/xmalloc.h"
 #include "broker/publish.h"
 #include "broker/queue_life.h"
@@ -67,7 +68,7 @@ static void discard(struct channel *channel, struct unacked *unacked)
 }
 
 /* The message is rejected for good. */
-static void reject(struct channel *channel, struct unacked *unacked)
+SELDOM static void reject(struct channel *channel, struct unacked *unacked)
 {
     struct lane *lane = unacked->lane;
     struct entry entry = delivery_entry(unacked);
@@ -98,14 +99,9 @@ static void settle_one(struct channel *channel, struct tx_settlement settlement,
     }
 }
 
-/* In a transaction the delivery is only marked until the commit. */
-static void settle_or_mark(struct channel *channel, struct tx_settlement settlement,
-                           struct unacked *unacked, struct give_back_list *list)
+SELDOM static void mark(struct channel *channel, struct tx_settlement settlement,
+                        struct unacked *unacked)
 {
-    if (channel->mode != CHANNEL_TX || unacked->is_in_tx) {
-        settle_one(channel, settlement, unacked, list);
-        return;
-    }
     unacked->is_in_tx = true;
     settlement.tag = unacked->tag;
     channel->tx_settlements =
@@ -114,7 +110,17 @@ static void settle_or_mark(struct channel *channel, struct tx_settlement settlem
     channel->tx_settlements[channel->tx_settlement_count++] = settlement;
 }
 
-static enum outcome unknown_tag(uint64_t tag, struct amqp_error *error)
+/* In a transaction the delivery is only marked until the commit. */
+static void settle_or_mark(struct channel *channel, struct tx_settlement settlement,
+                           struct unacked *unacked, struct give_back_list *list)
+{
+    if (channel->mode != CHANNEL_TX || unacked->is_in_tx)
+        settle_one(channel, settlement, unacked, list);
+    else
+        mark(channel, settlement, unacked);
+}
+
+SELDOM static enum outcome unknown_tag(uint64_t tag, struct amqp_error *error)
 {
     amqp_error_set(error, AMQP_PRECONDITION_FAILED, "unknown delivery tag %llu",
                    (unsigned long long)tag);

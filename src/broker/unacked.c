@@ -62,21 +62,13 @@ size_t unacked_ring_search(const struct unacked_ring *ring, uint64_t tag)
     return low;
 }
 
-struct unacked *unacked_ring_find(const struct unacked_ring *ring, uint64_t tag)
+struct unacked *unacked_ring_find_behind(const struct unacked_ring *ring, uint64_t tag)
 {
     size_t index = unacked_ring_search(ring, tag);
     if (index == ring->count)
         return NULL;
     struct unacked *unacked = unacked_ring_at(ring, index);
     return unacked->tag == tag && unacked->lane != NULL ? unacked : NULL;
-}
-
-void unacked_ring_settle(struct unacked_ring *ring, struct unacked *unacked)
-{
-    unacked->lane = NULL;
-    unacked->consumer = NULL;
-    unacked->message = NULL;
-    ring->live--;
 }
 
 void unacked_ring_trim(struct unacked_ring *ring)

@@ -48,11 +48,23 @@ static inline struct unacked *unacked_ring_at(const struct unacked_ring *ring, s
 /* Index of the first entry whose tag is not below; count where there is none. */
 size_t unacked_ring_search(const struct unacked_ring *ring, uint64_t tag);
 
-/* The entry of a tag, or NULL where it is settled or never was. */
-struct unacked *unacked_ring_find(const struct unacked_ring *ring, uint64_t tag);
+/* The entry of a tag, or NULL where it is settled or never was. Most acks are for the first. */
+struct unacked *unacked_ring_find_behind(const struct unacked_ring *ring, uint64_t tag);
+static inline struct unacked *unacked_ring_find(const struct unacked_ring *ring, uint64_t tag)
+{
+    struct unacked *first = ring->count > 0 ? unacked_ring_at(ring, 0) : NULL;
+    bool is_first = first != NULL && first->tag == tag && first->lane != NULL;
+    return is_first ? first : unacked_ring_find_behind(ring, tag);
+}
 
 /* Makes an entry a gap; it owns nothing any more. */
-void unacked_ring_settle(struct unacked_ring *ring, struct unacked *unacked);
+static inline void unacked_ring_settle(struct unacked_ring *ring, struct unacked *unacked)
+{
+    unacked->lane = NULL;
+    unacked->consumer = NULL;
+    unacked->message = NULL;
+    ring->live--;
+}
 
 /* Drops gaps: at the front, and everywhere when they are most of the ring. Indexes change. */
 void unacked_ring_trim(struct unacked_ring *ring);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/seldom.h"
 #include "queue/message_cache.h"
 
 static uint8_t *append(uint8_t *at, struct bytes bytes)
@@ -76,17 +77,20 @@ struct message *message_ref(struct message *message)
     return message;
 }
 
+SELDOM static void free_readdressed(struct message *message)
+{
+    message_unref(message->body_owner);
+    message_cache_give(message, message_footprint(message) - message->body_size);
+}
+
 void message_unref(struct message *message)
 {
-    if (message == NULL)
+    if (message == NULL ||
+        (atomic_load_explicit(&message->references, memory_order_acquire) != 1 &&
+         atomic_fetch_sub_explicit(&message->references, 1, memory_order_acq_rel) != 1))
         return;
-    if (atomic_load_explicit(&message->references, memory_order_acquire) == 1 ||
-        atomic_fetch_sub_explicit(&message->references, 1, memory_order_acq_rel) == 1) {
-        size_t size = message_footprint(message);
-        if (message->body_owner != NULL) {
-            size -= message->body_size;
-            message_unref(message->body_owner);
-        }
-        message_cache_give(message, size);
-    }
+    if (message->body_owner != NULL)
+        free_readdressed(message);
+    else
+        message_cache_give(message, message_footprint(message));
 }
