@@ -17,6 +17,7 @@
 #include "base/seldom.h"
 #include "base/xmalloc.h"
 #include "broker/event.h"
+#include "broker/move.h"
 #include "broker/publish.h"
 #include "broker/queue_life.h"
 #include "broker/settle.h"
@@ -421,6 +422,36 @@ static bool apply_channel_class(struct channel *channel, uint32_t method_id)
     }
 }
 
+/* Is the command, which passes then, to be run again when the channel has waited? */
+static bool runs_again(struct channel *channel, struct command *command, enum outcome outcome)
+{
+    if (outcome == OUTCOME_ERROR && question_is_open(channel->session)) {
+        channel_wait_for_access(channel, command);
+        return true;
+    }
+    free(channel->made_name);
+    channel->made_name = NULL;
+    if (outcome != OUTCOME_RETRY && channel->wait != WAIT_READ)
+        return false;
+    defer_first(channel, command);
+    return true;
+}
+
+static void apply_move(struct channel *channel, struct command *command)
+{
+    struct amqp_error error = {0};
+    if (channel_vhost(channel)->alarms != 0) {
+        channel_wait_for_alarm(channel, command);
+        return;
+    }
+    enum outcome outcome = channel_move(channel, command->move, &error);
+    if (runs_again(channel, command, outcome))
+        return;
+    if (outcome == OUTCOME_ERROR)
+        channel_fail(channel, 0, &error);
+    free(command->move);
+}
+
 static void apply_method(struct channel *channel, struct command *command)
 {
     const struct amqp_method *method = &command->method->method;
@@ -440,16 +471,8 @@ static void apply_method(struct channel *channel, struct command *command)
                                ? handler(channel, method, &error)
                                : sharding_handle(channel, handler, method, &error);
     channel_vhost(channel)->acting_user = NULL;
-    if (outcome == OUTCOME_ERROR && question_is_open(channel->session)) {
-        channel_wait_for_access(channel, command);
+    if (runs_again(channel, command, outcome))
         return;
-    }
-    free(channel->made_name);
-    channel->made_name = NULL;
-    if (outcome == OUTCOME_RETRY || channel->wait == WAIT_READ) {
-        defer_first(channel, command);
-        return;
-    }
     if (outcome == OUTCOME_ERROR)
         channel_fail(channel, method->id, &error);
     free(command->method);
@@ -481,12 +504,17 @@ static void apply_while_closing(struct channel *channel, struct command *command
 
 SELDOM static void apply_other(struct channel *channel, struct command *command)
 {
-    if (command->kind != COMMAND_CHANNEL_ERROR) {
+    switch (command->kind) {
+    case COMMAND_MOVE:
+        apply_move(channel, command);
+        break;
+    case COMMAND_CHANNEL_ERROR:
+        channel_fail(channel, 0, command->error);
+        free(command->error);
+        break;
+    default:
         apply_method(channel, command);
-        return;
     }
-    channel_fail(channel, 0, command->error);
-    free(command->error);
 }
 
 SELDOM static void apply_later(struct channel *channel, struct command *command)

@@ -24,6 +24,9 @@ void command_release(struct command *command)
     case COMMAND_METHOD:
         free(command->method);
         break;
+    case COMMAND_MOVE:
+        free(command->move);
+        break;
     case COMMAND_CONNECTION_ERROR:
     case COMMAND_CHANNEL_ERROR:
         free(command->error);
@@ -42,6 +45,8 @@ size_t command_footprint(const struct command *command)
         return sizeof *command + message_footprint(command->message);
     if (command->kind == COMMAND_METHOD)
         return sizeof *command + sizeof *command->method + command->method->size;
+    if (command->kind == COMMAND_MOVE)
+        return sizeof *command + sizeof *command->move + command->move->size;
     return sizeof *command;
 }
 
@@ -60,6 +65,20 @@ struct command *command_batch_add(struct command_batch *batch)
     batch->commands =
         xgrow(batch->commands, &batch->capacity, batch->count + 1, sizeof *batch->commands);
     return &batch->commands[batch->count++];
+}
+
+struct command_move *command_move_new(struct bytes source, struct bytes destination, uint64_t count)
+{
+    struct command_move *move = xmalloc(sizeof *move + source.size + destination.size);
+    move->count = count;
+    move->size = source.size + destination.size;
+    move->source = bytes_of(move->text, source.size);
+    move->destination = bytes_of(move->text + source.size, destination.size);
+    if (source.size > 0)
+        memcpy(move->text, source.data, source.size);
+    if (destination.size > 0)
+        memcpy(move->text + source.size, destination.data, destination.size);
+    return move;
 }
 
 struct access_answer *access_answer_new(uint64_t number, bool is_allowed, const char *reason)

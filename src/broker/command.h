@@ -17,6 +17,7 @@ enum command_kind {
     COMMAND_PUBLISH,          /* channel, message, mandatory, immediate */
     COMMAND_ACK,              /* channel, tag, multiple */
     COMMAND_METHOD,           /* channel, method: any other method */
+    COMMAND_MOVE,             /* channel, move: no method of AMQP, so no peer can ask for it */
     COMMAND_CREDIT,           /* tag bytes of deliveries were written to the socket */
     COMMAND_CONNECTION_ERROR, /* error: what the peer sent is wrong for the whole connection */
     COMMAND_CHANNEL_ERROR,    /* channel, error: likewise for one channel */
@@ -32,6 +33,18 @@ struct command_method {
     size_t size;
     uint8_t payload[];
 };
+
+/* The first messages of a queue are to go to the end of another one: see move.h. Freed with free().
+ */
+struct command_move {
+    struct bytes source, destination; /* views into text */
+    uint64_t count;                   /* at most so many */
+    size_t size;
+    uint8_t text[];
+};
+/* The names are copied. */
+struct command_move *command_move_new(struct bytes source, struct bytes destination,
+                                      uint64_t count);
 
 /* What was found out. Freed with free(). */
 struct access_answer {
@@ -54,6 +67,7 @@ struct command {
     union {
         struct message *message;       /* ref */
         struct command_method *method; /* owned */
+        struct command_move *move;     /* owned */
         struct amqp_error *error;      /* owned */
         struct access_answer *answer;  /* owned */
         uint64_t tag;                  /* ack: delivery tag; credit: bytes */

@@ -63,6 +63,9 @@ void lane_read(struct vhost *vhost, struct lane *lane);
 void read_waiting_lanes(struct vhost *vhost);
 /* Asks for the first message alone. */
 void lane_probe(struct vhost *vhost, struct lane *lane);
+/* The lane that the next message comes from; what has expired before it is gone. NULL: so much has
+ * that it goes in slices, and nothing leaves meanwhile. */
+struct lane *queue_next_lane(struct vhost *vhost, struct queue *queue);
 /* Takes the first message for basic.get: LANE_READY sets lane, entry and redelivered. */
 enum lane_head queue_get(struct vhost *vhost, struct queue *queue, struct lane **lane,
                          struct entry *entry, bool *redelivered);

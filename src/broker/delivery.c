@@ -215,8 +215,7 @@ static enum lane_head take_first(struct vhost *vhost, struct lane *lane, struct 
     return LANE_READY;
 }
 
-/* The lane that the next message comes from; what has expired before it is gone. */
-static struct lane *next_lane(struct vhost *vhost, struct queue *queue)
+struct lane *queue_next_lane(struct vhost *vhost, struct queue *queue)
 {
     struct lane *lane = queue_first_lane(queue);
     struct entry *front;
@@ -284,7 +283,7 @@ static void hand_out(struct vhost *vhost, struct queue *queue)
     struct entry entry;
     bool redelivered;
     while (vhost->dispatch_left > 0 && (consumer = queue_next_consumer(queue)) != NULL) {
-        struct lane *lane = next_lane(vhost, queue);
+        struct lane *lane = queue_next_lane(vhost, queue);
         if (lane == NULL || take_first(vhost, lane, &entry, &redelivered) != LANE_READY)
             break;
         deliver(vhost, lane, consumer, &entry, redelivered);
@@ -320,13 +319,14 @@ void queue_dispatch(struct vhost *vhost, struct queue *queue)
 enum lane_head queue_get(struct vhost *vhost, struct queue *queue, struct lane **lane,
                          struct entry *entry, bool *redelivered)
 {
-    struct lane *first = next_lane(vhost, queue);
+    struct lane *first = queue_next_lane(vhost, queue);
     if (first == NULL)
         return LANE_IN_STORE;
     enum lane_head head = take_first(vhost, first, entry, redelivered);
     if (head == LANE_READY)
         lane_touch(vhost, first);
-    next_lane(vhost, queue); /* the count in the reply is without what has expired behind it */
+    queue_next_lane(vhost,
+                    queue); /* the count in the reply is without what has expired behind it */
     *lane = first;
     queue_read(vhost, queue);
     return head;

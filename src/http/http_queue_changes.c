@@ -90,5 +90,7 @@ const struct http_route http_queue_routes[] = {
      .post = http_act_on_queue},
     {"/queues/:vhost/:name/get", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
      .post = http_get_messages},
+    {"/queues/:vhost/:name/move", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
+     .post = http_move_messages},
     {.pattern = NULL},
 };

@@ -36,7 +36,7 @@ extern const struct http_route http_whoami_routes[];
 
 /* What changes the objects of a vhost, for the rows of the tables. */
 http_handler http_put_queue, http_delete_queue, http_purge_queue, http_act_on_queue,
-    http_get_messages;
+    http_get_messages, http_move_messages;
 http_handler http_put_exchange, http_delete_exchange, http_publish;
 http_handler http_test_aliveness;
 http_handler http_close_connection, http_close_connections_of;

@@ -3,6 +3,7 @@
 #define LEVERET_HTTP_HTTP_SESSION_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "amqp/method.h"
 
@@ -36,6 +37,9 @@ struct http_session_host {
     void (*send)(struct http_session *session, const struct amqp_method *method);
     /* Mandatory; the reference passes. */
     void (*publish)(struct http_session *session, struct message *message);
+    /* So many messages of one queue to another, as COMMAND_MOVE: the reply is a queue.purge-ok. */
+    void (*move)(struct http_session *session, const char *source, const char *destination,
+                 uint64_t count);
     /* Nothing more is called; what is unacked goes back to its queue. */
     void (*close)(struct http_session *session);
 };

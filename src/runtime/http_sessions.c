@@ -132,6 +132,15 @@ void http_session_publish(struct http_session *session, struct message *message)
     leave(session, batch);
 }
 
+void http_session_move(struct http_session *session, const char *source, const char *destination,
+                       uint64_t count)
+{
+    struct command_batch *batch = command_batch_new();
+    struct command *command = add_command(batch, session, COMMAND_MOVE, CHANNEL);
+    command->move = command_move_new(bytes_of_text(source), bytes_of_text(destination), count);
+    leave(session, batch);
+}
+
 void http_session_close(struct http_session *session)
 {
     session->events = NULL;

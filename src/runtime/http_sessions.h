@@ -29,6 +29,8 @@ struct http_session *http_sessions_open(struct http_sessions *sessions,
                                         void *context);
 void http_session_send(struct http_session *session, const struct amqp_method *method);
 void http_session_publish(struct http_session *session, struct message *message);
+void http_session_move(struct http_session *session, const char *source, const char *destination,
+                       uint64_t count);
 void http_session_close(struct http_session *session);
 
 #endif

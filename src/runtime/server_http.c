@@ -296,8 +296,8 @@ static struct http_session *open_session(void *context, struct http_call *call, 
                               events_context);
 }
 
-static const struct http_session_host session_host = {open_session, http_session_send,
-                                                      http_session_publish, http_session_close};
+static const struct http_session_host session_host = {
+    open_session, http_session_send, http_session_publish, http_session_move, http_session_close};
 /* --- jobs */
 
 /* So many at a time: the others of the server's jobs are for commands of leveretctl. */

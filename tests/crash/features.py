@@ -44,9 +44,10 @@ def decode(delivery):
 class Scenario:
     queues = ()  # in the order in which messages go through them
 
-    def __init__(self, find, control):
+    def __init__(self, find, control, manage):
         self.tell = find
         self.control = control  # runs leveretctl: (exit status, output)
+        self.manage = manage  # posts to the management API: path below /api, body; the answer's
         self.messages = {}
 
     def find(self, text):
@@ -561,6 +562,36 @@ class Single(Scenario):
         self.check_order("kill.single", found["kill.single"])
 
 
+class Moved(Scenario):
+    """Messages move to another queue over the management API, and are in one of the two, in their order."""
+
+    queues = ("kill.moving", "kill.moved")
+
+    def declare(self, client):
+        for queue in self.queues:
+            client.declare_queue(queue)
+
+    def jobs(self, choice):
+        yield self.publish, choice(), lambda m, _: publish("", "kill.moving", encode(m.number))
+        yield self.move, choice()
+        if choice().random() < 0.3:
+            yield self.consume, "kill.moved", 50, self.ack
+
+    def move(self, client, choice):
+        while client.poll(0) is None:
+            count = choice.choice((1, 7, 100, 5000))
+            answer = self.manage("queues/%2F/kill.moving/move", {"destination": "kill.moved", "count": count})
+            if answer["remaining"] != 0 or answer["moved"] > count:
+                self.find("to move %d messages was answered with %r" % (count, answer))
+
+    def check_drained(self, found):
+        for queue, deliveries in found.items():
+            self.check_order(queue, deliveries)
+        moving, moved = ([decode(delivery) for delivery in found[queue]] for queue in self.queues)
+        if moving and moved and max(moved) > min(moving):
+            self.find("message %d was moved, %d was not" % (max(moved), min(moving)))
+
+
 class Controlled(Scenario):
     """What leveretctl has done is there after a kill: policies, users, permissions, definitions."""
 
@@ -569,8 +600,8 @@ class Controlled(Scenario):
     prefetch = 10
     kept_max = 3
 
-    def __init__(self, find, control):
-        super().__init__(find, control)
+    def __init__(self, find, control, manage):
+        super().__init__(find, control, manage)
         self.there = []
         self.gone = []
         self.next = 0

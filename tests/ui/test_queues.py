@@ -74,6 +74,37 @@ def queue_is_declared_bound_published_to_read_purged_and_deleted(visit, site):
 
 
 @test()
+def messages_move_to_another_queue(visit, site):
+    for name in "orders.dead", "orders.again":
+        site.make("PUT", "queues/%2F/" + name, {"durable": True})
+    for number in range(5):
+        publish(site, "orders.dead", "order %d" % number)
+    visit.enter("queues")
+    visit.go("queues", "/", "orders.dead")
+    visit.button("Move messages").click()
+    form = visit.dialog("Move the messages")
+    form.get_by_label("To queue").fill("nowhere")
+    visit.button("Move", form).click()
+    expect(form.get_by_role("alert")).to_contain_text("no queue 'nowhere' in vhost '/'")
+    form.get_by_label("To queue").fill("orders.again")
+    form.get_by_label("How many at most").fill("2")
+    visit.button("Move", form).click()
+    expect(form).to_have_count(0)
+    expect(visit.page.get_by_role("status")).to_contain_text("2 messages of orders.dead are in orders.again now.")
+    expect(visit.page.get_by_role("list", name="Messages and consumers")).to_contain_text("3Ready")
+    visit.button("Move messages").click()
+    form = visit.dialog("Move the messages")
+    form.get_by_label("To queue").fill("orders.again")
+    visit.button("Move", form).click()
+    expect(visit.page.get_by_role("status")).to_contain_text("3 messages of orders.dead are in orders.again now.")
+    wish = {"count": 9, "ackmode": "ack_requeue_false", "encoding": "auto"}
+    got = [row["payload"] for row in site.make("POST", "queues/%2F/orders.again/get", wish)]
+    expect_equal(got, ["order %d" % number for number in range(5)], "what is there now")
+    for name in "orders.dead", "orders.again":
+        site.make("DELETE", "queues/%2F/" + name)
+
+
+@test()
 def refusals_are_shown_in_the_servers_words(visit, site):
     site.make("PUT", "queues/%2F/taken", {"durable": True})
     publish(site, "taken", "m")

@@ -297,6 +297,14 @@ static void parse_ack(struct command *command, char **rest)
     command->multiple = word != NULL && strcmp(word, "multiple") == 0;
 }
 
+static void parse_move(struct command *command, char **rest)
+{
+    struct bytes source = text_of(strsep(rest, " "));
+    struct bytes destination = text_of(strsep(rest, " "));
+    command->kind = COMMAND_MOVE;
+    command->move = command_move_new(source, destination, strtoull(*rest, NULL, 10));
+}
+
 /* "error 501 text": what the connection says about bad frames. */
 static void parse_error(struct command *command, char **rest)
 {
@@ -356,6 +364,8 @@ static void parse_line(struct core *core, char *line, struct command_batch *batc
         parse_publish(command, &rest);
     } else if (strcmp(verb, "basic.ack") == 0) {
         parse_ack(command, &rest);
+    } else if (strcmp(verb, "move") == 0) {
+        parse_move(command, &rest);
     } else {
         command->kind = COMMAND_METHOD;
         command->method = parse_method(find_verb(verb), &rest);

@@ -15,6 +15,7 @@
  *     1.1 queue.declare q durable x-max-length=5
  *     1.1 basic.publish - q body persistent mandatory x-header=5
  *     1.1 basic.ack 3 multiple
+ *     1.1 move source destination 10     no method of AMQP; answered with queue.purge-ok
  *     1.0 gone                           its socket is gone
  *     0.0 answer 7 allow 60000           to question 7: so many ms (and impersonator)
  *     0.0 answer 7 deny because          or refused, with what the error says at its end

@@ -5,17 +5,17 @@
 import { api, optional, path, query } from '../api.js';
 import { bindDialog, bindingTable } from '../bindings.js';
 import { consumerTable } from '../consumers.js';
-import { ask, formDialog, notice } from '../dialog.js';
+import { ask, notice } from '../dialog.js';
 import { h } from '../dom.js';
 import { bytes, isFigure, moment, number } from '../format.js';
 import { getDialog } from '../get.js';
 import { bindingGraph } from '../graph.js';
+import { moveDialog } from '../move.js';
 import { argumentList, facts, heading, lengthChart, panel, rangeChoice, rateChart, state } from '../parts.js';
 import { publishDialog } from '../publish.js';
 import { go, link } from '../router.js';
 import { ages, MESSAGE_RATES, QUEUE_LENGTHS, rangeOf, rateLines, valueLines } from '../samples.js';
-import { hasExtension } from '../session.js';
-import { vhostField, queueBadges } from './queues.js';
+import { queueBadges } from './queues.js';
 
 async function load({ names: [, vhost, name], search, signal }) {
   const where = `queues/${path(vhost, name)}`;
@@ -55,32 +55,14 @@ function remove(queue) {
   });
 }
 
-// RabbitMQ moves messages by a shovel that ends when it has moved what was there.
-function move(queue, vhosts) {
-  const uri = (vhost) => `amqp:///${encodeURIComponent(vhost)}`;
-  formDialog({
-    title: 'Move the messages', submit: 'Move',
-    intro: 'Those that are ready now go to the end of another queue, each with a confirm.',
-    fields: [{ ...vhostField(vhosts, queue.vhost), label: 'Virtual host of the other queue' },
-      { name: 'to', label: 'To queue', isRequired: true }],
-    run: async ({ vhost, to }) => {
-      const name = `Move from ${queue.name}`;
-      await api.put(`parameters/shovel/${path(queue.vhost, name)}`, { component: 'shovel', vhost: queue.vhost, name,
-        value: { 'src-uri': uri(queue.vhost), 'src-queue': queue.name, 'src-delete-after': 'queue-length',
-          'dest-uri': uri(vhost), 'dest-queue': to, 'prefetch-count': 1000, 'add-forward-headers': false,
-          'ack-mode': 'on-confirm' } });
-      notice(`The messages of ${queue.name} are on their way to ${to}.`);
-    },
-  });
-}
-
-function actions(queue, { vhosts, reload }) {
+function actions(queue, place) {
+  const { reload } = place;
   const isStream = queue.type === 'stream';
   return [
     { label: 'Publish', isMain: true,
       run: () => publishDialog({ vhost: queue.vhost, exchange: 'amq.default', routingKey: queue.name, reload }) },
     !isStream && { label: 'Get messages', run: () => getDialog(queue, reload) },
-    !isStream && hasExtension('shovel.js') && { label: 'Move messages', run: () => move(queue, vhosts) },
+    !isStream && { label: 'Move messages', run: () => moveDialog(queue, place) },
     { label: 'Bind', run: () => bindDialog({ vhost: queue.vhost, type: 'queue', destination: queue.name, reload }) },
     !isStream && { label: 'Purge', isDangerous: true, run: () => purge(queue, reload) },
     { label: 'Delete', isDangerous: true, run: () => remove(queue) },
