@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "amqp/erlang_hash.h"
 #include "base/buffer.h"
 #include "broker/status_rows.h"
 #include "broker/vhost.h"
@@ -34,17 +35,10 @@ static void append_quoted(struct buffer *text, struct bytes key)
     }
 }
 
-/* FNV-1a. RabbitMQ's is that of its Erlang, and as little to be understood by a client. */
-static uint32_t hash_of(struct bytes arguments)
+/* The hash in base64url. */
+static void append_hash(struct buffer *text, struct bytes arguments)
 {
-    uint32_t hash = 2166136261U;
-    for (size_t i = 0; i < arguments.size; i++)
-        hash = (hash ^ arguments.data[i]) * 16777619U;
-    return hash;
-}
-
-static void append_hash(struct buffer *text, uint32_t hash)
-{
+    uint32_t hash = erlang_hash_table(arguments);
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     for (int shift = 26; shift > 0; shift -= 6)
         buffer_append_u8(text, (uint8_t)digits[hash >> shift & 63]);
@@ -59,7 +53,7 @@ void http_binding_append_properties_key(struct buffer *text, const struct bindin
     if (status->arguments.size == 0)
         return;
     buffer_append_u8(text, '~');
-    append_hash(text, hash_of(status->arguments));
+    append_hash(text, status->arguments);
 }
 
 /* --- rows */
@@ -82,6 +76,20 @@ static void fill_row(const void *context, size_t number, struct http_row *row)
     }
 }
 
+/* Of what stands in the properties key behind the routing key. */
+static int compare_hashes(struct bytes a, struct bytes b)
+{
+    struct buffer x = {0}, y = {0};
+    if (a.size > 0)
+        append_hash(&x, a);
+    if (b.size > 0)
+        append_hash(&y, b);
+    int order = bytes_compare(buffer_bytes(&x), buffer_bytes(&y));
+    buffer_fini(&x);
+    buffer_fini(&y);
+    return order;
+}
+
 static int compare(const void *a, const void *b)
 {
     const struct binding_status *x = ((const struct http_object *)a)->status;
@@ -91,7 +99,7 @@ static int compare(const void *a, const void *b)
         order = bytes_compare(x->destination, y->destination);
     if (order == 0)
         order = bytes_compare(x->key, y->key);
-    return order != 0 ? order : bytes_compare(x->arguments, y->arguments);
+    return order != 0 ? order : compare_hashes(x->arguments, y->arguments);
 }
 
 /* --- which ones */
@@ -266,7 +274,7 @@ bool http_binding_has_properties_key(const struct binding_status *status, const 
     const char *hash;
     read_properties_key(key, &routing_key, &hash);
     if (status->arguments.size > 0)
-        append_hash(&own_hash, hash_of(status->arguments));
+        append_hash(&own_hash, status->arguments);
     bool is_same = bytes_equal(buffer_bytes(&routing_key), status->key) &&
                    bytes_equal_text(buffer_bytes(&own_hash), hash);
     buffer_fini(&routing_key);

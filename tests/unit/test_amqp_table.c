@@ -5,6 +5,7 @@
  */
 #include "amqp_test.h"
 
+#include "amqp/erlang_hash.h"
 #include "amqp/table.h"
 
 /* The value of the only field ("k") of a table that was written out as tag and value. */
@@ -359,6 +360,45 @@ static void floats_are_written_as_erlang_writes_them(void **state)
     assert_number_text(5e-324, "5.0e-324");
 }
 
+/* Hashes from Erlang's own phash2, such as erlang:phash2([{<<"a">>,long,1}], 1 bsl 32). */
+static void tables_have_erlangs_hash(void **state)
+{
+    static const struct {
+        struct bytes table;
+        uint32_t hash;
+    } cases[] = {
+#define CASE(table, hash) {{(const uint8_t *)(table), sizeof(table) - 1}, hash}
+        CASE("\1aS\0\0\0\1b", 673430984U),
+        CASE("\1al\0\0\0\0\0\0\0\1", 37137917U),
+        CASE("\1al\377\377\377\377\377\377\377\377", 307586660U),
+        CASE("\1al\0\0\0\0\007\377\377\377", 2890050621U),
+        CASE("\1al\0\0\0\0\010\0\0\0", 1878799901U),
+        CASE("\1al\377\377\377\377\370\0\0\0", 2848721854U),
+        CASE("\1al\377\377\377\377\367\377\377\377", 1441918508U),
+        CASE("\1al\200\0\0\0\0\0\0\0", 3568775212U),
+        CASE("\1al\177\377\377\377\377\377\377\377", 3174272260U),
+        CASE("\1aI\377\377\377\373", 3168892464U),
+        CASE("\1at\1", 1802062121U),
+        CASE("\1at\0", 2371499032U),
+        CASE("\1aV", 972185960U),
+        CASE("\1ad\077\370\0\0\0\0\0\0", 3398307074U),
+        CASE("\1ad\200\0\0\0\0\0\0\0", 1914965849U),
+        CASE("\1aT\0\0\0\0\145\123\361\0", 3135102134U),
+        CASE("\1aT\377\377\377\377\377\377\377\377", 3207428295U),
+        CASE("\1aD\2\0\0\1\072", 2016928084U),
+        CASE("\1aF\0\0\0\014\1yS\0\0\0\0011\1xt\1", 72873571U),
+        CASE("\1aA\0\0\0\024S\0\0\0\1vl\0\0\0\0\0\0\0\007A\0\0\0\0", 3284280221U),
+        /* In the order of names, whatever the order of fields. */
+        CASE("\007x-matchS\0\0\0\035all-with-x and more than that\1aS\0\0\0\0", 3878342034U),
+#undef CASE
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_true(amqp_table_is_valid(cases[i].table, AMQP_TABLE_DEPTH_MAX));
+        assert_int_equal(erlang_hash_table(cases[i].table), cases[i].hash);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -379,6 +419,7 @@ int main(void)
         cmocka_unit_test(types_have_rabbitmqs_names),
         cmocka_unit_test(values_have_a_text),
         cmocka_unit_test(floats_are_written_as_erlang_writes_them),
+        cmocka_unit_test(tables_have_erlangs_hash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
