@@ -135,22 +135,25 @@ static void diagnose_listeners(const struct server *server, json_t *problems)
     }
 }
 
-static void diagnose_certificate(const struct server *server, json_t *problems)
+/* context: NULL where nothing listens by it. */
+static void diagnose_certificate(struct tls_context *context, const char *prefix, json_t *problems)
 {
-    static const char advice[] =
-        "Put a new certificate where ssl_options.certfile says, then leveretctl reload";
-    int64_t expires_s = server->tls != NULL ? tls_context_expires_s(server->tls) : 0;
+    char advice[128];
+    int64_t expires_s = context != NULL ? tls_context_expires_s(context) : 0;
     int64_t left_s = expires_s - (int64_t)(clock_wall_ms() / 1000);
     if (expires_s == 0 || left_s > (int64_t)EXPIRY_DAYS * DAY_S)
         return;
+    snprintf(advice, sizeof advice,
+             "Put a new certificate where %s.certfile says, then leveretctl reload", prefix);
     if (left_s <= 0)
         add_problem(problems, "certificate_expired", advice,
-                    "The server's certificate has expired, %" PRId64
+                    "The server's certificate of %s has expired, %" PRId64
                     " days ago: clients that check it do not connect",
-                    -left_s / DAY_S);
+                    prefix, -left_s / DAY_S);
     else
         add_problem(problems, "certificate_expires", advice,
-                    "The server's certificate expires in %" PRId64 " days", left_s / DAY_S);
+                    "The server's certificate of %s expires in %" PRId64 " days", prefix,
+                    left_s / DAY_S);
 }
 
 static void diagnose_vhosts(struct server *server, json_t *problems)
@@ -179,7 +182,8 @@ void server_diagnose(struct server *server, json_t *problems)
         add_problem(problems, "maintenance", "leveretctl revive puts it back into service",
                     "The server is under maintenance: it serves no clients");
     diagnose_listeners(server, problems);
-    diagnose_certificate(server, problems);
+    diagnose_certificate(server->tls, server->config->tls.prefix, problems);
+    diagnose_certificate(server->management_tls, server->config->management_tls.prefix, problems);
     diagnose_vhosts(server, problems);
     if (lost > 0)
         add_problem(problems, "log_messages_lost",
@@ -212,6 +216,7 @@ static const char *purpose_of(const char *protocol)
         {"amqp", "AMQP 0-9-1"},
         {"amqp/ssl", "AMQP 0-9-1 over TLS"},
         {"http", "HTTP API"},
+        {"https", "HTTP API over TLS (HTTPS)"},
         {"http/prometheus", "Prometheus exporter API over HTTP"},
     };
     for (size_t i = 0; i < sizeof purposes / sizeof purposes[0]; i++) {
