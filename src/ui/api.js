@@ -40,8 +40,9 @@ function reasonOf(status, body) {
   return WORDS[status] ?? `The server answered ${status}`;
 }
 
-async function bodyOf(reply) {
+async function bodyOf(reply, isText) {
   const text = await reply.text();
+  if (isText && reply.ok) return text;
   if (text === '') return null;
   try {
     return JSON.parse(text);
@@ -54,19 +55,20 @@ function isLoginGone(status, body) {
   return status === 401 && (body === null || body.reason === 'Login failed');
 }
 
-async function call(method, where, { body, headers, signal, login } = {}) {
+// isText: body and answer are JSON as text, and stay it: JavaScript would change long numbers, and 1.0 into 1.
+async function call(method, where, { body, isText, headers, signal, login } = {}) {
   let reply;
   const sent = { Authorization: login ?? authorization(), ...headers };
   if (body !== undefined) sent['Content-Type'] = 'application/json';
   try {
     // Without credentials a browser does not put its own question for a password in front of the page.
     reply = await fetch(`api/${where}`, { method, headers: sent, signal, credentials: 'omit', cache: 'no-store',
-      body: body === undefined ? undefined : JSON.stringify(body) });
+      body: body === undefined || isText ? body : JSON.stringify(body) });
   } catch (error) {
     if (error.name === 'AbortError') throw error;
     throw new ApiError(0, 'The server does not answer');
   }
-  const answer = await bodyOf(reply);
+  const answer = await bodyOf(reply, isText);
   if (reply.ok) return answer;
   if (login === undefined && isLoginGone(reply.status, answer)) endSession('Your login is no longer accepted.');
   throw new ApiError(reply.status, reasonOf(reply.status, answer));

@@ -5,6 +5,7 @@
 
 import { h, freshId } from './dom.js';
 import { fieldset } from './form.js';
+import { session } from './session.js';
 
 function show(title, content, isWide) {
   const id = freshId('dialog');
@@ -40,6 +41,7 @@ export function formDialog({ title, intro, fields = [], submit, isDangerous, isW
       alert.textContent = error.message;
       alert.hidden = false;
       busy(form, false);
+      if (!dialog.open && session.user !== null) notice(error.message, true); // who has left the form hears it all the same
     }
   };
   const form = h('form', { onsubmit, autocomplete: 'off' }, intro && h('p', { class: 'intro' }, intro), parts.nodes,

@@ -12,8 +12,10 @@ import { pageAt } from './pages.js';
 import { heading } from './parts.js';
 import { go, here, link } from './router.js';
 import { endSession, hasLogin, session, whenSessionEnds } from './session.js';
-import { chooseVhost, chosenVhost, refreshSeconds } from './settings.js';
+import { chooseVhost, chosenVhost, forgetVhost, refreshSeconds } from './settings.js';
 import { applyTheme } from './theme.js';
+
+const PATIENCE_MS = 10000;
 
 const app = document.getElementById('app');
 const turn = { where: null, data: undefined, failure: null, timer: 0, loading: null, vhosts: [] };
@@ -74,11 +76,18 @@ async function loadAll(page, signal) {
   return data.value;
 }
 
+// What hangs may still come; until then the reader knows that it does not.
+function losePatience() {
+  turn.failure = new ApiError(0, 'The server has not answered for a while');
+  draw();
+}
+
 async function load() {
   clearTimeout(turn.timer);
   turn.loading?.abort();
   const loading = new AbortController();
   turn.loading = loading;
+  const patience = setTimeout(losePatience, PATIENCE_MS);
   try {
     turn.data = await loadAll(pageAt(here().names), loading.signal);
     turn.failure = null;
@@ -87,6 +96,8 @@ async function load() {
     if (!(error instanceof ApiError)) console.error(error);
     turn.failure = error;
     if (error instanceof ApiError && error.status !== 0) turn.data = undefined;
+  } finally {
+    clearTimeout(patience);
   }
   if (loading.signal.aborted) return;
   draw();
@@ -121,6 +132,8 @@ function stop() {
   turn.loading?.abort();
   turn.where = null;
   turn.data = undefined;
+  turn.vhosts = [];
+  forgetVhost();
   forgetCharts();
   for (const dialog of document.querySelectorAll('dialog')) dialog.close();
 }

@@ -25,7 +25,7 @@ import { usersPage } from './pages/users.js';
 import { vhostPage } from './pages/vhost.js';
 import { vhostsPage } from './pages/vhosts.js';
 
-const LISTS = {
+const LISTS = new Map(Object.entries({
   '': overviewPage,
   bindings: bindingsPage,
   channels: channelsPage,
@@ -38,17 +38,17 @@ const LISTS = {
   streams: streamsPage,
   users: usersPage,
   vhosts: vhostsPage,
-};
+}));
 
 // By how many names the address of one has.
-const THINGS = {
+const THINGS = new Map(Object.entries({
   channels: [2, channelPage],
   connections: [2, connectionPage],
   exchanges: [3, exchangePage],
   queues: [3, queuePage],
   users: [2, userPage],
   vhosts: [2, vhostPage],
-};
+}));
 
 const unknownPage = {
   section: null,
@@ -60,7 +60,7 @@ const unknownPage = {
 
 export function pageAt(names) {
   const [first = ''] = names;
-  if (names.length <= 1) return LISTS[first] ?? unknownPage;
-  const [length, page] = THINGS[first] ?? [];
-  return names.length === length ? page : unknownPage;
+  const list = names.length <= 1 && LISTS.get(first);
+  const [length, page] = THINGS.get(first) ?? [];
+  return list || (names.length === length ? page : unknownPage);
 }

@@ -16,6 +16,11 @@ export function chooseVhost(name) {
   sessionStorage.setItem(VHOST, name);
 }
 
+// Who logs in next may not know it.
+export function forgetVhost() {
+  sessionStorage.removeItem(VHOST);
+}
+
 export function refreshSeconds() {
   const kept = localStorage.getItem(REFRESH);
   return REFRESHES.some(([value]) => value === kept) ? kept : '5';

@@ -3,25 +3,38 @@
 // Tables of things. Long ones are the server's: it filters, sorts and cuts pages, so that fifty thousand queues
 // cost as much as a hundred. How a table is looked at stands in the address.
 
+import { api, ApiError, query } from './api.js';
 import { h } from './dom.js';
 import { number } from './format.js';
-import { here, look } from './router.js';
+import { here, link, look } from './router.js';
 
 const PAGE_SIZES = ['25', '100', '250', '500'];
 
 // The parameters of a list that the server cuts into pages.
-export function pageQuery(search, byDefault = {}) {
-  const sort = search.sort ?? byDefault.sort;
-  const isReversed = search.sort ? search.down === '1' : byDefault.isReversed;
-  return { page: search.page ?? 1, page_size: search.size ?? 100, name: search.name ?? '',
-    use_regex: search.regex === '1', sort, sort_reverse: sort ? Boolean(isReversed) : undefined };
+function pageQuery({ page = 1, size = 100, name = '', regex, sort, down }) {
+  return { page, page_size: size, name, use_regex: regex === '1', sort,
+    sort_reverse: sort ? down === '1' : undefined };
 }
 
 // A list as a page, also from a server that answers without pages.
-export function pageOf(answer) {
+function pageOf(answer) {
   if (!Array.isArray(answer)) return answer;
   return { items: answer, page: 1, page_count: 1, page_size: answer.length, filtered_count: answer.length,
     total_count: answer.length };
+}
+
+// The page that the address asks for. That may be behind the last one, since lists become shorter: then it is the
+// first; and what is typed may not be a regular expression yet: then nothing is found, and it is said why.
+export async function loadPage(where, search, signal) {
+  try {
+    return pageOf(await api.get(`${where}${query(pageQuery(search))}`, { signal }));
+  } catch (error) {
+    const isRefused = error instanceof ApiError && error.status === 400;
+    const { page, ...others } = search;
+    if (isRefused && page !== undefined) return loadPage(where, others, signal);
+    if (isRefused && search.regex === '1') return { ...pageOf([]), refusal: 'This is not a regular expression.' };
+    throw error;
+  }
 }
 
 const WIDE = 24;
@@ -66,10 +79,13 @@ export function table({ caption, columns, rows, key, search = {}, empty = 'Nothi
 
 let typing = 0;
 
-// Looks for what has been typed when the typing has stopped.
+// Looks for what has been typed when the typing has stopped, unless another page is looked at by then.
 function later(changes) {
+  const page = link(...here().names);
   clearTimeout(typing);
-  typing = setTimeout(() => look(changes, true), 250);
+  typing = setTimeout(() => {
+    if (link(...here().names) === page) look(changes, true);
+  }, 250);
 }
 
 export function filterBar(search, what, ...more) {
@@ -92,7 +108,8 @@ export function pager(page, search, what) {
   const last = first === 0 ? 0 : first + page.items.length - 1;
   const among = page.filtered_count < page.total_count ? ` (of ${number(page.total_count)} in all)` : '';
   return h('nav', { class: 'pager', 'aria-label': `Pages of ${what}` },
-    h('p', { 'aria-live': 'polite' }, `${number(first)} to ${number(last)} of ${number(page.filtered_count)}${among}`),
+    h('p', { 'aria-live': 'polite' },
+      page.refusal ?? `${number(first)} to ${number(last)} of ${number(page.filtered_count)}${among}`),
     h('div', { class: 'steps' },
       step('First page', '«', 1, page.page > 1),
       step('Previous page', '‹', page.page - 1, page.page > 1),

@@ -110,14 +110,18 @@ def limits_are_set_and_taken_away(visit, site):
     expect(table).not_to_contain_text("12,345")
 
 
+def exported(visit):
+    visit.button("Export definitions").click()
+    with visit.page.expect_download() as download:
+        visit.button("Export", visit.dialog("Export definitions")).click()
+    return download.value.path()
+
+
 @test()
 def definitions_go_out_and_come_in(visit, site):
     site.make("PUT", "queues/%2F/kept", {"durable": True})
     visit.enter("definitions")
-    visit.button("Export definitions").click()
-    with visit.page.expect_download() as download:
-        visit.button("Export", visit.dialog("Export definitions")).click()
-    path = download.value.path()
+    path = exported(visit)
     with open(path, encoding="utf-8") as file:
         names = [queue["name"] for queue in json.load(file)["queues"]]
     expect_equal("kept" in names, True, "the queue is in the file")
@@ -134,6 +138,26 @@ def definitions_go_out_and_come_in(visit, site):
     expect(form).to_have_count(0)
     site.wait_for("queues/%2F/kept", lambda queue: queue["durable"])
     site.make("DELETE", "queues/%2F/kept")
+
+
+@test()
+def definitions_keep_their_numbers(visit, site):
+    numbers = {"long": 9007199254740993, "real": 1.0}
+    site.make("PUT", "exchanges/%2F/of-numbers", {"type": "headers"})
+    site.make("PUT", "queues/%2F/of-numbers", {})
+    site.make("POST", "bindings/%2F/e/of-numbers/q/of-numbers", {"routing_key": "", "arguments": numbers})
+    visit.enter("definitions")
+    path = exported(visit)
+    site.make("DELETE", "exchanges/%2F/of-numbers")
+    visit.button("Import definitions").click()
+    form = visit.dialog("Import definitions")
+    form.get_by_label("File").set_input_files(path)
+    visit.button("Import", form).click()
+    expect(form).to_have_count(0)
+    bindings = site.wait_for("exchanges/%2F/of-numbers/bindings/source", lambda found: len(found) == 1)
+    expect_equal(repr(bindings[0]["arguments"]), repr(numbers), "the arguments of the binding")
+    site.make("DELETE", "exchanges/%2F/of-numbers")
+    site.make("DELETE", "queues/%2F/of-numbers")
 
 
 @test()

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The overview and its charts, connections and channels, exchanges and drawings."""
 
+import os
 import re
+import signal
 
 import pika
 import pika.exceptions
@@ -73,6 +75,24 @@ def server_that_is_gone_is_told(visit, site):
     expect(visit.page.get_by_role("heading", name="Overview")).to_be_visible()
     visit.page.unroute("**/api/**")
     visit.button("Refresh now").click()
+    expect(visit.page.get_by_role("alert")).to_have_count(0)
+
+
+@test()
+def server_that_hangs_is_told(visit, site):
+    visit.page.clock.install()
+    visit.enter()
+    expect(visit.page.get_by_role("region", name="About")).to_be_visible()
+    pid = int(site.broker.value("BROKER_PID"))
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        visit.button("Refresh now").click()
+        visit.page.clock.run_for(11000)
+        expect(visit.page.get_by_role("alert")).to_have_text(
+            "The server has not answered for a while. What you see is older."
+        )
+    finally:
+        os.kill(pid, signal.SIGCONT)
     expect(visit.page.get_by_role("alert")).to_have_count(0)
 
 

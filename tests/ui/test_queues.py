@@ -216,6 +216,54 @@ def long_lists_come_in_pages_sorted_and_filtered_by_the_server(visit, site):
 
 
 @test()
+def what_is_typed_is_meant_for_the_page_it_is_typed_on(visit, site):
+    page = visit.page
+    page.clock.install()
+    visit.enter("queues")
+    page.get_by_role("searchbox").fill("abc")
+    page.get_by_role("link", name="Exchanges").click()
+    expect(page.get_by_role("heading", name="Exchanges")).to_be_visible()
+    page.clock.run_for(1000)
+    expect(page.get_by_role("table", name="Exchanges")).to_contain_text("amq.topic")
+    expect_equal(page.url.split("#")[1], "/exchanges", "the address")
+
+
+@test()
+def list_that_cannot_be_had_as_asked_for_is_shown_all_the_same(visit, site):
+    page = visit.page
+    visit.enter()
+    page.goto(site.url + "#/exchanges?page=99")
+    expect(page.get_by_role("table", name="Exchanges")).to_contain_text("amq.topic")
+    expect(page.get_by_role("navigation", name="Pages of exchanges")).to_contain_text("Page 1 of 1")
+    page.get_by_label("Regular expression").check()
+    filter_field = page.get_by_role("searchbox")
+    filter_field.press_sequentially("(top")
+    expect(page.get_by_role("navigation", name="Pages of exchanges")).to_contain_text(
+        "This is not a regular expression."
+    )
+    filter_field.press_sequentially(")ic")
+    expect(page.get_by_role("table", name="Exchanges")).to_contain_text("amq.topic")
+    expect(page.get_by_role("table", name="Exchanges")).not_to_contain_text("amq.direct")
+
+
+@test()
+def refusal_is_heard_also_by_who_has_left_the_form(visit, site):
+    page = visit.page
+    site.make("PUT", "queues/%2F/gone-before", {})
+    visit.enter("queues", "/", "gone-before")
+    held = []
+    page.route("**/api/queues/%2F/gone-before", lambda route: held.append(route)
+               if route.request.method == "DELETE" else route.continue_())
+    visit.button("Delete").click()
+    visit.button("Delete", visit.dialog("Delete this queue")).click()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    held[0].fulfill(status=400, body='{"error":"bad_request","reason":"It is in use."}')
+    expect(page.get_by_role("alert")).to_contain_text("It is in use.")
+    site.make("DELETE", "queues/%2F/gone-before")
+
+
+@test()
 def dialog_keeps_the_focus_and_gives_it_back(visit, site):
     visit.enter("queues")
     page = visit.page

@@ -72,8 +72,26 @@ def changed_password_ends_the_session(visit, site):
 
 @test()
 def address_that_names_nothing_says_so(visit, site):
-    visit.enter("nothing")
-    expect(visit.page.get_by_role("heading", name="No such page")).to_be_visible()
+    for names in (["nothing"], ["constructor"], ["__proto__", "x"], ["queues", "x"]):
+        visit.enter(*names)
+        expect(visit.page.get_by_role("heading", name="No such page")).to_be_visible()
+        visit.button("Log out").click()
+
+
+@test()
+def who_logs_in_next_sees_nothing_of_who_was_there(visit, site):
+    page = visit.page
+    site.make("PUT", "vhosts/of-guest", {})
+    site.make("PUT", "users/next", {"password": "next", "tags": "management"})
+    visit.enter()
+    page.get_by_label("Virtual host").select_option("of-guest")
+    visit.button("Log out").click()
+    page.route("**/api/vhosts?*", lambda route: route.fulfill(status=500))
+    visit.enter(user="next", password="next")
+    expect(page.locator("header .user")).to_have_text("next")
+    expect(page.get_by_label("Virtual host")).not_to_contain_text("of-guest")
+    site.make("DELETE", "vhosts/of-guest")
+    site.make("DELETE", "users/next")
 
 
 @test()

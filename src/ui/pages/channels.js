@@ -2,14 +2,14 @@
 //
 // The channels of all connections.
 
-import { api, path, query } from '../api.js';
+import { path } from '../api.js';
 import { channelTable } from '../channels.js';
 import { heading } from '../parts.js';
-import { filterBar, pageOf, pageQuery, pager } from '../table.js';
+import { filterBar, loadPage, pager } from '../table.js';
 
 async function load({ search, signal, vhost }) {
   const where = vhost === '' ? 'channels' : `vhosts/${path(vhost)}/channels`;
-  return pageOf(await api.get(`${where}${query(pageQuery(search))}`, { signal }));
+  return loadPage(where, search, signal);
 }
 
 function draw(page, { search, vhost }) {

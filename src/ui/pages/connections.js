@@ -2,16 +2,16 @@
 //
 // The connections: who is there, and how much comes from and goes to each.
 
-import { api, path, query } from '../api.js';
+import { path } from '../api.js';
 import { h } from '../dom.js';
 import { bytes, isFigure, NOTHING, number } from '../format.js';
 import { heading, state } from '../parts.js';
 import { link } from '../router.js';
-import { filterBar, pageOf, pageQuery, pager, table } from '../table.js';
+import { filterBar, loadPage, pager, table } from '../table.js';
 
 async function load({ search, signal, vhost }) {
   const where = vhost === '' ? 'connections' : `vhosts/${path(vhost)}/connections`;
-  return pageOf(await api.get(`${where}${query(pageQuery(search))}`, { signal }));
+  return loadPage(where, search, signal);
 }
 
 export function connectionLink(name) {

@@ -23,20 +23,22 @@ function exportDialog(vhosts) {
     fields: [{ name: 'vhost', label: 'Of', kind: 'select',
       options: [['', 'all virtual hosts, with users and permissions'], ...vhosts.map((name) => [name, name])] }],
     run: async ({ vhost }) => {
-      const definitions = await api.get(below(vhost));
+      const definitions = await api.get(below(vhost), { isText: true });
       const day = new Date().toISOString().slice(0, 10);
-      save(JSON.stringify(definitions, null, 2), `definitions-${day}.json`);
+      save(definitions, `definitions-${day}.json`);
       notice('The definitions are exported.');
     },
   });
 }
 
 async function contentOf(file) {
+  const text = await file.text();
   try {
-    return JSON.parse(await file.text());
+    JSON.parse(text);
   } catch {
     throw new Error(`${file.name} is not JSON.`);
   }
+  return text;
 }
 
 function importDialog(vhosts, reload) {
@@ -50,7 +52,7 @@ function importDialog(vhosts, reload) {
         options: [['', 'the virtual hosts that the file names'], ...vhosts.map((name) => [name, name])] },
     ],
     run: async ({ file, vhost }) => {
-      await api.post(below(vhost), await contentOf(file));
+      await api.post(below(vhost), await contentOf(file), { isText: true });
       notice(`${file.name} is imported.`);
       reload();
     },

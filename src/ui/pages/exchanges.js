@@ -2,7 +2,7 @@
 //
 // The exchanges, a page at a time.
 
-import { api, path, query } from '../api.js';
+import { api, path } from '../api.js';
 import { EXCHANGE_ARGUMENTS } from '../arguments.js';
 import { formDialog, notice } from '../dialog.js';
 import { h } from '../dom.js';
@@ -10,12 +10,12 @@ import { rate, rateOf } from '../format.js';
 import { badge, exchangeLink, heading } from '../parts.js';
 import { go } from '../router.js';
 import { session } from '../session.js';
-import { filterBar, pageOf, pageQuery, pager, table } from '../table.js';
+import { filterBar, loadPage, pager, table } from '../table.js';
 import { vhostField } from './queues.js';
 
 async function load({ search, signal, vhost }) {
   const where = vhost === '' ? 'exchanges' : `exchanges/${path(vhost)}`;
-  return pageOf(await api.get(`${where}${query(pageQuery(search))}`, { signal }));
+  return loadPage(where, search, signal);
 }
 
 export function exchangeBadges(exchange) {

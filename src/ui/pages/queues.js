@@ -2,18 +2,18 @@
 //
 // The queues, a page at a time: whatever their number, the server filters, sorts and cuts.
 
-import { api, path, query } from '../api.js';
+import { api, path } from '../api.js';
 import { h } from '../dom.js';
 import { formDialog, notice } from '../dialog.js';
 import { number, rate, rateOf } from '../format.js';
 import { badge, heading, queueLink, state } from '../parts.js';
 import { go } from '../router.js';
-import { filterBar, pageOf, pageQuery, pager, table } from '../table.js';
+import { filterBar, loadPage, pager, table } from '../table.js';
 import { QUEUE_ARGUMENTS } from '../arguments.js';
 
 async function load({ search, signal, vhost }) {
   const where = vhost === '' ? 'queues' : `queues/${path(vhost)}`;
-  return pageOf(await api.get(`${where}${query(pageQuery(search))}`, { signal }));
+  return loadPage(where, search, signal);
 }
 
 const ARGUMENT_BADGES = [['x-message-ttl', 'TTL', 'messages expire'], ['x-expires', 'Exp', 'expires when unused'],

@@ -2,19 +2,19 @@
 //
 // The virtual hosts.
 
-import { api, path, query } from '../api.js';
+import { api, path } from '../api.js';
 import { formDialog, notice } from '../dialog.js';
 import { h } from '../dom.js';
 import { number, rate, rateOf } from '../format.js';
 import { badge, heading, state } from '../parts.js';
 import { go, link } from '../router.js';
 import { isAdministrator } from '../session.js';
-import { filterBar, pageOf, pageQuery, pager, table } from '../table.js';
+import { filterBar, loadPage, pager, table } from '../table.js';
 
 const DEFAULT_TYPES = [['', 'classic'], ['quorum', 'quorum'], ['stream', 'stream']];
 
 async function load({ search, signal }) {
-  return pageOf(await api.get(`vhosts${query(pageQuery(search))}`, { signal }));
+  return loadPage('vhosts', search, signal);
 }
 
 export function vhostState({ cluster_state: states }) {
