@@ -41,7 +41,8 @@ export function formDialog({ title, intro, fields = [], submit, isDangerous, isW
       alert.textContent = error.message;
       alert.hidden = false;
       busy(form, false);
-      if (!dialog.open && session.user !== null) notice(error.message, true); // who has left the form hears it all the same
+      // Who has left the form hears it all the same.
+      if (!dialog.open && session.user !== null) notice(error.message, true);
     }
   };
   const form = h('form', { onsubmit, autocomplete: 'off' }, intro && h('p', { class: 'intro' }, intro), parts.nodes,

@@ -46,8 +46,13 @@ function stale(error) {
     `${error.message}. What you see is older.`);
 }
 
+function whereNow() {
+  return JSON.stringify(here().names);
+}
+
+// Where the address has changed the event that says so is on its way, and what was loaded is another page's.
 function draw() {
-  if (session.user === null) return;
+  if (session.user === null || turn.where !== whereNow()) return;
   const page = pageAt(here().names);
   const at = place(null);
   const title = page.title(at);
@@ -106,7 +111,7 @@ async function load() {
 
 function onAddress() {
   if (session.user === null) return;
-  const where = JSON.stringify(here().names);
+  const where = whereNow();
   const isOther = turn.where !== null && turn.where !== where;
   if (turn.where !== where) {
     turn.where = where;

@@ -95,6 +95,27 @@ def who_logs_in_next_sees_nothing_of_who_was_there(visit, site):
 
 
 @test()
+def answer_of_the_former_page_is_not_drawn_as_the_next_one(visit, site):
+    page = visit.page
+    held = []
+    page.add_init_script(
+        "window.addEventListener('hashchange', (event) => window.isHeld && event.stopImmediatePropagation())"
+    )
+    visit.enter()
+    expect(page.get_by_role("region", name="About")).to_be_visible()
+    page.route("**/api/nodes/*", lambda route: route.continue_() if held else held.append(route))
+    with page.expect_request("**/api/nodes/*"):
+        visit.button("Refresh now").click()
+    # The address changes before the answer comes, and the event of that after it.
+    page.evaluate("window.isHeld = true, location.hash = '#/queues'")
+    with page.expect_event("requestfinished"):
+        held[0].continue_()
+    page.evaluate("new Promise((done) => setTimeout(done))")
+    page.evaluate("window.isHeld = false, window.dispatchEvent(new HashChangeEvent('hashchange'))")
+    expect(page.get_by_role("heading", name="Queues", exact=True)).to_be_visible()
+
+
+@test()
 def names_are_text_and_nothing_else(visit, site):
     site.make("PUT", "vhosts/" + urllib.request.quote(HOSTILE, safe=""), {})
     visit.enter()
