@@ -181,6 +181,16 @@ enum config_outcome apply_log_count(const struct config_key *key,
     return CONFIG_APPLIED;
 }
 
+/* Whether they are compressed: not is an answer, too. */
+enum config_outcome apply_log_compress(const struct config_key *key,
+                                       struct config_assignment *assignment)
+{
+    struct config_log_rotation *rotation = field_of(key, assignment);
+    const char *reason = config_value_bool(assignment->value, &rotation->compresses);
+    rotation->is_compress_set = true;
+    return reason == NULL ? CONFIG_APPLIED : refuse(assignment, "%s", reason);
+}
+
 /* A file name, or `false` for none. */
 enum config_outcome apply_file_or_false(const struct config_key *key,
                                         struct config_assignment *assignment)
@@ -461,18 +471,6 @@ enum config_outcome apply_not_yet(const struct config_key *key,
     (void)key;
     (void)assignment;
     return CONFIG_NOT_YET;
-}
-
-/* Whoever asks for something else does not get it. */
-enum config_outcome apply_false_only(const struct config_key *key,
-                                     struct config_assignment *assignment)
-{
-    bool is_wanted = false;
-    const char *reason = config_value_bool(assignment->value, &is_wanted);
-    (void)key;
-    if (reason != NULL)
-        return refuse(assignment, "%s", reason);
-    return is_wanted ? CONFIG_NOT_YET : CONFIG_APPLIED;
 }
 
 enum config_outcome apply_refusal(const struct config_key *key,

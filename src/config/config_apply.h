@@ -27,8 +27,8 @@ enum config_outcome apply_checked(const struct config_key *key,
                                   struct config_assignment *assignment);
 enum config_outcome apply_log_count(const struct config_key *key,
                                     struct config_assignment *assignment);
-enum config_outcome apply_false_only(const struct config_key *key,
-                                     struct config_assignment *assignment);
+enum config_outcome apply_log_compress(const struct config_key *key,
+                                       struct config_assignment *assignment);
 enum config_outcome apply_file_or_false(const struct config_key *key,
                                         struct config_assignment *assignment);
 enum config_outcome apply_choice(const struct config_key *key,

@@ -166,7 +166,6 @@ static const char NO_CLUSTER[] = "a Leveret node stands alone";
 static const char NO_ERLANG[] = "it tunes RabbitMQ's own runtime";
 static const char NO_EFFECT[] = "neither the management API nor the metrics use it";
 static const char ONE_LINE[] = "a message is one line, whatever is in it";
-static const char NO_GZIP[] = "files that are put aside stay as they are";
 static const char NO_OFFER[] = "known, but not offered";
 
 /* The rows that listeners with TLS have in common. */
@@ -222,7 +221,7 @@ static const char NO_OFFER[] = "known, but not offered";
         {prefix ".rotation.size", apply_size, FIELD(member.size_bytes)},                           \
         {prefix ".rotation.count", apply_log_count, FIELD(member), .max = LOG_FILES_MAX},          \
     {                                                                                              \
-        prefix ".rotation.compress", apply_false_only, .note = NO_GZIP                             \
+        prefix ".rotation.compress", apply_log_compress, FIELD(member)                             \
     }
 
 #define LOG_ABOUT(prefix, category)                                                                \

@@ -72,6 +72,8 @@ struct config_log_rotation {
     uint64_t size_bytes; /* 0: not by size */
     uint32_t count;      /* files that are kept aside */
     bool is_count_set;
+    bool compresses;
+    bool is_compress_set;
 };
 
 struct config_log_output {

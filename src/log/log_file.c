@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/xmalloc.h"
+#include "log/log_compress.h"
 #include "log/log_format.h"
 #include "log/log_rotation.h"
 #include "log/log_stream.h"
@@ -29,6 +30,7 @@ struct log_file {
     struct config_log_date date;
     uint64_t size_max; /* 0: any */
     uint32_t count;
+    bool compresses;
     struct log_format *format; /* owned */
     struct buffer line;
 };
@@ -62,6 +64,22 @@ static bool is_due(const struct log_file *file, time_t now)
             file->begun < log_rotation_last(&file->date, now));
 }
 
+static bool goes_on(void *outlet)
+{
+    return !log_outlet_is_given_up(outlet);
+}
+
+/* Lines that come while a file is compressed wait in the queue of the outlet. */
+static void rotate(struct log_file *file, struct log_outlet *outlet)
+{
+    log_rotation_shift(file->path, file->count);
+    if (!open_file(file) || !file->compresses || file->count == 0)
+        return;
+    char *aside = log_rotation_newest(file->path);
+    log_compress(aside, goes_on, outlet); /* where that cannot be it stays as it is */
+    free(aside);
+}
+
 static bool file_write(void *self, struct log_outlet *outlet, const struct log_entry *entry)
 {
     struct log_file *file = self;
@@ -70,10 +88,8 @@ static bool file_write(void *self, struct log_outlet *outlet, const struct log_e
         buffer_append_u8(&file->line, '\n');
     log_format_append(file->format, entry, &file->line);
     buffer_append_u8(&file->line, '\n');
-    if (is_due(file, entry->time.tv_sec)) {
-        log_rotation_shift(file->path, file->count);
-        open_file(file);
-    }
+    if (is_due(file, entry->time.tv_sec))
+        rotate(file, outlet);
     if (file->size == 0)
         file->begun = entry->time.tv_sec;
     file->is_torn = !log_stream_write(file->fd, outlet, buffer_bytes(&file->line));
@@ -114,6 +130,7 @@ struct log_outlet *log_file_new(const char *path, const struct config_log_format
     file->format = log_format_new(formatter);
     file->size_max = rotation->size_bytes;
     file->count = rotation->count;
+    file->compresses = rotation->compresses;
     if (!config_log_date_read(&file->date, rotation->date))
         file->date.every = CONFIG_LOG_NEVER;
     return log_outlet_new(&kind, file, path, level, categories);

@@ -57,12 +57,32 @@ time_t log_rotation_last(const struct config_log_date *date, time_t now)
     }
 }
 
-static char *numbered(const char *path, uint32_t number)
+static char *numbered(const char *path, uint32_t number, const char *suffix)
 {
-    size_t size = strlen(path) + 16;
+    size_t size = strlen(path) + strlen(suffix) + 16;
     char *name = xmalloc(size);
-    snprintf(name, size, "%s.%u", path, (unsigned)number);
+    snprintf(name, size, "%s.%u%s", path, (unsigned)number, suffix);
     return name;
+}
+
+/* The last one may have the other suffix, where the configuration has changed. */
+static void shift(const char *path, uint32_t count, const char *suffix)
+{
+    char *last = numbered(path, count - 1, suffix);
+    unlink(last);
+    free(last);
+    for (uint32_t i = count - 1; i > 0; i--) {
+        char *from = numbered(path, i - 1, suffix);
+        char *to = numbered(path, i, suffix);
+        rename(from, to);
+        free(from);
+        free(to);
+    }
+}
+
+char *log_rotation_newest(const char *path)
+{
+    return numbered(path, 0, "");
 }
 
 void log_rotation_shift(const char *path, uint32_t count)
@@ -71,14 +91,9 @@ void log_rotation_shift(const char *path, uint32_t count)
         unlink(path);
         return;
     }
-    for (uint32_t i = count - 1; i > 0; i--) {
-        char *from = numbered(path, i - 1);
-        char *to = numbered(path, i);
-        rename(from, to);
-        free(from);
-        free(to);
-    }
-    char *first = numbered(path, 0);
+    shift(path, count, "");
+    shift(path, count, ".gz");
+    char *first = log_rotation_newest(path);
     rename(path, first);
     free(first);
 }

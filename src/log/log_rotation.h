@@ -11,7 +11,11 @@
 time_t log_rotation_last(const struct config_log_date *date, time_t now);
 
 /* Puts the file at path aside as path.0, what was there before as path.1 and so on, so that count
- * of them stay. With a count of 0 it is removed. */
+ * of them stay. Those that are compressed, path.1.gz and so on, go the same way. With a count of 0
+ * it is removed. */
 void log_rotation_shift(const char *path, uint32_t count);
+
+/* The name of what was put aside last; owned by the caller. */
+char *log_rotation_newest(const char *path);
 
 #endif

@@ -141,9 +141,11 @@ static bool connect_server(struct log_syslog *syslog)
 
 /* Nobody sends anything here: what can be read is the end of the connection. Without a look at it
  * the first message after a server's restart would be lost without an error. */
-static bool is_closed(const struct log_syslog *syslog)
+static bool is_closed(struct log_syslog *syslog)
 {
     char octet;
+    if (syslog->tls != NULL)
+        return log_syslog_tls_is_closed(syslog->tls);
     ssize_t size = recv(syslog->fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT);
     return size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR);
 }
@@ -167,7 +169,7 @@ static bool is_stream(const struct log_syslog *syslog)
 
 static bool send_frame(struct log_syslog *syslog)
 {
-    if (syslog->fd >= 0 && is_stream(syslog) && syslog->tls == NULL && is_closed(syslog))
+    if (syslog->fd >= 0 && is_stream(syslog) && is_closed(syslog))
         hang_up(syslog);
     if (syslog->fd < 0 && !connect_server(syslog))
         return false;

@@ -10,11 +10,14 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/check.h"
 #include "base/xmalloc.h"
+
+enum { records_max = 16 };
 
 struct log_syslog_tls {
     SSL_CTX *context; /* owned */
@@ -101,6 +104,24 @@ ssize_t log_syslog_tls_write(struct log_syslog_tls *tls, struct bytes bytes)
     int result = SSL_write_ex(tls->session, bytes.data, bytes.size, &written);
     ERR_clear_error();
     return result == 1 ? (ssize_t)written : -1;
+}
+
+/* What stands there to be read may be a session ticket, which is no end. Without its usual mode
+ * OpenSSL returns after each record instead of waiting for one that is meant for us. */
+bool log_syslog_tls_is_closed(struct log_syslog_tls *tls)
+{
+    struct pollfd readable = {.fd = SSL_get_fd(tls->session), .events = POLLIN};
+    bool is_closed = false;
+    char octet;
+    size_t size;
+    SSL_clear_mode(tls->session, SSL_MODE_AUTO_RETRY);
+    for (int i = 0; i < records_max && !is_closed && poll(&readable, 1, 0) > 0; i++) {
+        int result = SSL_read_ex(tls->session, &octet, 1, &size);
+        is_closed = result != 1 && SSL_get_error(tls->session, result) != SSL_ERROR_WANT_READ;
+    }
+    SSL_set_mode(tls->session, SSL_MODE_AUTO_RETRY);
+    ERR_clear_error();
+    return is_closed;
 }
 
 void log_syslog_tls_end(struct log_syslog_tls *tls)

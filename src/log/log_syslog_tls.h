@@ -22,6 +22,8 @@ bool log_syslog_tls_begin(struct log_syslog_tls *tls, int fd, const char *host)
     __attribute__((warn_unused_result));
 /* As write. */
 ssize_t log_syslog_tls_write(struct log_syslog_tls *tls, struct bytes bytes);
+/* Has the server ended the connection? */
+bool log_syslog_tls_is_closed(struct log_syslog_tls *tls);
 void log_syslog_tls_end(struct log_syslog_tls *tls);
 
 #endif

@@ -125,6 +125,8 @@ static struct config_log_rotation rotation_of(const struct config_log *config, u
         rotation.size_bytes = usual->size_bytes;
     if (!rotation.is_count_set)
         rotation.count = usual->count;
+    if (!rotation.is_compress_set)
+        rotation.compresses = usual->compresses;
     return rotation;
 }
 

@@ -19,10 +19,13 @@
 #include <arpa/inet.h>
 #include <cmocka.h>
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <zlib.h>
 
 #include "base/utf8.h"
 #include "base/xmalloc.h"
 #include "config/config.h"
+#include "log/log_compress.h"
 #include "log/log_file.h"
 #include "log/log_format.h"
 #include "log/log_journal.h"
@@ -56,7 +59,8 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    static const char *const names[] = {"a.log", "a.log.0", "a.log.1", "a.log.2", "socket"};
+    static const char *const names[] = {"a.log",      "a.log.0",    "a.log.1",    "a.log.2",
+                                        "a.log.0.gz", "a.log.1.gz", "a.log.2.gz", "socket"};
     struct fixture *f = *state;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char path[128];
@@ -187,6 +191,82 @@ static void a_file_is_put_aside_by_size(void **state)
     assert_file(f, "a.log.0", "info seven eight nine\n");
     assert_file(f, "a.log.1", "info three\ninfo four five six\n");
     assert_file(f, "a.log.2", NULL);
+}
+
+static void assert_compressed(const struct fixture *f, const char *name, const char *expected)
+{
+    char path[128], text[512] = "";
+    snprintf(path, sizeof path, "%s/%s", f->folder, name);
+    gzFile file = gzopen(path, "rb");
+    assert_non_null(file);
+    assert_true(gzread(file, text, sizeof text - 1) >= 0);
+    assert_false(gzdirect(file));
+    gzclose(file);
+    assert_string_equal(text, expected);
+}
+
+static void write_file(const struct fixture *f, const char *name, const char *text)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", f->folder, name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* What was put aside before compression was wanted stays as it is, and so does what a server left
+ * that died while it compressed. */
+static void what_is_put_aside_is_compressed(void **state)
+{
+    struct fixture *f = *state;
+    f->config.file.rotation.size_bytes = 1;
+    f->config.file.rotation.count = 3;
+    f->config.file.rotation.compresses = true;
+    write_file(f, "a.log.0", "of before\n");
+    write_file(f, "a.log.0.gz.part", "half of it");
+    struct log_outlet *outlet = open_file(f);
+    offer_at(outlet, 1000, "one");
+    offer_at(outlet, 1000, "two");
+    offer_at(outlet, 1000, "three");
+    end(outlet);
+    assert_file(f, "a.log", "info three\n");
+    assert_file(f, "a.log.0", NULL);
+    assert_file(f, "a.log.0.gz.part", NULL);
+    assert_compressed(f, "a.log.0.gz", "info two\n");
+    assert_compressed(f, "a.log.1.gz", "info one\n");
+    assert_file(f, "a.log.2", "of before\n");
+    outlet = open_file(f);
+    offer_at(outlet, 1000, "four");
+    end(outlet);
+    assert_compressed(f, "a.log.2.gz", "info one\n");
+    assert_file(f, "a.log.2", NULL);
+}
+
+static bool goes_on_for_once(void *context)
+{
+    return --*(int *)context > 0;
+}
+
+static void what_cannot_be_compressed_stays(void **state)
+{
+    struct fixture *f = *state;
+    char path[128], part[160];
+    int left = 1;
+    snprintf(path, sizeof path, "%s/a.log.0", f->folder);
+    snprintf(part, sizeof part, "%s.gz.part", path);
+    assert_false(log_compress(path, goes_on_for_once, &left));
+    write_file(f, "a.log.0", "lines\n");
+    assert_false(log_compress(path, goes_on_for_once, &left));
+    assert_int_equal(mkdir(part, 0700), 0);
+    left = 9;
+    assert_false(log_compress(path, goes_on_for_once, &left));
+    assert_int_equal(rmdir(part), 0);
+    assert_file(f, "a.log.0", "lines\n");
+    assert_file(f, "a.log.0.gz", NULL);
+    assert_file(f, "a.log.0.gz.part", NULL);
+    assert_true(log_compress(path, goes_on_for_once, &left));
+    assert_compressed(f, "a.log.0.gz", "lines\n");
 }
 
 static void a_file_is_put_aside_by_date(void **state)
@@ -592,6 +672,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         PLACE_TEST(dates_are_those_of_newsyslog),
+        PLACE_TEST(what_is_put_aside_is_compressed),
+        PLACE_TEST(what_cannot_be_compressed_stays),
         PLACE_TEST(wrong_dates_are_refused),
         PLACE_TEST(a_file_is_put_aside_by_size),
         PLACE_TEST(a_file_is_put_aside_by_date),
