@@ -124,7 +124,7 @@ static void put_user_limit(const struct http_context *context, struct http_call 
     static const char *const keys[] = {"value"};
     struct directory_error error;
     const char *name = http_call_parameter(call, "user");
-    if (!need_user(context, call) || !http_need_keys(call, keys, 1))
+    if (!http_need_keys(call, keys, 1) || !need_user(context, call))
         return;
     json_t *limits = json_pack("{s:O}", http_call_parameter(call, "limit"),
                                json_object_get(http_call_body(call), "value"));

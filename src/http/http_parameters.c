@@ -4,11 +4,13 @@
  * they may enter it. As in RabbitMQ, policies are parameters too, but are only shown where one asks
  * for that component.
  */
+#include <stdlib.h>
+#include <string.h>
+
 #include "auth/directory.h"
 #include "config/json_table.h"
 #include "http/http_call.h"
 #include "http/http_resources.h"
-#include <stdlib.h>
 
 /* --- rights */
 
@@ -18,6 +20,23 @@ static bool need_maker(struct http_call *call)
     if (http_call_has_tag(call, "policymaker") || http_call_has_tag(call, "administrator"))
         return true;
     http_not_authorised(call, "User not authorised to access object");
+    return false;
+}
+
+/* For a path with one. What is an administrator's elsewhere (operator policies, limits) is so as a
+ * parameter: RabbitMQ lets policymakers set them here. */
+static bool need_changer(const struct http_context *context, struct http_call *call)
+{
+    static const char *const components[] = {"operator_policy", "vhost-limits", "user-limits"};
+    const char *component = http_call_parameter(call, "component");
+    bool is_for_makers = true;
+    for (size_t i = 0; i < sizeof components / sizeof components[0]; i++)
+        is_for_makers = is_for_makers && strcmp(component, components[i]) != 0;
+    if (!http_need_policymaker(context, call))
+        return false;
+    if (is_for_makers || http_call_has_tag(call, "administrator"))
+        return true;
+    http_not_authorised(call, "Not administrator user");
     return false;
 }
 
@@ -99,7 +118,7 @@ static void put_one(const struct http_context *context, struct http_call *call)
 {
     static const char *const keys[] = {"value"};
     struct directory_error error;
-    if (!http_need_policymaker(context, call) || !http_need_vhost(context, call) ||
+    if (!need_changer(context, call) || !http_need_vhost(context, call) ||
         !http_need_keys(call, keys, 1))
         return;
     json_t *former = find(context, call);
@@ -117,7 +136,7 @@ static void put_one(const struct http_context *context, struct http_call *call)
 static void delete_one(const struct http_context *context, struct http_call *call)
 {
     struct directory_error error;
-    if (!http_need_policymaker(context, call))
+    if (!need_changer(context, call))
         return;
     json_t *former = find(context, call);
     if (former == NULL)

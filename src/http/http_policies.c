@@ -9,6 +9,7 @@
 #include "auth/directory.h"
 #include "config/json_table.h"
 #include "http/http_call.h"
+#include "http/http_change.h"
 #include "http/http_resources.h"
 
 /* --- listing */
@@ -46,7 +47,7 @@ static void get_all(const struct http_context *context, struct http_call *call, 
 static void get_of_vhost(const struct http_context *context, struct http_call *call,
                          bool is_operator)
 {
-    if (http_need_visible_vhost(context, call))
+    if (http_need_visible_vhost(context, call) && http_need_entrance(context, call))
         http_reply_list(call, list(context, http_call_parameter(call, "vhost"), is_operator), NULL);
 }
 

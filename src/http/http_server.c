@@ -402,12 +402,12 @@ static const char *missing_right(const struct http_call *call)
     enum http_right right = call->method == HTTP_GET ? call->route->to_read : call->route->to_write;
     if (right == HTTP_FOR_ALL || http_call_has_tag(call, "administrator"))
         return NULL;
-    if (right == HTTP_FOR_ADMINISTRATORS)
-        return "Not administrator user";
     bool is_let_in = http_call_has_tag(call, "management") ||
                      http_call_has_tag(call, "policymaker") ||
                      http_call_has_tag(call, "monitoring");
-    return is_let_in ? NULL : "Not management user";
+    if (!is_let_in)
+        return "Not management user";
+    return right == HTTP_FOR_ADMINISTRATORS ? "Not administrator user" : NULL;
 }
 
 /* The JSON in a form's file; where a page wants to be shown afterwards, the form says it, too. */
@@ -420,8 +420,9 @@ static struct bytes read_form(struct http_call *call, struct bytes body, struct 
     return file;
 }
 
-/* The body, an object; NULL where it is none. Who reads has nothing to say: what comes all the same
- * is not looked at, or everybody who asks how to log in could have megabytes of JSON taken apart.
+/* The body, which is to be an object; NULL where it is no JSON. Who reads has nothing to say: what
+ * comes all the same is not looked at, or everybody who asks how to log in could have megabytes of
+ * JSON taken apart.
  */
 static json_t *read_body(struct http_call *call)
 {
@@ -436,17 +437,20 @@ static json_t *read_body(struct http_call *call)
         evhttp_find_header(evhttp_request_get_input_headers(call->request), "Content-Type"));
     if (call->route->takes_file && boundary.data != NULL)
         text = read_form(call, text, boundary);
-    json_t *body = json_loadb((const char *)text.data, text.size, 0, NULL);
+    json_t *body = json_loadb((const char *)text.data, text.size, JSON_DECODE_ANY, NULL);
     evbuffer_drain(input, size);
-    if (json_is_object(body))
-        return body;
-    json_decref(body);
-    return NULL;
+    return body;
 }
 
-static void refuse_body(struct http_call *call)
+/* body: what was sent in place of an object; NULL: no JSON. */
+static void refuse_body(struct http_call *call, const json_t *body)
 {
-    const char *reason = call->route->takes_file ? "failed_to_parse_json" : "not_json";
+    const char *reason = "not_json";
+    if (call->route->takes_file)
+        reason = "failed_to_parse_json";
+    else if (json_is_string(body))
+        reason = "invalid payload: the request body JSON-decoded to a string. Is the input "
+                 "doubly-JSON-encoded?";
     free(call->location);
     call->location = NULL;
     finish_with(call, 400, http_error("bad_request", json_string(reason)));
@@ -459,11 +463,14 @@ static void go_on(struct http_call *call)
         finish_with(call, 401, http_error("not_authorised", json_string(missing)));
         return;
     }
-    call->body = read_body(call);
-    if (call->body == NULL)
-        refuse_body(call);
-    else
+    json_t *body = read_body(call);
+    if (json_is_object(body)) {
+        call->body = body;
         call->hooks.handle(call->hooks.context, call);
+    } else {
+        refuse_body(call, body);
+        json_decref(body);
+    }
 }
 
 void http_call_let_in(struct http_call *call, const char *user)
