@@ -14,7 +14,7 @@ RUN /source/configure --quiet --prefix=/usr --sysconfdir=/etc --localstatedir=/v
 FROM debian:bookworm-slim
 RUN apt-get update -q && apt-get install -y -q --no-install-recommends \
         ca-certificates libcurl4 libevent-core-2.1-7 libevent-extra-2.1-7 libevent-openssl-2.1-7 \
-        libjansson4 libldap-2.5-0 libpcre2-8-0 libsqlite3-0 libssl3 libxxhash0 zlib1g && \
+        libjansson4 libldap-2.5-0 libncursesw6 libpcre2-8-0 libsqlite3-0 libssl3 libxxhash0 zlib1g && \
     rm -rf /var/lib/apt/lists/* && \
     groupadd --system --gid 999 leveret && \
     useradd --system --uid 999 --gid leveret --home-dir /var/lib/leveret --no-create-home leveret && \

@@ -26,6 +26,7 @@
 enum {
     READ_BYTES = 65536,
     RETRY_MS = 50,
+    SEND_MS_MAX = 1000,
     WAIT_MS_MAX = 1 << 30,
 };
 
@@ -97,20 +98,30 @@ static enum client_result send_request(int fd, const json_t *request, int64_t de
     return result;
 }
 
+/* What has come. False: more is to come; else *reply is the reply, NULL where it is none. */
+static bool receive(int fd, struct buffer *bytes, json_t **reply)
+{
+    for (;;) {
+        buffer_reserve(bytes, READ_BYTES);
+        ssize_t size = recv(fd, bytes->data + bytes->size, READ_BYTES, MSG_DONTWAIT);
+        if (size > 0) {
+            bytes->size += (size_t)size;
+        } else if (size < 0 && (errno == EAGAIN || errno == EINTR)) {
+            return false;
+        } else {
+            *reply = json_loadb((const char *)bytes->data, bytes->size, JSON_ALLOW_NUL, NULL);
+            return true;
+        }
+    }
+}
+
 static enum client_result receive_reply(int fd, int64_t deadline_ms, json_t **reply)
 {
     struct buffer bytes = {0};
     enum client_result result = CLIENT_TIMEOUT;
-    while (wait_for(fd, POLLIN, deadline_ms)) {
-        buffer_reserve(&bytes, READ_BYTES);
-        ssize_t size = recv(fd, bytes.data + bytes.size, READ_BYTES, MSG_DONTWAIT);
-        if (size > 0) {
-            bytes.size += (size_t)size;
-        } else if (size == 0 || (errno != EAGAIN && errno != EINTR)) {
-            *reply = json_loadb((const char *)bytes.data, bytes.size, JSON_ALLOW_NUL, NULL);
+    while (result == CLIENT_TIMEOUT && wait_for(fd, POLLIN, deadline_ms)) {
+        if (receive(fd, &bytes, reply))
             result = *reply != NULL ? CLIENT_OK : CLIENT_BROKEN;
-            break;
-        }
     }
     buffer_fini(&bytes);
     return result;
@@ -154,6 +165,37 @@ enum client_result client_call_patiently(const char *data_dir, const json_t *req
             return CLIENT_TIMEOUT;
         poll(NULL, 0, RETRY_MS);
     }
+}
+
+bool client_begin(struct client_talk *talk, const char *data_dir, const json_t *request,
+                  char *reason, size_t reason_size)
+{
+    talk->fd = connect_to(data_dir, reason, reason_size);
+    if (talk->fd < 0)
+        return false;
+    if (send_request(talk->fd, request, client_now_ms() + SEND_MS_MAX) == CLIENT_OK)
+        return true;
+    snprintf(reason, reason_size, "the server does not take the request");
+    client_end(talk);
+    return false;
+}
+
+bool client_continue(struct client_talk *talk, json_t **reply)
+{
+    *reply = NULL;
+    if (!receive(talk->fd, &talk->bytes, reply))
+        return false;
+    client_end(talk);
+    return true;
+}
+
+void client_end(struct client_talk *talk)
+{
+    if (talk->fd >= 0)
+        close(talk->fd);
+    talk->fd = -1;
+    buffer_fini(&talk->bytes);
+    buffer_init(&talk->bytes);
 }
 
 enum client_result client_wait_for_end(pid_t process, int64_t deadline_ms)

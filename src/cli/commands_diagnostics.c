@@ -6,6 +6,7 @@
 #include "cli/command_tables.h"
 
 #include "cli/diagnosis.h"
+#include "cli/top.h"
 
 #define DIAGNOSIS "diagnosis"
 
@@ -85,6 +86,13 @@ static const struct command commands[] = {
      .print = diagnosis_version,
      .help = "Says as which version of RabbitMQ the server presents itself",
      .usage = ""},
+    {.name = "top",
+     .run = top_run,
+     .help = "Shows the queues, connections or channels that do the most, again and again",
+     .usage = "[--view queues|connections|channels] [--sort <column>] [--reverse] "
+              "[--filter <text>] [--interval <seconds>] [--once | --batch [--number <number>]] "
+              "[--rows <number>]",
+     .options = "view=queues sort= reverse filter= interval= once batch number= rows="},
 };
 
 const struct command_table commands_diagnostics = {commands, sizeof commands / sizeof commands[0]};

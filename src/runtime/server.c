@@ -36,6 +36,7 @@
 #include "runtime/server_internal.h"
 #include "runtime/server_metrics.h"
 #include "runtime/server_stats.h"
+#include "runtime/server_top.h"
 #include "runtime/store_pool.h"
 #include "runtime/user_totals.h"
 #include "runtime/wake.h"
@@ -107,6 +108,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
     for (struct server_vhost *vhost = server->vhosts; vhost != NULL; vhost = vhost->next)
         gate_tick(vhost->gate);
     server_stats_tick(server->stats);
+    server_top_tick(server->top);
 }
 
 void server_stop(struct server *server)
@@ -241,6 +243,7 @@ static bool start(struct server *server, char *reason, size_t reason_size)
     server_add_drain_commands(server);
     server_start_listeners(server);
     server->stats = server_stats_new(server);
+    server->top = server_top_new(server);
     server_start_http(server);
     server_metrics_start(server->metrics);
     return true;
@@ -445,6 +448,7 @@ void server_free(struct server *server)
     server_free_http(server);
     server_metrics_free(server->metrics);
     server_stats_free(server->stats);
+    server_top_free(server->top);
     tls_context_free(server->tls);
     tls_context_free(server->management_tls);
     if (server->directory != NULL)

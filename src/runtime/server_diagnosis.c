@@ -251,7 +251,7 @@ json_t *server_listener_rows(const struct server *server)
 
 /* --- the command */
 
-static json_t *alarms_of(const struct server *server)
+json_t *server_alarm_names(const struct server *server)
 {
     json_t *alarms = json_array();
     if (server->alarms & VHOST_ALARM_DISK)
@@ -296,7 +296,7 @@ static void handle_diagnosis(void *context, struct control_call *call)
                   config->cluster_name, "product_name", config->product_name, "product_version",
                   config->product_version, "leveret_version", PACKAGE_VERSION,
                   "is_under_maintenance", server->is_draining ? 1 : 0);
-    json_object_set_new(result, "alarms", alarms_of(server));
+    json_object_set_new(result, "alarms", server_alarm_names(server));
     json_object_set_new(result, "listeners", server_listener_rows(server));
     json_object_set_new(result, "vhosts_down", vhosts_that_are_down(server));
     json_object_set_new(result, "memory", memory_of(server));

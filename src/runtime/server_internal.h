@@ -90,6 +90,7 @@ struct server {
     struct server_http *http;            /* owned; NULL: it does not listen */
     struct http_sessions *http_sessions; /* owned */
     struct server_stats *stats;          /* owned */
+    struct server_top *top;              /* owned */
     struct server_backup *backup;        /* owned; the last one, which may be under way */
     struct server_metrics *metrics;      /* owned; NULL: nobody asks for any */
 };
@@ -191,6 +192,8 @@ void server_diagnose_store(const struct gate *gate, struct json_t *problems);
 /* Rows of those that are open: {"node", "interface", "port", "protocol", "purpose"}. Main thread.
  */
 struct json_t *server_listener_rows(const struct server *server);
+/* Those in effect, as an array: "disk", "memory". Main thread. */
+struct json_t *server_alarm_names(const struct server *server);
 /* diagnosis: what the check_* commands of leveretctl look at. */
 void server_add_diagnosis_commands(struct server *server);
 

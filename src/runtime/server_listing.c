@@ -278,14 +278,15 @@ struct listing_job {
     struct buffer reply;    /* owned */
 };
 
-static void list_connections(struct listing_job *job, const struct rows *rows);
+static void add_connection(void *context, const struct http_peer *peer,
+                           const struct session_status *session);
 
 static void run_listing(struct control_work *work)
 {
     struct listing_job *job = container_of(work, struct listing_job, work);
     struct rows rows = {json_array(), job->server, NULL};
     if (job->lists_connections)
-        list_connections(job, &rows);
+        server_list_peers(job->server, job->gates, job->gate_count, add_connection, &rows);
     for (size_t i = 0; i < job->gate_count; i++) {
         rows.vhost = gate_name(job->gates[i]);
         for (size_t k = 0; k < job->count; k++) {
@@ -391,9 +392,10 @@ static void put_socket(json_t *row, const struct http_peer *peer)
     put_number(row, "send_pend", peer->unwritten_bytes);
 }
 
-static void add_connection(const struct rows *rows, const struct http_peer *peer,
+static void add_connection(void *context, const struct http_peer *peer,
                            const struct session_status *session)
 {
+    const struct rows *rows = context;
     json_t *row = json_object();
     put_pid(rows, row, "pid", peer->number, 0);
     put_text(row, "name", peer->name);
@@ -413,23 +415,24 @@ static void add_connection(const struct rows *rows, const struct http_peer *peer
     json_array_append_new(rows->json, row);
 }
 
-static void list_connections(struct listing_job *job, const struct rows *rows)
+void server_list_peers(const struct server *server, struct gate *const *gates, size_t gate_count,
+                       server_peer_visitor *visit, void *context)
 {
     struct status_rows peers = {0}, sessions = {0};
     struct vhost_visitor visitor = status_rows_of_sessions(&sessions);
-    for (size_t i = 0; i < job->server->reactor_count; i++)
-        reactor_list(job->server->reactors[i], &peers);
-    for (size_t i = 0; i < job->gate_count; i++) {
+    for (size_t i = 0; i < server->reactor_count; i++)
+        reactor_list(server->reactors[i], &peers);
+    for (size_t i = 0; i < gate_count; i++) {
         struct slice slice = {.keeper = visitor};
-        while (!slice.listing.is_done && !server_is_ending(job->server))
-            gate_ask(job->gates[i], keep_slice, &slice);
+        while (!slice.listing.is_done && !server_is_ending(server))
+            gate_ask(gates[i], keep_slice, &slice);
     }
     http_peer_sort_sessions(&sessions);
     for (size_t i = 0; i < peers.count; i++) {
         const struct http_peer *peer = peers.rows[i];
         const struct session_status *session = http_peer_session(peer, &sessions);
         if (session != NULL)
-            add_connection(rows, peer, session);
+            visit(context, peer, session);
     }
     status_rows_fini(&peers);
     status_rows_fini(&sessions);
