@@ -212,13 +212,14 @@ static void run_to_queue(struct http_job *job)
 
 static void run_from_exchange(struct http_job *job)
 {
-    answer(job, (struct filter){.scope = FROM_EXCHANGE, .source = exchange_in_path(job, "name")});
+    answer(job,
+           (struct filter){.scope = FROM_EXCHANGE, .source = exchange_in_path(job, "exchange")});
 }
 
 static void run_to_exchange(struct http_job *job)
 {
     answer(job,
-           (struct filter){.scope = TO_EXCHANGE, .destination = exchange_in_path(job, "name")});
+           (struct filter){.scope = TO_EXCHANGE, .destination = exchange_in_path(job, "exchange")});
 }
 
 static struct filter between(const struct http_job *job, bool to_queue)
@@ -391,9 +392,9 @@ const struct http_route http_binding_routes[] = {
      .lists_vhosts = true, .get = get_one_to_exchange, .delete = http_unbind_exchange},
     {"/queues/:vhost/:name/bindings", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
      .lists_vhosts = true, .get = get_to_queue},
-    {"/exchanges/:vhost/:name/bindings/source", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
+    {"/exchanges/:vhost/:exchange/bindings/source", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
      .lists_vhosts = true, .get = get_from_exchange},
-    {"/exchanges/:vhost/:name/bindings/destination", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
+    {"/exchanges/:vhost/:exchange/bindings/destination", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
      .lists_vhosts = true, .get = get_to_exchange},
     {.pattern = NULL},
 };

@@ -12,7 +12,7 @@
 /* The name in a path. */
 static const char *name_of(const struct http_call *call)
 {
-    return (const char *)http_exchange_name(http_call_parameter(call, "name")).data;
+    return (const char *)http_exchange_name(http_call_parameter(call, "exchange")).data;
 }
 
 static bool has_exchange(const struct http_context *context, const struct http_call *call)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Exchanges: those of all vhosts, of one, and one alone. In a path the default exchange, whose name
- * is empty, is amq.default.
+ * is empty, is amq.default, or nothing between two slashes.
  */
 #include <string.h>
 
@@ -83,7 +83,7 @@ struct bytes http_exchange_name(const char *segment)
 static void run_one(struct http_job *job)
 {
     struct http_objects objects = {.job = job};
-    struct bytes name = http_exchange_name(http_call_parameter(job->call, "name"));
+    struct bytes name = http_exchange_name(http_call_parameter(job->call, "exchange"));
     if (http_objects_need_named(&objects, &exchanges, name)) {
         struct http_row row = {json_object(), NULL};
         fill_row(&objects, 0, &row);
@@ -104,9 +104,9 @@ const struct http_route http_exchange_routes[] = {
      .get = get_exchanges},
     {"/exchanges/:vhost", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
      .get = get_exchanges},
-    {"/exchanges/:vhost/:name", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
+    {"/exchanges/:vhost/:exchange", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
      .get = get_exchange, .put = http_put_exchange, .delete = http_delete_exchange},
-    {"/exchanges/:vhost/:name/publish", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
+    {"/exchanges/:vhost/:exchange/publish", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
      .lists_vhosts = true, .post = http_publish},
     {.pattern = NULL},
 };

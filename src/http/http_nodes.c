@@ -58,6 +58,8 @@ static const char *const no_parts[] = {"connection_readers",
                                        "stream_queue_replica_reader_procs",
                                        "stream_queue_coordinator_procs",
                                        "plugins",
+                                       "metadata_store",
+                                       "metadata_store_ets",
                                        "other_proc",
                                        "metrics",
                                        "mnesia",
@@ -153,6 +155,7 @@ static void put_limits(json_t *row, const struct http_context *context)
         json_object_set_new(row, numbers[i].name, json_integer((json_int_t)numbers[i].value));
     json_object_set_new(row, "mem_alarm", json_boolean((alarms & VHOST_ALARM_MEMORY) != 0));
     json_object_set_new(row, "disk_free_alarm", json_boolean((alarms & VHOST_ALARM_DISK) != 0));
+    json_object_set_new(row, "being_drained", json_boolean((alarms & VHOST_ALARM_DRAINING) != 0));
 }
 
 /* What is asked for at once is of now, and not of the last sampling. */

@@ -155,7 +155,7 @@ static bool read_payload(struct http_call *call, struct buffer *payload)
 static struct message *read_message(struct http_call *call)
 {
     static const char *const keys[] = {"routing_key", "properties", "payload", "payload_encoding"};
-    struct bytes exchange = http_exchange_name(http_call_parameter(call, "name"));
+    struct bytes exchange = http_exchange_name(http_call_parameter(call, "exchange"));
     char key[AMQP_SHORTSTR_MAX + 1];
     struct buffer payload = {0}, raw = {0};
     struct message *message = NULL;

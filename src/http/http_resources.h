@@ -69,7 +69,8 @@ void http_append_channel_name(struct buffer *text, struct bytes connection, uint
 
 /* For the path of one queue. */
 http_handler http_get_queue;
-/* An exchange's name in a path: amq.default is the default one. The text ends with a NUL. */
+/* An exchange's name in a path: amq.default, or an empty one, is the default one. The text ends
+ * with a NUL. */
 struct bytes http_exchange_name(const char *segment);
 /* What names a binding among those between the same two, in RabbitMQ's form. */
 void http_binding_append_properties_key(struct buffer *text, const struct binding_status *status);

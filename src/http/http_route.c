@@ -86,6 +86,12 @@ static bool next_segment(const char **pattern, struct bytes *segment)
     return true;
 }
 
+/* The default exchange has an empty name; everything else has one. */
+static bool may_be_empty(struct bytes parameter)
+{
+    return bytes_equal_text(parameter, ":exchange") || bytes_equal_text(parameter, ":source");
+}
+
 bool http_route_matches(const struct http_route *route, const struct http_path *path)
 {
     const char *pattern = route->pattern;
@@ -94,7 +100,8 @@ bool http_route_matches(const struct http_route *route, const struct http_path *
     while (next_segment(&pattern, &segment)) {
         if (i >= path->count)
             return false;
-        bool is_parameter = segment.data[0] == ':' && path->segments[i][0] != '\0';
+        bool is_parameter =
+            segment.data[0] == ':' && (path->segments[i][0] != '\0' || may_be_empty(segment));
         if (!is_parameter && !bytes_equal_text(segment, path->segments[i]))
             return false;
         i++;

@@ -222,8 +222,7 @@ static void log_in(void *context, struct http_call *call, const struct http_logi
 
 static unsigned alarms_of(void *context)
 {
-    const struct server *server = context;
-    return server->alarms;
+    return server_alarms(context);
 }
 
 static void each_listener(void *context, server_listener_visitor *visit, void *visitor)

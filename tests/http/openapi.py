@@ -32,9 +32,9 @@ class Description:
         with open(os.path.join(ROOT, "docs", "openapi.yaml")) as file:
             self.text = yaml.safe_load(file)
         self.some_columns = without_required(copy.deepcopy(self.text))
-        # What is written in a path wins over a parameter.
+        # What is written in a path wins over a parameter. The default exchange has no name.
         self.paths = [
-            (re.compile(re.sub(r"\{\w+\}", "([^/]+)", path) + "$"), path)
+            (re.compile(re.sub(r"\{\w+\}", "([^/]+|(?<=/)(?=/|$))", path) + "$"), path)
             for path in sorted(self.text["paths"], key=lambda path: path.count("{"))
         ]
 
@@ -48,7 +48,7 @@ class Description:
 
     def find(self, url):
         path = urllib.parse.urlsplit(url).path
-        path = path[len("/api"):].rstrip("/") if path.startswith("/api/") else path
+        path = path[len("/api"):].removesuffix("/") if path.startswith("/api/") else path
         for pattern, name in self.paths:
             if pattern.match(path):
                 return self.text["paths"][name]

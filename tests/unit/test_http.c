@@ -23,6 +23,8 @@ static void answer(const struct http_context *context, struct http_call *call)
 
 static const struct http_route users = {.pattern = "/users", .get = answer};
 static const struct http_route bulk = {.pattern = "/users/bulk-delete", .post = answer};
+static const struct http_route publishing = {.pattern = "/exchanges/:vhost/:exchange/publish",
+                                             .post = answer};
 static const struct http_route permission = {
     .pattern = "/permissions/:vhost/:user", .get = answer, .put = answer, .delete = answer};
 
@@ -48,6 +50,9 @@ static void paths_match_segment_by_segment(void **state)
     assert_true(matches(&permission, "permissions/%2F/guest"));
     assert_false(matches(&permission, "permissions/%2F"));
     assert_false(matches(&permission, "permissions//guest"));
+    assert_true(matches(&publishing, "exchanges/%2F//publish"));
+    assert_false(matches(&publishing, "exchanges/%2F/publish"));
+    assert_false(matches(&publishing, "exchanges//x/publish"));
     assert_false(matches(&permission, "permissions/%2F/guest/more"));
 }
 
