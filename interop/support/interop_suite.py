@@ -44,6 +44,7 @@ def _broker():
         **{name.lower().replace("amqp_", ""): v for name, v in zip(names, values)}
     )
     broker.port, broker.tls_port = int(broker.port), int(broker.tls_port)
+    broker.management_port = int(os.environ.get("MANAGEMENT_PORT", "0"))
     control = shlex.split(broker.broker_ctl)
     broker.ctl = lambda *words: subprocess.run([*control, *words], check=True, stdout=sys.stderr)
     return broker
