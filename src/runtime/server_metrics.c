@@ -25,6 +25,7 @@
 #include "base/list.h"
 #include "base/xmalloc.h"
 #include "config/config.h"
+#include "http/http_crowd.h"
 #include "net/listener.h"
 #include "runtime/clock.h"
 #include "runtime/event_loop.h"
@@ -37,6 +38,7 @@
 enum {
     SLICE_QUEUES = 128,
     CHUNK_BYTES = 64 << 10,
+    CONNECTIONS_MAX = 64,
     SCRAPES_MAX = 8, /* under way at a time */
     HEADERS_MAX = 16 << 10,
     BODY_MAX = 1024,
@@ -49,11 +51,12 @@ struct server_metrics {
     uint16_t port;
     pthread_t thread;
     bool is_started;
-    struct event_base *base; /* owned */
-    struct evhttp *http;     /* owned */
-    int end_fd;              /* what ends the thread is written here */
-    struct event *end_event; /* owned */
-    struct list scrapes;     /* under way */
+    struct event_base *base;  /* owned */
+    struct evhttp *http;      /* owned */
+    struct http_crowd *crowd; /* owned; its clients */
+    int end_fd;               /* what ends the thread is written here */
+    struct event *end_event;  /* owned */
+    struct list scrapes;      /* under way */
     size_t scrape_count;
 };
 
@@ -332,6 +335,7 @@ static void *run(void *context)
     struct server_metrics *metrics = context;
     event_base_dispatch(metrics->base);
     evhttp_free(metrics->http);
+    http_crowd_free(metrics->crowd);
     CHECK(metrics->scrape_count == 0);
     return NULL;
 }
@@ -374,7 +378,8 @@ void server_metrics_start(struct server_metrics *metrics)
     evhttp_set_timeout(metrics->http, TIMEOUT_S);
     evhttp_set_max_headers_size(metrics->http, HEADERS_MAX);
     evhttp_set_max_body_size(metrics->http, BODY_MAX);
-    CHECK(evhttp_accept_socket(metrics->http, listener_give_away(metrics->listener)) == 0);
+    metrics->crowd = http_crowd_new(metrics->base, metrics->http,
+                                    listener_give_away(metrics->listener), CONNECTIONS_MAX);
     metrics->listener = NULL;
     metrics->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     CHECK(metrics->end_fd >= 0);
