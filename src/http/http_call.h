@@ -15,6 +15,7 @@ struct directory;
 struct directory_error;
 struct gate;
 struct json_t;
+struct login_counts;
 struct status_rows;
 struct vhost;
 struct statistics;
@@ -93,6 +94,7 @@ struct http_context {
     const struct http_host *host;
     void *host_context;
     struct statistics *statistics; /* any thread may read them */
+    struct login_counts *logins;
 };
 
 /*

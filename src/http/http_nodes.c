@@ -14,24 +14,6 @@
 #include "http/http_resources.h"
 #include "http/http_stats.h"
 
-static bool need_monitor(struct http_call *call)
-{
-    if (http_call_has_tag(call, "monitoring") || http_call_has_tag(call, "administrator"))
-        return true;
-    http_not_authorised(call, "Not monitor user");
-    return false;
-}
-
-static bool need_node(const struct http_context *context, struct http_call *call)
-{
-    if (!need_monitor(call))
-        return false;
-    if (strcmp(http_call_parameter(call, "node"), context->config->node_name) == 0)
-        return true;
-    http_not_found(call);
-    return false;
-}
-
 /* --- memory */
 
 /* What there is, by now. */
@@ -72,7 +54,7 @@ static const char *const no_parts[] = {"connection_readers",
 static void get_memory(const struct http_context *context, struct http_call *call)
 {
     struct memory_part parts[MEMORY_PART_COUNT];
-    if (!need_node(context, call))
+    if (!http_need_monitored_node(context, call))
         return;
     uint64_t total = fill_parts(context, parts);
     uint64_t unused = parts[MEMORY_PART_UNUSED].bytes + parts[MEMORY_PART_RESERVED].bytes;
@@ -93,7 +75,7 @@ static void get_memory(const struct http_context *context, struct http_call *cal
 static void get_memory_relative(const struct http_context *context, struct http_call *call)
 {
     struct memory_part parts[MEMORY_PART_COUNT];
-    if (!need_node(context, call))
+    if (!http_need_monitored_node(context, call))
         return;
     uint64_t total = fill_parts(context, parts);
     json_t *memory = json_pack("{s:i}", "total", 100);
@@ -232,7 +214,7 @@ static json_t *row_of(const struct http_context *context, const struct http_call
 
 static void get_nodes(const struct http_context *context, struct http_call *call)
 {
-    if (!need_monitor(call))
+    if (!http_need_monitor(call))
         return;
     json_t *rows = json_array();
     json_array_append_new(rows, row_of(context, call));
@@ -241,7 +223,7 @@ static void get_nodes(const struct http_context *context, struct http_call *call
 
 static void get_node(const struct http_context *context, struct http_call *call)
 {
-    if (need_node(context, call))
+    if (http_need_monitored_node(context, call))
         http_reply(call, row_of(context, call));
 }
 

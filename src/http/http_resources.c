@@ -9,6 +9,7 @@
 
 #include "auth/directory.h"
 #include "base/buffer.h"
+#include "config/config.h"
 #include "http/http_call.h"
 #include "http/http_internal.h"
 #include "net/control.h"
@@ -20,7 +21,7 @@ const struct http_route *http_find_route(const struct http_path *path)
         http_user_routes,     http_permission_routes, http_policy_routes,     http_parameter_routes,
         http_limit_routes,    http_health_routes,     http_queue_list_routes, http_queue_routes,
         http_exchange_routes, http_binding_routes,    http_connection_routes, http_channel_routes,
-        http_consumer_routes, http_definition_routes};
+        http_consumer_routes, http_definition_routes, http_login_routes};
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         for (const struct http_route *route = tables[i]; route->pattern != NULL; route++) {
             if (http_route_matches(route, path))
@@ -65,6 +66,24 @@ bool http_need_policymaker(const struct http_context *context, struct http_call 
     if (is_maker || http_call_has_tag(call, "administrator"))
         return true;
     http_not_authorised(call, "User not authorised to access object");
+    return false;
+}
+
+bool http_need_monitor(struct http_call *call)
+{
+    if (http_call_has_tag(call, "monitoring") || http_call_has_tag(call, "administrator"))
+        return true;
+    http_not_authorised(call, "Not monitor user");
+    return false;
+}
+
+bool http_need_monitored_node(const struct http_context *context, struct http_call *call)
+{
+    if (!http_need_monitor(call))
+        return false;
+    if (strcmp(http_call_parameter(call, "node"), context->config->node_name) == 0)
+        return true;
+    http_not_found(call);
     return false;
 }
 

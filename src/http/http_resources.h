@@ -23,6 +23,7 @@ extern const struct http_route http_definition_routes[];
 extern const struct http_route http_exchange_routes[];
 extern const struct http_route http_health_routes[];
 extern const struct http_route http_limit_routes[];
+extern const struct http_route http_login_routes[];
 extern const struct http_route http_node_routes[];
 extern const struct http_route http_overview_routes[];
 extern const struct http_route http_parameter_routes[];
@@ -56,6 +57,11 @@ void http_refuse_escaped(struct http_call *call, const struct directory_error *e
 /* Is the user an administrator, or a policymaker who may enter the path's vhost? False, answered,
  * where not. */
 bool http_need_policymaker(const struct http_context *context, struct http_call *call);
+
+/* Does the user monitor? False, answered, where not. */
+bool http_need_monitor(struct http_call *call);
+/* And is the path's node this one? */
+bool http_need_monitored_node(const struct http_context *context, struct http_call *call);
 
 /* The one of these objects whose "name" that is, the caller's, or NULL; the list is given up. */
 json_t *http_find_named(json_t *rows, const char *name);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "amqp/table.h"
+#include "auth/login_counts.h"
 #include "broker/event_message.h"
 #include "net/tls.h"
 #include "runtime/clock.h"
@@ -197,6 +198,7 @@ void reactor_tell_login(struct reactor *reactor, const struct connection *connec
 {
     struct buffer headers = {0};
     struct connection_status status;
+    login_counts_add(server_logins(reactor->server), LOGIN_BY_AMQP, reason == NULL);
     if (!is_wanted(reactor))
         return;
     connection_describe(connection, &status);

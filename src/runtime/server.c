@@ -321,6 +321,11 @@ struct user_totals_table *server_user_totals(struct server *server)
     return server->user_totals;
 }
 
+struct login_counts *server_logins(struct server *server)
+{
+    return &server->logins;
+}
+
 struct event_bus *server_events(struct server *server)
 {
     return server->events;

@@ -11,6 +11,7 @@
 #include "runtime/gate.h"
 
 /* The whole broker in one process: reactors, store threads, vhosts, listeners, control socket. */
+struct login_counts;
 struct server;
 
 /* Starts everything but the main loop; config is borrowed. NULL with a reason. */
@@ -41,6 +42,7 @@ struct worker_pool *server_workers(struct server *server);
 /* Where events go. */
 struct event_bus *server_events(struct server *server);
 struct user_totals_table *server_user_totals(struct server *server);
+struct login_counts *server_logins(struct server *server);
 /* A number for one more connection, from 1. */
 uint64_t server_number_connection(struct server *server);
 uint64_t server_started_s(const struct server *server);

@@ -99,8 +99,12 @@ static void free_errand(struct errand *errand)
 
 /* --- logins */
 
-static void log_refusal(const struct http_login *login, const char *reason)
+/* reason NULL: the call is let in. */
+static void note_login(struct server_http *http, const struct http_login *login, const char *reason)
 {
+    login_counts_add(&http->server->logins, LOGIN_BY_HTTP, reason == NULL);
+    if (reason == NULL)
+        return;
     log_write(LOG_CONNECTION, CONFIG_LOG_WARNING, "HTTP access denied: user '%.*s' - %s",
               (int)login->user.size, (const char *)login->user.data, reason);
 }
@@ -148,10 +152,11 @@ static void check_user(struct server_http *http, struct http_call *call,
         struct permitted permitted = {call, users, login->user, NULL};
         find_vhosts(&permitted);
         char *user = xstrndup((const char *)login->user.data, login->user.size);
+        note_login(http, login, NULL);
         http_call_let_in(call, user);
         free(user);
     } else {
-        log_refusal(login, reason);
+        note_login(http, login, reason);
         http_call_turn_away(call);
     }
     users_unref(users);
@@ -161,9 +166,10 @@ static void end_login(struct task *task)
 {
     struct errand *errand = errand_of(task);
     if (errand->identity != NULL) {
+        note_login(errand->http, errand->login, NULL);
         http_call_let_in(errand->call, auth_identity_user(errand->identity));
     } else {
-        log_refusal(errand->login, errand->reason);
+        note_login(errand->http, errand->login, errand->reason);
         http_call_turn_away(errand->call);
     }
     free_errand(errand);
@@ -213,7 +219,7 @@ static void log_in(void *context, struct http_call *call, const struct http_logi
     errand->work = (struct work){.rank = WORK_FOR_STRANGERS, .run = work_on_login};
     if (worker_pool_submit(http->server->workers, &errand->work))
         return;
-    log_refusal(login, "too many logins wait for the back ends");
+    note_login(http, login, "too many logins wait for the back ends");
     free_errand(errand);
     http_call_turn_away(call);
 }
@@ -565,8 +571,9 @@ void server_start_http(struct server *server)
         .node = node_facts,
         .counters = counters_of,
     };
-    http->context = (struct http_context){server->directory, server->config, &host, server,
-                                          server_stats_statistics(server->stats)};
+    http->context = (struct http_context){
+        server->directory, server->config, &host, server, server_stats_statistics(server->stats),
+        &server->logins};
     http->base = event_loop_new();
     list_init(&http->logins);
     list_init(&http->waiting_jobs);

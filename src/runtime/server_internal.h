@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "auth/directory.h"
+#include "auth/login_counts.h"
 #include "base/list.h"
 #include "net/settings.h"
 #include "runtime/alarm.h"
@@ -63,8 +64,9 @@ struct server {
     struct users *users; /* a reference: what the vhosts check by */
     struct users_current *current_users;
     struct auth_chain *auth_chain; /* owned */
-    struct worker_pool *workers;   /* owned */
-    struct worker_pool *jobs;      /* owned */
+    struct login_counts logins;
+    struct worker_pool *workers; /* owned */
+    struct worker_pool *jobs;    /* owned */
     struct list unfinished_jobs;
     _Atomic bool is_ending; /* jobs come to their end */
 
