@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "auth/directory.h"
+#include "base/buffer.h"
 #include "base/xmalloc.h"
 #include "net/control.h"
 
@@ -144,6 +145,28 @@ static void handle_add_vhost(void *context, struct control_call *call)
                &error);
 }
 
+/* {"vhost", "tags": [...]} */
+static void handle_set_vhost_tags(void *context, struct control_call *call)
+{
+    struct directory_error error;
+    struct buffer joined = {0};
+    const char *vhost = need_text(call, "vhost");
+    const json_t *tags = json_object_get(control_arguments(call), "tags");
+    if (vhost == NULL)
+        return;
+    if (!directory_has_vhost(context, vhost)) {
+        control_fail(call, CONTROL_DATA, "Virtual host \"%s\" does not exist", vhost);
+        return;
+    }
+    for (size_t i = 0; i < json_array_size(tags); i++)
+        buffer_append_format(&joined, "%s%s", i > 0 ? "," : "",
+                             json_string_value(json_array_get(tags, i)));
+    char *text = bytes_to_text(buffer_bytes(&joined));
+    answer(call, directory_add_vhost_with(context, vhost, NULL, text, NULL, &error), &error);
+    free(text);
+    buffer_fini(&joined);
+}
+
 static void handle_delete_vhost(void *context, struct control_call *call)
 {
     with_vhost(context, call, directory_delete_vhost);
@@ -260,6 +283,7 @@ void directory_add_commands(struct directory *directory, struct control *control
         {"set_user_tags", handle_set_user_tags},
         {"list_users", handle_list_users},
         {"add_vhost", handle_add_vhost},
+        {"set_vhost_tags", handle_set_vhost_tags},
         {"delete_vhost", handle_delete_vhost},
         {"list_vhosts", handle_list_vhosts},
         {"set_permissions", handle_set_permissions},

@@ -192,6 +192,20 @@ static void handle_set_global_parameter(void *context, struct control_call *call
         answer(call, directory_set_global_parameter(context, texts[0], texts[1], &error), &error);
 }
 
+static void handle_set_cluster_name(void *context, struct control_call *call)
+{
+    static const char *const names[] = {"name"};
+    const char *name;
+    struct directory_error error;
+    if (!need_texts(call, names, &name, 1))
+        return;
+    json_t *json = json_string(name);
+    char *value = json_dumps(json, JSON_ENCODE_ANY);
+    answer(call, directory_set_global_parameter(context, "cluster_name", value, &error), &error);
+    free(value);
+    json_decref(json);
+}
+
 static void handle_clear_global_parameter(void *context, struct control_call *call)
 {
     static const char *const names[] = {"name"};
@@ -425,6 +439,7 @@ void directory_add_parameter_commands(struct directory *directory, struct contro
         {"clear_parameter", handle_clear_parameter},
         {"list_parameters", handle_list_parameters},
         {"set_global_parameter", handle_set_global_parameter},
+        {"set_cluster_name", handle_set_cluster_name},
         {"clear_global_parameter", handle_clear_global_parameter},
         {"list_global_parameters", handle_list_global_parameters},
         {"set_vhost_limits", handle_set_vhost_limits},

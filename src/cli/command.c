@@ -205,6 +205,29 @@ static void append_argument(struct buffer *text, const json_t *value)
     buffer_append_format(text, json_array_size(value) > 0 ? "]" : "[]");
 }
 
+/* {NAME}, or the text of {NAME?TEXT} where the flag was given, of {NAME+NAME?TEXT} where both
+ * were. */
+static void append_place(struct buffer *text, const char *place, size_t size,
+                         const json_t *arguments)
+{
+    const char *end = place + size, *flagged = memchr(place, '?', size);
+    const char *names_end = flagged != NULL ? flagged : end;
+    bool is_given = true;
+    while (place < names_end) {
+        const char *plus = memchr(place, '+', (size_t)(names_end - place));
+        const char *name_end = plus != NULL ? plus : names_end;
+        json_t *name = json_stringn(place, (size_t)(name_end - place));
+        const json_t *value = json_object_get(arguments, json_string_value(name));
+        if (flagged == NULL)
+            append_argument(text, value);
+        is_given = is_given && json_is_true(value);
+        place = name_end + (plus != NULL);
+        json_decref(name);
+    }
+    if (flagged != NULL && is_given)
+        buffer_append(text, flagged + 1, (size_t)(end - flagged - 1));
+}
+
 /* The text with {NAME} replaced by the argument of that name; the caller frees it. */
 char *command_text(const char *template, const json_t *arguments)
 {
@@ -216,9 +239,7 @@ char *command_text(const char *template, const json_t *arguments)
         if (*place == '\0')
             break;
         size = strcspn(place, "}");
-        json_t *name = json_stringn(place + 1, size - 1);
-        append_argument(&text, json_object_get(arguments, json_string_value(name)));
-        json_decref(name);
+        append_place(&text, place + 1, size - 1, arguments);
         place += size + 1;
     }
     char *result = bytes_to_text(buffer_bytes(&text));

@@ -5,7 +5,9 @@
  */
 #include "cli/command_tables.h"
 
+#include "cli/certificates.h"
 #include "cli/diagnosis.h"
+#include "cli/single_node.h"
 #include "cli/top.h"
 
 #define DIAGNOSIS "diagnosis"
@@ -25,6 +27,29 @@ static const struct command commands[] = {
      .request = DIAGNOSIS,
      .print = diagnosis_check_local_alarms,
      .help = "Fails where an alarm is in effect",
+     .usage = ""},
+    {.name = "await_online_nodes",
+     .request = DIAGNOSIS,
+     .print = single_node_await_nodes,
+     .check = single_node_check_count,
+     .help = "Waits for so many servers in the cluster, which is this server alone",
+     .usage = "<count> [--timeout <seconds>]",
+     .arguments = {"count"}},
+    {.name = "check_certificate_expiration",
+     .request = DIAGNOSIS,
+     .print = certificates_check,
+     .help = "Fails where a certificate of a listener ends soon",
+     .usage = "[--within <number>] [--unit days|weeks|months|years]",
+     .options = "within=4 unit=weeks"},
+    {.name = "check_if_node_is_mirror_sync_critical",
+     .request = DIAGNOSIS,
+     .print = single_node_check_mirrors,
+     .help = "Says that this server is alone, so that the check does not apply",
+     .usage = ""},
+    {.name = "check_if_node_is_quorum_critical",
+     .request = DIAGNOSIS,
+     .print = single_node_check_quorum,
+     .help = "Says that this server is alone, so that the check does not apply",
      .usage = ""},
     {.name = "check_port_connectivity",
      .request = DIAGNOSIS,
@@ -70,6 +95,13 @@ static const struct command commands[] = {
      .print = diagnosis_running,
      .help = "Says whether the server runs",
      .usage = ""},
+    {.name = "list_unresponsive_queues",
+     .request = DIAGNOSIS,
+     .print = single_node_unresponsive,
+     .help = "Lists queues that do not answer: none, where the server does",
+     .usage = "[--vhost <vhost>]",
+     .has_vhost = true,
+     .banner = "Listing unresponsive queues for vhost {vhost} ..."},
     {.name = "listeners",
      .request = DIAGNOSIS,
      .print = diagnosis_listeners,
@@ -81,6 +113,12 @@ static const struct command commands[] = {
      .help = "Says what the memory is used for",
      .usage = "[--unit bytes|mb|gb]",
      .options = "unit=gb"},
+    {.name = "node_health_check",
+     .request = DIAGNOSIS,
+     .print = single_node_health,
+     .help = "Fails where an alarm is in effect or a virtual host does not run; the checks above "
+             "say more",
+     .usage = ""},
     {.name = "server_version",
      .request = DIAGNOSIS,
      .print = diagnosis_version,

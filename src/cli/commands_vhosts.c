@@ -4,6 +4,8 @@
  */
 #include "cli/command_tables.h"
 
+#include "cli/single_node.h"
+
 static const struct command commands[] = {
     {.name = "add_vhost",
      .help = "Creates a virtual host",
@@ -25,6 +27,17 @@ static const struct command commands[] = {
      .columns = "name",
      .columns_other = "tracing description tags default_queue_type",
      .is_blank_if_empty = true},
+    {.name = "restart_vhost",
+     .print = single_node_restart_vhost,
+     .help = "Says whether a virtual host runs; one that does not starts with the server",
+     .usage = "[--vhost <vhost>]",
+     .has_vhost = true},
+    {.name = "set_vhost_tags",
+     .help = "Replaces the tags of a virtual host",
+     .usage = "<vhost> <tag> [...]",
+     .arguments = {"vhost"},
+     .rest = "tags",
+     .banner = "Setting tags for virtual host \"{vhost}\" to {tags} ..."},
     {.name = "set_vhost_limits",
      .help = "Limits the connections and queues of a virtual host: {\"max-queues\": 100}",
      .usage = "[--vhost <vhost>] <definition>",

@@ -20,55 +20,23 @@
 
 #include "base/buffer.h"
 #include "base/xmalloc.h"
+#include "cli/answer.h"
 #include "cli/options.h"
 #include "net/control.h"
 
 enum { CONNECT_TIMEOUT_S = 30, PORT_MAX = 65535 };
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text != NULL ? text : "";
-}
-
-static const char *node_of(const json_t *answer)
-{
-    return text_of(answer, "node");
-}
-
-static bool is_json(const struct options *options)
-{
-    return strcmp(options->formatter, "json") == 0;
-}
-
-/* The node's name stands between the two. */
-static void print_banner(const json_t *answer, const struct options *options, const char *before,
-                         const char *after)
-{
-    if (!options->is_quiet && !is_json(options))
-        printf("%s%s%s\n", before, node_of(answer), after);
-}
-
-/* Takes the object over. */
-static void print_json(FILE *file, json_t *object)
-{
-    char *text = json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS);
-    fprintf(file, "%s\n", text != NULL ? text : "");
-    free(text);
-    json_decref(object);
-}
 
 /* --- does it run: it has answered */
 
 static int say_running(const json_t *answer, const struct options *options, const char *banner,
                        const char *banner_end, const char *state, json_t *object)
 {
-    print_banner(answer, options, banner, banner_end);
-    json_t *text = json_sprintf("%s on node %s is %s", text_of(answer, "product_name"),
-                                node_of(answer), state);
-    if (is_json(options)) {
+    answer_print_banner(answer, options, banner, banner_end);
+    json_t *text = json_sprintf("%s on node %s is %s", answer_text(answer, "product_name"),
+                                answer_node(answer), state);
+    if (answer_is_json(options)) {
         json_object_set(object, "message", text);
-        print_json(stdout, object);
+        answer_print_json(stdout, object);
     } else {
         puts(json_string_value(text));
         json_decref(object);
@@ -107,7 +75,8 @@ static json_t *alarm_texts(const json_t *answer)
     for (size_t i = 0; i < json_array_size(alarms); i++) {
         const char *name = json_string_value(json_array_get(alarms, i));
         const char *what = strcmp(name, "disk") == 0 ? "Free disk space" : "Memory";
-        json_array_append_new(texts, json_sprintf("%s alarm on node %s", what, node_of(answer)));
+        json_array_append_new(texts,
+                              json_sprintf("%s alarm on node %s", what, answer_node(answer)));
     }
     return texts;
 }
@@ -121,24 +90,26 @@ static void print_texts(FILE *file, const json_t *texts)
 static json_t *alarms_object(const json_t *answer, json_t *texts, const char *result)
 {
     return json_pack("{s:[], s:o, s:o, s:s}", "global", "local", json_incref(texts), "message",
-                     json_sprintf("Node %s reported alarms", node_of(answer)), "result", result);
+                     json_sprintf("Node %s reported alarms", answer_node(answer)), "result",
+                     result);
 }
 
 static void print_no_alarms(const json_t *answer, const char *which)
 {
-    printf("Node %s reported no %s\n", node_of(answer), which);
+    printf("Node %s reported no %s\n", answer_node(answer), which);
 }
 
 int diagnosis_alarms(const json_t *answer, const struct options *options)
 {
     json_t *texts = alarm_texts(answer);
     bool is_there = json_array_size(texts) > 0;
-    print_banner(answer, options, "Asking node ", " to report any known resource alarms ...");
-    if (is_json(options) && is_there)
-        print_json(stdout, alarms_object(answer, texts, "ok"));
-    else if (is_json(options))
-        print_json(stdout, json_pack("{s:[], s:s, s:s}", "alarms", "node", node_of(answer),
-                                     "result", "ok"));
+    answer_print_banner(answer, options, "Asking node ",
+                        " to report any known resource alarms ...");
+    if (answer_is_json(options) && is_there)
+        answer_print_json(stdout, alarms_object(answer, texts, "ok"));
+    else if (answer_is_json(options))
+        answer_print_json(stdout, json_pack("{s:[], s:s, s:s}", "alarms", "node",
+                                            answer_node(answer), "result", "ok"));
     else if (is_there)
         print_texts(stdout, texts);
     else
@@ -152,10 +123,12 @@ static int check_alarms(const json_t *answer, const struct options *options, con
 {
     json_t *texts = alarm_texts(answer);
     bool is_there = json_array_size(texts) > 0;
-    print_banner(answer, options, "Asking node ", " to report any local resource alarms ...");
-    if (is_json(options)) {
-        print_json(is_there ? stderr : stdout, is_there ? alarms_object(answer, texts, "error")
-                                                        : json_pack("{s:s}", "result", "ok"));
+    answer_print_banner(answer, options, "Asking node ",
+                        " to report any local resource alarms ...");
+    if (answer_is_json(options)) {
+        answer_print_json(is_there ? stderr : stdout, is_there
+                                                          ? alarms_object(answer, texts, "error")
+                                                          : json_pack("{s:s}", "result", "ok"));
     } else if (!options->is_silent && is_there) {
         fputs(title, stderr);
         print_texts(stderr, texts);
@@ -186,22 +159,22 @@ static json_t *listeners_of(const json_t *answer)
 static void print_listener(const json_t *row, const char *before)
 {
     printf("%snterface: %s, port: %d, protocol: %s, purpose: %s\n", before,
-           text_of(row, "interface"), (int)json_integer_value(json_object_get(row, "port")),
-           text_of(row, "protocol"), text_of(row, "purpose"));
+           answer_text(row, "interface"), (int)json_integer_value(json_object_get(row, "port")),
+           answer_text(row, "protocol"), answer_text(row, "purpose"));
 }
 
 static json_t *listeners_object(const json_t *answer)
 {
-    return json_pack("{s:O, s:s, s:s}", "listeners", listeners_of(answer), "node", node_of(answer),
-                     "result", "ok");
+    return json_pack("{s:O, s:s, s:s}", "listeners", listeners_of(answer), "node",
+                     answer_node(answer), "result", "ok");
 }
 
 int diagnosis_listeners(const json_t *answer, const struct options *options)
 {
     const json_t *rows = listeners_of(answer);
-    print_banner(answer, options, "Asking node ", " to report its protocol listeners ...");
-    if (is_json(options)) {
-        print_json(stdout, listeners_object(answer));
+    answer_print_banner(answer, options, "Asking node ", " to report its protocol listeners ...");
+    if (answer_is_json(options)) {
+        answer_print_json(stdout, listeners_object(answer));
         return CONTROL_OK;
     }
     for (size_t i = 0; i < json_array_size(rows); i++)
@@ -248,31 +221,33 @@ static int say_missing(const json_t *answer, const struct options *options, cons
                        const char *keys, const char *missing)
 {
     json_t *found = column_of(listeners_of(answer), key);
-    if (is_json(options))
-        print_json(stderr, json_pack("{s:O, s:s, s:O, s:s}", "listeners", listeners_of(answer),
-                                     "missing", missing, keys, found, "result", "error"));
+    if (answer_is_json(options))
+        answer_print_json(stderr,
+                          json_pack("{s:O, s:s, s:O, s:s}", "listeners", listeners_of(answer),
+                                    "missing", missing, keys, found, "result", "error"));
     json_decref(found);
     return CONTROL_UNAVAILABLE;
 }
 
 int diagnosis_check_port(const json_t *answer, const struct options *options)
 {
-    const char *word = options->words[1], *node = node_of(answer);
+    const char *word = options->words[1], *node = answer_node(answer);
     const json_t *rows = listeners_of(answer);
     long port = strtol(word, NULL, 10);
     bool is_found = false;
-    if (!options->is_quiet && !is_json(options))
+    if (!options->is_quiet && !answer_is_json(options))
         printf("Asking node %s if there's an active listener on port %s ...\n", node, word);
     for (size_t i = 0; i < json_array_size(rows); i++)
         is_found = is_found ||
                    json_integer_value(json_object_get(json_array_get(rows, i), "port")) == port;
-    if (is_found && is_json(options))
-        print_json(stdout, json_pack("{s:s, s:I}", "result", "ok", "port", (json_int_t)port));
+    if (is_found && answer_is_json(options))
+        answer_print_json(stdout,
+                          json_pack("{s:s, s:I}", "result", "ok", "port", (json_int_t)port));
     else if (is_found && !options->is_silent)
         printf("A listener for port %ld is running on node %s.\n", port, node);
     if (is_found)
         return CONTROL_OK;
-    if (!is_json(options)) {
+    if (!answer_is_json(options)) {
         struct buffer ports = {0};
         append_ports(&ports, rows);
         fprintf(stderr,
@@ -320,22 +295,22 @@ static void print_protocols(const json_t *rows)
 
 int diagnosis_check_protocol(const json_t *answer, const struct options *options)
 {
-    const char *word = options->words[1], *node = node_of(answer);
+    const char *word = options->words[1], *node = answer_node(answer);
     const char *protocol = protocol_named(word);
     const json_t *rows = listeners_of(answer);
     bool is_found = false;
-    if (!options->is_quiet && !is_json(options))
+    if (!options->is_quiet && !answer_is_json(options))
         printf("Asking node %s if there's an active listener for protocol %s ...\n", node, word);
     for (size_t i = 0; i < json_array_size(rows); i++)
         is_found =
-            is_found || strcasecmp(text_of(json_array_get(rows, i), "protocol"), protocol) == 0;
-    if (is_found && is_json(options))
-        print_json(stdout, json_pack("{s:s, s:s}", "result", "ok", "protocol", word));
+            is_found || strcasecmp(answer_text(json_array_get(rows, i), "protocol"), protocol) == 0;
+    if (is_found && answer_is_json(options))
+        answer_print_json(stdout, json_pack("{s:s, s:s}", "result", "ok", "protocol", word));
     else if (is_found && !options->is_silent)
         printf("A listener for protocol %s is running on node %s.\n", word, node);
     if (is_found)
         return CONTROL_OK;
-    if (!is_json(options)) {
+    if (!answer_is_json(options)) {
         fprintf(stderr,
                 "Error:\nNo listener for protocol %s is active on node %s. Found listeners for "
                 "the following protocols: ",
@@ -374,7 +349,7 @@ static bool connect_to(const struct addrinfo *address)
 /* What listens everywhere is asked here, by either version of IP. */
 static bool can_connect(const json_t *row)
 {
-    const char *address = text_of(row, "interface");
+    const char *address = answer_text(row, "interface");
     bool is_any = strcmp(address, "[::]") == 0 || strcmp(address, "::") == 0 ||
                   strcmp(address, "0.0.0.0") == 0;
     const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
@@ -392,16 +367,16 @@ static bool can_connect(const json_t *row)
 
 static int say_unreachable(const json_t *answer, const struct options *options, json_t *failed)
 {
-    if (is_json(options)) {
-        print_json(stderr, json_pack("{s:O, s:s, s:s}", "listeners", failed, "node",
-                                     node_of(answer), "result", "error"));
+    if (answer_is_json(options)) {
+        answer_print_json(stderr, json_pack("{s:O, s:s, s:s}", "listeners", failed, "node",
+                                            answer_node(answer), "result", "error"));
     } else {
         struct buffer ports = {0};
         append_ports(&ports, failed);
         fprintf(stderr,
                 "Error:\nConnection to ports of the following listeners on node %s "
                 "failed: %.*s\n",
-                node_of(answer), (int)ports.size, (const char *)ports.data);
+                answer_node(answer), (int)ports.size, (const char *)ports.data);
         buffer_fini(&ports);
     }
     return CONTROL_UNAVAILABLE;
@@ -412,21 +387,21 @@ int diagnosis_check_connectivity(const json_t *answer, const struct options *opt
     const json_t *rows = listeners_of(answer);
     json_t *failed = json_array();
     int status = CONTROL_OK;
-    print_banner(answer, options, "Testing TCP connections to all active listeners on node ",
-                 " ...");
+    answer_print_banner(answer, options, "Testing TCP connections to all active listeners on node ",
+                        " ...");
     for (size_t i = 0; i < json_array_size(rows); i++) {
         if (!can_connect(json_array_get(rows, i)))
             json_array_append(failed, json_array_get(rows, i));
     }
     if (json_array_size(failed) > 0) {
         status = say_unreachable(answer, options, failed);
-    } else if (is_json(options)) {
-        print_json(stdout, listeners_object(answer));
+    } else if (answer_is_json(options)) {
+        answer_print_json(stdout, listeners_object(answer));
     } else {
         struct buffer ports = {0};
         append_ports(&ports, rows);
         printf("Successfully connected to ports %.*s on node %s.\n", (int)ports.size,
-               ports.size > 0 ? (const char *)ports.data : "", node_of(answer));
+               ports.size > 0 ? (const char *)ports.data : "", answer_node(answer));
         buffer_fini(&ports);
     }
     json_decref(failed);
@@ -439,28 +414,28 @@ int diagnosis_check_vhosts(const json_t *answer, const struct options *options)
 {
     json_t *down = json_object_get(answer, "vhosts_down");
     bool is_down = json_array_size(down) > 0;
-    print_banner(answer, options, "Checking if all vhosts are running on node ", " ...");
-    if (is_json(options)) {
-        print_json(is_down ? stderr : stdout,
-                   is_down ? json_pack("{s:s, s:O}", "result", "error", "vhosts", down)
-                           : json_pack("{s:s}", "result", "ok"));
+    answer_print_banner(answer, options, "Checking if all vhosts are running on node ", " ...");
+    if (answer_is_json(options)) {
+        answer_print_json(is_down ? stderr : stdout,
+                          is_down ? json_pack("{s:s, s:O}", "result", "error", "vhosts", down)
+                                  : json_pack("{s:s}", "result", "ok"));
     } else if (!options->is_silent && is_down) {
-        fprintf(stderr, "Error:\nSome virtual hosts on node %s are down:\n", node_of(answer));
+        fprintf(stderr, "Error:\nSome virtual hosts on node %s are down:\n", answer_node(answer));
         print_texts(stderr, down);
     } else if (!options->is_silent) {
-        printf("Node %s reported all vhosts as running\n", node_of(answer));
+        printf("Node %s reported all vhosts as running\n", answer_node(answer));
     }
     return is_down ? CONTROL_UNAVAILABLE : CONTROL_OK;
 }
 
 int diagnosis_version(const json_t *answer, const struct options *options)
 {
-    print_banner(answer, options, "Asking node ", " for its RabbitMQ version...");
-    if (is_json(options))
-        print_json(stdout, json_pack("{s:s, s:s}", "result", "ok", "value",
-                                     text_of(answer, "product_version")));
+    answer_print_banner(answer, options, "Asking node ", " for its RabbitMQ version...");
+    if (answer_is_json(options))
+        answer_print_json(stdout, json_pack("{s:s, s:s}", "result", "ok", "value",
+                                            answer_text(answer, "product_version")));
     else
-        puts(text_of(answer, "product_version"));
+        puts(answer_text(answer, "product_version"));
     return CONTROL_OK;
 }
 
@@ -512,10 +487,10 @@ static void print_parts(const struct part *parts, size_t count, const struct opt
         json_object_set_new(object, parts[i].name,
                             json_pack("{s:I, s:f}", "bytes", parts[i].bytes, "percentage",
                                       (double)(json_int_t)(percentage * 100 + 0.5) / 100));
-        if (!is_json(options))
+        if (!answer_is_json(options))
             print_part(&parts[i], percentage, unit != NULL ? unit : "gb");
     }
-    if (is_json(options)) {
+    if (answer_is_json(options)) {
         char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(6));
         puts(text != NULL ? text : "");
         free(text);
@@ -535,7 +510,7 @@ int diagnosis_memory(const json_t *answer, const struct options *options)
         return CONTROL_USAGE;
     }
     struct part *parts = xcalloc(json_object_size(memory) + 1, sizeof parts[0]);
-    print_banner(answer, options, "Reporting memory breakdown on node ", "...");
+    answer_print_banner(answer, options, "Reporting memory breakdown on node ", "...");
     json_object_foreach(memory, name, value) parts[count++] =
         (struct part){name, json_integer_value(value)};
     qsort(parts, count, sizeof parts[0], compare_parts);
@@ -549,7 +524,7 @@ int diagnosis_memory(const json_t *answer, const struct options *options)
 static json_t *keyed(const json_t *answer, json_t *value)
 {
     json_t *object = json_object();
-    json_object_set_new(object, node_of(answer), value);
+    json_object_set_new(object, answer_node(answer), value);
     return object;
 }
 
@@ -558,7 +533,7 @@ static json_t *cluster_alarms(const json_t *answer)
     const json_t *alarms = json_object_get(answer, "alarms");
     json_t *rows = json_array();
     for (size_t i = 0; i < json_array_size(alarms); i++)
-        json_array_append_new(rows, json_pack("{s:s, s:O}", "node", node_of(answer), "type",
+        json_array_append_new(rows, json_pack("{s:s, s:O}", "node", answer_node(answer), "type",
                                               json_array_get(alarms, i)));
     return rows;
 }
@@ -571,35 +546,36 @@ static const char *maintenance_of(const json_t *answer)
 
 static json_t *cluster_object(const json_t *answer)
 {
-    const char *node = node_of(answer);
+    const char *node = answer_node(answer);
     json_t *object = json_pack("{s:s, s:[s], s:[s], s:[], s:{}, s:[]}", "cluster_name",
-                               text_of(answer, "cluster_name"), "disk_nodes", node, "running_nodes",
-                               node, "ram_nodes", "partitions", "feature_flags");
+                               answer_text(answer, "cluster_name"), "disk_nodes", node,
+                               "running_nodes", node, "ram_nodes", "partitions", "feature_flags");
     json_object_set_new(object, "alarms", cluster_alarms(answer));
     json_object_set_new(object, "listeners", keyed(answer, json_incref(listeners_of(answer))));
     json_object_set_new(object, "maintenance_status",
                         keyed(answer, json_string(maintenance_of(answer))));
     json_object_set_new(
         object, "versions",
-        keyed(answer, json_pack("{s:s, s:s, s:s}", "rabbitmq_name", text_of(answer, "product_name"),
-                                "rabbitmq_version", text_of(answer, "product_version"),
-                                "leveret_version", text_of(answer, "leveret_version"))));
+        keyed(answer,
+              json_pack("{s:s, s:s, s:s}", "rabbitmq_name", answer_text(answer, "product_name"),
+                        "rabbitmq_version", answer_text(answer, "product_version"),
+                        "leveret_version", answer_text(answer, "leveret_version"))));
     return object;
 }
 
 int diagnosis_cluster(const json_t *answer, const struct options *options)
 {
-    const char *node = node_of(answer);
+    const char *node = answer_node(answer);
     const json_t *rows = listeners_of(answer);
-    print_banner(answer, options, "Cluster status of node ", " ...");
-    if (is_json(options)) {
-        print_json(stdout, cluster_object(answer));
+    answer_print_banner(answer, options, "Cluster status of node ", " ...");
+    if (answer_is_json(options)) {
+        answer_print_json(stdout, cluster_object(answer));
         return CONTROL_OK;
     }
     printf("Basics\n\nCluster name: %s\n\nDisk Nodes\n\n%s\n\nRunning Nodes\n\n%s\n",
-           text_of(answer, "cluster_name"), node, node);
-    printf("\nVersions\n\n%s: %s %s by Leveret %s\n", node, text_of(answer, "product_name"),
-           text_of(answer, "product_version"), text_of(answer, "leveret_version"));
+           answer_text(answer, "cluster_name"), node, node);
+    printf("\nVersions\n\n%s: %s %s by Leveret %s\n", node, answer_text(answer, "product_name"),
+           answer_text(answer, "product_version"), answer_text(answer, "leveret_version"));
     printf("\nMaintenance status\n\nNode: %s, status: %s\n\nAlarms\n\n", node,
            maintenance_of(answer));
     json_t *texts = alarm_texts(answer);

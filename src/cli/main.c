@@ -124,7 +124,7 @@ static int print_result(const struct command *command, const struct options *opt
 /* As rabbitmqctl has it, which says of a missing virtual host only that. */
 static void print_error(int status, const char *error)
 {
-    bool is_vhost = status == CONTROL_DATA && strncmp(error, "Virtual host ", 13) == 0;
+    bool is_vhost = status == CONTROL_DATA && strncmp(error, "Virtual host '", 14) == 0;
     fprintf(stderr, "%s%s\n", is_vhost ? "" : "Error:\n", error);
 }
 

@@ -33,6 +33,8 @@ static const struct option long_options[] = {
     {"formatter", required_argument, NULL, 'f'},
     {"global", no_argument, NULL, OTHER},
     {"help", no_argument, NULL, 'h'},
+    {"if-empty", no_argument, NULL, 'e'},
+    {"if-unused", no_argument, NULL, 'u'},
     {"interval", required_argument, NULL, OTHER},
     {"longnames", no_argument, NULL, 'l'},
     {"no-table-headers", no_argument, NULL, 'H'},
@@ -51,6 +53,7 @@ static const struct option long_options[] = {
     {"user", required_argument, NULL, OTHER},
     {"version", no_argument, NULL, 'V'},
     {"wait", required_argument, NULL, OTHER},
+    {"within", required_argument, NULL, OTHER},
     {"unit", required_argument, NULL, OTHER},
     {"limit", required_argument, NULL, OTHER},
     {"per-connection-delay", required_argument, NULL, OTHER},
@@ -105,6 +108,10 @@ static bool apply(struct options *options, int option, const char *value)
         return true;
     case 'a':
         return add_other(options, "all", NULL);
+    case 'e':
+        return add_other(options, "if-empty", NULL);
+    case 'u':
+        return add_other(options, "if-unused", NULL);
     case 'N':
         return add_other(options, "number", value);
     case 'd':
@@ -152,7 +159,7 @@ bool options_parse(struct options *options, int argc, char **argv)
         .data_dir = default_data_dir(), .vhost = "/", .formatter = "table", .has_headers = true};
     int option, index;
     opterr = 0;
-    while ((option = getopt_long(argc, argv, "aD:d:hlN:n:p:qst:V", long_options, &index)) != -1) {
+    while ((option = getopt_long(argc, argv, "aD:d:ehlN:n:p:qst:uV", long_options, &index)) != -1) {
         if (option == OTHER ? add_other(options, long_options[index].name, optarg)
                             : apply(options, option, optarg != NULL ? value_of(optarg) : NULL))
             continue;

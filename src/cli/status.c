@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "cli/answer.h"
 #include "cli/options.h"
 #include "cli/output.h"
 
@@ -149,5 +150,26 @@ int status_print_closed(const struct json_t *answer, const struct options *optio
     (void)options;
     printf("Closed %lld connections\n",
            (long long)json_integer_value(json_object_get(answer, "closed")));
+    return 0;
+}
+
+int status_print_deleted(const struct json_t *answer, const struct options *options)
+{
+    json_t *text =
+        json_sprintf("Queue was successfully deleted with %lld ready messages",
+                     (long long)json_integer_value(json_object_get(answer, "message_count")));
+    if (answer_is_json(options))
+        answer_print_json(stdout, json_pack("{s:O}", "message", text));
+    else
+        puts(json_string_value(text));
+    json_decref(text);
+    return 0;
+}
+
+int status_print_done(const struct json_t *answer, const struct options *options)
+{
+    if (answer_is_json(options))
+        answer_print_json(stdout,
+                          json_pack("{s:s, s:s}", "node", answer_node(answer), "result", "ok"));
     return 0;
 }

@@ -21,6 +21,7 @@ struct http_session_user {
     const char *name;
     struct auth_identity *identity; /* borrowed; NULL: the users of this server tell */
     bool can_impersonate;
+    bool may_everything; /* the server's own operator: nobody is asked for a permission */
 };
 
 struct http_session *http_sessions_open(struct http_sessions *sessions,

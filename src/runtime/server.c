@@ -238,6 +238,7 @@ static bool start(struct server *server, char *reason, size_t reason_size)
     server_add_commands(server);
     server_add_diagnosis_commands(server);
     server_add_closing_commands(server);
+    server_add_queue_commands(server);
     server_add_log_commands(server);
     server_add_backup_commands(server);
     server_add_drain_commands(server);

@@ -16,6 +16,7 @@
 #include "broker/vhost.h"
 #include "config.h"
 #include "config/config.h"
+#include "http/http_call.h"
 #include "http/http_memory.h"
 #include "net/control.h"
 #include "net/tls.h"
@@ -287,24 +288,81 @@ static json_t *memory_of(const struct server *server)
     return memory;
 }
 
+static void add_certificate(void *context, const struct http_certificate *certificate)
+{
+    bool is_any = strcmp(certificate->address, "::") == 0;
+    json_array_append_new(context,
+                          json_pack("{s:s, s:s, s:i, s:s, s:s, s:s?, s:I, s:I}", "interface",
+                                    is_any ? "[::]" : certificate->address, "protocol",
+                                    certificate->protocol, "port", (int)certificate->port,
+                                    "purpose", purpose_of(certificate->protocol), "certfile",
+                                    certificate->certfile, "cacertfile", certificate->cacertfile,
+                                    "certfile_ends_s", (json_int_t)certificate->certificate_end_s,
+                                    "cacertfile_ends_s", (json_int_t)certificate->authority_end_s));
+}
+
+static json_t *certificates_of(struct server *server)
+{
+    json_t *certificates = json_array();
+    server_each_certificate(server, add_certificate, certificates);
+    return certificates;
+}
+
+static void find_cluster_name(void *context, const char *name, const char *value)
+{
+    json_t **found = context;
+    if (strcmp(name, "cluster_name") != 0)
+        return;
+    json_decref(*found);
+    *found = json_loads(value, JSON_DECODE_ANY, NULL);
+}
+
+/* The one that was set, or that of the configuration. */
+static json_t *cluster_name_of(const struct server *server)
+{
+    json_t *name = NULL;
+    directory_each_global_parameter(server->directory, find_cluster_name, &name);
+    return name != NULL ? name : json_string(server->config->cluster_name);
+}
+
 static void handle_diagnosis(void *context, struct control_call *call)
 {
     struct server *server = context;
     const struct config *config = server->config;
     json_t *result =
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "node", config->node_name, "cluster_name",
-                  config->cluster_name, "product_name", config->product_name, "product_version",
+        json_pack("{s:s, s:o, s:s, s:s, s:s, s:b}", "node", config->node_name, "cluster_name",
+                  cluster_name_of(server), "product_name", config->product_name, "product_version",
                   config->product_version, "leveret_version", PACKAGE_VERSION,
                   "is_under_maintenance", server->is_draining ? 1 : 0);
     json_object_set_new(result, "alarms", server_alarm_names(server));
     json_object_set_new(result, "listeners", server_listener_rows(server));
+    json_object_set_new(result, "certificates", certificates_of(server));
     json_object_set_new(result, "vhosts_down", vhosts_that_are_down(server));
     json_object_set_new(result, "memory", memory_of(server));
     control_reply(call, result);
 }
 
+/* A vhost that could not be opened is opened when the server starts, and not before. */
+static void handle_restart_vhost(void *context, struct control_call *call)
+{
+    struct server *server = context;
+    const char *node = server->config->node_name, *vhost = control_text(call, "vhost");
+    if (vhost == NULL || !directory_has_vhost(server->directory, vhost))
+        control_fail(call, CONTROL_SOFTWARE,
+                     "Failed to start vhost '%s' on node '%s'Reason: {:no_such_vhost, \"%s\"}",
+                     vhost != NULL ? vhost : "", node, vhost != NULL ? vhost : "");
+    else if (!server_has_vhost(server, vhost))
+        control_fail(call, CONTROL_SOFTWARE,
+                     "Failed to start vhost '%s' on node '%s'Reason: see the log, and restart the "
+                     "server",
+                     vhost, node);
+    else
+        control_reply(call, json_pack("{s:s}", "node", node));
+}
+
 void server_add_diagnosis_commands(struct server *server)
 {
-    static const struct control_command commands[] = {{"diagnosis", handle_diagnosis}};
+    static const struct control_command commands[] = {{"diagnosis", handle_diagnosis},
+                                                      {"restart_vhost", handle_restart_vhost}};
     control_add_commands(server->control, commands, sizeof commands / sizeof commands[0], server);
 }

@@ -267,7 +267,7 @@ static void visit_certificate(void *context, const char *protocol, const char *a
 }
 
 /* Its files are those that were read last. */
-static void each_certificate(void *context,
+void server_each_certificate(void *context,
                              void (*visit)(void *visitor,
                                            const struct http_certificate *certificate),
                              void *visitor)
@@ -554,7 +554,7 @@ void server_start_http(struct server *server)
     static const struct http_host host = {
         .alarms = alarms_of,
         .each_listener = each_listener,
-        .each_certificate = each_certificate,
+        .each_certificate = server_each_certificate,
         .unix_time_s = unix_time_s,
         .has_vhost = server_has_vhost,
         .has_queue = server_has_queue,

@@ -17,6 +17,7 @@
 struct control_call;
 struct control_work;
 struct gate;
+struct http_certificate;
 struct json_t;
 
 enum { SERVER_SIGNALS = 4 };
@@ -148,6 +149,12 @@ uint16_t server_http_port(const struct server *server);
 /* Each of its listeners, with TLS and without. */
 void server_each_http_listener(const struct server *server, server_listener_visitor *visit,
                                void *visitor);
+/* Calls visit with the certificates of each listener with TLS, those of clients included; context
+ * is the server. */
+void server_each_certificate(void *context,
+                             void (*visit)(void *visitor,
+                                           const struct http_certificate *certificate),
+                             void *visitor);
 /* Returns when its thread has ended; what it asked for may still be under way. */
 void server_stop_http(struct server *server);
 /* Nothing is under way any more. */
@@ -235,6 +242,8 @@ void server_import(void *context, struct json_t *definitions, const char *vhost,
 void server_add_listing_commands(struct server *server);
 /* close_connection, close_all_connections, close_all_user_connections. */
 void server_add_closing_commands(struct server *server);
+/* purge_queue, delete_queue. */
+void server_add_queue_commands(struct server *server);
 /* rotate_logs, set_log_level, log_location. */
 void server_add_log_commands(struct server *server);
 /* backup, backup_status, backup_cancel. */

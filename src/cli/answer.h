@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_CLI_ANSWER_H
+#define LEVERET_CLI_ANSWER_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+struct json_t;
+struct options;
+
+/* What commands share that print from the server's answer to "diagnosis". */
+
+/* "" where it is not there. */
+const char *answer_text(const struct json_t *object, const char *key);
+const char *answer_node(const struct json_t *answer);
+
+bool answer_is_json(const struct options *options);
+/* The node's name stands between the two. */
+void answer_print_banner(const struct json_t *answer, const struct options *options,
+                         const char *before, const char *after);
+/* Takes the object over. */
+void answer_print_json(FILE *file, struct json_t *object);
+
+#endif

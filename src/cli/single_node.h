@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LEVERET_CLI_SINGLE_NODE_H
+#define LEVERET_CLI_SINGLE_NODE_H
+
+#include <stddef.h>
+
+struct json_t;
+struct options;
+
+/* What commands about clusters say where there is one server: as RabbitMQ of one node. Each prints
+ * from the server's answer to "diagnosis" and returns the exit status. */
+int single_node_check_quorum(const struct json_t *answer, const struct options *options);
+int single_node_check_mirrors(const struct json_t *answer, const struct options *options);
+int single_node_await_nodes(const struct json_t *answer, const struct options *options);
+int single_node_health(const struct json_t *answer, const struct options *options);
+int single_node_unresponsive(const struct json_t *answer, const struct options *options);
+int single_node_restart_vhost(const struct json_t *answer, const struct options *options);
+
+/* Looks at the words before the server is asked; see struct command. */
+const char *single_node_check_count(char *const *words, size_t count, int *status);
+
+#endif
