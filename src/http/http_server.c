@@ -44,6 +44,7 @@ enum {
     CONNECTIONS_MAX = 256,
     HEADER_BYTES_MAX = 1 << 16,
     WAITING_BYTES_MAX = 1 << 28, /* requests of all connections that are not answered */
+    VALUE_BYTES = 64,            /* of memory for a value of JSON, about */
     ANSWER_BYTES_MAX = 1 << 28,  /* long answers that clients have not taken yet */
     IDLE_S = 60,                 /* a silent connection */
     REQUEST_S = 60,              /* from its first chance to a whole request */
@@ -410,6 +411,37 @@ static const char *missing_right(const struct http_call *call)
     return right == HTTP_FOR_ADMINISTRATORS ? "Not administrator user" : NULL;
 }
 
+/* How many values there are in a text of JSON, about: outside of its texts each begins behind one
+ * of these. */
+static size_t count_values(struct bytes text)
+{
+    size_t count = 1;
+    bool is_inside = false;
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t c = text.data[i];
+        if (c == '"')
+            is_inside = !is_inside;
+        else if (is_inside)
+            i += c == '\\';
+        else
+            count += c == ',' || c == ':' || c == '[' || c == '{';
+    }
+    return count;
+}
+
+/* A small body may be very many values: what they will take counts as if it had come. False where
+ * that is too much. */
+static bool has_room_for(const struct http_call *call, struct bytes body)
+{
+    size_t bytes = count_values(body) * VALUE_BYTES;
+    struct front *front = find_front(call->server, call->request);
+    if (front == NULL) /* the client has gone */
+        return false;
+    front->waiting_bytes += bytes;
+    front->server->waiting_bytes += bytes;
+    return front->server->waiting_bytes <= WAITING_BYTES_MAX;
+}
+
 /* The JSON in a form's file; where a page wants to be shown afterwards, the form says it, too. */
 static struct bytes read_form(struct http_call *call, struct bytes body, struct bytes boundary)
 {
@@ -424,7 +456,7 @@ static struct bytes read_form(struct http_call *call, struct bytes body, struct 
  * comes all the same is not looked at, or everybody who asks how to log in could have megabytes of
  * JSON taken apart.
  */
-static json_t *read_body(struct http_call *call)
+static json_t *read_body(struct http_call *call, bool *is_too_much)
 {
     struct evbuffer *input = evhttp_request_get_input_buffer(call->request);
     size_t size = evbuffer_get_length(input);
@@ -437,7 +469,9 @@ static json_t *read_body(struct http_call *call)
         evhttp_find_header(evhttp_request_get_input_headers(call->request), "Content-Type"));
     if (call->route->takes_file && boundary.data != NULL)
         text = read_form(call, text, boundary);
-    json_t *body = json_loadb((const char *)text.data, text.size, JSON_DECODE_ANY, NULL);
+    *is_too_much = !has_room_for(call, text);
+    json_t *body =
+        *is_too_much ? NULL : json_loadb((const char *)text.data, text.size, JSON_DECODE_ANY, NULL);
     evbuffer_drain(input, size);
     return body;
 }
@@ -463,8 +497,13 @@ static void go_on(struct http_call *call)
         finish_with(call, 401, http_error("not_authorised", json_string(missing)));
         return;
     }
-    json_t *body = read_body(call);
-    if (json_is_object(body)) {
+    bool is_too_much = false;
+    json_t *body = read_body(call, &is_too_much);
+    if (is_too_much) {
+        finish_with(call, 503,
+                    http_error("service_unavailable",
+                               json_string("the bodies of all requests have too many values")));
+    } else if (json_is_object(body)) {
         call->body = body;
         call->hooks.handle(call->hooks.context, call);
     } else {

@@ -22,6 +22,7 @@ enum {
     PAGE_ROWS = 100,
     PAGE_ROWS_MAX = 500,
     MATCH_STEPS_MAX = 10000, /* for one name */
+    LIST_BYTES_MAX = 1 << 28,
 };
 
 static const char *asked(const struct http_call *call, const char *name)
@@ -254,9 +255,10 @@ static int append_text(const char *text, size_t size, void *context)
     return 0;
 }
 
-/* Row by row, so that of a long list no more than one is there as JSON. */
-static void append_rows(struct http_call *call, const struct http_list *list, const size_t *numbers,
-                        size_t count)
+/* Row by row, so that of a long list no more than one is there as JSON. Of what becomes longer than
+ * a server wants to have in memory for one client the error is returned, and the status set. */
+static json_t *append_rows(struct http_call *call, const struct http_list *list,
+                           const size_t *numbers, size_t count)
 {
     const char *columns = asked(call, "columns");
     buffer_append_u8(&call->text, '[');
@@ -266,8 +268,17 @@ static void append_rows(struct http_call *call, const struct http_list *list, co
             buffer_append_u8(&call->text, ',');
         json_dump_callback(row, append_text, &call->text, JSON_COMPACT);
         json_decref(row);
+        if (call->text.size > LIST_BYTES_MAX) {
+            buffer_fini(&call->text);
+            call->status = 503;
+            return http_error("service_unavailable",
+                              json_sprintf("the list is longer than %d bytes: ask for pages "
+                                           "(page, page_size), or for some columns",
+                                           LIST_BYTES_MAX));
+        }
     }
     buffer_append_u8(&call->text, ']');
+    return NULL;
 }
 
 /* The page as an object; numbers are those of the rows that fit. */
@@ -285,7 +296,9 @@ static json_t *append_page(struct http_call *call, const struct paging *paging,
     size_t shown = count - first < size ? count - first : size;
     buffer_append_format(&call->text, "{\"filtered_count\":%zu", count);
     buffer_append_format(&call->text, ",\"item_count\":%zu,\"items\":", shown);
-    append_rows(call, list, numbers + first, shown);
+    json_t *error = append_rows(call, list, numbers + first, shown);
+    if (error != NULL)
+        return error;
     buffer_append_format(&call->text, ",\"page\":%zu", page);
     buffer_append_format(&call->text, ",\"page_count\":%zu", (count + size - 1) / size);
     buffer_append_format(&call->text, ",\"page_size\":%zu", size);
@@ -316,7 +329,7 @@ json_t *http_shape_list(struct http_call *call, const struct http_list *list, co
     if (has_pages && asked(call, "page") != NULL)
         error = make_page(call, list, numbers);
     else
-        append_rows(call, list, numbers, list->count);
+        error = append_rows(call, list, numbers, list->count);
     free(numbers);
     return error;
 }

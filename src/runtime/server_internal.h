@@ -69,7 +69,9 @@ struct server {
     struct worker_pool *workers; /* owned */
     struct worker_pool *jobs;    /* owned */
     struct list unfinished_jobs;
-    _Atomic bool is_ending; /* jobs come to their end */
+    struct list definitions_line; /* of HTTP's clients */
+    bool definitions_under_way;   /* one of them */
+    _Atomic bool is_ending;       /* jobs come to their end */
 
     pthread_mutex_t mutex; /* guards both lists; the main thread may read them without */
     struct server_vhost *vhosts;
@@ -236,6 +238,13 @@ void server_export_to(void *context, const char *vhost,
 void server_import(void *context, struct json_t *definitions, const char *vhost,
                    void (*done)(void *done_context, const struct directory_error *error),
                    void *done_context);
+/* The same for clients of HTTP, one at a time. */
+void server_http_export(void *context, const char *vhost,
+                        void (*done)(void *done_context, struct json_t *definitions),
+                        void *done_context);
+void server_http_import(void *context, struct json_t *definitions, const char *vhost,
+                        void (*done)(void *done_context, const struct directory_error *error),
+                        void *done_context);
 /* The global parameter by which RabbitMQ remembers its last import. */
 #define SERVER_IMPORT_HASH "imported_definition_hash_value"
 /* list_queues, list_exchanges, list_bindings. */

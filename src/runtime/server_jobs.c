@@ -33,6 +33,7 @@ struct job {
 void server_start_jobs(struct server *server)
 {
     list_init(&server->unfinished_jobs);
+    list_init(&server->definitions_line);
     server->jobs = worker_pool_new(&limits);
 }
 
