@@ -70,10 +70,18 @@ static bool has_dead_letter_exchange(const struct vhost *vhost, const struct que
     return name.data != NULL && exchange_find(vhost, name) != NULL;
 }
 
+static void count_letter(struct vhost *vhost, const struct queue *queue, enum death_reason reason)
+{
+    enum letter_strategy strategy = queue_parks_letters(queue)               ? LETTER_AT_LEAST_ONCE
+                                    : has_dead_letter_exchange(vhost, queue) ? LETTER_AT_MOST_ONCE
+                                                                             : LETTER_DISABLED;
+    vhost->counters.dead_lettered[queue->settings.type == QUEUE_QUORUM][strategy][reason]++;
+}
+
 void queue_dead_letter(struct vhost *vhost, struct queue *queue, struct message *message,
                        enum death_reason reason)
 {
-    vhost->counters.dead_lettered[reason]++;
+    count_letter(vhost, queue, reason);
     if (queue_parks_letters(queue))
         internal_publish_or_park(vhost, dead_letter_new(message, queue, reason, vhost->now_ms),
                                  queue);
@@ -93,6 +101,8 @@ void queue_bury(struct vhost *vhost, struct lane *lane, struct entry *entry,
             return;
         }
         queue_dead_letter(vhost, queue, entry->message, reason);
+    } else if (!queue->is_deleted) {
+        count_letter(vhost, queue, reason);
     }
     drop(vhost, lane, entry);
 }

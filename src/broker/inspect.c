@@ -91,8 +91,7 @@ static void fill_details(const struct queue *queue, struct queue_status *status)
     status->unacked_bytes = queue->unacked_bytes;
     status->ram = status->ready - out;
     status->ram_bytes = status->ready_bytes - out_bytes;
-    status->memory_bytes = sizeof *queue + queue->name.size + queue->arguments.size +
-                           queue_memory_bytes(queue) + queue_values_bytes(queue);
+    status->memory_bytes = queue_footprint(queue);
     status->head_timestamp_s = head_timestamp(queue);
     status->taker_share = sampling_taker_share(queue);
     status->idle_since_ms = sampling_queue_idle_since(queue);
@@ -172,6 +171,7 @@ static void fill_exchange(const struct vhost *vhost, const struct exchange *exch
         .is_predeclared = exchange->is_predeclared,
         .policy = policy != NULL ? policy_name(policy) : bytes_of(NULL, 0),
         .counters = exchange->counters,
+        .bindings = exchange->source_count,
     };
 }
 

@@ -121,6 +121,7 @@ bool internal_publish_surely(struct vhost *vhost, struct message *letter)
         exchange_pass(vhost, rehearsal->exchanges[i], letter);
     for (size_t i = 0; i < result->count; i++)
         CHECK(queue_enqueue(vhost, result->queues[i], message_ref(letter)));
+    vhost->counters.letters_confirmed++;
     return true;
 }
 

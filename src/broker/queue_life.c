@@ -297,6 +297,8 @@ static void leave_vhost(struct vhost *vhost, struct queue *queue)
     if (!queue->is_reply)
         limit_count_queues(vhost, -1);
     vhost->counters.queues_deleted++;
+    if (queue->settings.type == QUEUE_QUORUM)
+        delivery_counters_add(&vhost->counters.from_quorum, &queue->counters.deliveries);
 }
 
 uint64_t queue_delete(struct vhost *vhost, struct queue *queue)

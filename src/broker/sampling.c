@@ -109,6 +109,9 @@ static void look_at_queue(void *context, struct hash_node *node)
     sums->ready += ready;
     sums->unacked += unacked;
     sums->ready_bytes += queue_ready_bytes(queue);
+    sums->unacked_bytes += queue->unacked_bytes;
+    if (queue->settings.type == QUEUE_QUORUM)
+        delivery_counters_add(&sums->from_quorum, &queue->counters.deliveries);
     uint64_t mark = mark_of_queue(queue), former = queue->sampled;
     if (mark == former)
         return;
@@ -178,6 +181,12 @@ void vhost_sample(struct vhost *vhost, struct vhost_sampling *sampling,
 
 /* --- all of them */
 
+uint64_t queue_footprint(const struct queue *queue)
+{
+    return sizeof *queue + queue->name.size + queue->arguments.size + queue_memory_bytes(queue) +
+           queue_values_bytes(queue);
+}
+
 struct view {
     void (*visit)(void *context, const struct queue_view *view);
     void *context;
@@ -191,12 +200,18 @@ static void view_queue(void *context, struct hash_node *node)
     view->visited++;
     if (queue->is_reply)
         return;
-    const struct queue_view shown = {.name = queue->name,
-                                     .counters = queue->counters,
-                                     .ready = queue_ready_count(queue),
-                                     .unacked = queue->unacked_count,
-                                     .ready_bytes = queue_ready_bytes(queue),
-                                     .consumers = queue->subscriber_count};
+    struct queue_view shown = {.name = queue->name,
+                               .counters = queue->counters,
+                               .ready = queue_ready_count(queue),
+                               .unacked = queue->unacked_count,
+                               .ready_bytes = queue_ready_bytes(queue),
+                               .unacked_bytes = queue->unacked_bytes,
+                               .consumers = queue->subscriber_count,
+                               .memory_bytes = queue_footprint(queue),
+                               .taker_share = sampling_taker_share(queue)};
+    queue_paged_out(queue, &shown.paged_out, &shown.paged_out_bytes);
+    shown.ram = shown.ready - shown.paged_out;
+    shown.ram_bytes = shown.ready_bytes - shown.paged_out_bytes;
     view->visit(view->context, &shown);
 }
 

@@ -12,6 +12,8 @@ struct queue;
 uint64_t sampling_queue_idle_since(const struct queue *queue);
 uint64_t sampling_channel_idle_since(const struct channel *channel);
 /* Of the last samplings and this moment, how often a consumer could take a message: 0 to 1. */
+/* The memory of the queue, with the messages in it. */
+uint64_t queue_footprint(const struct queue *queue);
 double sampling_taker_share(const struct queue *queue);
 
 #endif

@@ -211,21 +211,33 @@ size_t vhost_take_reads(struct vhost *vhost, struct store_read **reads);
  * UINT64_MAX when nothing is due, 0 when it is due at once: long work goes in slices. */
 uint64_t vhost_deadline(const struct vhost *vhost);
 
+/* What becomes of what a queue gives up: nothing, as it has no dead letter exchange, or a letter.
+ */
+enum letter_strategy {
+    LETTER_DISABLED,
+    LETTER_AT_MOST_ONCE,
+    LETTER_AT_LEAST_ONCE,
+    LETTER_STRATEGIES,
+};
+
 /* Counters since the start, and sizes now; for metrics and tests. */
 struct vhost_counters {
     uint64_t published, routed, unroutable_dropped, unroutable_returned, confirmed, rejected;
     uint64_t published_to_confirm; /* of published: on channels with confirms, */
     uint64_t kept;                 /* and what an exchange keeps for later */
     uint64_t delivered, got, got_empty, redelivered, acked, requeued, discarded;
-    uint64_t delivered_no_ack, got_no_ack; /* of delivered and got: to who does not ack */
-    uint64_t disk_reads, disk_writes;      /* messages of queues */
-    uint64_t dead_lettered[4]; /* by enum death_reason; with a dead letter exchange or without */
+    uint64_t delivered_no_ack, got_no_ack;           /* of delivered and got: to who does not ack */
+    uint64_t disk_reads, disk_writes;                /* messages of queues */
+    uint64_t dead_lettered[2][LETTER_STRATEGIES][4]; /* of classic queues (0) and quorum queues, by
+                                                        enum letter_strategy and death_reason */
+    uint64_t letters_confirmed;           /* at least once: all their queues have taken them */
+    struct delivery_counters from_quorum; /* of those below: by quorum queues */
     uint64_t connections_opened, connections_closed, channels_opened, channels_closed;
     uint64_t queues_declared, queues_created, queues_deleted;
     uint64_t sessions, channels, consumers, queues, exchanges, bindings;
     uint64_t publishers;                   /* channels that have published */
     uint64_t ready, unacked;               /* messages */
-    uint64_t ready_bytes;                  /* sum of body sizes */
+    uint64_t ready_bytes, unacked_bytes;   /* sums of body sizes */
     uint64_t window_bytes, unstored_bytes; /* memory: of messages that are in the store, too, and
                                               of those on their way to it, */
     uint64_t transient_bytes;              /* and of ready ones that are in memory alone */
@@ -277,6 +289,7 @@ struct exchange_status {
     bool is_durable, is_auto_delete, is_internal, is_predeclared;
     struct bytes policy; /* no data: none */
     struct exchange_counters counters;
+    uint64_t bindings; /* that lead away from it */
 };
 
 bool vhost_exchange_status(const struct vhost *vhost, struct bytes name,
@@ -309,7 +322,7 @@ struct channel_status {
     uint16_t number;
     bool has_confirms, has_transactions, is_slowed;
     uint64_t consumers, unacked, unconfirmed, uncommitted, acks_uncommitted;
-    uint16_t prefetch_count, prefetch_global; /* 0: no limit */
+    uint64_t prefetch_count, prefetch_global; /* 0: no limit */
     struct channel_counters counters;
     uint64_t idle_since_ms; /* as of a queue */
 };
@@ -372,7 +385,8 @@ struct channel_sample {
 /* What queues hold, all together. */
 struct queue_sums {
     uint64_t ready, unacked;
-    uint64_t ready_bytes;
+    uint64_t ready_bytes, unacked_bytes;
+    struct delivery_counters from_quorum;
 };
 
 struct vhost_sampler {
@@ -399,7 +413,11 @@ void vhost_sample(struct vhost *vhost, struct vhost_sampling *sampling,
 struct queue_view {
     struct bytes name;
     struct queue_counters counters;
-    uint64_t ready, unacked, ready_bytes, consumers;
+    uint64_t ready, unacked, ready_bytes, unacked_bytes, consumers;
+    uint64_t ram, ram_bytes;             /* of the ready ones: those in memory, */
+    uint64_t paged_out, paged_out_bytes; /* and those on disk alone */
+    uint64_t memory_bytes;
+    double taker_share; /* as in struct queue_status */
 };
 
 /* Visits about count_max more queues; false, and *cursor 0 again, when those were the last. */

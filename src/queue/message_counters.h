@@ -18,6 +18,18 @@ struct delivery_counters {
     uint64_t ack;
 };
 
+static inline void delivery_counters_add(struct delivery_counters *sum,
+                                         const struct delivery_counters *counters)
+{
+    sum->deliver += counters->deliver;
+    sum->deliver_no_ack += counters->deliver_no_ack;
+    sum->get += counters->get;
+    sum->get_no_ack += counters->get_no_ack;
+    sum->get_empty += counters->get_empty;
+    sum->redeliver += counters->redeliver;
+    sum->ack += counters->ack;
+}
+
 /* A queue's. */
 struct queue_counters {
     uint64_t publish; /* by clients; once for each message that was routed to it */

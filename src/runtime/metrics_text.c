@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names, types and labels are those that RabbitMQ's dashboards ask for. All lines of a metric stand
- * together, as the format demands; so what each queue has is written metric by metric.
+ * What Prometheus is told of the whole server. Names, types and labels are those that RabbitMQ's
+ * plug-in has, and its dashboards ask for; what each object has is in metrics_objects.c.
  *
  * What is Erlang's has no meaning here and is left out, but for the few that the dashboard of the
  * whole server shows.
@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "broker/dead_letter.h"
 
 void metrics_append_label(struct buffer *text, struct bytes value)
 {
@@ -26,35 +28,43 @@ void metrics_append_label(struct buffer *text, struct bytes value)
     }
 }
 
-static void head(struct buffer *text, const char *prefix, const char *name, const char *type,
-                 const char *help)
+void metrics_put_head(const struct metrics_out *out, const char *name, const char *type,
+                      const char *help)
 {
-    buffer_append_format(text, "# HELP %s%s %s\n# TYPE %s%s %s\n", prefix, name, help, prefix, name,
-                         type);
+    buffer_append_format(out->text, "# HELP %s%s %s\n# TYPE %s%s %s\n", out->prefix, name, help,
+                         out->prefix, name, type);
 }
 
-static void put(struct buffer *text, const char *name, const char *type, const char *help,
+static void put(const struct metrics_out *out, const char *name, const char *type, const char *help,
                 uint64_t value)
 {
-    head(text, "rabbitmq_", name, type, help);
-    buffer_append_format(text, "rabbitmq_%s %llu\n", name, (unsigned long long)value);
+    metrics_put_head(out, name, type, help);
+    buffer_append_format(out->text, "%s%s %llu\n", out->prefix, name, (unsigned long long)value);
 }
 
-static void gauge(struct buffer *text, const char *name, const char *help, uint64_t value)
+static void gauge(const struct metrics_out *out, const char *name, const char *help, uint64_t value)
 {
-    put(text, name, "gauge", help, value);
+    put(out, name, "gauge", help, value);
 }
 
-static void counter(struct buffer *text, const char *name, const char *help, uint64_t value)
+static void counter(const struct metrics_out *out, const char *name, const char *help,
+                    uint64_t value)
 {
-    put(text, name, "counter", help, value);
+    put(out, name, "counter", help, value);
 }
 
-static void labelled(struct buffer *text, const char *name, const char *type, const char *labels,
-                     const char *help, uint64_t value)
+static void value_of(const struct metrics_out *out, const char *name, const char *labels,
+                     uint64_t value)
 {
-    head(text, "rabbitmq_", name, type, help);
-    buffer_append_format(text, "rabbitmq_%s{%s} %llu\n", name, labels, (unsigned long long)value);
+    buffer_append_format(out->text, "%s%s{%s} %llu\n", out->prefix, name, labels,
+                         (unsigned long long)value);
+}
+
+static void labelled(const struct metrics_out *out, const char *name, const char *type,
+                     const char *labels, const char *help, uint64_t value)
+{
+    metrics_put_head(out, name, type, help);
+    value_of(out, name, labels, value);
 }
 
 /* --- who it is */
@@ -66,9 +76,10 @@ static void put_label(struct buffer *text, const char *name, const char *value, 
     buffer_append_format(text, "\"%c", end);
 }
 
-static void put_identity(struct buffer *text, const struct metrics_facts *facts)
+void metrics_put_identity(struct buffer *text, const struct metrics_facts *facts)
 {
-    head(text, "rabbitmq_", "build_info", "untyped", "What runs here");
+    const struct metrics_out out = {text, "rabbitmq_"};
+    metrics_put_head(&out, "build_info", "untyped", "What runs here");
     buffer_append_bytes(text, bytes_of_text("rabbitmq_build_info{"));
     put_label(text, "rabbitmq_version", facts->product_version, ',');
     put_label(text, "prometheus_plugin_version", facts->product_version, ',');
@@ -77,7 +88,7 @@ static void put_identity(struct buffer *text, const struct metrics_facts *facts)
     put_label(text, "product_name", facts->product_name, ',');
     put_label(text, "product_version", facts->product_version, '}');
     buffer_append_bytes(text, bytes_of_text(" 1\n"));
-    head(text, "rabbitmq_", "identity_info", "untyped", "Which node it is");
+    metrics_put_head(&out, "identity_info", "untyped", "Which node it is");
     buffer_append_bytes(text, bytes_of_text("rabbitmq_identity_info{"));
     put_label(text, "rabbitmq_node", facts->node, ',');
     put_label(text, "rabbitmq_cluster", facts->cluster, ',');
@@ -88,95 +99,219 @@ static void put_identity(struct buffer *text, const struct metrics_facts *facts)
 
 /* --- the process */
 
-static void put_process(struct buffer *text, const struct metrics_facts *all)
+static void put_start(struct buffer *text, const struct metrics_facts *facts)
 {
-    const struct http_node_facts *facts = &all->facts;
     buffer_append_format(text,
                          "# HELP process_start_time_seconds When the server was started\n"
                          "# TYPE process_start_time_seconds gauge\n"
                          "process_start_time_seconds %llu\n",
-                         (unsigned long long)all->started_s);
-    put(text, "alarms_memory_used_watermark", "untyped", "1 while too much memory is in use",
-        (all->alarms & VHOST_ALARM_MEMORY) != 0);
-    put(text, "alarms_free_disk_space_watermark", "untyped", "1 while the disk is nearly full",
-        (all->alarms & VHOST_ALARM_DISK) != 0);
-    put(text, "alarms_file_descriptor_limit", "untyped", "1 while no descriptor is left",
-        facts->fd_used >= facts->fd_total);
-    gauge(text, "process_open_fds", "Descriptors in use", facts->fd_used);
-    gauge(text, "process_max_fds", "Descriptors there may be", facts->fd_total);
-    gauge(text, "process_open_tcp_sockets", "Connections of clients", facts->sockets_used);
-    gauge(text, "process_max_tcp_sockets", "Connections there may be", facts->fd_total);
-    gauge(text, "process_resident_memory_bytes", "Memory in use", facts->mem_used);
-    gauge(text, "resident_memory_limit_bytes", "Memory above which publishers wait",
-          facts->mem_limit);
-    gauge(text, "disk_space_available_bytes", "What is free on the disk", facts->disk_free);
-    gauge(text, "disk_space_available_limit_bytes", "Below that publishers wait",
-          facts->disk_free_limit);
-    gauge(text, "erlang_processes_used", "Threads of the server", facts->threads);
-    gauge(text, "erlang_processes_limit", "As RabbitMQ has it", 1048576);
-    gauge(text, "erlang_uptime_seconds", "Since the start", facts->uptime_ms / 1000);
-    counter(text, "erlang_scheduler_context_switches_total", "Of all threads",
+                         (unsigned long long)facts->started_s);
+}
+
+static void put_alarms(const struct metrics_out *out, const struct metrics_facts *facts)
+{
+    put(out, "alarms_memory_used_watermark", "untyped", "1 while too much memory is in use",
+        (facts->alarms & VHOST_ALARM_MEMORY) != 0);
+    put(out, "alarms_free_disk_space_watermark", "untyped", "1 while the disk is nearly full",
+        (facts->alarms & VHOST_ALARM_DISK) != 0);
+    put(out, "alarms_file_descriptor_limit", "untyped", "1 while no descriptor is left",
+        facts->facts.fd_used >= facts->facts.fd_total);
+}
+
+static void put_node_coarse(const struct metrics_out *out, const struct metrics_facts *all)
+{
+    const struct http_node_facts *facts = &all->facts;
+    gauge(out, "process_open_fds", "Descriptors in use", facts->fd_used);
+    gauge(out, "process_open_tcp_sockets", "Connections of clients", facts->sockets_used);
+    gauge(out, "process_resident_memory_bytes", "Memory in use", facts->mem_used);
+    gauge(out, "disk_space_available_bytes", "What is free on the disk", facts->disk_free);
+    gauge(out, "erlang_processes_used", "Threads of the server", facts->threads);
+    counter(out, "erlang_scheduler_context_switches_total", "Of all threads",
             facts->context_switches);
-    counter(text, "io_read_ops_total", "System calls that read", facts->io_read_count);
-    counter(text, "io_read_bytes_total", "Read from disks", facts->io_read_bytes);
-    counter(text, "io_write_ops_total", "System calls that write", facts->io_write_count);
-    counter(text, "io_write_bytes_total", "Written to disks", facts->io_write_bytes);
+}
+
+static void put_node(const struct metrics_out *out, const struct metrics_facts *all)
+{
+    const struct http_node_facts *facts = &all->facts;
+    gauge(out, "process_max_fds", "Descriptors there may be", facts->fd_total);
+    gauge(out, "process_max_tcp_sockets", "Connections there may be", facts->fd_total);
+    gauge(out, "resident_memory_limit_bytes", "Memory above which publishers wait",
+          facts->mem_limit);
+    gauge(out, "disk_space_available_limit_bytes", "Below that publishers wait",
+          facts->disk_free_limit);
+    gauge(out, "erlang_processes_limit", "As RabbitMQ has it", 1048576);
+    gauge(out, "erlang_uptime_seconds", "Since the start", facts->uptime_ms / 1000);
+}
+
+static void put_persister(const struct metrics_out *out, const struct metrics_facts *all)
+{
+    const struct http_node_facts *facts = &all->facts;
+    counter(out, "io_read_ops_total", "System calls that read", facts->io_read_count);
+    counter(out, "io_read_bytes_total", "Read from disks", facts->io_read_bytes);
+    counter(out, "io_write_ops_total", "System calls that write", facts->io_write_count);
+    counter(out, "io_write_bytes_total", "Written to disks", facts->io_write_bytes);
+    counter(out, "msg_store_read_total", "Messages read from disks", all->counters.disk_reads);
+    counter(out, "msg_store_write_total", "Messages written to disks", all->counters.disk_writes);
+}
+
+static void put_auth_attempts(const struct metrics_out *out, const struct metrics_facts *facts)
+{
+    static const char *const names[] = {"auth_attempts_total", "auth_attempts_succeeded_total",
+                                        "auth_attempts_failed_total"};
+    static const char *const helps[] = {"Logins", "Logins that succeeded", "Logins that failed"};
+    static const char *const protocols[] = {[LOGIN_BY_HTTP] = "http", [LOGIN_BY_AMQP] = "amqp091"};
+    for (size_t i = 0; i < 3; i++) {
+        metrics_put_head(out, names[i], "counter", helps[i]);
+        for (size_t j = 0; j < LOGIN_PROTOCOLS; j++) {
+            char labels[40];
+            uint64_t succeeded = i != 2 ? facts->logins[j].succeeded : 0;
+            uint64_t failed = i != 1 ? facts->logins[j].failed : 0;
+            snprintf(labels, sizeof labels, "protocol=\"%s\"", protocols[j]);
+            value_of(out, names[i], labels, succeeded + failed);
+        }
+    }
 }
 
 /* --- objects and messages */
 
-static void put_objects(struct buffer *text, const struct metrics_facts *facts)
+static void put_objects(const struct metrics_out *out, const struct metrics_facts *facts)
 {
     const struct vhost_counters *counters = &facts->counters;
-    gauge(text, "connections", "Connections that are open", facts->facts.sockets_used);
-    gauge(text, "channels", "Channels that are open", facts->facts.channels);
-    gauge(text, "consumers", "Consumers", counters->consumers);
-    gauge(text, "queues", "Queues", counters->queues);
-    counter(text, "connections_opened_total", "Connections ever opened",
+    gauge(out, "connections", "Connections that are open", facts->facts.sockets_used);
+    gauge(out, "channels", "Channels that are open", facts->facts.channels);
+    gauge(out, "consumers", "Consumers", counters->consumers);
+    gauge(out, "queues", "Queues", counters->queues);
+}
+
+static void put_churn(const struct metrics_out *out, const struct metrics_facts *facts)
+{
+    const struct vhost_counters *counters = &facts->counters;
+    counter(out, "connections_opened_total", "Connections ever opened",
             counters->connections_opened);
-    counter(text, "connections_closed_total", "Connections ever closed",
+    counter(out, "connections_closed_total", "Connections ever closed",
             counters->connections_closed);
-    counter(text, "channels_opened_total", "Channels ever opened", counters->channels_opened);
-    counter(text, "channels_closed_total", "Channels ever closed", counters->channels_closed);
-    counter(text, "queues_declared_total", "Declarations of queues", counters->queues_declared);
-    counter(text, "queues_created_total", "Queues ever made", counters->queues_created);
-    counter(text, "queues_deleted_total", "Queues ever deleted", counters->queues_deleted);
+    counter(out, "channels_opened_total", "Channels ever opened", counters->channels_opened);
+    counter(out, "channels_closed_total", "Channels ever closed", counters->channels_closed);
+    counter(out, "queues_declared_total", "Declarations of queues", counters->queues_declared);
+    counter(out, "queues_created_total", "Queues ever made", counters->queues_created);
+    counter(out, "queues_deleted_total", "Queues ever deleted", counters->queues_deleted);
 }
 
 #define AMQP "protocol=\"amqp091\""
-#define FROM_QUEUE AMQP ",queue_type=\"rabbit_classic_queue\""
 
-static void put_global_deliveries(struct buffer *text, const struct vhost_counters *counters)
+static const char *const queue_types[] = {"rabbit_classic_queue", "rabbit_quorum_queue"};
+
+/* Those of one type; all is looked at first, so that there is no less of it. */
+static void deliveries_of(const struct vhost_counters *all, bool is_quorum,
+                          struct delivery_counters *counters)
 {
-    const struct {
+    const struct delivery_counters *quorum = &all->from_quorum;
+    const struct delivery_counters total = {
+        .deliver = all->delivered - all->delivered_no_ack,
+        .deliver_no_ack = all->delivered_no_ack,
+        .get = all->got - all->got_no_ack,
+        .get_no_ack = all->got_no_ack,
+        .get_empty = all->got_empty,
+        .redeliver = all->redelivered,
+        .ack = all->acked,
+    };
+    *counters = *quorum;
+    if (is_quorum)
+        return;
+    counters->deliver = total.deliver - quorum->deliver;
+    counters->deliver_no_ack = total.deliver_no_ack - quorum->deliver_no_ack;
+    counters->get = total.get - quorum->get;
+    counters->get_no_ack = total.get_no_ack - quorum->get_no_ack;
+    counters->get_empty = total.get_empty - quorum->get_empty;
+    counters->redeliver = total.redeliver - quorum->redeliver;
+    counters->ack = total.ack - quorum->ack;
+}
+
+static uint64_t number_at(const void *row, size_t offset)
+{
+    uint64_t number;
+    memcpy(&number, (const uint8_t *)row + offset, sizeof number);
+    return number;
+}
+
+#define DELIVERY(member) offsetof(struct delivery_counters, member)
+
+static void put_global_deliveries(const struct metrics_out *out,
+                                  const struct vhost_counters *counters)
+{
+    static const struct {
         const char *name, *help;
-        uint64_t value;
+        size_t offsets[4]; /* SIZE_MAX: no more */
     } rows[] = {
-        {"acknowledged", "Messages that were acked", counters->acked},
-        {"delivered", "Messages to consumers and by basic.get",
-         counters->delivered + counters->got},
-        {"delivered_consume_auto_ack", "Messages to consumers that do not ack",
-         counters->delivered_no_ack},
-        {"delivered_consume_manual_ack", "Messages to consumers that ack",
-         counters->delivered - counters->delivered_no_ack},
-        {"delivered_get_auto_ack", "Messages by basic.get without ack", counters->got_no_ack},
-        {"delivered_get_manual_ack", "Messages by basic.get with ack",
-         counters->got - counters->got_no_ack},
-        {"get_empty", "basic.get without a message", counters->got_empty},
-        {"redelivered", "Messages that came again", counters->redelivered},
+        {"acknowledged", "Messages that were acked", {DELIVERY(ack), SIZE_MAX}},
+        {"delivered",
+         "Messages to consumers and by basic.get",
+         {DELIVERY(deliver), DELIVERY(deliver_no_ack), DELIVERY(get), DELIVERY(get_no_ack)}},
+        {"delivered_consume_auto_ack",
+         "Messages to consumers that do not ack",
+         {DELIVERY(deliver_no_ack), SIZE_MAX}},
+        {"delivered_consume_manual_ack",
+         "Messages to consumers that ack",
+         {DELIVERY(deliver), SIZE_MAX}},
+        {"delivered_get_auto_ack",
+         "Messages by basic.get without ack",
+         {DELIVERY(get_no_ack), SIZE_MAX}},
+        {"delivered_get_manual_ack", "Messages by basic.get with ack", {DELIVERY(get), SIZE_MAX}},
+        {"get_empty", "basic.get without a message", {DELIVERY(get_empty), SIZE_MAX}},
+        {"redelivered", "Messages that came again", {DELIVERY(redeliver), SIZE_MAX}},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        char name[64];
+        char name[64], labels[80];
         snprintf(name, sizeof name, "global_messages_%s_total", rows[i].name);
-        labelled(text, name, "counter", FROM_QUEUE, rows[i].help, rows[i].value);
+        metrics_put_head(out, name, "counter", rows[i].help);
+        for (size_t type = 0; type < 2; type++) {
+            struct delivery_counters deliveries;
+            uint64_t sum = 0;
+            deliveries_of(counters, type == 1, &deliveries);
+            for (size_t j = 0; j < 4 && rows[i].offsets[j] != SIZE_MAX; j++)
+                sum += number_at(&deliveries, rows[i].offsets[j]);
+            snprintf(labels, sizeof labels, AMQP ",queue_type=\"%s\"", queue_types[type]);
+            value_of(out, name, labels, sum);
+        }
     }
 }
 
-static void put_global(struct buffer *text, const struct vhost_counters *counters)
+/* Those that RabbitMQ has: classic queues know no letters that are surely not lost, and limits of
+ * deliveries are quorum queues' alone, which have no maxlen that a letter waits for. */
+static bool has_letters(size_t type, size_t strategy, size_t reason)
 {
-    labelled(text, "global_publishers", "gauge", AMQP, "Channels that have published",
+    bool is_quorum = type == 1, is_sure = strategy == LETTER_AT_LEAST_ONCE;
+    if (reason == DEATH_DELIVERY_LIMIT || is_sure)
+        return is_quorum && !(is_sure && reason == DEATH_MAXLEN);
+    return true;
+}
+
+static void put_dead_letters(const struct metrics_out *out, const struct vhost_counters *counters)
+{
+    static const char *const strategies[] = {"disabled", "at_most_once", "at_least_once"};
+    static const char *const reasons[] = {"rejected", "expired", "maxlen", "delivery_limit"};
+    char name[64], labels[100];
+    for (size_t reason = 0; reason < 4; reason++) {
+        snprintf(name, sizeof name, "global_messages_dead_lettered_%s_total", reasons[reason]);
+        metrics_put_head(out, name, "counter", "Messages that a queue gave up");
+        for (size_t i = 0; i < (size_t)2 * LETTER_STRATEGIES; i++) {
+            size_t type = i / LETTER_STRATEGIES, strategy = i % LETTER_STRATEGIES;
+            snprintf(labels, sizeof labels, "queue_type=\"%s\",dead_letter_strategy=\"%s\"",
+                     queue_types[type], strategies[strategy]);
+            if (has_letters(type, strategy, reason))
+                value_of(out, name, labels, counters->dead_lettered[type][strategy][reason]);
+        }
+    }
+    labelled(out, "global_messages_dead_lettered_confirmed_total", "counter",
+             "queue_type=\"rabbit_quorum_queue\",dead_letter_strategy=\"at_least_once\"",
+             "Dead letters that all their queues have taken", counters->letters_confirmed);
+}
+
+static void put_global(const struct metrics_out *out, const struct vhost_counters *counters)
+{
+    labelled(out, "global_publishers", "gauge", AMQP, "Channels that have published",
              counters->publishers);
-    labelled(text, "global_consumers", "gauge", AMQP, "Consumers", counters->consumers);
+    labelled(out, "global_consumers", "gauge", AMQP, "Consumers", counters->consumers);
     const struct {
         const char *name, *help;
         uint64_t value;
@@ -193,108 +328,89 @@ static void put_global(struct buffer *text, const struct vhost_counters *counter
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char name[64];
         snprintf(name, sizeof name, "global_messages_%s_total", rows[i].name);
-        labelled(text, name, "counter", AMQP, rows[i].help, rows[i].value);
+        labelled(out, name, "counter", AMQP, rows[i].help, rows[i].value);
     }
-    put_global_deliveries(text, counters);
+    put_global_deliveries(out, counters);
+    put_dead_letters(out, counters);
 }
 
-static void put_queue_totals(struct buffer *text, const struct vhost_counters *counters)
+static void put_queue_totals(const struct metrics_out *out, const struct vhost_counters *counters)
 {
-    gauge(text, "queue_messages_ready", "Messages that wait", counters->ready);
-    gauge(text, "queue_messages_unacked", "Messages that wait for acks", counters->unacked);
-    gauge(text, "queue_messages", "Both", counters->ready + counters->unacked);
-    gauge(text, "queue_messages_ready_bytes", "Bodies of messages that wait",
-          counters->ready_bytes);
-    gauge(text, "queue_consumers", "Consumers", counters->consumers);
-    counter(text, "queue_messages_published_total", "Messages from publishers",
+    gauge(out, "queue_messages_ready", "Messages that wait", counters->ready);
+    gauge(out, "queue_messages_unacked", "Messages that wait for acks", counters->unacked);
+    gauge(out, "queue_messages", "Both", counters->ready + counters->unacked);
+    gauge(out, "queue_messages_ready_bytes", "Bodies of messages that wait", counters->ready_bytes);
+    gauge(out, "queue_messages_unacked_bytes", "Bodies of messages that wait for acks",
+          counters->unacked_bytes);
+    gauge(out, "queue_messages_bytes", "Both", counters->ready_bytes + counters->unacked_bytes);
+    gauge(out, "queue_consumers", "Consumers", counters->consumers);
+    counter(out, "queue_messages_published_total", "Messages from publishers", counters->published);
+    counter(out, "queue_disk_reads_total", "Messages read from the disk", counters->disk_reads);
+    counter(out, "queue_disk_writes_total", "Messages written to the disk", counters->disk_writes);
+}
+
+static void put_channel_totals(const struct metrics_out *out, const struct metrics_facts *facts)
+{
+    const struct vhost_counters *counters = &facts->counters;
+    gauge(out, "channel_consumers", "Consumers", counters->consumers);
+    gauge(out, "channel_messages_unacked", "Messages that wait for acks", counters->unacked);
+    counter(out, "channel_messages_published_total", "Messages from publishers",
             counters->published);
-    counter(text, "queue_disk_reads_total", "Messages read from the disk", counters->disk_reads);
-    counter(text, "queue_disk_writes_total", "Messages written to the disk", counters->disk_writes);
+    counter(out, "channel_messages_confirmed_total", "Messages that were confirmed",
+            counters->confirmed);
+    counter(out, "channel_messages_unroutable_returned_total", "Messages without a queue, returned",
+            counters->unroutable_returned);
+    counter(out, "channel_messages_unroutable_dropped_total", "Messages without a queue, dropped",
+            counters->unroutable_dropped);
+    counter(out, "channel_get_ack_total", "Messages by basic.get with ack",
+            counters->got - counters->got_no_ack);
+    counter(out, "channel_get_total", "Messages by basic.get without ack", counters->got_no_ack);
+    counter(out, "channel_messages_delivered_ack_total", "Messages to consumers that ack",
+            counters->delivered - counters->delivered_no_ack);
+    counter(out, "channel_messages_delivered_total", "Messages to consumers that do not ack",
+            counters->delivered_no_ack);
+    counter(out, "channel_messages_redelivered_total", "Messages that came again",
+            counters->redelivered);
+    counter(out, "channel_messages_acked_total", "Messages that were acked", counters->acked);
+    counter(out, "channel_get_empty_total", "basic.get without a message", counters->got_empty);
+    counter(out, "connection_incoming_bytes_total", "Octets from clients", facts->octets.read);
+    counter(out, "connection_outgoing_bytes_total", "Octets to clients", facts->octets.written);
+    gauge(out, "connection_channels", "Channels that are open", facts->facts.channels);
 }
 
-void metrics_of_server(struct buffer *text, const struct metrics_facts *facts, bool with_queues)
+void metrics_put_server(const struct metrics_out *out, const struct metrics_facts *facts,
+                        bool with_totals)
 {
-    put_identity(text, facts);
-    put_process(text, facts);
-    put_objects(text, facts);
-    if (with_queues)
-        put_queue_totals(text, &facts->counters);
-    put_global(text, &facts->counters);
+    put_start(out->text, facts);
+    put_alarms(out, facts);
+    put_node_coarse(out, facts);
+    put_node(out, facts);
+    put_persister(out, facts);
+    put_objects(out, facts);
+    put_churn(out, facts);
+    put_auth_attempts(out, facts);
+    if (with_totals) {
+        put_queue_totals(out, &facts->counters);
+        put_channel_totals(out, facts);
+    }
+    put_global(out, &facts->counters);
 }
 
-/* --- each queue */
-
-struct queue_metric {
-    const char *name, *family;
-    bool is_counter;
-    const char *help;
-    size_t offset, second; /* in struct queue_view, of a uint64_t; second: added, or SIZE_MAX */
-};
-
-#define AT(member) offsetof(struct queue_view, member)
-#define ONE(member) AT(member), SIZE_MAX
-
-static const struct queue_metric metrics[] = {
-    {"queue_messages_ready", "queue_coarse_metrics", false, "Messages that wait", ONE(ready)},
-    {"queue_messages_unacked", "queue_coarse_metrics", false, "Messages that wait for acks",
-     ONE(unacked)},
-    {"queue_messages", "queue_coarse_metrics", false, "Both", AT(ready), AT(unacked)},
-    {"queue_consumers", "queue_consumer_count", false, "Consumers", ONE(consumers)},
-    {"queue_messages_ready_bytes", "queue_metrics", false, "Bodies of messages that wait",
-     ONE(ready_bytes)},
-    {"queue_disk_reads_total", "queue_metrics", true, "Messages read from the disk",
-     ONE(counters.disk_reads)},
-    {"queue_disk_writes_total", "queue_metrics", true, "Messages written to the disk",
-     ONE(counters.disk_writes)},
-    {"queue_messages_published_total", "queue_delivery_metrics", true, "Messages from publishers",
-     ONE(counters.publish)},
-    {"queue_get_ack_total", "queue_delivery_metrics", true, "Messages by basic.get with ack",
-     ONE(counters.deliveries.get)},
-    {"queue_get_total", "queue_delivery_metrics", true, "Messages by basic.get without ack",
-     ONE(counters.deliveries.get_no_ack)},
-    {"queue_messages_delivered_ack_total", "queue_delivery_metrics", true,
-     "Messages to consumers that ack", ONE(counters.deliveries.deliver)},
-    {"queue_messages_delivered_total", "queue_delivery_metrics", true,
-     "Messages to consumers that do not ack", ONE(counters.deliveries.deliver_no_ack)},
-    {"queue_messages_redelivered_total", "queue_delivery_metrics", true, "Messages that came again",
-     ONE(counters.deliveries.redeliver)},
-    {"queue_messages_acked_total", "queue_delivery_metrics", true, "Messages that were acked",
-     ONE(counters.deliveries.ack)},
-    {"queue_get_empty_total", "queue_delivery_metrics", true, "basic.get without a message",
-     ONE(counters.deliveries.get_empty)},
-};
-
-const struct queue_metric *metrics_of_queues(size_t number)
+bool metrics_server_family(size_t number, const char **name,
+                           void (**put_family)(const struct metrics_out *out,
+                                               const struct metrics_facts *facts))
 {
-    return number < sizeof metrics / sizeof metrics[0] ? &metrics[number] : NULL;
-}
-
-bool metrics_is_of_family(const struct queue_metric *metric, const char *family)
-{
-    return strcmp(metric->family, family) == 0;
-}
-
-void metrics_begin(struct buffer *text, const char *prefix, const struct queue_metric *metric)
-{
-    head(text, prefix, metric->name, metric->is_counter ? "counter" : "gauge", metric->help);
-}
-
-static uint64_t number_at(const struct queue_view *queue, size_t offset)
-{
-    uint64_t number;
-    memcpy(&number, (const uint8_t *)queue + offset, sizeof number);
-    return number;
-}
-
-void metrics_add_queue(struct buffer *text, const char *prefix, const struct queue_metric *metric,
-                       struct bytes vhost, const struct queue_view *queue)
-{
-    uint64_t value = number_at(queue, metric->offset);
-    if (metric->second != SIZE_MAX)
-        value += number_at(queue, metric->second);
-    buffer_append_format(text, "%s%s{vhost=\"", prefix, metric->name);
-    metrics_append_label(text, vhost);
-    buffer_append_bytes(text, bytes_of_text("\",queue=\""));
-    metrics_append_label(text, queue->name);
-    buffer_append_format(text, "\"} %llu\n", (unsigned long long)value);
+    static const struct {
+        const char *name;
+        void (*put)(const struct metrics_out *out, const struct metrics_facts *facts);
+    } families[] = {
+        {"connection_churn_metrics", put_churn},   {"auth_attempt_metrics", put_auth_attempts},
+        {"node_coarse_metrics", put_node_coarse},  {"node_metrics", put_node},
+        {"node_persister_metrics", put_persister},
+    };
+    if (number >= sizeof families / sizeof families[0])
+        return false;
+    *name = families[number].name;
+    *put_family = families[number].put;
+    return true;
 }

@@ -6,8 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "auth/login_counts.h"
 #include "base/buffer.h"
 #include "base/bytes.h"
+#include "base/octets.h"
 #include "broker/vhost.h"
 #include "http/http_call.h"
 
@@ -21,24 +23,34 @@ struct metrics_facts {
     const char *product_name, *product_version;
     struct vhost_counters counters; /* of all vhosts */
     struct http_node_facts facts;
+    struct octets octets; /* of all connections */
+    struct {
+        uint64_t succeeded, failed;
+    } logins[LOGIN_PROTOCOLS];
     unsigned alarms; /* enum vhost_alarm */
     uint64_t started_s;
 };
 
-/* Those of the whole server; with_queues: also the totals of what metrics_of_queues has. */
-void metrics_of_server(struct buffer *text, const struct metrics_facts *facts, bool with_queues);
+/* Where lines go, and what stands before each name: "rabbitmq_" or "rabbitmq_detailed_". */
+struct metrics_out {
+    struct buffer *text;
+    const char *prefix;
+};
 
-/* A metric that each queue has. */
-struct queue_metric;
-/* is_detailed: of /metrics/detailed, of the families there (NULL: all). NULL behind the last one.
- */
-const struct queue_metric *metrics_of_queues(size_t number);
-bool metrics_is_of_family(const struct queue_metric *metric, const char *family);
-/* Its lines about itself, then one for each queue. prefix: "rabbitmq_" or "rabbitmq_detailed_". */
-void metrics_begin(struct buffer *text, const char *prefix, const struct queue_metric *metric);
-void metrics_add_queue(struct buffer *text, const char *prefix, const struct queue_metric *metric,
-                       struct bytes vhost, const struct queue_view *queue);
+/* Who it is, which stands before everything else. */
+void metrics_put_identity(struct buffer *text, const struct metrics_facts *facts);
+/* Those of the whole server; with_totals: also the totals of what objects have one by one. */
+void metrics_put_server(const struct metrics_out *out, const struct metrics_facts *facts,
+                        bool with_totals);
+/* Those of a family of /metrics/detailed that is about the whole server; number from 0 on. False
+ * behind the last one. */
+bool metrics_server_family(size_t number, const char **name,
+                           void (**put)(const struct metrics_out *out,
+                                        const struct metrics_facts *facts));
 
+/* The lines about a metric, which stand before its values. */
+void metrics_put_head(const struct metrics_out *out, const char *name, const char *type,
+                      const char *help);
 /* The text of a label between quotes. */
 void metrics_append_label(struct buffer *text, struct bytes value);
 

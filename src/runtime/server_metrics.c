@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Metrics for Prometheus, over HTTP, on a thread of their own. /metrics is made of what the last
- * sampling found and asks nobody. What each queue has is made metric by metric and slice by slice:
- * the core is asked for some queues when the client has taken what was there before, so that a
+ * sampling found and asks nobody. What each object has is made metric by metric and slice by slice:
+ * the core is asked for some objects when the client has taken what was there before, so that a
  * hundred thousand queues take as long as they take, in little memory, and clients that do not read
  * cost a timeout.
  *
@@ -24,6 +24,7 @@
 #include "base/check.h"
 #include "base/list.h"
 #include "base/xmalloc.h"
+#include "broker/status_rows.h"
 #include "config/config.h"
 #include "http/http_crowd.h"
 #include "net/listener.h"
@@ -31,12 +32,14 @@
 #include "runtime/event_loop.h"
 #include "runtime/gate.h"
 #include "runtime/log.h"
+#include "runtime/metrics_objects.h"
 #include "runtime/metrics_text.h"
+#include "runtime/reactor.h"
 #include "runtime/server_internal.h"
 #include "runtime/server_stats.h"
 
 enum {
-    SLICE_QUEUES = 128,
+    SLICE_OBJECTS = 128,
     CHUNK_BYTES = 64 << 10,
     CONNECTIONS_MAX = 64,
     SCRAPES_MAX = 8, /* under way at a time */
@@ -71,10 +74,12 @@ struct scrape {
     bool has_families;      /* the query names some */
     struct gate **gates;    /* owned, with a reference each */
     size_t gate_count;
-    size_t metric, gate; /* where it stands, */
-    uint64_t cursor;     /* in that gate's queues */
-    bool has_begun;      /* with the metric */
-    struct buffer text;  /* owned: the next piece */
+    size_t metric, gate;            /* where it stands, */
+    struct vhost_listing listing;   /* in that gate's objects, or among the connections */
+    struct status_rows connections; /* owned: struct http_peer */
+    bool has_connections;
+    bool has_begun;     /* with the metric */
+    struct buffer text; /* owned: the next piece */
 };
 
 /* --- what is asked for */
@@ -93,18 +98,15 @@ static bool has_name(const struct evkeyvalq *query, const char *name)
     return evhttp_find_header(query, name) != NULL;
 }
 
-static bool wants_metric(const struct scrape *scrape, const struct queue_metric *metric)
+static bool wants_metric(const struct scrape *scrape, const struct object_metric *metric)
 {
-    static const char *const families[] = {"queue_coarse_metrics", "queue_consumer_count",
-                                           "queue_metrics", "queue_delivery_metrics"};
     if (!scrape->has_families)
-        return true;
-    for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
-        if (metrics_is_of_family(metric, families[i]) &&
-            has_value(&scrape->query, "family", families[i]))
-            return true;
-    }
-    return false;
+        return !metrics_is_detailed(metric);
+    const struct evkeyval *pair = scrape->query.tqh_first;
+    while (pair != NULL &&
+           (strcmp(pair->key, "family") != 0 || !metrics_is_of_family(metric, pair->value)))
+        pair = pair->next.tqe_next;
+    return pair != NULL;
 }
 
 static bool wants_vhost(const struct scrape *scrape, const char *name)
@@ -116,29 +118,115 @@ static bool wants_vhost(const struct scrape *scrape, const char *name)
 
 struct piece {
     struct scrape *scrape;
-    const struct queue_metric *metric;
+    const struct object_metric *metric;
     struct bytes vhost;
     bool has_more;
 };
 
+static void add(const struct piece *piece, const void *object)
+{
+    const struct metrics_out out = {&piece->scrape->text, piece->scrape->prefix};
+    metrics_add(&out, piece->metric, piece->vhost, object);
+}
+
 static void add_queue(void *context, const struct queue_view *view)
 {
-    struct piece *piece = context;
-    metrics_add_queue(&piece->scrape->text, piece->scrape->prefix, piece->metric, piece->vhost,
-                      view);
+    add(context, view);
+}
+
+static void add_channel(void *context, const struct channel_status *status)
+{
+    add(context, status);
+}
+
+static void add_session(void *context, const struct session_status *status)
+{
+    add(context, status);
+}
+
+/* As in RabbitMQ not the default exchange, and none that nobody publishes to. */
+static void add_exchange(void *context, const struct exchange_status *status)
+{
+    if (status->name.size > 0 && !status->is_internal)
+        add(context, status);
+}
+
+static void list_slice(const struct vhost *vhost, struct piece *piece,
+                       const struct vhost_visitor *visitor)
+{
+    struct vhost_listing *listing = &piece->scrape->listing;
+    vhost_list(vhost, listing, visitor, SLICE_OBJECTS);
+    piece->has_more = !listing->is_done;
 }
 
 static void view_slice(struct vhost *vhost, uint64_t now_ms, void *context)
 {
     struct piece *piece = context;
     (void)now_ms;
-    piece->has_more =
-        vhost_view_queues(vhost, &piece->scrape->cursor, add_queue, piece, SLICE_QUEUES);
+    switch (metrics_kind(piece->metric)) {
+    case METRIC_QUEUE:
+        piece->has_more = vhost_view_queues(vhost, &piece->scrape->listing.cursor, add_queue, piece,
+                                            SLICE_OBJECTS);
+        break;
+    case METRIC_CHANNEL:
+        list_slice(vhost, piece, &(struct vhost_visitor){.channel = add_channel, .context = piece});
+        break;
+    case METRIC_SESSION:
+        list_slice(vhost, piece, &(struct vhost_visitor){.session = add_session, .context = piece});
+        break;
+    case METRIC_EXCHANGE:
+        list_slice(vhost, piece,
+                   &(struct vhost_visitor){.exchange = add_exchange, .context = piece});
+        break;
+    case METRIC_VHOST:
+        add(piece, NULL);
+        break;
+    case METRIC_CONNECTION:
+        CHECK(false); /* no vhost knows of it */
+    }
+}
+
+/* The reactors tell, once for all metrics of connections. */
+static void list_connections(struct scrape *scrape)
+{
+    const struct server *server = scrape->metrics->server;
+    if (scrape->has_connections)
+        return;
+    scrape->has_connections = true;
+    for (size_t i = 0; i < server->reactor_count; i++)
+        reactor_list(server->reactors[i], &scrape->connections);
+}
+
+static bool is_wanted_connection(const struct scrape *scrape, const struct http_peer *connection)
+{
+    for (size_t i = 0; i < scrape->gate_count; i++) {
+        if (scrape->gates[i] == connection->gate)
+            return wants_vhost(scrape, gate_name(scrape->gates[i]));
+    }
+    return false;
+}
+
+/* Some connections; false where all are there. */
+static bool add_connections(struct scrape *scrape, const struct object_metric *metric)
+{
+    const struct piece piece = {scrape, metric, bytes_of(NULL, 0), false};
+    list_connections(scrape);
+    size_t end = scrape->listing.visited + SLICE_OBJECTS;
+    for (; scrape->listing.visited < end; scrape->listing.visited++) {
+        if (scrape->listing.visited == scrape->connections.count)
+            return false;
+        const struct http_peer *connection = scrape->connections.rows[scrape->listing.visited];
+        if (is_wanted_connection(scrape, connection))
+            add(&piece, connection);
+    }
+    return true;
 }
 
 /* One slice of one vhost; false where the metric is done. */
-static bool add_slice(struct scrape *scrape, const struct queue_metric *metric)
+static bool add_slice(struct scrape *scrape, const struct object_metric *metric)
 {
+    if (metrics_kind(metric) == METRIC_CONNECTION)
+        return add_connections(scrape, metric);
     if (scrape->gate == scrape->gate_count)
         return false;
     struct gate *gate = scrape->gates[scrape->gate];
@@ -147,7 +235,7 @@ static bool add_slice(struct scrape *scrape, const struct queue_metric *metric)
         gate_ask(gate, view_slice, &piece);
     if (!piece.has_more) {
         scrape->gate++;
-        scrape->cursor = 0;
+        scrape->listing = (struct vhost_listing){0};
     }
     return true;
 }
@@ -155,20 +243,21 @@ static bool add_slice(struct scrape *scrape, const struct queue_metric *metric)
 /* Makes the next piece; false where all is said. */
 static bool make_piece(struct scrape *scrape)
 {
-    const struct queue_metric *metric;
+    const struct metrics_out out = {&scrape->text, scrape->prefix};
+    const struct object_metric *metric;
     while (scrape->text.size < CHUNK_BYTES && !server_is_ending(scrape->metrics->server)) {
-        metric = metrics_of_queues(scrape->metric);
+        metric = metrics_of_objects(scrape->metric);
         if (metric == NULL)
             return false;
         bool is_wanted = wants_metric(scrape, metric);
         if (is_wanted && !scrape->has_begun)
-            metrics_begin(&scrape->text, scrape->prefix, metric);
+            metrics_begin(&out, metric);
         scrape->has_begun = true;
         if (is_wanted && add_slice(scrape, metric))
             continue;
         scrape->metric++;
         scrape->gate = 0;
-        scrape->cursor = 0;
+        scrape->listing = (struct vhost_listing){0};
         scrape->has_begun = false;
     }
     return !server_is_ending(scrape->metrics->server);
@@ -182,6 +271,7 @@ static void free_scrape(struct scrape *scrape)
     free(scrape->gates);
     evhttp_clear_headers(&scrape->query);
     buffer_fini(&scrape->text);
+    status_rows_fini(&scrape->connections);
     list_remove(&scrape->in_scrapes);
     scrape->metrics->scrape_count--;
     free(scrape);
@@ -236,7 +326,7 @@ static void send_piece(struct evhttp_connection *connection, void *context)
 
 /* --- answers */
 
-static void fill_facts(const struct server *server, struct metrics_facts *facts)
+static void fill_facts(struct server *server, struct metrics_facts *facts)
 {
     *facts = (struct metrics_facts){
         .node = server->config->node_name,
@@ -245,10 +335,26 @@ static void fill_facts(const struct server *server, struct metrics_facts *facts)
         .product_name = server->config->product_name,
         .product_version = server->config->product_version,
         .alarms = server_stats_alarms(server->stats),
+        .octets = server_stats_octets(server->stats),
         .started_s = server->started_wall_ms / 1000,
     };
+    for (int i = 0; i < LOGIN_PROTOCOLS; i++)
+        login_counts_read(server_logins(server), (enum login_protocol)i,
+                          &facts->logins[i].succeeded, &facts->logins[i].failed);
     server_stats_total(server->stats, &facts->counters);
     server_stats_node(server->stats, &facts->facts);
+}
+
+/* Those of /metrics/detailed that are about the whole server. */
+static void put_server_families(struct scrape *scrape, const struct metrics_facts *facts)
+{
+    const struct metrics_out out = {&scrape->text, scrape->prefix};
+    const char *name;
+    void (*put)(const struct metrics_out *out, const struct metrics_facts *facts);
+    for (size_t i = 0; metrics_server_family(i, &name, &put); i++) {
+        if (has_value(&scrape->query, "family", name))
+            put(&out, facts);
+    }
 }
 
 static void set_type(struct evhttp_request *request)
@@ -263,7 +369,8 @@ static void answer_totals(struct server_metrics *metrics, struct evhttp_request 
     struct buffer text = {0};
     struct evbuffer *out = evbuffer_new();
     fill_facts(metrics->server, &facts);
-    metrics_of_server(&text, &facts, true);
+    metrics_put_identity(&text, &facts);
+    metrics_put_server(&(struct metrics_out){&text, "rabbitmq_"}, &facts, true);
     CHECK(out != NULL && evbuffer_add(out, text.data, text.size) == 0);
     set_type(request);
     evhttp_send_reply(request, 200, "OK", out);
@@ -294,8 +401,12 @@ static void answer_objects(struct server_metrics *metrics, struct evhttp_request
     list_push_back(&metrics->scrapes, &scrape->in_scrapes);
     metrics->scrape_count++;
     fill_facts(metrics->server, &facts);
-    if (!is_detailed)
-        metrics_of_server(&scrape->text, &facts, false);
+    metrics_put_identity(&scrape->text, &facts);
+    const struct metrics_out out = {&scrape->text, scrape->prefix};
+    if (is_detailed)
+        put_server_families(scrape, &facts);
+    else
+        metrics_put_server(&out, &facts, false);
     set_type(request);
     struct evhttp_connection *connection = evhttp_request_get_connection(request);
     evhttp_connection_set_closecb(connection, on_gone, scrape);

@@ -56,6 +56,7 @@ struct server_stats {
     struct counted_vhosts vhosts;
     struct vhost_counters gone; /* of vhosts that were deleted */
     struct vhost_counters total;
+    struct octets gone_octets, total_octets; /* likewise */
     struct http_node_facts node;
     unsigned alarms; /* the main thread's, as of its last tick, and so are the limits */
     struct alarm_limits limits;
@@ -254,6 +255,8 @@ static void sample_vhost(struct server_stats *stats, struct gate *gate,
     counters->ready = slice.sampling.sums.ready;
     counters->unacked = slice.sampling.sums.unacked;
     counters->ready_bytes = slice.sampling.sums.ready_bytes;
+    counters->unacked_bytes = slice.sampling.sums.unacked_bytes;
+    delivery_counters_add(&counters->from_quorum, &slice.sampling.sums.from_quorum);
 }
 
 static void sample_connections(struct server_stats *stats)
@@ -305,10 +308,16 @@ static void keep_what_was(struct vhost_counters *gone, const struct vhost_counte
     struct vhost_counters past = *counters;
     past.sessions = past.channels = past.consumers = 0;
     past.queues = past.exchanges = past.bindings = past.publishers = 0;
-    past.ready = past.unacked = past.ready_bytes = 0;
+    past.ready = past.unacked = past.ready_bytes = past.unacked_bytes = 0;
     past.window_bytes = past.unstored_bytes = past.transient_bytes = 0;
     past.session_bytes = past.value_bytes = 0;
     add_counters(gone, &past);
+}
+
+static void add_octets(struct octets *sum, const struct octets *octets)
+{
+    sum->read += octets->read;
+    sum->written += octets->written;
 }
 
 /* A vhost that is not there any more, or that another one of its name has replaced. */
@@ -323,6 +332,8 @@ static void find_gone(struct server_stats *stats, const struct counted_vhosts *n
         if (present == NULL || present->counters.published < former->counters.published ||
             present->counters.queues_declared < former->counters.queues_declared)
             keep_what_was(&stats->gone, &former->counters);
+        if (present == NULL)
+            add_octets(&stats->gone_octets, &former->octets);
     }
 }
 
@@ -334,8 +345,11 @@ static void take_over(struct server_stats *stats, struct counted_vhosts *now,
     free_counted(&stats->vhosts);
     stats->vhosts = *now;
     stats->total = stats->gone;
-    for (size_t i = 0; i < now->count; i++)
+    stats->total_octets = stats->gone_octets;
+    for (size_t i = 0; i < now->count; i++) {
         add_counters(&stats->total, &now->items[i].counters);
+        add_octets(&stats->total_octets, &now->items[i].octets);
+    }
     stats->node = *node;
     pthread_mutex_unlock(&stats->mutex);
 }
@@ -464,6 +478,14 @@ void server_stats_total(struct server_stats *stats, struct vhost_counters *count
     pthread_mutex_lock(&stats->mutex);
     *counters = stats->total;
     pthread_mutex_unlock(&stats->mutex);
+}
+
+struct octets server_stats_octets(struct server_stats *stats)
+{
+    pthread_mutex_lock(&stats->mutex);
+    struct octets octets = stats->total_octets;
+    pthread_mutex_unlock(&stats->mutex);
+    return octets;
 }
 
 void server_stats_node(struct server_stats *stats, struct http_node_facts *facts)

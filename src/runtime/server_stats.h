@@ -2,6 +2,7 @@
 #ifndef LEVERET_RUNTIME_SERVER_STATS_H
 #define LEVERET_RUNTIME_SERVER_STATS_H
 
+#include "base/octets.h"
 #include "broker/vhost.h"
 #include "http/http_call.h"
 
@@ -24,6 +25,8 @@ bool server_stats_vhost(struct server_stats *stats, const char *vhost,
                         struct vhost_counters *counters);
 /* The same of all together, those that were deleted included where they count what was. */
 void server_stats_total(struct server_stats *stats, struct vhost_counters *counters);
+/* What all connections have read and written. */
+struct octets server_stats_octets(struct server_stats *stats);
 /* The alarms in effect (enum vhost_alarm). */
 unsigned server_stats_alarms(struct server_stats *stats);
 /* What the node uses; what may be asked for at once is of now. */
