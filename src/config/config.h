@@ -272,6 +272,7 @@ struct config {
     struct config_socket_options socket;
     struct config_management management;
     struct config_management management_https; /* no body_bytes_max of its own */
+    bool management_listener_tls;              /* management is what management_https is to be */
     struct config_statistics statistics;
     struct config_management prometheus; /* where Prometheus asks */
     bool prometheus_per_object;

@@ -105,7 +105,11 @@ static bool check_tls_listeners(const struct config *config, struct config_messa
     bool ok = config->tls_listeners.count == 0 ||
               check_tls(config, &config->tls, "listeners.ssl", messages);
     if (config->management_https.port != CONFIG_UNLIMITED)
-        ok = check_tls(config, &config->management_tls, "management.ssl", messages) && ok;
+        ok = check_tls(config, &config->management_tls,
+                       config->management_listener_tls ? "management.listener.ssl"
+                                                       : "management.ssl",
+                       messages) &&
+             ok;
     ok = check_tls_files(config, &config->tls, messages) && ok;
     return check_tls_files(config, &config->management_tls, messages) && ok;
 }
@@ -121,11 +125,29 @@ static void derive_tls(struct config_tls *tls)
         tls->keyfile = xstrdup(tls->certfile);
 }
 
+/* The listener as older configurations have it, with "ssl" beside its port, is the one with TLS;
+ * not where newer keys say what there is, as in RabbitMQ. */
+static void derive_management_listener(struct config *config)
+{
+    struct config_management *plain = &config->management, *https = &config->management_https;
+    if (!config->management_listener_tls || setting_under(config, "management.tcp") != NULL ||
+        setting_under(config, "management.ssl") != NULL)
+        return;
+    config->management_tls.prefix = "management.listener.ssl_opts";
+    https->port = plain->port;
+    https->is_port_chosen = true;
+    free(https->address);
+    https->address = plain->address;
+    plain->address = xstrdup("");
+    plain->port = CONFIG_UNLIMITED;
+}
+
 /* As in RabbitMQ: whoever says something of TLS alone does not want it without. */
 static void derive_management(struct config *config)
 {
     enum { HTTPS_PORT = 15671 };
     struct config_management *plain = &config->management, *https = &config->management_https;
+    derive_management_listener(config);
     if (setting_under(config, "management.ssl") == NULL)
         return;
     if (!https->is_port_chosen)

@@ -55,7 +55,7 @@ static bool is_place_key(const char *key)
 static bool is_live_key(const char *key)
 {
     return is_log_key(key) || is_memory_key(key) || starts_with(key, "disk_free_limit.") ||
-           starts_with(key, "ssl_options.") ||
+           starts_with(key, "ssl_options.") || starts_with(key, "management.listener.ssl_opts.") ||
            (starts_with(key, "management.ssl.") && !is_place_key(key));
 }
 
