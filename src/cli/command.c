@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "base/xmalloc.h"
 #include "cli/command_tables.h"
 #include "cli/definitions.h"
 #include "cli/options.h"
@@ -103,36 +104,66 @@ static bool has_word(const char *words, const char *word, size_t word_size)
     return false;
 }
 
-/* A word may name several columns, with commas between. */
-static bool add_columns(const struct command *command, const char *word, struct buffer *columns)
+/* A word may name several columns, with commas between. Those that are not known go into unknown,
+ * in their order, each once. */
+static void add_columns(const struct command *command, const char *word, struct buffer *columns,
+                        json_t *unknown)
 {
     while (*word != '\0') {
         size_t size = strcspn(word, ", ");
-        if (size > 0 && !has_word(command->columns, word, size) &&
-            !has_word(command->columns_other, word, size))
-            return false;
-        if (size > 0)
+        bool is_known =
+            has_word(command->columns, word, size) || has_word(command->columns_other, word, size);
+        json_t *name = json_stringn(word, size);
+        if (size > 0 && !is_known)
+            json_object_set_new(unknown, json_string_value(name), json_true());
+        else if (size > 0)
             buffer_append_format(columns, "%s%.*s", columns->size > 0 ? " " : "", (int)size, word);
         word += size + strspn(word + size, ", ");
+        json_decref(name);
     }
-    return true;
+}
+
+static int compare_texts(const void *one, const void *other)
+{
+    const char *const *a = one, *const *b = other;
+    return strcmp(*a, *b);
+}
+
+/* "a,b are not supported", in order. */
+static void complain_about_columns(const struct command *command, const struct options *options,
+                                   json_t *unknown)
+{
+    struct buffer names = {0};
+    const char *name;
+    json_t *value;
+    size_t count = 0;
+    const char **sorted = xcalloc(json_object_size(unknown), sizeof sorted[0]);
+    json_object_foreach(unknown, name, value) sorted[count++] = name;
+    qsort(sorted, count, sizeof sorted[0], compare_texts);
+    for (size_t i = 0; i < count; i++)
+        buffer_append_format(&names, "%s%s", i > 0 ? "," : "", sorted[i]);
+    options_complain(options, "Info key(s) %.*s are not supported", (int)names.size,
+                     (const char *)names.data);
+    command_print_usage(command);
+    free(sorted);
+    buffer_fini(&names);
 }
 
 /* NULL where one is unknown, which was said. */
 static char *read_columns(const struct command *command, const struct options *options, size_t from)
 {
     struct buffer columns = {0};
-    for (size_t i = from; i < options->word_count; i++) {
-        if (add_columns(command, options->words[i], &columns))
-            continue;
-        options_complain(options, "Info key(s) %s are not supported", options->words[i]);
-        command_print_usage(command);
-        buffer_fini(&columns);
-        return NULL;
-    }
+    json_t *unknown = json_object();
+    char *text = NULL;
+    for (size_t i = from; i < options->word_count; i++)
+        add_columns(command, options->words[i], &columns, unknown);
     if (columns.size == 0 && command->columns != NULL)
         buffer_append_format(&columns, "%s", command->columns);
-    char *text = bytes_to_text(buffer_bytes(&columns));
+    if (json_object_size(unknown) > 0)
+        complain_about_columns(command, options, unknown);
+    else
+        text = bytes_to_text(buffer_bytes(&columns));
+    json_decref(unknown);
     buffer_fini(&columns);
     return text;
 }

@@ -40,7 +40,7 @@ struct command {
     size_t optional_count;    /* arguments at the end that need not be given */
     const char *options;      /* those of its own, with their defaults: "priority=0 global" */
     const char *banner_other; /* with --global, or where an optional argument is missing or "all" */
-    bool is_headerless;       /* a list that never has headers */
+    bool is_headerless;       /* a list that has no headers as a table */
     bool has_vhost;           /* -p VHOST */
     bool has_password;        /* the last argument may come from standard input */
     const char *banner;       /* {NAME} is an argument; NULL: none */

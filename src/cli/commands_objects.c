@@ -95,7 +95,7 @@ static const struct command commands[] = {
          "message_bytes_ram disk_reads disk_writes memory consumers consumer_capacity "
          "consumer_utilisation durable auto_delete exclusive arguments policy operator_policy type "
          "state exclusive_consumer_tag single_active_consumer_tag owner_pid "
-         "head_message_timestamp slave_pids synchronised_slave_pids"},
+         "head_message_timestamp slave_pids synchronised_slave_pids pid leader members online"},
     {.name = "list_connections",
      .kind = COMMAND_LIST,
      .help = "Lists the connections",

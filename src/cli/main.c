@@ -87,7 +87,8 @@ static void print_list(const struct command *command, const struct options *opti
                        const char *columns, const json_t *result)
 {
     struct options shown = *options;
-    shown.has_headers = options->has_headers && !command->is_headerless;
+    bool is_table = strcmp(options->formatter, "table") == 0;
+    shown.has_headers = options->has_headers && !(is_table && command->is_headerless);
     output_list(result, columns, &shown, command->is_blank_if_empty);
 }
 

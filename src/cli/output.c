@@ -180,21 +180,19 @@ static void print_json(const struct listing *listing)
 
 /* --- CSV */
 
-static void append_csv(struct buffer *line, const json_t *value)
+/* Everything in quotes, numbers as well. */
+static void append_csv(struct buffer *line, const struct listing *listing, size_t row,
+                       size_t column)
 {
     struct buffer text = {0};
-    output_append_value(&text, value);
-    if (value != NULL && (json_is_number(value) || json_is_boolean(value))) {
-        buffer_append_bytes(line, buffer_bytes(&text));
-    } else {
-        buffer_append_u8(line, '"');
-        for (size_t i = 0; i < text.size; i++) {
-            if (text.data[i] == '"')
-                buffer_append_u8(line, '"');
-            buffer_append_u8(line, text.data[i]);
-        }
-        buffer_append_u8(line, '"');
+    append_cell_text(&text, listing, row, column);
+    buffer_append_u8(line, '"');
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] == '"')
+            buffer_append_u8(line, '"');
+        buffer_append_u8(line, text.data[i]);
     }
+    buffer_append_u8(line, '"');
     buffer_fini(&text);
 }
 
@@ -206,7 +204,7 @@ static void print_csv(const struct listing *listing)
         printf("\"%s\"%c", listing->columns[i], i + 1 < listing->column_count ? ',' : '\n');
     for (size_t row = 0; row < count; row++) {
         for (size_t i = 0; i < listing->column_count; i++) {
-            append_csv(&line, cell(listing, row, i));
+            append_csv(&line, listing, row, i);
             buffer_append_u8(&line, i + 1 < listing->column_count ? ',' : '\n');
         }
         print(&line);

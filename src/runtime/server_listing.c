@@ -98,6 +98,29 @@ static json_t *arguments(struct bytes table)
     return list;
 }
 
+static int compare_fields(const void *a, const void *b)
+{
+    const json_t *const *one = a, *const *other = b;
+    return strcmp(json_string_value(json_array_get(*one, 0)),
+                  json_string_value(json_array_get(*other, 0)));
+}
+
+/* Those of bindings stand in the order of their names. */
+static json_t *sorted_arguments(struct bytes table)
+{
+    json_t *list = arguments(table), *sorted = json_array();
+    size_t count = json_array_size(list);
+    json_t **fields = xcalloc(count + 1, sizeof fields[0]);
+    for (size_t i = 0; i < count; i++)
+        fields[i] = json_array_get(list, i);
+    qsort(fields, count, sizeof fields[0], compare_fields);
+    for (size_t i = 0; i < count; i++)
+        json_array_append(sorted, fields[i]);
+    free(fields);
+    json_decref(list);
+    return sorted;
+}
+
 /* What rows are made for. */
 struct rows {
     json_t *json; /* an array */
@@ -152,6 +175,23 @@ static void put_messages(json_t *row, const struct queue_status *status)
     put_number(row, "memory", status->memory_bytes);
 }
 
+/* Who has a replica of a quorum queue is this node alone. */
+static void put_replicas(const struct rows *rows, json_t *row, const struct queue_status *status)
+{
+    const char *node = rows->server->config->node_name;
+    bool is_quorum = strcmp(status->type, "quorum") == 0;
+    json_object_set_new(row, "leader", json_string(is_quorum ? node : ""));
+    json_object_set_new(row, "members", is_quorum ? json_pack("[s]", node) : json_string(""));
+    json_object_set_new(row, "online", is_quorum ? json_pack("[s]", node) : json_string(""));
+}
+
+/* There is no process: its number is made of the name, and scripts look at the node in it. */
+static void put_queue_pid(const struct rows *rows, json_t *row, struct bytes name)
+{
+    enum { NUMBERS = 1 << 24 };
+    put_pid(rows, row, "pid", 1 + bytes_hash(name, 0) % NUMBERS, 0);
+}
+
 static void add_queue(void *context, const struct queue_status *status)
 {
     const struct rows *rows = context;
@@ -174,6 +214,8 @@ static void add_queue(void *context, const struct queue_status *status)
     put_text(row, "owner_pid", bytes_of_text(""));
     put_text(row, "head_message_timestamp", bytes_of_text(""));
     put_text(row, "slave_pids", bytes_of_text(""));
+    put_queue_pid(rows, row, status->name);
+    put_replicas(rows, row, status);
     put_text(row, "synchronised_slave_pids", bytes_of_text(""));
     if (status->owner.data != NULL)
         put_pid(rows, row, "owner_pid", status->owner_number, 0);
@@ -245,7 +287,7 @@ static void add_binding(void *context, const struct binding_status *status)
         json_pack("{s:o, s:s, s:o, s:s, s:o, s:o}", "source_name", text(status->source),
                   "source_kind", "exchange", "destination_name", text(status->destination),
                   "destination_kind", status->to_queue ? "queue" : "exchange", "routing_key",
-                  text(status->key), "arguments", arguments(status->arguments)));
+                  text(status->key), "arguments", sorted_arguments(status->arguments)));
 }
 
 static void add_own_binding(void *context, const struct queue_status *status)
