@@ -76,23 +76,21 @@ static void count_run(struct walk *walk, const struct run *run)
     walk->bytes += (uint64_t)run->count * run->body_bytes;
 }
 
-static void take_run(struct walk *walk, const struct run *run)
+static void keep_place(struct walk *walk, const struct run *run)
 {
-    if (walk->is_counting) {
-        count_run(walk, run);
-        return;
-    }
-    if (run->segment < walk->window_first || run->segment > walk->window_last)
-        return;
     walk->places =
         xgrow(walk->places, &walk->place_capacity, walk->place_count + 1, sizeof *walk->places);
     walk->places[walk->place_count++] = (struct check_place){walk->lane->id, *run};
 }
 
-static void take_chunk(struct walk *walk, const struct chunk *chunk)
+static bool take_run(void *context, const struct run *run)
 {
-    for (size_t i = 0; i < chunk->run_count; i++)
-        take_run(walk, &chunk->runs[i]);
+    struct walk *walk = context;
+    if (walk->is_counting)
+        count_run(walk, run);
+    else if (run->segment >= walk->window_first && run->segment <= walk->window_last)
+        keep_place(walk, run);
+    return true;
 }
 
 /* Those in memory whose key is below. */
@@ -100,7 +98,7 @@ static void take_memory(struct walk *walk, uint64_t key)
 {
     const struct stored_lane *lane = walk->lane;
     while (walk->next_chunk < lane->chunk_count && lane->chunks[walk->next_chunk].key < key)
-        take_chunk(walk, &lane->chunks[walk->next_chunk++]);
+        chunk_visit(&lane->chunks[walk->next_chunk++], take_run, walk);
 }
 
 static void take_row(struct checking *checking, sqlite3_stmt *row, void *context)
@@ -114,7 +112,7 @@ static void take_row(struct checking *checking, sqlite3_stmt *row, void *context
     if (stored_lane_has_chunk(walk->lane, key) ||
         !chunk_decode(walk->lane->id, key, column_bytes(row, 1), &chunk))
         return; /* what cannot be decoded is a fault already */
-    take_chunk(walk, &chunk);
+    chunk_visit(&chunk, take_run, walk);
     free(chunk.runs);
 }
 

@@ -43,13 +43,17 @@ struct run {
 
 /* A stretch of a lane's runs: the unit in which the mapping goes to disk and comes back. */
 struct chunk {
-    uint64_t key;     /* at most its first position; the row's key */
-    uint64_t end;     /* above every position it ever held */
-    struct run *runs; /* owned */
+    uint64_t key; /* at most its first position; the row's key */
+    uint64_t end; /* above every position it ever held */
+    union {
+        struct run *runs; /* owned */
+        uint8_t *packed;  /* owned; packed: the runs as a row has them */
+    };
     size_t run_count;
-    size_t run_capacity;
-    bool is_on_disk; /* a row has this key */
-    bool is_dirty;   /* the row says something else */
+    size_t run_capacity; /* packed: its bytes */
+    bool is_packed;      /* nobody has used it since the last transaction */
+    bool is_on_disk;     /* a row has this key */
+    bool is_dirty;       /* the row says something else */
 };
 
 struct stored_lane {
@@ -381,8 +385,10 @@ struct store_read_result *unspilled_read(struct store *store, const struct store
 
 /* --- store_transaction.c */
 bool transaction_begin(struct store *store);
-/* The transaction changes this lane. */
+/* The transaction, or the journal's row that is replayed, changes this lane. */
 void transaction_touch(struct store *store, struct stored_lane *lane);
+/* It is over: none is touched any more. */
+void transaction_forget_touched(struct store *store);
 /* From here to the end of the transaction no reader begins: places leave memory with rows that are
  * not committed, and the snapshot before them would show rows that are long behind. */
 void transaction_take_turn(struct store *store);
@@ -437,6 +443,12 @@ bool run_joins(const struct run *run, const struct run *next);
 /* All fields of a run as they are, behind one another. Decoding what is no run fails the reader. */
 void run_encode(struct buffer *row, const struct run *run);
 struct run run_decode(struct reader *reader);
+/* Before its runs are looked at; what has been open for long may be packed, and takes a third. */
+void chunk_open(struct store *store, struct chunk *chunk);
+void chunk_pack(struct store *store, struct chunk *chunk);
+/* Calls visit with each run, of a packed one as well, until it returns false. */
+void chunk_visit(const struct chunk *chunk, bool (*visit)(void *context, const struct run *run),
+                 void *context);
 void chunk_add_run(struct store *store, struct chunk *chunk, size_t index, const struct run *run);
 /* The index of the first run with an end above the position. */
 size_t chunk_find_run(const struct chunk *chunk, uint64_t position);

@@ -130,7 +130,7 @@ static struct stored_lane *lane_to_change(struct store *store, uint64_t id, uint
     }
     if (lane->is_ghost || lane->as_of >= batch)
         return NULL;
-    stored_lane_dirty(store, lane, batch);
+    transaction_touch(store, lane);
     return lane;
 }
 
@@ -241,6 +241,7 @@ static bool replay_row(struct store *store, uint64_t batch, struct bytes row)
     }
     while (succeeded && reader_left(&reader) > 0)
         succeeded = replay_operation(store, batch, &reader);
+    transaction_forget_touched(store);
     if (succeeded && !reader.failed)
         return true;
     return store_note_damage(store, "the journal row %llu", (unsigned long long)batch);

@@ -77,8 +77,10 @@ void reader_end(struct store *store)
 /* --- places */
 
 /* Copies what of the run is asked for; false when that is enough. */
-static bool add_run(struct reading *reading, struct run run)
+static bool add_run(void *context, const struct run *whole)
 {
+    struct reading *reading = context;
+    struct run run = *whole;
     uint64_t end = run.position + run.count;
     if (run.position >= reading->end)
         return false;
@@ -96,12 +98,6 @@ static bool add_run(struct reading *reading, struct run run)
     reading->runs[reading->run_count++] = run;
     reading->covered += run.count;
     return reading->covered <= reading->read->count_max;
-}
-
-static void add_runs(struct reading *reading, const struct chunk *chunk)
-{
-    for (size_t i = 0; i < chunk->run_count && add_run(reading, chunk->runs[i]); i++)
-        ;
 }
 
 static void copy_memory(struct reading *reading)
@@ -122,7 +118,7 @@ static void copy_memory(struct reading *reading)
         reading->keys[reading->key_count++] = chunk->key;
         if (chunk->end > reading->read->first && chunk->key < reading->end &&
             reading->covered <= reading->read->count_max)
-            add_runs(reading, chunk);
+            chunk_visit(chunk, add_run, reading);
     }
     reading->has_rows = lane->disk_chunks != rows_in_memory;
 }
@@ -169,7 +165,7 @@ static bool add_row(struct reading *reading, uint64_t key, struct bytes row)
                      (unsigned long long)key);
         return false;
     }
-    add_runs(reading, &chunk);
+    chunk_visit(&chunk, add_run, reading);
     free(chunk.runs);
     return true;
 }

@@ -18,9 +18,10 @@
 #include "store/store_internal.h"
 
 enum {
-    journal_rows_min = 256, /* rows that are behind by so many batches are written, */
-    journal_rows_max = 1024,
-    journal_bytes = 4 << 20,    /* by as many as make a journal of this size */
+    journal_rows_min = 256,  /* rows that are behind by so many batches are written, */
+    journal_rows_max = 1024, /* and one more for so many lanes: */
+    journal_row_lanes = 32,
+    journal_bytes = 16 << 20,   /* by as many as make a journal of this size */
     journal_sample = 16,        /* of that many batches the size of a row is taken */
     writes_min = 64,            /* that many with a batch, and more with a long one */
     chunk_bytes_max = 64 << 20, /* places: lanes that are not used keep none */
@@ -61,6 +62,23 @@ void transaction_touch(struct store *store, struct stored_lane *lane)
     store->touched[store->touched_count++] = lane;
 }
 
+/* Of very many lanes most will not be touched again for long. */
+static void pack_lane(struct store *store, struct stored_lane *lane)
+{
+    for (size_t i = 0; i < lane->chunk_count; i++)
+        chunk_pack(store, &lane->chunks[i]);
+}
+
+void transaction_forget_touched(struct store *store)
+{
+    for (size_t i = 0; i < store->touched_count; i++) {
+        store->touched[i]->is_touched = false;
+        if (store->chunk_bytes > chunk_bytes_kept)
+            pack_lane(store, store->touched[i]);
+    }
+    store->touched_count = 0;
+}
+
 /* --- what is due */
 
 /* Its ends stay in memory, where the next messages come and go. Where that is much already it keeps
@@ -80,9 +98,10 @@ static bool write_lane(struct store *store, struct stored_lane *lane)
 static uint64_t rows_behind(const struct store *store)
 {
     uint64_t rows = journal_bytes / (store->journal_row_bytes + 1);
+    uint64_t rows_max = journal_rows_max + store->lanes.count / journal_row_lanes;
     if (rows < journal_rows_min)
         return journal_rows_min;
-    return rows < journal_rows_max ? rows : journal_rows_max;
+    return rows < rows_max ? rows : rows_max;
 }
 
 static bool is_due(const struct store *store, uint64_t dirty_since)
@@ -164,11 +183,9 @@ void transaction_publish(struct store *store)
 {
     pthread_mutex_lock(&store->lock);
     reclaim_apply_moves(store);
-    for (size_t i = 0; i < store->touched_count; i++) {
+    for (size_t i = 0; i < store->touched_count; i++)
         store->touched[i]->committed_end = store->touched[i]->state.end;
-        store->touched[i]->is_touched = false;
-    }
-    store->touched_count = 0;
+    transaction_forget_touched(store);
     shrink_cold(store);
     struct store_figures *figures = &store->figures;
     figures->messages_live = store->segments.live;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A chunk is a stretch of a lane: its runs in the order of their positions, in memory or as one row
- * of lane_chunk. Which chunks a lane has, and which of them are in memory, is stored_lane.c's
- * business.
+ * of lane_chunk. Of very many lanes nearly all wait for their next message or ack; what they have
+ * in memory is packed meanwhile, as it is in a row. Which chunks a lane has, and which of them are
+ * in memory, is stored_lane.c's business.
  */
 #include <stdlib.h>
 
+#include "base/check.h"
 #include "base/xmalloc.h"
 #include "store/store_internal.h"
 
@@ -19,9 +21,17 @@ bool run_joins(const struct run *run, const struct run *next)
 
 /* --- in memory */
 
+enum { block_bytes = 16 }; /* that malloc needs for a small one */
+
+static size_t memory_of(const struct chunk *chunk)
+{
+    return chunk->is_packed ? chunk->run_capacity + block_bytes
+                            : chunk->run_capacity * sizeof *chunk->runs;
+}
+
 void chunk_free_runs(struct store *store, struct chunk *chunk)
 {
-    store->chunk_bytes -= chunk->run_capacity * sizeof *chunk->runs;
+    store->chunk_bytes -= memory_of(chunk);
     free(chunk->runs);
 }
 
@@ -37,6 +47,7 @@ static void reserve(struct chunk *chunk, size_t count)
 
 void chunk_add_run(struct store *store, struct chunk *chunk, size_t index, const struct run *run)
 {
+    CHECK(!chunk->is_packed);
     size_t before = chunk->run_capacity;
     reserve(chunk, chunk->run_count + 1);
     store->chunk_bytes += (chunk->run_capacity - before) * sizeof *chunk->runs;
@@ -108,6 +119,25 @@ static void append_run(struct buffer *row, const struct run *run, uint64_t posit
     run_encode(row, &relative);
 }
 
+static void append_runs(struct buffer *row, const struct chunk *chunk)
+{
+    uint64_t position = chunk->key, segment = 0;
+    for (size_t i = 0; i < chunk->run_count; i++) {
+        append_run(row, &chunk->runs[i], position, segment);
+        position = run_end(&chunk->runs[i]);
+        segment = chunk->runs[i].segment;
+    }
+}
+
+/* So many, behind those that are there; where the last one ends. */
+static uint64_t take_runs(struct reader *reader, struct chunk *chunk, uint64_t count)
+{
+    uint64_t position = chunk->key, segment = 0;
+    while (chunk->run_count < count)
+        chunk->runs[chunk->run_count++] = take_run(reader, &position, &segment);
+    return position;
+}
+
 bool chunk_decode(uint64_t lane, uint64_t key, struct bytes row, struct chunk *chunk)
 {
     struct reader reader;
@@ -115,13 +145,12 @@ bool chunk_decode(uint64_t lane, uint64_t key, struct bytes row, struct chunk *c
         return false;
     *chunk = (struct chunk){.key = key, .is_on_disk = true};
     chunk->end = key + reader_varint(&reader);
-    uint64_t count = reader_varint(&reader), position = key, segment = 0;
+    uint64_t count = reader_varint(&reader);
     if (reader.failed || count > reader_left(&reader))
         return false;
     reserve(chunk, (size_t)count + 1);
-    while (chunk->run_count < count)
-        chunk->runs[chunk->run_count++] = take_run(&reader, &position, &segment);
-    if (!reader.failed && position <= chunk->end)
+    uint64_t end = take_runs(&reader, chunk, count);
+    if (!reader.failed && end <= chunk->end)
         return true;
     free(chunk->runs);
     return false;
@@ -129,14 +158,61 @@ bool chunk_decode(uint64_t lane, uint64_t key, struct bytes row, struct chunk *c
 
 void chunk_encode(struct buffer *row, uint64_t lane, const struct chunk *chunk)
 {
-    uint64_t position = chunk->key, segment = 0;
     row_begin(row);
     buffer_append_varint(row, chunk->end - chunk->key);
     buffer_append_varint(row, chunk->run_count);
-    for (size_t i = 0; i < chunk->run_count; i++) {
-        append_run(row, &chunk->runs[i], position, segment);
-        position = run_end(&chunk->runs[i]);
-        segment = chunk->runs[i].segment;
-    }
+    if (chunk->is_packed)
+        buffer_append(row, chunk->packed, chunk->run_capacity);
+    else
+        append_runs(row, chunk);
     row_seal(row, ROW_CHUNK, lane, chunk->key);
+}
+
+/* --- packed */
+
+void chunk_pack(struct store *store, struct chunk *chunk)
+{
+    if (chunk->is_packed || chunk->run_count == 0)
+        return;
+    buffer_clear(&store->row);
+    append_runs(&store->row, chunk);
+    chunk_free_runs(store, chunk);
+    chunk->packed = xmemdup(store->row.data, store->row.size);
+    chunk->run_capacity = store->row.size;
+    chunk->is_packed = true;
+    store->chunk_bytes += memory_of(chunk);
+}
+
+static struct reader packed_reader(const struct chunk *chunk)
+{
+    return reader_of(bytes_of(chunk->packed, chunk->run_capacity));
+}
+
+void chunk_open(struct store *store, struct chunk *chunk)
+{
+    if (!chunk->is_packed)
+        return;
+    struct chunk opened = *chunk;
+    struct reader reader = packed_reader(chunk);
+    opened.runs = NULL;
+    opened.run_count = opened.run_capacity = 0;
+    opened.is_packed = false;
+    reserve(&opened, chunk->run_count + 1); /* it is opened because it will have one more */
+    take_runs(&reader, &opened, chunk->run_count);
+    CHECK(!reader.failed && reader_left(&reader) == 0);
+    chunk_free_runs(store, chunk);
+    *chunk = opened;
+    store->chunk_bytes += memory_of(chunk);
+}
+
+void chunk_visit(const struct chunk *chunk, bool (*visit)(void *context, const struct run *run),
+                 void *context)
+{
+    struct reader reader = chunk->is_packed ? packed_reader(chunk) : reader_of(bytes_of(NULL, 0));
+    uint64_t position = chunk->key, segment = 0;
+    bool goes_on = true;
+    for (size_t i = 0; goes_on && i < chunk->run_count; i++) {
+        struct run run = chunk->is_packed ? take_run(&reader, &position, &segment) : chunk->runs[i];
+        goes_on = visit(context, &run);
+    }
 }

@@ -40,8 +40,18 @@ struct stored_lane *stored_lane_add(struct store *store, uint64_t id)
     return lane;
 }
 
+static void untouch(struct store *store, const struct stored_lane *lane)
+{
+    for (size_t i = 0; i < store->touched_count; i++) {
+        if (store->touched[i] == lane)
+            store->touched[i] = store->touched[--store->touched_count];
+    }
+}
+
 void stored_lane_free(struct store *store, struct stored_lane *lane)
 {
+    if (lane->is_touched)
+        untouch(store, lane);
     for (size_t i = 0; i < lane->chunk_count; i++)
         chunk_free_runs(store, &lane->chunks[i]);
     free(lane->chunks);
@@ -121,6 +131,7 @@ void stored_lane_append(struct store *store, struct stored_lane *lane, const str
     if (last == NULL || last->run_count >= CHUNK_RUNS || last->end != lane->state.end)
         last = insert_chunk(lane, lane->chunk_count,
                             (struct chunk){.key = run->position, .end = run->position});
+    chunk_open(store, last);
     if (last->run_count > 0 && run_joins(&last->runs[last->run_count - 1], run))
         last->runs[last->run_count - 1].count += run->count;
     else
@@ -270,6 +281,7 @@ static void cut_run(struct store *store, struct chunk *chunk, size_t *index, uin
 static void cut_chunk(struct store *store, struct stored_lane *lane, struct chunk *chunk,
                       uint64_t first, uint64_t end, run_released *released)
 {
+    chunk_open(store, chunk);
     size_t index = chunk_find_run(chunk, first), whole = 0;
     while (index + whole < chunk->run_count && chunk->runs[index + whole].position < end) {
         struct run *run = &chunk->runs[index + whole];
@@ -341,7 +353,8 @@ bool stored_lane_locate(struct store *store, struct stored_lane *lane, uint64_t 
     size_t index = chunk_search(lane, position);
     if (index == lane->chunk_count)
         return true;
-    const struct chunk *chunk = &lane->chunks[index];
+    struct chunk *chunk = &lane->chunks[index];
+    chunk_open(store, chunk);
     size_t at = chunk_find_run(chunk, position);
     if (at == chunk->run_count || chunk->runs[at].position > position)
         return true;

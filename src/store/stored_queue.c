@@ -99,15 +99,6 @@ struct stored_lane *stored_queue_need_lane(struct store *store, uint64_t id)
     return lane;
 }
 
-static void forget_lane(struct store *store, struct stored_lane *lane)
-{
-    for (size_t i = 0; i < store->touched_count; i++) {
-        if (store->touched[i] == lane)
-            store->touched[i] = store->touched[--store->touched_count];
-    }
-    stored_lane_free(store, lane);
-}
-
 static bool delete_lane(struct store *store, struct stored_lane *lane)
 {
     uint64_t id = lane->id;
@@ -117,7 +108,7 @@ static bool delete_lane(struct store *store, struct stored_lane *lane)
     journal_lane(store, JOURNAL_LANE_DELETE, id, 0, 0);
     attempt_forget(store, lane);
     value_forget(store, lane);
-    forget_lane(store, lane);
+    stored_lane_free(store, lane);
     return store_delete(store, SQL_LANE_DELETE, id) &&
            store_delete(store, SQL_CHUNK_DELETE_ALL, id);
 }
