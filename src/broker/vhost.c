@@ -25,6 +25,7 @@
 enum {
     free_slice = 4096,
     evict_slice = 64,
+    share_of_queue = 320,  /* bytes: a part of what it is */
     evict_again_ms = 1000, /* after nobody had anything to give */
     dispatch_slice = 16384,
     leave_slice = 1024,
@@ -449,13 +450,20 @@ static bool settle_empty_batch(struct vhost *vhost)
     return true;
 }
 
+/* Very many queues take memory themselves, and leave less for their messages; but a third stays. */
+static size_t window_max(const struct vhost *vhost)
+{
+    size_t max = vhost->config.window_bytes_max, taken = vhost->queues.count * share_of_queue;
+    return taken < max - max / 3 ? max - taken : max / 3;
+}
+
 /* How much more transient messages hold than they may. The memory alarm may be for what is in other
  * places, but publishers wait for it: then they may hold no more than those that are stored. */
 static uint64_t transient_excess(const struct vhost *vhost)
 {
     size_t max = vhost->config.transient_bytes_max;
-    if ((vhost->alarms & VHOST_ALARM_MEMORY) != 0 && max > vhost->config.window_bytes_max)
-        max = vhost->config.window_bytes_max;
+    if ((vhost->alarms & VHOST_ALARM_MEMORY) != 0 && max > vhost->window_bytes_max)
+        max = vhost->window_bytes_max;
     return vhost->transient_bytes > max ? vhost->transient_bytes - max : 0;
 }
 
@@ -482,7 +490,7 @@ static void evict(struct vhost *vhost, struct list_node *node, size_t keep_bytes
 
 static bool is_above_memory(const struct vhost *vhost)
 {
-    return vhost->window_bytes > vhost->config.window_bytes_max || transient_excess(vhost) > 0;
+    return vhost->window_bytes > vhost->window_bytes_max || transient_excess(vhost) > 0;
 }
 
 /* What the coldest lane may keep. Where only transient messages are too many, a large lane keeps
@@ -490,7 +498,7 @@ static bool is_above_memory(const struct vhost *vhost)
 static size_t cold_share(const struct vhost *vhost, const struct lane *lane)
 {
     bool is_large = lane->memory_bytes > vhost->config.lane_bytes_max;
-    bool is_stored_above = vhost->window_bytes > vhost->config.window_bytes_max;
+    bool is_stored_above = vhost->window_bytes > vhost->window_bytes_max;
     return is_large && !is_stored_above ? vhost->config.lane_bytes_max : 0;
 }
 
@@ -524,6 +532,7 @@ static void give_memory_back(struct vhost *vhost)
 {
     struct list_node *node;
     size_t slice = evict_slice;
+    vhost->window_bytes_max = window_max(vhost);
     for (; (node = list_pop_front(&vhost->touched)) != NULL; slice += 2)
         evict(vhost, node, vhost->config.lane_bytes_max);
     vhost->is_spilling = transient_excess(vhost) > 0;

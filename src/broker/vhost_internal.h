@@ -131,6 +131,7 @@ struct vhost {
     struct list mark_waits;       /* queues whose next delivery waits for a mark to be stored */
     struct list resuming;         /* sessions whose deferred commands can go on */
     struct lane_remains *remains; /* memory to free in slices */
+    size_t window_bytes_max;      /* what the next may be, with so many queues */
     uint64_t window_bytes;        /* of the lanes' memory: what is in the store, too, */
     uint64_t transient_bytes;     /* and what is not, */
     bool is_spilling;             /* which is too much, so that it is on its way to the disk */

@@ -16,14 +16,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "base/xmalloc.h"
 
-enum { capacity_min = 2, chunks_min = 4 }; /* of very many queues most hold little */
+/* Of very many queues most hold little, and are empty most of the time. */
+enum { capacity_min = 2, capacity_kept = 32, chunks_min = 4 };
 
 static void set_capacity(struct entry_ring *ring, size_t capacity)
 {
-    ring->capacity = capacity;
-    ring->limit = capacity <= ENTRY_CHUNK ? capacity : capacity - ENTRY_CHUNK;
+    CHECK(capacity <= UINT32_MAX / 2);
+    ring->capacity = (uint32_t)capacity;
+    ring->limit = ring->capacity <= ENTRY_CHUNK ? ring->capacity : ring->capacity - ENTRY_CHUNK;
 }
 
 static size_t chunk_count(const struct entry_ring *ring)
@@ -129,6 +132,12 @@ void entry_ring_shrink(struct entry_ring *ring)
         free_memory(ring);
     else
         move_table(ring, ring->capacity / 4 > kept ? ring->capacity / 4 : kept);
+}
+
+void entry_ring_empty(struct entry_ring *ring)
+{
+    if (ring->capacity > capacity_kept)
+        free_memory(ring);
 }
 
 size_t entry_ring_search(const struct entry_ring *ring, uint64_t position)

@@ -31,16 +31,18 @@ struct entry_ring {
         struct entry *entries; /* owned; a small one's */
         struct entry **chunks; /* owned, of ENTRY_CHUNK entries each; NULL where nothing is */
     };
-    size_t capacity; /* 0 or a power of two; a small one's is at most ENTRY_CHUNK */
-    size_t limit;    /* so many fit */
-    size_t head;
-    size_t count;
+    uint32_t capacity; /* 0 or a power of two; a small one's is at most ENTRY_CHUNK */
+    uint32_t limit;    /* so many fit */
+    uint32_t head;
+    uint32_t count;
 };
 
 void entry_ring_fini(struct entry_ring *ring);
 void entry_ring_grow(struct entry_ring *ring);
 /* Gives memory back where the ring is much larger than what is in it. */
 void entry_ring_shrink(struct entry_ring *ring);
+/* The last entry has left: no more than a little room is kept. */
+void entry_ring_empty(struct entry_ring *ring);
 /* The front has left its chunk. */
 void entry_ring_leave_chunk(struct entry_ring *ring);
 /* The memory of a chunk that has none. */

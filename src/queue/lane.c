@@ -174,7 +174,7 @@ struct entry lane_pop(struct lane *lane)
     if (ring == &lane->returned && entry.batch != 0)
         lane->returned_bytes -= message_footprint(entry.message);
     if (ring->count == 0)
-        entry_ring_shrink(ring);
+        entry_ring_empty(ring);
     return entry;
 }
 

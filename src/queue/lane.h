@@ -45,6 +45,7 @@ struct lane {
     struct hash_node by_id;     /* the broker's, where id is not 0 */
     struct queue *queue;        /* borrowed: whose lane it is */
     uint8_t priority;           /* of its messages */
+    uint8_t read_kind;          /* enum lane_read: what the read under way is for */
     struct lane_levels *levels; /* borrowed: of its queue; NULL: the lane counts for itself */
     uint64_t id;                /* in the store; 0 = nothing of this lane is stored */
     uint64_t next_position;     /* of the next message */
@@ -74,7 +75,6 @@ struct lane {
 
     uint64_t read_token;          /* the answer that is waited for; 0 = none */
     size_t page_count;            /* messages in the last answer for the stretch */
-    uint8_t read_kind;            /* enum lane_read: what that read is for */
     struct fetch_list fetches;    /* not ready, and in none of the counters */
     struct list_node memory_node; /* in the list of lanes that hold memory, coldest first */
     struct list_node read_node;   /* in the list of lanes that wait for others to be read */

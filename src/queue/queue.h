@@ -38,6 +38,7 @@ struct queue {
     bool is_leaving;       /* gone for everybody, but for what was rejected and is still read */
     bool is_deleted;       /* out of the vhost; waits for its unacked messages to be settled */
     bool had_subscriber;   /* auto-delete queues go when the last one does */
+    bool has_exclusive;    /* its only subscriber allows no other */
     void *owner;           /* borrowed: the session that an exclusive queue belongs to, or NULL */
     uint64_t stored_batch; /* the batch that stores its definition; 0 = none */
 
@@ -48,10 +49,10 @@ struct queue {
     struct lane lane;    /* of priority 0: all that most queues have */
     struct lane **upper; /* owned; lanes of priority 1 .. max_priority, NULL until they are used */
     struct lane_levels *levels;    /* owned; NULL: one lane */
+    struct parked_letters *parked; /* owned; NULL until there is one */
     uint8_t max_priority;          /* 0: one lane */
     uint8_t top_priority;          /* no lane above is used */
     uint16_t lane_count;           /* lanes that are the queue's in the store */
-    struct parked_letters *parked; /* owned; NULL until there is one */
     bool has_limits;               /* of its length */
     bool may_expire;               /* a message with an expiry was put into it */
     bool has_spilled;              /* transient messages of it went to the store, once */
@@ -75,7 +76,6 @@ struct queue {
     struct list subscribers; /* all, in the order in which they came */
     struct list active;      /* those that can take a message, by priority, then by turn */
     uint64_t subscriber_count;
-    bool has_exclusive;        /* its only subscriber allows no other */
     struct subscriber *single; /* borrowed: with x-single-active-consumer, who takes messages */
 
     struct list bindings;           /* as destination */
