@@ -478,7 +478,7 @@ static void apply_method(struct channel *channel, struct command *command)
     free(command->method);
 }
 
-static void apply_ack(struct channel *channel, struct command *command)
+SELDOM static void apply_other_ack(struct channel *channel, struct command *command)
 {
     struct amqp_error error;
     struct tx_settlement settlement = {.tag = command->tag, .is_ack = true};
@@ -487,6 +487,12 @@ static void apply_ack(struct channel *channel, struct command *command)
         defer_first(channel, command);
     else if (outcome == OUTCOME_ERROR)
         channel_fail(channel, AMQP_BASIC_ACK, &error);
+}
+
+static void apply_ack(struct channel *channel, struct command *command)
+{
+    if (command->multiple || !channel_ack_one(channel, command->tag))
+        apply_other_ack(channel, command);
 }
 
 /* What comes after channel.close was sent, until close-ok. */

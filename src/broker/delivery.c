@@ -104,7 +104,8 @@ static void sweep_bodies(struct channel *channel)
             message_unref(unacked->message);
             unacked->message = NULL;
         }
-        channel->sweep_tag = unacked->tag;
+        if (unacked->tag > channel->sweep_tag) /* not a gap of former times */
+            channel->sweep_tag = unacked->tag;
     }
 }
 

@@ -382,7 +382,7 @@ bool session_is_finishing(const struct session *session)
     if (session->vhost->alarms != VHOST_ALARM_DRAINING)
         return false;
     while ((node = hash_table_next(&session->channels, node)) != NULL) {
-        if (container_of(node, struct channel, by_number)->unacked.count > 0)
+        if (container_of(node, struct channel, by_number)->unacked.live > 0)
             return true;
     }
     return false;

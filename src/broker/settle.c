@@ -67,9 +67,18 @@ static void discard(struct channel *channel, struct unacked *unacked)
     queue_release(queue);
 }
 
+static void acknowledge(struct channel *channel, struct unacked *unacked)
+{
+    channel_vhost(channel)->counters.acked++;
+    unacked->lane->queue->counters.deliveries.ack++;
+    channel->counters.deliveries.ack++;
+    discard(channel, unacked);
+}
+
 /* The message is rejected for good. */
 SELDOM static void reject(struct channel *channel, struct unacked *unacked)
 {
+    channel_vhost(channel)->counters.discarded++;
     struct lane *lane = unacked->lane;
     struct entry entry = delivery_entry(unacked);
     delivery_count_out(channel, unacked);
@@ -83,20 +92,12 @@ SELDOM static void reject(struct channel *channel, struct unacked *unacked)
 static void settle_one(struct channel *channel, struct tx_settlement settlement,
                        struct unacked *unacked, struct give_back_list *list)
 {
-    struct vhost *vhost = channel_vhost(channel);
-    if (settlement.requeue) {
+    if (settlement.requeue)
         give_back_take(channel, &channel->unacked, unacked, list);
-        return;
-    }
-    if (settlement.is_ack) {
-        vhost->counters.acked++;
-        unacked->lane->queue->counters.deliveries.ack++;
-        channel->counters.deliveries.ack++;
-        discard(channel, unacked);
-    } else {
-        vhost->counters.discarded++;
+    else if (settlement.is_ack)
+        acknowledge(channel, unacked);
+    else
         reject(channel, unacked);
-    }
 }
 
 SELDOM static void mark(struct channel *channel, struct tx_settlement settlement,
@@ -157,18 +158,35 @@ static bool settle_up_to(struct channel *channel, struct tx_settlement settlemen
     return true;
 }
 
+/* What follows; list: what is to be put back, or NULL. */
+static void have_settled(struct channel *channel, struct give_back_list *list,
+                         struct held_queues *holds)
+{
+    unacked_ring_trim(&channel->unacked);
+    if (list != NULL && list->count > 0)
+        give_back_all(channel_vhost(channel), list, holds);
+    if (channel->prefetch_global != 0)
+        channel_wake_consumers(channel);
+}
+
 static enum outcome settle_many(struct channel *channel, struct tx_settlement settlement)
 {
     struct give_back_list list = {0};
     settlement.tag = settle_begin(channel, settlement.tag);
     bool is_all = settle_up_to(channel, settlement, &list);
-    unacked_ring_trim(&channel->unacked);
-    if (list.count > 0)
-        give_back_all(channel_vhost(channel), &list, is_all ? NULL : &channel->holds);
-    if (channel->prefetch_global != 0)
-        channel_wake_consumers(channel);
+    have_settled(channel, &list, is_all ? NULL : &channel->holds);
     return settle_end_slice(channel, settlement.tag, is_all,
                             !settlement.is_ack && !settlement.requeue);
+}
+
+bool channel_ack_one(struct channel *channel, uint64_t tag)
+{
+    struct unacked *unacked = unacked_ring_find(&channel->unacked, tag);
+    if (unacked == NULL || channel->mode == CHANNEL_TX || channel->settling_up_to != 0)
+        return false;
+    acknowledge(channel, unacked);
+    have_settled(channel, NULL, NULL);
+    return true;
 }
 
 static void settle_single(struct channel *channel, struct tx_settlement settlement,
@@ -176,11 +194,7 @@ static void settle_single(struct channel *channel, struct tx_settlement settleme
 {
     struct give_back_list list = {0};
     settle_or_mark(channel, settlement, unacked, &list);
-    unacked_ring_trim(&channel->unacked);
-    if (list.count > 0)
-        give_back_all(channel_vhost(channel), &list, NULL);
-    if (channel->prefetch_global != 0)
-        channel_wake_consumers(channel);
+    have_settled(channel, &list, NULL);
 }
 
 /* The delivery of a tag that can be settled, or NULL. */

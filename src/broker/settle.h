@@ -14,6 +14,9 @@
  * be run again where they are too many for one input: the channel waits. */
 enum outcome channel_settle(struct channel *channel, struct tx_settlement settlement, bool multiple,
                             struct amqp_error *error);
+/* What nearly every ack is: of one tag, at once. false, with nothing done, where there is more to
+ * it: channel_settle. */
+bool channel_ack_one(struct channel *channel, uint64_t tag);
 /* May one more be settled within this input, by a command that has settled so many? cost: in acks.
  */
 bool settle_may_go_on(struct vhost *vhost, size_t settled, size_t cost);

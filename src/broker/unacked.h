@@ -26,23 +26,36 @@ struct unacked {
     uint32_t is_in_tx : 1; /* settled in a transaction that is not committed */
 };
 
+enum { UNACKED_CHUNK = 512 };
+
 /* The unacked deliveries of a channel by ascending tag. Settled ones in the middle stay as gaps
- * until those before them are settled, or until they are most of the ring. */
+ * until those before them are settled, or until they are most of the ring and it is squeezed. */
 struct unacked_ring {
-    struct unacked *entries; /* owned; capacity is 0 or a power of two */
-    size_t capacity;
+    union {
+        struct unacked *entries; /* owned; a small one's */
+        struct unacked **chunks; /* owned, of UNACKED_CHUNK entries each; NULL where nothing is */
+    };
+    size_t capacity; /* 0 or a power of two; a small one's is at most UNACKED_CHUNK */
     size_t head;
-    size_t count; /* with gaps */
-    size_t live;  /* without */
+    size_t count;          /* with gaps */
+    size_t live;           /* without */
+    struct unacked *front; /* borrowed: the first, where count is not 0 */
+    /* While it is squeezed: all before hole_first are live, from there to hole_end none is. */
+    size_t hole_first, hole_end;
+    bool is_squeezed;
 };
 
 void unacked_ring_fini(struct unacked_ring *ring);
-/* A place for one more, whose tag is higher than all before; the caller fills all of it. */
+/* A place for one more, whose tag is higher than all before; the caller fills all of it. Indexes
+ * and places of others change. */
 struct unacked *unacked_ring_add(struct unacked_ring *ring);
 
 static inline struct unacked *unacked_ring_at(const struct unacked_ring *ring, size_t index)
 {
-    return &ring->entries[(ring->head + index) & (ring->capacity - 1)];
+    size_t slot = (ring->head + index) & (ring->capacity - 1);
+    return ring->capacity <= UNACKED_CHUNK
+               ? &ring->entries[slot]
+               : &ring->chunks[slot / UNACKED_CHUNK][slot % UNACKED_CHUNK];
 }
 
 /* Index of the first entry whose tag is not below; count where there is none. */
@@ -52,9 +65,9 @@ size_t unacked_ring_search(const struct unacked_ring *ring, uint64_t tag);
 struct unacked *unacked_ring_find_behind(const struct unacked_ring *ring, uint64_t tag);
 static inline struct unacked *unacked_ring_find(const struct unacked_ring *ring, uint64_t tag)
 {
-    struct unacked *first = ring->count > 0 ? unacked_ring_at(ring, 0) : NULL;
-    bool is_first = first != NULL && first->tag == tag && first->lane != NULL;
-    return is_first ? first : unacked_ring_find_behind(ring, tag);
+    struct unacked *front = ring->front;
+    bool is_front = ring->count > 0 && front->tag == tag && front->lane != NULL;
+    return is_front ? front : unacked_ring_find_behind(ring, tag);
 }
 
 /* Makes an entry a gap; it owns nothing any more. */
@@ -66,7 +79,8 @@ static inline void unacked_ring_settle(struct unacked_ring *ring, struct unacked
     ring->live--;
 }
 
-/* Drops gaps: at the front, and everywhere when they are most of the ring. Indexes change. */
+/* Drops gaps: some of those at the front, and others when they are most of the ring. Indexes and
+ * places change. */
 void unacked_ring_trim(struct unacked_ring *ring);
 
 #endif

@@ -81,6 +81,52 @@ static void memory_is_given_back(void **state)
     unacked_ring_fini(&ring);
 }
 
+static void what_is_in_a_large_ring_stays_where_it_is(void **state)
+{
+    enum { TAGS = 300000, WATCHED = 10 };
+    (void)state;
+    struct unacked_ring ring = {0};
+    const struct unacked *places[WATCHED];
+    for (uint64_t tag = 1; tag <= 10000; tag++)
+        push(&ring, tag);
+    for (size_t i = 0; i < WATCHED; i++)
+        places[i] = unacked_ring_at(&ring, 1000 * i);
+    for (uint64_t tag = 10001; tag <= TAGS; tag++)
+        push(&ring, tag);
+    for (size_t i = 0; i < WATCHED; i++)
+        assert_ptr_equal(places[i], unacked_ring_at(&ring, 1000 * i));
+    for (uint64_t tag = 1; tag <= TAGS; tag++)
+        settle(&ring, tag);
+    unacked_ring_fini(&ring);
+}
+
+/* One in so many is never settled, so that there is a live one in every chunk. */
+static void gaps_of_a_large_ring_are_squeezed_out(void **state)
+{
+    enum { TAGS = 200000, KEPT = 400, BEHIND = 3000 };
+    (void)state;
+    struct unacked_ring ring = {0};
+    size_t capacity_max = 0;
+    for (uint64_t tag = 1; tag <= TAGS; tag++) {
+        push(&ring, tag);
+        if (tag > BEHIND && (tag - BEHIND) % KEPT != 0)
+            settle(&ring, tag - BEHIND);
+        if (ring.capacity > capacity_max)
+            capacity_max = ring.capacity;
+    }
+    assert_true(capacity_max <= 16384);
+    assert_int_equal(ring.live, BEHIND + (TAGS - BEHIND) / KEPT);
+    for (uint64_t tag = 1; tag <= TAGS; tag++) {
+        bool is_left = tag > TAGS - BEHIND || tag % KEPT == 0;
+        assert_int_equal(unacked_ring_find(&ring, tag) != NULL, is_left);
+        if (is_left)
+            settle(&ring, tag);
+    }
+    assert_int_equal(ring.live, 0);
+    assert_true(ring.capacity <= 1024);
+    unacked_ring_fini(&ring);
+}
+
 static void any_order_of_settling_is_right(void **state)
 {
     (void)state;
@@ -116,6 +162,8 @@ int main(void)
         cmocka_unit_test(a_tag_is_found_until_it_is_settled),
         cmocka_unit_test(gaps_do_not_make_it_grow),
         cmocka_unit_test(memory_is_given_back),
+        cmocka_unit_test(what_is_in_a_large_ring_stays_where_it_is),
+        cmocka_unit_test(gaps_of_a_large_ring_are_squeezed_out),
         cmocka_unit_test(any_order_of_settling_is_right),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
