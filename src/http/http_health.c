@@ -56,6 +56,29 @@ static void get_local_alarms(const struct http_context *context, struct http_cal
     check_alarms(context, call, "There are alarms in effect on the node");
 }
 
+/* The one check of former versions, which scripts still ask for. */
+static void check_node(const struct http_context *context, struct http_call *call)
+{
+    unsigned alarms = context->host->alarms(context->host_context);
+    const char *resources = (alarms & VHOST_ALARM_MEMORY) == 0 ? "disk"
+                            : (alarms & VHOST_ALARM_DISK) == 0 ? "memory"
+                                                               : "memory, disk";
+    if ((alarms & (VHOST_ALARM_MEMORY | VHOST_ALARM_DISK)) == 0) {
+        reply_ok(call);
+        return;
+    }
+    http_reply_failed(call, json_pack("{s:s, s:s+}", "status", "failed", "reason",
+                                      "resource alarm(s) in effect: ", resources));
+}
+
+static void check_named_node(const struct http_context *context, struct http_call *call)
+{
+    if (strcmp(http_call_parameter(call, "node"), context->config->node_name) == 0)
+        check_node(context, call);
+    else
+        http_not_found(call);
+}
+
 /* --- listeners */
 
 struct listeners {
@@ -271,5 +294,7 @@ const struct http_route http_health_routes[] = {
      .get = get_critical},
     {"/health/checks/node-is-mirror-sync-critical", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
      .get = get_critical},
+    {"/healthchecks/node", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .get = check_node},
+    {"/healthchecks/node/:node", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .get = check_named_node},
     {.pattern = NULL},
 };
