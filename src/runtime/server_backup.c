@@ -55,6 +55,7 @@ struct server_backup {
     bool is_made;  /* the partial folder is there, and ours */
     struct backup_manifest manifest;
     uint64_t copied_bytes; /* of files that are done */
+    uint64_t hashed_ns;    /* when the last piece was begun to be read */
 
     _Atomic uint64_t bytes, bytes_total;
     _Atomic bool is_hashing;
@@ -132,12 +133,20 @@ static bool is_inside(const char *path, const char *folder)
     return is_found;
 }
 
+/* No link to one: what is behind it is not ours. */
+static bool is_folder(const char *path)
+{
+    struct stat status;
+    return lstat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
 /* The vhost folders of a partial backup, with what we put there and nothing else. */
 static void remove_vhost(const char *vhosts, const char *name)
 {
     static const char *const files[] = {"messages.db", "messages.db-journal", "messages.db-wal"};
     char *folder = join(vhosts, name);
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+    bool is_ours = is_folder(folder);
+    for (size_t i = 0; is_ours && i < sizeof files / sizeof files[0]; i++) {
         char *file = join(folder, files[i]);
         unlink(file);
         free(file);
@@ -151,7 +160,7 @@ static void remove_partial(const char *partial)
     static const char *const files[] = {"manifest.json", "definitions.db",
                                         "definitions.db-journal"};
     char *vhosts = join(partial, "vhosts");
-    DIR *directory = opendir(vhosts);
+    DIR *directory = is_folder(vhosts) ? opendir(vhosts) : NULL;
     struct dirent *entry;
     while (directory != NULL && (entry = readdir(directory)) != NULL) {
         if (entry->d_name[0] != '.')
@@ -239,6 +248,14 @@ static bool begin(struct server_backup *backup)
     return succeeded;
 }
 
+static void pause_ns(uint64_t ns)
+{
+    const struct timespec pause = {.tv_sec = (time_t)(ns / 1000000000),
+                                   .tv_nsec = (long)(ns % 1000000000)};
+    if (ns > 0)
+        nanosleep(&pause, NULL);
+}
+
 /* --- stores */
 
 static bool copy_pages(struct server_backup *backup, struct store *store, const char *path)
@@ -250,6 +267,7 @@ static bool copy_pages(struct server_backup *backup, struct store *store, const 
     if (copy == NULL)
         return false;
     while (state == STORE_BACKUP_MORE && !should_end(backup)) {
+        pause_ns(store_backup_pause_ns(copy));
         state = store_backup_step(copy, &progress, backup->reason, sizeof backup->reason);
         atomic_store(&backup->bytes, backup->copied_bytes + progress.bytes);
         if (atomic_load(&backup->bytes_total) < backup->copied_bytes + progress.bytes_total)
@@ -382,8 +400,7 @@ static bool copy_all(struct server_backup *backup)
 {
     bool is_whole = false;
     for (int round = 0; round < rounds_max; round++) {
-        const struct timespec pause = {.tv_nsec = round > 0 ? round_pause_ns : 0};
-        nanosleep(&pause, NULL);
+        pause_ns(round > 0 ? round_pause_ns : 0);
         if (!copy_new_stores(backup) || !copy_definitions(backup, &is_whole))
             return false;
         if (is_whole)
@@ -394,13 +411,26 @@ static bool copy_all(struct server_backup *backup)
 
 /* --- the end */
 
+/* For each piece that is read a pause as long as that took: a thread that reads and reckons without
+ * end would have a core to itself. */
+static bool should_end_hashing(void *context)
+{
+    struct server_backup *backup = context;
+    uint64_t now_ns = clock_steady_ns();
+    if (backup->hashed_ns != 0)
+        pause_ns(now_ns - backup->hashed_ns);
+    bool is_ending = should_end(backup);
+    backup->hashed_ns = clock_steady_ns();
+    return is_ending;
+}
+
 static bool hash_all(struct server_backup *backup)
 {
     atomic_store(&backup->is_hashing, true);
     backup_manifest_add(&backup->manifest, "definitions.db", NULL)->moment_ms = clock_wall_ms();
     for (size_t i = 0; i < backup->manifest.count; i++) {
-        if (!backup_file_hash(backup->partial, &backup->manifest.files[i], -1, should_end, backup,
-                              backup->reason, sizeof backup->reason))
+        if (!backup_file_hash(backup->partial, &backup->manifest.files[i], -1, should_end_hashing,
+                              backup, backup->reason, sizeof backup->reason))
             return false;
     }
     return true;

@@ -8,13 +8,19 @@
  * after the last page the copy is the store as of then.
  *
  * The two take turns (writer_enter): whoever wants to step waits for the batch under way, and the
- * next batch waits for that step, and neither comes twice while the other one waits. A step is a
- * megabyte, and as much again as twice what the file grew by since the last one: so it ends,
- * whatever is written meanwhile.
+ * next batch waits for that step, and neither comes twice while the other one waits. A step is as
+ * many pages as take about two milliseconds, and at least what the file grew by since the last one
+ * and a little more: so it ends, whatever is written meanwhile. Where the writer works, a pause of
+ * four times what the step took, disk included, is asked for after it: a slow disk or a busy
+ * machine makes the backup slower, and not the clients. But there is none where the file grew by
+ * megabytes since the last step, or the steps would become longer and longer.
  *
- * The copy needs no journal: a broken one is thrown away. It is synced every few megabytes: neither
- * the end nor a commit, which syncs the log on the same disk, is to find gigabytes to be written.
+ * The copy needs no journal: a broken one is thrown away. It is given to the disk in small pieces:
+ * neither the end nor a commit, which syncs the log on the same disk, is to find gigabytes to be
+ * written. These pieces are written and not synced, because a sync is a flush of the disk's cache,
+ * which others would wait for, too; the one sync is at the end.
  */
+#define _GNU_SOURCE /* sync_file_range */
 #include "store/store_backup.h"
 
 #include <errno.h>
@@ -22,13 +28,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/xmalloc.h"
 #include "store/sqlite_file.h"
 #include "store/store_internal.h"
 
-enum { step_pages = 64, sync_bytes = 4 << 20, small_pages = 256 };
+enum {
+    step_pages_min = 16,
+    step_pages_max = 256,
+    step_ns = 2000000,
+    gain_pages = 4, /* a step comes so much nearer to the end, at least */
+    pause_factor = 4,
+    pause_ns_max = 200000000,
+    locked_pause_ns = 50000000, /* somebody looks into the copy */
+    piece_bytes = 1 << 20,
+    small_pages = 256,
+};
 
 struct store_backup {
     struct store *store;
@@ -36,8 +53,12 @@ struct store_backup {
     int file;   /* the copy, to sync it */
     sqlite3 *target;
     sqlite3_backup *copy;
-    int pages; /* that the store had at the last step */
-    uint64_t synced_bytes;
+    int step_pages;
+    int pages;       /* that the store had at the last step */
+    bool is_growing; /* by more than any usual step */
+    bool is_usual;   /* the last step was of step_pages */
+    uint64_t batches, pause_ns;
+    uint64_t written_bytes; /* given to the disk */
 };
 
 /* --- turns */
@@ -65,6 +86,7 @@ void writer_enter(struct store *store, bool is_backup)
     turn->waiting[is_backup]--;
     turn->is_busy = true;
     turn->was_backup = is_backup;
+    turn->batches += !is_backup;
     pthread_mutex_unlock(&turn->mutex);
 }
 
@@ -125,12 +147,14 @@ struct store_backup *store_backup_begin(struct store *store, const char *path, c
     struct store_backup *backup = xcalloc(1, sizeof *backup);
     backup->store = store;
     backup->path = xstrdup(path);
+    backup->step_pages = step_pages_min;
     backup->file = make_file(path, reason, reason_size);
     if (backup->file >= 0)
         backup->target = open_target(path, reason, reason_size);
     if (backup->target != NULL) {
         writer_enter(store, true);
         backup->copy = sqlite3_backup_init(backup->target, "main", store->db, "main");
+        backup->batches = store->writer_turn.batches;
         writer_leave(store);
         if (backup->copy == NULL)
             explain(reason, reason_size, path, sqlite3_errmsg(backup->target));
@@ -141,17 +165,35 @@ struct store_backup *store_backup_begin(struct store *store, const char *path, c
     return NULL;
 }
 
-static int next_pages(const struct store_backup *backup, int pages)
+static uint64_t now_ns(void)
 {
-    return step_pages +
-           (pages > backup->pages && backup->pages > 0 ? 2 * (pages - backup->pages) : 0);
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* Of the store as it is now; what SQLite's backup says is of its last step. 0: unknown. */
+static int count_pages(const struct store_backup *backup)
+{
+    sqlite3_stmt *select = NULL;
+    int pages = 0;
+    if (sqlite3_prepare_v2(backup->store->db, "PRAGMA page_count", -1, &select, NULL) ==
+            SQLITE_OK &&
+        sqlite3_step(select) == SQLITE_ROW)
+        pages = sqlite3_column_int(select, 0);
+    sqlite3_finalize(select);
+    return pages;
 }
 
 static int step(struct store_backup *backup, struct store_backup_progress *progress)
 {
-    int wanted = next_pages(backup, sqlite3_backup_pagecount(backup->copy));
-    backup->pages = sqlite3_backup_pagecount(backup->copy);
-    int code = sqlite3_backup_step(backup->copy, wanted);
+    int before = count_pages(backup);
+    int grown = backup->pages > 0 && before > backup->pages ? before - backup->pages : 0;
+    int wanted = grown + gain_pages;
+    backup->pages = before;
+    backup->is_growing = wanted > step_pages_max;
+    backup->is_usual = wanted <= backup->step_pages;
+    int code = sqlite3_backup_step(backup->copy, backup->is_usual ? backup->step_pages : wanted);
     int pages = sqlite3_backup_pagecount(backup->copy);
     int left = sqlite3_backup_remaining(backup->copy);
     progress->bytes_total = (uint64_t)pages * backup->store->page_bytes;
@@ -172,14 +214,46 @@ static bool end_copy(struct store_backup *backup, char *reason, size_t reason_si
     return code == SQLITE_OK && sync_file(backup->file, backup->path, reason, reason_size);
 }
 
-/* Not in the writer's way. */
-static bool sync_sometimes(struct store_backup *backup, uint64_t bytes, char *reason,
-                           size_t reason_size)
+/* Not in the writer's way. The pages up to here were written one after the other. */
+static bool write_pieces(struct store_backup *backup, uint64_t bytes, char *reason,
+                         size_t reason_size)
 {
-    if (bytes < backup->synced_bytes + sync_bytes)
+    unsigned flags =
+        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+    if (bytes < backup->written_bytes + piece_bytes)
         return true;
-    backup->synced_bytes = bytes;
+    off_t from = (off_t)backup->written_bytes;
+    backup->written_bytes = bytes;
+    if (sync_file_range(backup->file, from, (off_t)bytes - from, flags) == 0)
+        return true;
+    /* A file system that has no such thing has this one. */
     return sync_file(backup->file, backup->path, reason, reason_size);
+}
+
+static void adapt_step(struct store_backup *backup, uint64_t took_ns)
+{
+    if (!backup->is_usual)
+        return;
+    if (took_ns > step_ns && backup->step_pages > step_pages_min)
+        backup->step_pages /= 2;
+    else if (took_ns < step_ns / 2 && backup->step_pages < step_pages_max)
+        backup->step_pages *= 2;
+}
+
+/* took_ns: the step and the disk. batches: the writer's, until then. */
+static void plan_pause(struct store_backup *backup, uint64_t took_ns, uint64_t batches)
+{
+    bool is_alone = batches == backup->batches;
+    uint64_t pause_ns = took_ns * pause_factor;
+    backup->batches = batches;
+    backup->pause_ns = is_alone || backup->is_growing ? 0
+                       : pause_ns < pause_ns_max      ? pause_ns
+                                                      : pause_ns_max;
+}
+
+uint64_t store_backup_pause_ns(const struct store_backup *backup)
+{
+    return backup->pause_ns;
 }
 
 enum store_backup_state store_backup_step(struct store_backup *backup,
@@ -189,17 +263,28 @@ enum store_backup_state store_backup_step(struct store_backup *backup,
     struct store *store = backup->store;
     int code = SQLITE_ABORT;
     writer_enter(store, true);
+    uint64_t batches = store->writer_turn.batches, began_ns = now_ns();
     if (!atomic_load(&store->has_failed))
         code = step(backup, progress);
+    uint64_t stepped_ns = now_ns();
     writer_leave(store);
     if (code == SQLITE_DONE)
         return end_copy(backup, reason, reason_size) ? STORE_BACKUP_DONE : STORE_BACKUP_FAILED;
-    if (code != SQLITE_OK && code != SQLITE_BUSY && code != SQLITE_LOCKED) {
-        explain(reason, reason_size, backup->path, sqlite3_errstr(code));
+    if (code == SQLITE_BUSY || code == SQLITE_LOCKED) {
+        backup->pause_ns = locked_pause_ns;
+        return STORE_BACKUP_MORE;
+    }
+    if (code != SQLITE_OK) {
+        bool is_ours = atomic_load(&store->has_failed);
+        explain(reason, reason_size, backup->path,
+                is_ours ? store_error(store) : sqlite3_errstr(code));
         return STORE_BACKUP_FAILED;
     }
-    return sync_sometimes(backup, progress->bytes, reason, reason_size) ? STORE_BACKUP_MORE
-                                                                        : STORE_BACKUP_FAILED;
+    adapt_step(backup, stepped_ns - began_ns);
+    if (!write_pieces(backup, progress->bytes, reason, reason_size))
+        return STORE_BACKUP_FAILED;
+    plan_pause(backup, now_ns() - began_ns, batches);
+    return STORE_BACKUP_MORE;
 }
 
 void store_backup_end(struct store_backup *backup)

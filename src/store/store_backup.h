@@ -28,6 +28,9 @@ struct store_backup *store_backup_begin(struct store *store, const char *path, c
 enum store_backup_state store_backup_step(struct store_backup *backup,
                                           struct store_backup_progress *progress, char *reason,
                                           size_t reason_size) __attribute__((warn_unused_result));
+/* How long to wait before the next step, so that whoever uses the store is not slowed down much: 0
+ * where nobody does, or where the end would not come otherwise. */
+uint64_t store_backup_pause_ns(const struct store_backup *backup);
 /* At any time; what is not whole is left where it is. */
 void store_backup_end(struct store_backup *backup);
 

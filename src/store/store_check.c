@@ -406,17 +406,12 @@ static bool load(struct checking *checking)
     return false;
 }
 
-/* A vhost is defined before its file is made. The reserve comes after the file: where there is one,
- * the file has been lost. */
+/* A vhost is defined before its file is made. */
 static bool is_unmade(const char *folder)
 {
     char path[path_max];
-    struct stat status;
-    snprintf(path, sizeof path, "%s/reserve", folder);
-    if (stat(path, &status) == 0)
-        return false;
     snprintf(path, sizeof path, "%s/messages.db", folder);
-    return sqlite_file_is_unmade(path);
+    return !reserve_is_there(folder) && sqlite_file_is_unmade(path);
 }
 
 void store_check(const char *folder, struct store_check *check)

@@ -200,6 +200,7 @@ struct writer_turn {
     bool is_busy;
     bool was_backup; /* the last one */
     unsigned waiting[2];
+    uint64_t batches; /* how often it was the writer's */
 };
 
 #define SPILL_FILE "spill.db"
@@ -653,6 +654,8 @@ bool checkpoint_for_space(struct store *store);
 bool checkpoint_rest(struct store *store);
 
 /* --- store_reserve.c: space that is kept for acks on a full disk */
+/* It is made after the store's file: where there is a reserve and no file, the file was lost. */
+bool reserve_is_there(const char *folder);
 void reserve_open(struct store *store, const char *folder);
 void reserve_close(struct store *store);
 /* true where there was space to give back. */

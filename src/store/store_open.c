@@ -269,10 +269,27 @@ struct store *store_open_file(const char *folder, bool is_spill, struct store_op
     return NULL;
 }
 
+/* It would be an empty store that nobody had asked for. */
+static bool is_lost(const char *folder)
+{
+    size_t size = strlen(folder) + sizeof "/messages.db";
+    char *path = xmalloc(size);
+    snprintf(path, size, "%s/messages.db", folder);
+    bool is_lost = reserve_is_there(folder) && sqlite_file_is_unmade(path);
+    free(path);
+    return is_lost;
+}
+
 struct store *store_open(const char *folder, struct store_opened *opened, char *reason,
                          size_t reason_size)
 {
     bool is_full;
+    if (is_lost(folder)) {
+        snprintf(reason, reason_size,
+                 "%s/messages.db is gone: put it back, or remove %s/reserve to begin without it",
+                 folder, folder);
+        return NULL;
+    }
     spill_remove(folder);
     return store_open_file(folder, false, opened, reason, reason_size, &is_full);
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -18,11 +19,26 @@
 
 enum { reserve_bytes = 24 << 20 };
 
-void reserve_open(struct store *store, const char *folder)
+static char *path_in(const char *folder)
 {
     size_t size = strlen(folder) + sizeof "/reserve";
     char *path = xmalloc(size);
     snprintf(path, size, "%s/reserve", folder);
+    return path;
+}
+
+bool reserve_is_there(const char *folder)
+{
+    struct stat status;
+    char *path = path_in(folder);
+    bool is_there = stat(path, &status) == 0;
+    free(path);
+    return is_there;
+}
+
+void reserve_open(struct store *store, const char *folder)
+{
+    char *path = path_in(folder);
     store->reserve = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     free(path);
     store->is_reserve_used = store->reserve >= 0;

@@ -1338,6 +1338,27 @@ static void check_refused(const uint8_t *data, size_t size, const char *expected
     model_folder_free(folder);
 }
 
+/* The reserve is made after the file, so that there was one. */
+static void store_that_was_lost_is_not_begun_anew(void **state)
+{
+    char path[4096], reserve[4096], reason[512] = "";
+    (void)state;
+    struct store_opened opened;
+    char *folder = model_folder_new();
+    snprintf(reserve, sizeof reserve, "%s/reserve", folder);
+    path_in(path, sizeof path, folder);
+    write_file(reserve, (const uint8_t *)"", 0);
+    assert_null(store_open(folder, &opened, reason, sizeof reason));
+    assert_non_null(strstr(reason, "messages.db is gone"));
+    assert_int_equal(access(path, F_OK), -1);
+    assert_int_equal(unlink(reserve), 0);
+    struct store *store = store_open(folder, &opened, reason, sizeof reason);
+    assert_non_null(store);
+    store_opened_fini(&opened);
+    store_close(store);
+    model_folder_free(folder);
+}
+
 static void foreign_and_newer_files_are_refused(void **state)
 {
     struct fixture *f = *state;
@@ -1684,6 +1705,7 @@ int main(int count, char **arguments)
         fixture_test(random_lives_equal_the_model),
         fixture_test(reader_beside_the_writer_misses_nothing),
         fixture_test(reader_beside_the_writer_sees_nothing_removed),
+        fixture_test(store_that_was_lost_is_not_begun_anew),
         fixture_test(foreign_and_newer_files_are_refused),
         fixture_test(flipped_bits_are_found_out),
         fixture_test(missing_rows_are_found_out),

@@ -180,6 +180,65 @@ static void copy_is_the_store_of_the_last_step(void **state)
     expect_copy(f);
 }
 
+/* Who writes gets most of the time, unless the end would not come then; nobody is waited for. */
+static void there_are_pauses_where_somebody_writes(void **state)
+{
+    struct fixture *f = *state;
+    fill(f);
+    struct store_backup *backup = begin(f);
+    assert_int_equal(step(f, backup), STORE_BACKUP_MORE);
+    assert_int_equal(store_backup_pause_ns(backup), 0);
+    struct store_batch *batch = store_batch_new(2);
+    model_add_remove(batch, 1, 2, 1);
+    commit(f, batch);
+    assert_int_equal(step(f, backup), STORE_BACKUP_MORE);
+    assert_true(store_backup_pause_ns(backup) > 0);
+    assert_true(store_backup_pause_ns(backup) <= 200000000);
+    assert_int_equal(step(f, backup), STORE_BACKUP_MORE);
+    assert_int_equal(store_backup_pause_ns(backup), 0);
+    commit(f, inserts(f, 600, 60000));
+    assert_int_equal(step(f, backup), STORE_BACKUP_MORE);
+    assert_int_equal(store_backup_pause_ns(backup), 0);
+    store_backup_end(backup);
+}
+
+/* However much each batch brings, each step leaves less to do. */
+static void it_ends_however_much_is_written(void **state)
+{
+    struct fixture *f = *state;
+    fill(f);
+    struct store_backup *backup = begin(f);
+    struct store_backup_progress progress;
+    uint64_t left = UINT64_MAX;
+    while (store_backup_step(backup, &progress, f->reason, sizeof f->reason) == STORE_BACKUP_MORE) {
+        assert_true(progress.bytes_total - progress.bytes < left);
+        left = progress.bytes_total - progress.bytes;
+        commit(f, inserts(f, 100, 60000));
+    }
+    store_backup_end(backup);
+    model_forget_spilled(f->model);
+}
+
+/* Somebody has opened the copy and holds a lock on it. */
+static void copy_that_is_locked_is_waited_for(void **state)
+{
+    struct fixture *f = *state;
+    sqlite3 *other;
+    fill(f);
+    struct store_backup *backup = begin(f);
+    assert_int_equal(sqlite3_open(f->path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(step(f, backup), STORE_BACKUP_MORE);
+        assert_true(store_backup_pause_ns(backup) > 0);
+    }
+    sqlite3_close(other);
+    while (step(f, backup) == STORE_BACKUP_MORE)
+        ;
+    store_backup_end(backup);
+    expect_copy(f);
+}
+
 /* Random lives, with space given back, checkpoints and pages that move to other places. */
 static void copy_follows_all_changes(void **state)
 {
@@ -318,6 +377,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         fixture_test(copy_of_a_quiet_store_is_the_store),
         fixture_test(copy_is_the_store_of_the_last_step),
+        fixture_test(there_are_pauses_where_somebody_writes),
+        fixture_test(it_ends_however_much_is_written),
+        fixture_test(copy_that_is_locked_is_waited_for),
         fixture_test(copy_follows_all_changes),
         fixture_test(batch_that_is_taken_back_is_not_in_it),
         fixture_test(copy_that_is_given_up_changes_nothing),
