@@ -250,6 +250,8 @@ struct config {
     /* Where $(VAR) and config_load look names up; borrowed from the caller until config_fini, NULL:
      * no environment. config_load sets it. */
     const char *const *envp;
+    uint64_t files_hash;             /* of the names and contents of all files that were read */
+    bool lacks_end;                  /* one of them ends in the middle of a line */
     struct config_setting *settings; /* owned; every known or unknown key that was set */
     size_t setting_count;
     size_t setting_capacity;

@@ -181,6 +181,15 @@ static bool record_lines(struct source *source, char *text, size_t size)
     return ok;
 }
 
+/* For whoever wants to know whether it is still being written. */
+static void remember_file(const struct source *source, struct bytes text)
+{
+    struct config *config = source->config;
+    config->files_hash = bytes_hash(bytes_of_text(source->path), config->files_hash);
+    config->files_hash = bytes_hash(text, config->files_hash);
+    config->lacks_end |= text.size > 0 && text.data[text.size - 1] != '\n';
+}
+
 /* Reads the file into *text and adds a NUL. Says why if it cannot. */
 static bool read_file(const struct source *source, struct buffer *text)
 {
@@ -198,6 +207,7 @@ static bool read_file(const struct source *source, struct buffer *text)
         return fail(source, "cannot be read: %s", strerror(error));
     if (text->size > FILE_BYTES_MAX)
         return fail(source, "is larger than a configuration can be");
+    remember_file(source, buffer_bytes(text));
     buffer_append_u8(text, '\0');
     return true;
 }

@@ -124,7 +124,7 @@ static void on_signal(evutil_socket_t number, short what, void *context)
         return;
     }
     if (number == SIGHUP) {
-        server_reload_by_signal(context);
+        server_reload(context, NULL);
         return;
     }
     struct server *server = context;
@@ -406,6 +406,7 @@ static void stop_threads(struct server *server)
         return;
     server_end_jobs(server);
     server_end_drain(server);
+    server_end_reload(server);
     server_metrics_stop(server->metrics);
     say_farewell(server);
     auth_chain_stop(server->auth_chain);

@@ -32,13 +32,7 @@ static void handle_stop(void *context, struct control_call *call)
 
 static void handle_reload(void *context, struct control_call *call)
 {
-    struct buffer reason = {0};
-    json_t *answer = NULL;
-    if (server_reload(context, &answer, &reason))
-        control_reply(call, answer);
-    else
-        control_fail(call, CONTROL_DATA, "%.*s", (int)reason.size, (const char *)reason.data);
-    buffer_fini(&reason);
+    server_reload(context, call);
 }
 
 /* --- status */

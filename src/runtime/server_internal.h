@@ -53,6 +53,7 @@ struct server {
     unsigned alarms;         /* enum vhost_alarm: those of resources that are in effect */
     bool is_draining;        /* until it is revived */
     struct drain *drain;     /* while deliveries are waited for */
+    struct reload *reload;   /* while the configuration is read */
     struct event_base *base; /* of the main thread */
     struct event *signals[SERVER_SIGNALS], *mail_event, *tick_event;
     struct event *watchdog_event; /* NULL: nobody asked for one */
@@ -210,11 +211,12 @@ void server_add_diagnosis_commands(struct server *server);
 
 /* --- server_reload.c; main thread */
 
-/* Reads the configuration again; *answer (which may be NULL) tells which keys changed. False with
- * the reasons, in lines, where it has a mistake: then nothing changes. The log is told either way.
- */
-bool server_reload(struct server *server, struct json_t **answer, struct buffer *reason);
-void server_reload_by_signal(struct server *server);
+/* Reads the configuration again, and once more until it does not change meanwhile; the call (which
+ * may be NULL: a signal) is then told which keys changed, or the reasons, in lines, where there is
+ * a mistake: then nothing changes. The log is told either way. */
+void server_reload(struct server *server, struct control_call *call);
+/* Of a reload that waits when the server ends. */
+void server_end_reload(struct server *server);
 void server_free_reloaded(struct server *server);
 
 /* Main thread. */

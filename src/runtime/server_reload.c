@@ -6,14 +6,20 @@
  * of alarms. A key that needs a restart is compared with what the server was started with, so that
  * it is named until the restart, the others with what was read last.
  *
+ * A file may be in the middle of being written. So all is read again a little later, until two
+ * readings are the same, and only the last one counts; where a line lacks its end the second one
+ * comes later. What changes without an end is refused.
+ *
  * All of it happens on the main thread, which serves no client: reactors see new TLS contexts and
  * new places of the log under the locks that they have for that.
  */
+#include <event2/event.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/check.h"
 #include "base/xmalloc.h"
 #include "net/control.h"
 #include "net/tls.h"
@@ -21,6 +27,26 @@
 #include "runtime/log.h"
 #include "runtime/notify.h"
 #include "runtime/server_internal.h"
+
+enum {
+    look_ms = 100,
+    settled_ms = 200,       /* unchanged for so long: it is whole */
+    cut_settled_ms = 2000,  /* the same, where a file ends in the middle of a line */
+    reload_wait_ms = 10000, /* and what has not settled then is refused */
+    calls_max = 16,
+};
+
+/* From the request to the end. */
+struct reload {
+    struct server *server;
+    struct event *timer;                   /* owned */
+    struct control_call *calls[calls_max]; /* who asked */
+    size_t call_count;
+    bool has_read;
+    bool was_right; /* the last reading: had no mistake, and what it read */
+    uint64_t files_hash;
+    uint64_t same_since_ms, deadline_ms;
+};
 
 /* What a reload has to say. */
 struct reload_report {
@@ -208,13 +234,11 @@ static void forget_last(struct server *server)
     server->last_config = NULL;
 }
 
-/* False with a reason, in lines: then nothing was changed. */
-static bool reload(struct server *server, struct reload_report *report, struct buffer *reason)
+/* False with a reason, in lines: then nothing was changed. next passes. */
+static bool take(struct server *server, struct config *next, struct reload_report *report,
+                 struct buffer *reason)
 {
-    struct config *next = xmalloc(sizeof *next);
-    config_init(next);
-    *report = (struct reload_report){0};
-    bool is_right = read_config(server, next, reason) && can_change(server, next, reason);
+    bool is_right = can_change(server, next, reason);
     if (is_right) {
         *report = compare_all(server, next);
         is_right = change_log(next, report->changed, reason);
@@ -230,7 +254,7 @@ static bool reload(struct server *server, struct reload_report *report, struct b
     return true;
 }
 
-/* --- who asks for it */
+/* --- the end */
 
 static void log_keys(const char *what, const json_t *keys)
 {
@@ -252,35 +276,129 @@ static void log_refusal(const struct buffer *reason)
     free(text);
 }
 
-bool server_reload(struct server *server, struct json_t **answer, struct buffer *reason)
+static void free_reload(struct reload *reload)
 {
-    struct reload_report report;
-    notify_send("RELOADING=1\nSTATUS=reading the configuration again\nMONOTONIC_USEC=%llu",
-                (unsigned long long)(clock_steady_ns() / 1000));
-    bool is_right = reload(server, &report, reason);
-    if (is_right) {
-        log_info("the configuration and the certificates were read again");
-        log_keys("in force now", report.changed);
-        log_keys("needs a restart", report.waiting);
-    } else {
-        log_refusal(reason);
-    }
-    if (is_right && answer != NULL)
-        *answer =
-            json_pack("{s:O, s:O}", "in_force", report.changed, "needs_restart", report.waiting);
-    notify_send("READY=1\nSTATUS=%s",
-                is_right ? "serving"
-                         : "serving; the configuration that was read last has mistakes");
-    json_decref(report.changed);
-    json_decref(report.waiting);
-    return is_right;
+    reload->server->reload = NULL;
+    event_free(reload->timer);
+    free(reload);
 }
 
-void server_reload_by_signal(struct server *server)
+static void succeed(struct reload *reload, const struct reload_report *report)
 {
+    log_info("the configuration and the certificates were read again");
+    log_keys("in force now", report->changed);
+    log_keys("needs a restart", report->waiting);
+    for (size_t i = 0; i < reload->call_count; i++)
+        control_reply(reload->calls[i], json_pack("{s:O, s:O}", "in_force", report->changed,
+                                                  "needs_restart", report->waiting));
+    notify_send("READY=1\nSTATUS=serving");
+}
+
+static void refuse(struct reload *reload, const struct buffer *reason)
+{
+    log_refusal(reason);
+    for (size_t i = 0; i < reload->call_count; i++)
+        control_fail(reload->calls[i], CONTROL_DATA, "%.*s", (int)reason->size,
+                     (const char *)reason->data);
+    notify_send("READY=1\nSTATUS=serving; the configuration that was read last has mistakes");
+}
+
+/* next: NULL, with a reason, or it passes. */
+static void end_reload(struct reload *reload, struct config *next, struct buffer *reason)
+{
+    struct reload_report report = {0};
+    if (next != NULL && take(reload->server, next, &report, reason))
+        succeed(reload, &report);
+    else
+        refuse(reload, reason);
+    json_decref(report.changed);
+    json_decref(report.waiting);
+    free_reload(reload);
+}
+
+/* --- reading until two readings are the same */
+
+/* Is it what was read before, for long enough? */
+static bool has_settled(struct reload *reload, const struct config *next, bool is_right)
+{
+    uint64_t now_ms = clock_steady_ms();
+    bool is_same =
+        reload->has_read && reload->was_right == is_right && reload->files_hash == next->files_hash;
+    if (!is_same)
+        reload->same_since_ms = now_ms;
+    reload->has_read = true;
+    reload->was_right = is_right;
+    reload->files_hash = next->files_hash;
+    return is_same && now_ms - reload->same_since_ms >=
+                          (uint64_t)(next->lacks_end ? cut_settled_ms : settled_ms);
+}
+
+static void look(struct reload *reload)
+{
+    const struct timeval again = {.tv_usec = look_ms * 1000};
     struct buffer reason = {0};
-    (void)server_reload(server, NULL, &reason);
+    struct config *next = xmalloc(sizeof *next);
+    config_init(next);
+    bool is_right = read_config(reload->server, next, &reason);
+    bool is_settled = has_settled(reload, next, is_right);
+    bool is_late = clock_steady_ms() >= reload->deadline_ms;
+    if (!is_settled && is_late) {
+        buffer_clear(&reason);
+        buffer_append_format(&reason, "it is being written: no two readings are the same");
+    }
+    if (is_settled && is_right) {
+        end_reload(reload, next, &reason);
+    } else {
+        config_fini(next);
+        free(next);
+        if (is_settled || is_late)
+            end_reload(reload, NULL, &reason);
+        else
+            event_add(reload->timer, &again);
+    }
     buffer_fini(&reason);
+}
+
+static void on_look(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd, (void)what;
+    look(context);
+}
+
+/* --- who asks for it */
+
+static void begin_reload(struct server *server)
+{
+    struct reload *reload = xcalloc(1, sizeof *reload);
+    server->reload = reload;
+    reload->server = server;
+    reload->deadline_ms = clock_steady_ms() + reload_wait_ms;
+    reload->timer = evtimer_new(server->base, on_look, reload);
+    CHECK(reload->timer != NULL);
+    look(reload);
+    notify_send("RELOADING=1\nSTATUS=reading the configuration again\nMONOTONIC_USEC=%llu",
+                (unsigned long long)(clock_steady_ns() / 1000));
+}
+
+void server_reload(struct server *server, struct control_call *call)
+{
+    if (server->reload != NULL && server->reload->call_count == calls_max) {
+        if (call != NULL)
+            control_fail(call, CONTROL_SOFTWARE, "the configuration is being read already");
+        return;
+    }
+    if (server->reload == NULL)
+        begin_reload(server);
+    else /* who asks now may have changed it just before */
+        server->reload->has_read = false;
+    if (call != NULL)
+        server->reload->calls[server->reload->call_count++] = call;
+}
+
+void server_end_reload(struct server *server)
+{
+    if (server->reload != NULL)
+        free_reload(server->reload);
 }
 
 void server_set_loader(struct server *server, server_loader *load, void *context)
