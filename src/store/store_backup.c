@@ -226,6 +226,10 @@ static bool write_pieces(struct store_backup *backup, uint64_t bytes, char *reas
     backup->written_bytes = bytes;
     if (sync_file_range(backup->file, from, (off_t)bytes - from, flags) == 0)
         return true;
+    if (errno == EIO || errno == ENOSPC || errno == EDQUOT) { /* a sync would not tell again */
+        explain(reason, reason_size, backup->path, strerror(errno));
+        return false;
+    }
     /* A file system that has no such thing has this one. */
     return sync_file(backup->file, backup->path, reason, reason_size);
 }
