@@ -8,9 +8,9 @@ import { ask, formDialog, notice } from './dialog.js';
 import { h } from './dom.js';
 import { exchangeName } from './format.js';
 import { argumentList, exchangeLink, queueLink } from './parts.js';
-import { table } from './table.js';
+import { pageHere, pager, table } from './table.js';
 
-const ROWS_MAX = 200;
+const FEW = 100; // rows, of which nobody wants to see fewer
 
 function unbind(binding, reload) {
   ask({
@@ -27,8 +27,8 @@ function unbind(binding, reload) {
   });
 }
 
-// hides: "source" or "destination", which all of them have in common.
-export function bindingTable(bindings, { reload, hides, caption = 'Bindings' }) {
+// hides: "source" or "destination", which all of them have in common. search: where the address says the page.
+export function bindingTable(bindings, { reload, hides, search, caption = 'Bindings' }) {
   const columns = [
     hides !== 'source' && { label: 'From', cell: ({ vhost, source }) => exchangeLink(vhost, source) },
     hides !== 'destination' && { label: 'To', cell: (binding) => (binding.destination_type === 'queue'
@@ -41,9 +41,10 @@ export function bindingTable(bindings, { reload, hides, caption = 'Bindings' }) 
   ];
   const key = ({ source, destination_type: type, destination, properties_key: props }) =>
     [source, type, destination, props].map(encodeURIComponent).join('/');
+  const page = pageHere(bindings, search);
   return [
-    table({ caption, columns, rows: bindings.slice(0, ROWS_MAX), key, empty: 'Nothing is bound.' }),
-    bindings.length > ROWS_MAX && h('p', { class: 'more' }, `The first ${ROWS_MAX} of ${bindings.length} are shown.`),
+    table({ caption, columns, rows: page.items, key, empty: 'Nothing is bound.' }),
+    (page.page_count > 1 || bindings.length > FEW) && pager(page, search, caption.toLowerCase()),
   ];
 }
 

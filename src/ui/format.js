@@ -68,6 +68,8 @@ export function clock(ms) {
 // A time in milliseconds since 1970, or a text that RabbitMQ made of one.
 export function moment(value) {
   if (isFigure(value)) return dayTime.format(value);
+  const at = Date.parse(value); // a text of ISO 8601, or what some other server says
+  if (Number.isFinite(at)) return dayTime.format(at);
   return typeof value === 'string' && value !== '' ? value : NOTHING;
 }
 

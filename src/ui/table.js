@@ -98,6 +98,15 @@ export function filterBar(search, what, ...more) {
     more);
 }
 
+// The page of a list that the server sends whole.
+export function pageHere(rows, { page = 1, size = 100 }) {
+  const pageSize = Number(size);
+  const pageCount = Math.max(1, Math.ceil(rows.length / pageSize));
+  const at = Math.min(Math.max(1, Number(page)), pageCount);
+  return { items: rows.slice((at - 1) * pageSize, at * pageSize), page: at, page_count: pageCount,
+    page_size: pageSize, filtered_count: rows.length, total_count: rows.length };
+}
+
 function step(label, symbol, page, isThere) {
   return h('button', { type: 'button', 'aria-label': label, title: label, disabled: !isThere,
     onclick: () => look({ page: page <= 1 ? '' : page }) }, symbol);

@@ -105,6 +105,33 @@ def messages_move_to_another_queue(visit, site):
 
 
 @test()
+def ten_thousand_bindings_are_looked_at_by_pages(visit, site):
+    bindings = [
+        {"source": "amq.topic", "vhost": "/", "destination": "crowded", "destination_type": "queue",
+         "routing_key": "key.%05d" % number, "arguments": {}}
+        for number in range(10000)
+    ]  # fmt: skip
+    queue = {"name": "crowded", "vhost": "/", "durable": True, "auto_delete": False, "arguments": {}}
+    site.make("POST", "definitions", {"queues": [queue], "bindings": bindings})
+    visit.enter("queues")
+    visit.go("queues", "/", "crowded")
+    page = visit.page
+    pages = page.get_by_role("navigation", name="Pages of bindings")
+    expect(pages).to_contain_text("1 to 100 of 10,001")
+    table = page.get_by_role("table", name="Bindings")
+    expect(table.get_by_role("row")).to_have_count(101)
+    first = table.get_by_role("row").nth(1).text_content()
+    pages.get_by_role("button", name="Last page").click()
+    expect(pages).to_contain_text("10,001 to 10,001 of 10,001")
+    expect(table.get_by_role("row")).to_have_count(2)
+    pages.get_by_role("button", name="First page").click()
+    expect(table.get_by_role("row").nth(1)).to_have_text(first)
+    visit.go("exchanges", "/", "amq.topic")
+    expect(page.get_by_role("navigation", name="Pages of bindings to others")).to_contain_text("1 to 100 of 10,000")
+    site.make("DELETE", "queues/%2F/crowded")
+
+
+@test()
 def refusals_are_shown_in_the_servers_words(visit, site):
     site.make("PUT", "queues/%2F/taken", {"durable": True})
     publish(site, "taken", "m")

@@ -33,7 +33,7 @@ function tooMany({ queues }) {
     h('a', { href: link('exchanges') }, 'Choose an exchange'), 'Its page draws what is bound to it.');
 }
 
-function draw(data, { reload }) {
+function draw(data, { reload, search }) {
   const { vhost, bindings } = data;
   return [
     heading({ title: 'Bindings', above: { href: link('vhosts', vhost), label: `Virtual host ${vhost}` },
@@ -41,7 +41,7 @@ function draw(data, { reload }) {
     bindings === null ? tooMany(data) : [
       panel('graph', 'Drawing', bindingGraph(bindings, vhost) ??
         'Nothing is bound but each queue to the default exchange, by its name.'),
-      panel('table', `Table (${number(bindings.length)})`, bindingTable(bindings, { vhost, reload })),
+      panel('table', `Table (${number(bindings.length)})`, bindingTable(bindings, { vhost, reload, search })),
     ],
   ];
 }

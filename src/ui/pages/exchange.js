@@ -48,8 +48,8 @@ function actions({ vhost, name, internal }, { reload }, isDefault) {
   ];
 }
 
-function bindingPanels({ exchange, from, to }, { reload }) {
-  const where = { vhost: exchange.vhost, reload };
+function bindingPanels({ exchange, from, to }, { reload, search }) {
+  const where = { vhost: exchange.vhost, reload, search };
   return [
     panel('graph', 'Ways', bindingGraph([...to, ...from], exchange.vhost) ?? 'Nothing is bound.'),
     panel('from', `To queues and exchanges (${number(from.length)})`,

@@ -102,7 +102,7 @@ function details(queue) {
 }
 
 function draw({ queue, bindings }, place) {
-  const where = { vhost: queue.vhost, reload: place.reload };
+  const where = { vhost: queue.vhost, reload: place.reload, search: place.search };
   return [
     heading({ title: queue.name, badges: queueBadges(queue), above: { href: link('queues'), label: 'Queues' },
       kind: queue.vhost, actions: actions(queue, place) }),
