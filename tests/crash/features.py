@@ -431,8 +431,8 @@ class Once(Scenario):
 
     queues = ("kill.once",)
 
-    def __init__(self, find, control):
-        super().__init__(find, control)
+    def __init__(self, find, control, manage):
+        super().__init__(find, control, manage)
         self.again = []
 
     def declare(self, client):
@@ -526,8 +526,8 @@ class Single(Scenario):
 
     queues = ("kill.single",)
 
-    def __init__(self, find, control):
-        super().__init__(find, control)
+    def __init__(self, find, control, manage):
+        super().__init__(find, control, manage)
         self.active = None
 
     def declare(self, client):
