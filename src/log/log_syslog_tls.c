@@ -75,6 +75,9 @@ void log_syslog_tls_free(struct log_syslog_tls *tls)
     log_syslog_tls_end(tls);
     SSL_CTX_free(tls->context);
     free(tls);
+    /* What OpenSSL keeps for this thread would otherwise be freed by the thread's end, for which
+     * nobody waits: not at all, where the process ends first. */
+    OPENSSL_thread_stop();
 }
 
 static bool is_address(const char *host)

@@ -15,6 +15,7 @@ struct log_syslog_tls;
 /* NULL with a reason where a file cannot be read. */
 struct log_syslog_tls *log_syslog_tls_new(const struct config_log_syslog *config, char *reason,
                                           size_t reason_size);
+/* By the thread that used it, and has nothing more to do with OpenSSL. */
 void log_syslog_tls_free(struct log_syslog_tls *tls);
 
 /* The handshake, and whether the certificate is that of the host (a name or an address). */
