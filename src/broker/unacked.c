@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/chunk_table.h"
 #include "base/seldom.h"
 #include "base/xmalloc.h"
 
@@ -47,9 +48,10 @@ static size_t limit(const struct unacked_ring *ring)
 void unacked_ring_fini(struct unacked_ring *ring)
 {
     CHECK(ring->live == 0);
-    for (size_t i = 0; i < chunk_count(ring); i++)
-        free(ring->chunks[i]);
-    free(ring->entries);
+    if (is_small(ring))
+        free(ring->entries);
+    else
+        chunk_table_free(ring->chunks, chunk_count(ring));
     *ring = (struct unacked_ring){0};
 }
 
@@ -84,18 +86,8 @@ static void grow_small(struct unacked_ring *ring)
 /* The table gets another size, and the chunk of the front is the first. */
 static void move_table(struct unacked_ring *ring, size_t capacity)
 {
-    size_t old_count = chunk_count(ring), first = ring->head / UNACKED_CHUNK;
-    size_t count = capacity / UNACKED_CHUNK;
-    struct unacked **chunks = xcalloc(count, sizeof *chunks);
-    for (size_t i = 0; i < old_count; i++) {
-        struct unacked *chunk = ring->chunks[(first + i) & (old_count - 1)];
-        if (i < count)
-            chunks[i] = chunk;
-        else
-            free(chunk);
-    }
-    free(ring->chunks);
-    ring->chunks = chunks;
+    ring->chunks = chunk_table_resize(ring->chunks, chunk_count(ring), ring->head / UNACKED_CHUNK,
+                                      capacity / UNACKED_CHUNK);
     ring->head %= UNACKED_CHUNK;
     ring->capacity = capacity;
 }
@@ -103,7 +95,7 @@ static void move_table(struct unacked_ring *ring, size_t capacity)
 /* The piece is the first chunk. */
 static void move_to_chunks(struct unacked_ring *ring)
 {
-    struct unacked **chunks = xcalloc(shrink_above / UNACKED_CHUNK * 2, sizeof *chunks);
+    void **chunks = xcalloc(shrink_above / UNACKED_CHUNK * 2, sizeof *chunks);
     if (ring->head != 0)
         rebuild(ring, UNACKED_CHUNK);
     chunks[0] = ring->entries;
@@ -161,7 +153,7 @@ SELDOM static void grow(struct unacked_ring *ring)
 /* For the back, which has come to its slot. */
 SELDOM static void add_chunk(struct unacked_ring *ring, size_t slot)
 {
-    ring->chunks[slot / UNACKED_CHUNK] = xmalloc(UNACKED_CHUNK * sizeof *ring->chunks[0]);
+    ring->chunks[slot / UNACKED_CHUNK] = xmalloc(UNACKED_CHUNK * sizeof(struct unacked));
     if (ring->live <= ring->count / 2 && ring->count > UNACKED_CHUNK)
         ring->is_squeezed = true;
 }

@@ -33,7 +33,7 @@ enum { UNACKED_CHUNK = 512 };
 struct unacked_ring {
     union {
         struct unacked *entries; /* owned; a small one's */
-        struct unacked **chunks; /* owned, of UNACKED_CHUNK entries each; NULL where nothing is */
+        void **chunks;           /* owned, of UNACKED_CHUNK entries each; NULL where nothing is */
     };
     size_t capacity; /* 0 or a power of two; a small one's is at most UNACKED_CHUNK */
     size_t head;
@@ -53,9 +53,9 @@ struct unacked *unacked_ring_add(struct unacked_ring *ring);
 static inline struct unacked *unacked_ring_at(const struct unacked_ring *ring, size_t index)
 {
     size_t slot = (ring->head + index) & (ring->capacity - 1);
-    return ring->capacity <= UNACKED_CHUNK
-               ? &ring->entries[slot]
-               : &ring->chunks[slot / UNACKED_CHUNK][slot % UNACKED_CHUNK];
+    struct unacked *chunk =
+        ring->capacity <= UNACKED_CHUNK ? ring->entries : ring->chunks[slot / UNACKED_CHUNK];
+    return &chunk[slot % UNACKED_CHUNK];
 }
 
 /* Index of the first entry whose tag is not below; count where there is none. */

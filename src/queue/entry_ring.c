@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/chunk_table.h"
 #include "base/xmalloc.h"
 
 /* Of very many queues most hold little, and are empty most of the time. */
@@ -37,12 +38,10 @@ static size_t chunk_count(const struct entry_ring *ring)
 /* What is in it is gone, or lies elsewhere. */
 static void free_memory(struct entry_ring *ring)
 {
-    for (size_t i = 0; i < chunk_count(ring); i++)
-        free(ring->chunks[i]);
     if (entry_ring_is_small(ring))
         free(ring->entries);
     else
-        free(ring->chunks);
+        chunk_table_free(ring->chunks, chunk_count(ring));
     *ring = (struct entry_ring){0};
 }
 
@@ -73,7 +72,7 @@ static void move_to(struct entry_ring *ring, size_t capacity)
 /* The piece, in order, is the first chunk. */
 static void move_to_chunks(struct entry_ring *ring)
 {
-    struct entry **chunks = xcalloc(chunks_min, sizeof *chunks);
+    void **chunks = xcalloc(chunks_min, sizeof *chunks);
     if (ring->head != 0)
         move_to(ring, ENTRY_CHUNK);
     chunks[0] = ring->entries;
@@ -84,18 +83,8 @@ static void move_to_chunks(struct entry_ring *ring)
 /* The table gets another size, and the chunk of the front is the first. */
 static void move_table(struct entry_ring *ring, size_t capacity)
 {
-    size_t old_count = chunk_count(ring), first = ring->head / ENTRY_CHUNK;
-    size_t count = capacity / ENTRY_CHUNK;
-    struct entry **chunks = xcalloc(count, sizeof *chunks);
-    for (size_t i = 0; i < old_count; i++) {
-        struct entry *chunk = ring->chunks[(first + i) & (old_count - 1)];
-        if (i < count)
-            chunks[i] = chunk;
-        else
-            free(chunk);
-    }
-    free(ring->chunks);
-    ring->chunks = chunks;
+    ring->chunks = chunk_table_resize(ring->chunks, chunk_count(ring), ring->head / ENTRY_CHUNK,
+                                      capacity / ENTRY_CHUNK);
     ring->head %= ENTRY_CHUNK;
     set_capacity(ring, capacity);
 }
@@ -119,7 +108,7 @@ void entry_ring_leave_chunk(struct entry_ring *ring)
 
 struct entry *entry_ring_add_chunk(struct entry_ring *ring, size_t chunk)
 {
-    ring->chunks[chunk] = xmalloc(ENTRY_CHUNK * sizeof *ring->chunks[chunk]);
+    ring->chunks[chunk] = xmalloc(ENTRY_CHUNK * sizeof(struct entry));
     return ring->chunks[chunk];
 }
 

@@ -29,7 +29,7 @@ enum { ENTRY_CHUNK = 512 };
 struct entry_ring {
     union {
         struct entry *entries; /* owned; a small one's */
-        struct entry **chunks; /* owned, of ENTRY_CHUNK entries each; NULL where nothing is */
+        void **chunks;         /* owned, of ENTRY_CHUNK entries each; NULL where nothing is */
     };
     uint32_t capacity; /* 0 or a power of two; a small one's is at most ENTRY_CHUNK */
     uint32_t limit;    /* so many fit */
@@ -55,8 +55,9 @@ static inline bool entry_ring_is_small(const struct entry_ring *ring)
 
 static inline struct entry *entry_ring_at_slot(const struct entry_ring *ring, size_t slot)
 {
-    return entry_ring_is_small(ring) ? &ring->entries[slot]
-                                     : &ring->chunks[slot / ENTRY_CHUNK][slot % ENTRY_CHUNK];
+    struct entry *chunk =
+        entry_ring_is_small(ring) ? ring->entries : ring->chunks[slot / ENTRY_CHUNK];
+    return &chunk[slot % ENTRY_CHUNK];
 }
 
 static inline struct entry *entry_ring_at(const struct entry_ring *ring, size_t index)
