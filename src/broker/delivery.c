@@ -326,8 +326,8 @@ enum lane_head queue_get(struct vhost *vhost, struct queue *queue, struct lane *
     enum lane_head head = take_first(vhost, first, entry, redelivered);
     if (head == LANE_READY)
         lane_touch(vhost, first);
-    queue_next_lane(vhost,
-                    queue); /* the count in the reply is without what has expired behind it */
+    /* The count in the reply is without what has expired behind it. */
+    queue_next_lane(vhost, queue);
     *lane = first;
     queue_read(vhost, queue);
     return head;

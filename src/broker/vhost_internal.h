@@ -207,11 +207,16 @@ size_t vhost_store(struct vhost *vhost, struct store_operation operation);
  * token of the answer, which replaces read.token: tokens are given in sequence, from 1. */
 uint64_t vhost_ask_read(struct vhost *vhost, struct store_read read);
 
+/* Bytes of messages that are not on disk yet. */
+size_t vhost_unstored_bytes(const struct vhost *vhost);
 /* Is more on its way to the disk than there should be: publishers have to wait? */
 bool vhost_is_store_behind(const struct vhost *vhost);
 /* Is so much on its way that what the broker moves by itself has to wait? A confirm waits for what
  * is under way, so this is a small part of what publishers may fill. */
 bool vhost_is_store_busy(const struct vhost *vhost);
+
+/* After each input: memory above the bounds is given back, or is to be soon. memory.c. */
+void vhost_give_memory_back(struct vhost *vhost);
 
 /* A server-generated name: prefix and 22 characters, as RabbitMQ's. Size of name: at least
  * prefix + 23. */
