@@ -86,6 +86,12 @@ class Server:
         except FileNotFoundError:
             return ""
 
+    def lines(self, count):
+        """The first ones of the log, count or more. Each place of the log has a thread of its own, so the file may be
+        behind what another place has."""
+        wait_for(lambda: self.text().count("\n") >= count, "%d lines" % count)
+        return self.text().splitlines()
+
     def wait_for_line(self, pattern, path=None):
         return wait_for(lambda: re.search(pattern, self.text(path)), pattern)
 
