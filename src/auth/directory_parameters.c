@@ -88,12 +88,25 @@ bool directory_set_parameter_json(struct directory *directory, const char *vhost
     return true;
 }
 
+/* As RabbitMQ without the plug-in: who makes one expects messages to be moved. Imports keep them,
+ * since definitions are to come in, and to go out again, as they are. */
+static bool refuse_shovel(struct directory_error *error)
+{
+    struct buffer complaint = {0};
+    buffer_append_format(&complaint, "component shovel not found\n");
+    bool is_right = directory_refuse_invalid(error, &complaint);
+    buffer_fini(&complaint);
+    return is_right;
+}
+
 bool directory_set_parameter(struct directory *directory, const char *vhost, const char *component,
                              const char *name, const char *text, struct directory_error *error)
 {
     if (strcmp(component, "policy") == 0)
         return directory_refuse(error, CONTROL_UNAVAILABLE,
                                 "policies may not be set using this method");
+    if (strcmp(component, "shovel") == 0)
+        return refuse_shovel(error);
     json_t *value = directory_parse(text, error);
     bool is_set = value != NULL &&
                   directory_set_parameter_json(directory, vhost, component, name, value, error);

@@ -3,8 +3,8 @@
  * What the value of a runtime parameter may be, component by component, with RabbitMQ's complaints:
  * all of them, the last key's first, as it gathers them.
  *
- * Parameters of federation and shovels are kept and exported; nothing acts on them yet. Of a shovel
- * only that it is an object is checked.
+ * Parameters of federation, and shovels of definitions, are kept and exported; nothing acts on them
+ * yet. Of a shovel only that it is an object is checked.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -175,16 +175,11 @@ static void rebalance(const struct http_context *context, struct http_call *call
     http_reply_done(call);
 }
 
-/* There are none: nothing is switched on step by step by the nodes of a cluster. */
-static void get_none(const struct http_context *context, struct http_call *call)
-{
-    (void)context;
-    http_reply_list(call, json_array(), NULL);
-}
-
 const struct http_route http_definition_routes[] = {
     {"/definitions", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS, .takes_file = true,
      .get = get_all, .post = post_all},
+    {"/all-configuration", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS, .takes_file = true,
+     .get = get_all, .post = post_all}, /* its old name */
     {"/definitions/:vhost", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS, .takes_file = true,
      .get = get_of_vhost, .post = post_to_vhost},
     {"/aliveness-test/:vhost", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
@@ -192,9 +187,5 @@ const struct http_route http_definition_routes[] = {
     {"/cluster-name", HTTP_FOR_MANAGEMENT, HTTP_FOR_ADMINISTRATORS, .get = get_cluster_name,
      .put = put_cluster_name},
     {"/rebalance/queues", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS, .post = rebalance},
-    {"/feature-flags", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS, .get = get_none},
-    {"/deprecated-features", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS, .get = get_none},
-    {"/deprecated-features/used", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS,
-     .get = get_none},
     {.pattern = NULL},
 };

@@ -137,10 +137,25 @@ static void get_port_listener(const struct http_context *context, struct http_ca
 /* By the name that listeners have for it. */
 static const char *protocol_named(const char *name)
 {
-    static const char *const aliases[][2] = {
-        {"amqp091", "amqp"}, {"amqps", "amqp/ssl"}, {"amqp091/ssl", "amqp/ssl"}};
+    static const char *const aliases[][2] = {{"amqp", "amqp"},
+                                             {"amqp091", "amqp"},
+                                             {"amqp0.9.1", "amqp"},
+                                             {"amqp0-9-1", "amqp"},
+                                             {"amqp0_9_1", "amqp"},
+                                             {"amqps", "amqp/ssl"},
+                                             {"amqp091/ssl", "amqp/ssl"},
+                                             {"http", "http"},
+                                             {"http1", "http"},
+                                             {"http1.1", "http"},
+                                             {"http_api", "http"},
+                                             {"management", "http"},
+                                             {"management_ui", "http"},
+                                             {"ui", "http"},
+                                             {"https", "https"},
+                                             {"cli", "clustering"},
+                                             {"distribution", "clustering"}};
     for (size_t i = 0; i < sizeof aliases / sizeof aliases[0]; i++) {
-        if (strcmp(name, aliases[i][0]) == 0)
+        if (strcasecmp(name, aliases[i][0]) == 0)
             return aliases[i][1];
     }
     return name;
@@ -271,6 +286,82 @@ static void get_virtual_hosts(const struct http_context *context, struct http_ca
     reply_ok(call);
 }
 
+/* --- does it serve? (RabbitMQ 4) */
+
+static void reply_failed(struct http_call *call, const char *reason)
+{
+    http_reply_failed(call, json_pack("{s:s, s:s}", "status", "failed", "reason", reason));
+}
+
+static bool is_serving(const struct http_context *context)
+{
+    return (context->host->alarms(context->host_context) & VHOST_ALARM_DRAINING) == 0;
+}
+
+static void get_in_service(const struct http_context *context, struct http_call *call)
+{
+    if (is_serving(context))
+        reply_ok(call);
+    else
+        reply_failed(call, "this rabbit node is not currently available to serve");
+}
+
+static uint64_t count_connections(const struct http_context *context)
+{
+    struct http_node_facts facts;
+    context->host->node(context->host_context, &facts);
+    return facts.sockets_used;
+}
+
+static void get_below_limit(const struct http_context *context, struct http_call *call)
+{
+    if (count_connections(context) < context->config->connection_max)
+        reply_ok(call);
+    else
+        reply_failed(call, "node connection limit is reached");
+}
+
+static void look_for_amqp(void *context, const char *protocol, const char *address, uint16_t port)
+{
+    bool *is_there = context;
+    (void)address, (void)port;
+    *is_there = *is_there || strncmp(protocol, "amqp", 4) == 0;
+}
+
+static void get_ready(const struct http_context *context, struct http_call *call)
+{
+    bool has_listener = false;
+    uint64_t connections = count_connections(context);
+    context->host->each_listener(context->host_context, look_for_amqp, &has_listener);
+    if (!is_serving(context))
+        reply_failed(call, "the rabbit node is not currently available to serve");
+    else if (!has_listener)
+        reply_failed(call, "no active listeners for AMQP/AMQPS");
+    else if (connections >= context->config->connection_max)
+        http_reply_failed(call, json_pack("{s:s, s:s, s:I}", "status", "failed", "reason",
+                                          "node connection limit is reached", "connections",
+                                          (json_int_t)connections));
+    else
+        reply_ok(call);
+}
+
+/* Who could ask is there already: the directory was read before there was a listener, the cluster
+ * is one node, and that node leads its quorum queues. */
+static void get_always_well(const struct http_context *context, struct http_call *call)
+{
+    (void)context;
+    reply_ok(call);
+}
+
+static void get_has_data(const struct http_context *context, struct http_call *call)
+{
+    if (directory_vhost_count(context->directory) > 0)
+        reply_ok(call);
+    else
+        reply_failed(call, "Metadata store has not yet been initialized: it reports to have no "
+                           "virtual hosts");
+}
+
 /* Nothing depends on another node. */
 static void get_critical(const struct http_context *context, struct http_call *call)
 {
@@ -294,6 +385,26 @@ const struct http_route http_health_routes[] = {
      .get = get_critical},
     {"/health/checks/node-is-mirror-sync-critical", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
      .get = get_critical},
+    {"/health/checks/is-in-service", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
+     .get = get_in_service},
+    {"/health/checks/below-node-connection-limit", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
+     .get = get_below_limit},
+    {"/health/checks/ready-to-serve-clients", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
+     .get = get_ready},
+    {"/health/checks/metadata-store/initialized", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
+     .get = get_always_well},
+    {"/health/checks/metadata-store/initialized/with-data", HTTP_FOR_MANAGEMENT,
+     HTTP_FOR_MANAGEMENT, .get = get_has_data},
+    {"/health/checks/reached-target-cluster-size", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
+     .get = get_always_well},
+    {"/health/checks/quorum-queues-without-elected-leaders/all-vhosts", HTTP_FOR_MANAGEMENT,
+     HTTP_FOR_MANAGEMENT, .get = get_always_well},
+    {"/health/checks/quorum-queues-without-elected-leaders/all-vhosts/pattern/:pattern",
+     HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .get = get_always_well},
+    {"/health/checks/quorum-queues-without-elected-leaders/vhost/:vhost", HTTP_FOR_MANAGEMENT,
+     HTTP_FOR_MANAGEMENT, .get = get_always_well},
+    {"/health/checks/quorum-queues-without-elected-leaders/vhost/:vhost/pattern/:pattern",
+     HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .get = get_always_well},
     {"/healthchecks/node", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .get = check_node},
     {"/healthchecks/node/:node", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .get = check_named_node},
     {.pattern = NULL},

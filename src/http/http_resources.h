@@ -21,6 +21,7 @@ extern const struct http_route http_connection_routes[];
 extern const struct http_route http_consumer_routes[];
 extern const struct http_route http_definition_routes[];
 extern const struct http_route http_exchange_routes[];
+extern const struct http_route http_feature_flag_routes[];
 extern const struct http_route http_health_routes[];
 extern const struct http_route http_limit_routes[];
 extern const struct http_route http_login_routes[];

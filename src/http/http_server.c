@@ -37,6 +37,7 @@
 #include "http/http_form.h"
 #include "http/http_internal.h"
 #include "http/http_login.h"
+#include "http/http_query.h"
 #include "net/address.h"
 #include "net/tls.h"
 
@@ -583,19 +584,24 @@ static enum http_method method_of(const struct evhttp_request *request)
     }
 }
 
-/* Where the request goes to. False where there is nothing, or the query cannot be read. */
+/* Where the request goes to. False, answered, where there is nothing, or the query cannot be read.
+ */
 static bool read_address(struct http_call *call)
 {
     static const char prefix[] = "/api/";
     const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(call->request);
     const char *path = uri != NULL ? evhttp_uri_get_path(uri) : NULL;
     const char *query = uri != NULL ? evhttp_uri_get_query(uri) : NULL;
-    if (path == NULL || strncmp(path, prefix, sizeof prefix - 1) != 0 ||
-        !http_path_parse(&call->path, path + sizeof prefix - 1))
-        return false;
-    call->route = http_find_route(&call->path);
-    return call->route != NULL &&
-           (query == NULL || evhttp_parse_query_str(query, &call->query) == 0);
+    if (path != NULL && strncmp(path, prefix, sizeof prefix - 1) == 0 &&
+        http_path_parse(&call->path, path + sizeof prefix - 1))
+        call->route = http_find_route(&call->path);
+    if (call->route == NULL)
+        finish_with(call, 404, http_error("Object Not Found", json_string("Not Found")));
+    else if (query != NULL && !http_query_parse(query, &call->query))
+        finish_with(call, 400, NULL);
+    else
+        return true;
+    return false;
 }
 
 static void read_peer(struct http_call *call, const struct front *front)
@@ -660,8 +666,8 @@ static void on_request(struct evhttp_request *request, void *context)
     if (front != NULL)
         front->has_call = true;
     if (!read_address(call))
-        finish_with(call, 404, http_error("Object Not Found", json_string("Not Found")));
-    else if (call->method == HTTP_OPTIONS)
+        return;
+    if (call->method == HTTP_OPTIONS)
         finish_with(call, 200, NULL);
     else if (http_route_handler(call->route, call->method) == NULL)
         finish_with(call, 405, NULL);

@@ -169,10 +169,24 @@ static void delete_vhost(const struct http_context *context, struct http_call *c
         http_refuse(call, &error);
 }
 
+/* One that is there runs; it is for RabbitMQ's nodes, each of which may have failed to start it. */
+static void start_vhost(const struct http_context *context, struct http_call *call)
+{
+    const char *node = http_call_parameter(call, "node");
+    if (!directory_has_vhost(context->directory, http_call_parameter(call, "vhost")))
+        http_not_found(call);
+    else if (strcmp(node, context->config->node_name) == 0)
+        http_reply_done(call);
+    else
+        http_bad_request(call, "Unknown node: %s", node);
+}
+
 const struct http_route http_vhost_routes[] = {
     {"/vhosts", HTTP_FOR_MANAGEMENT, HTTP_FOR_ADMINISTRATORS, .lists_vhosts = true,
      .get = get_vhosts},
     {"/vhosts/:vhost", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS, .get = get_vhost,
      .put = put_vhost, .delete = delete_vhost},
+    {"/vhosts/:vhost/start/:node", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS,
+     .post = start_vhost},
     {.pattern = NULL},
 };

@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Paths, routes and the header with a login: what a client writes, and what it is taken for.
+ * Paths, queries, routes and the header with a login: what a client writes, and what it is taken
+ * for.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include <cmocka.h>
+#include <event2/http.h>
+#include <event2/keyvalq_struct.h>
 
 #include "base/buffer.h"
 #include "http/http_form.h"
 #include "http/http_login.h"
+#include "http/http_query.h"
 #include "http/http_route.h"
 
 static void answer(const struct http_context *context, struct http_call *call)
@@ -157,6 +162,46 @@ static void a_form_has_fields(void **state)
     assert_false(http_form_find(bytes_of_text("--b\r\n\r\n"), bytes_of_text("b"), "", &found));
 }
 
+static void assert_query(const char *text, const char *name, const char *expected)
+{
+    struct evkeyvalq query;
+    TAILQ_INIT(&query);
+    assert_true(http_query_parse(text, &query));
+    const char *value = evhttp_find_header(&query, name);
+    if (expected == NULL)
+        assert_null(value);
+    else
+        assert_string_equal(value, expected);
+    evhttp_clear_headers(&query);
+}
+
+static void a_query_has_words_and_values(void **state)
+{
+    (void)state;
+    assert_query("", "a", NULL);
+    assert_query("&&", "a", NULL);
+    assert_query("a", "a", "");
+    assert_query("a&b=1", "a", "");
+    assert_query("a&b=1", "b", "1");
+    assert_query("a=1&&b", "a", "1");
+    assert_query("a=1=2", "a", "1=2");
+    assert_query("a=1&a=2", "a", "1");
+    assert_query("a=%2B+%2f", "a", "+ /");
+    assert_query("a=1", "b", NULL);
+}
+
+static void a_query_without_sense_is_refused(void **state)
+{
+    static const char *const texts[] = {"=a", "a&=b", "a=%", "a=%1", "%zz", "a=%1g", "a=1&b%"};
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct evkeyvalq query;
+        TAILQ_INIT(&query);
+        assert_false(http_query_parse(texts[i], &query));
+        evhttp_clear_headers(&query);
+    }
+}
+
 /* Not each of them with all that follows: of a form as long as is allowed that would be hours. */
 static void a_form_of_nothing_but_boundaries_is_looked_through_once(void **state)
 {
@@ -182,6 +227,8 @@ int main(void)
         cmocka_unit_test(a_route_has_the_methods_of_its_row),
         cmocka_unit_test(a_login_is_read),
         cmocka_unit_test(what_is_no_login_is_refused),
+        cmocka_unit_test(a_query_has_words_and_values),
+        cmocka_unit_test(a_query_without_sense_is_refused),
         cmocka_unit_test(a_form_has_fields),
         cmocka_unit_test(a_form_of_nothing_but_boundaries_is_looked_through_once),
     };
