@@ -44,20 +44,6 @@ void vhost_count(const struct vhost *vhost, struct vhost_counters *counters)
         list_entry(session, struct session, vhost_node)->memory_bytes;
 }
 
-static struct bytes name_of_policy(const struct vhost *vhost, const struct queue *queue,
-                                   bool is_operator, size_t *steps)
-{
-    const struct policy *policy = queue_policy(vhost, queue, is_operator, steps);
-    return policy != NULL ? policy_name(policy) : bytes_of(NULL, 0);
-}
-
-static struct bytes definition_of(const struct vhost *vhost, const struct queue *queue,
-                                  bool is_operator, size_t *steps)
-{
-    const struct policy *policy = queue_policy(vhost, queue, is_operator, steps);
-    return policy != NULL ? policy_definition(policy) : bytes_of(NULL, 0);
-}
-
 static struct bytes tag_of(const struct subscriber *subscriber)
 {
     return subscriber != NULL ? container_of(subscriber, struct consumer, subscriber)->tag
@@ -117,12 +103,10 @@ static void fill_status(const struct vhost *vhost, const struct queue *queue,
         .is_auto_delete = queue->is_auto_delete,
         .is_exclusive = queue->owner != NULL,
         .arguments = queue->arguments,
-        .policy = name_of_policy(vhost, queue, false, steps),
-        .operator_policy = name_of_policy(vhost, queue, true, steps),
+        .policy = queue_policy(vhost, queue, false, steps),
+        .operator_policy = queue_policy(vhost, queue, true, steps),
         .type = queue_type_name(queue_arguments_type(queue->arguments)),
         .counters = queue->counters,
-        .definition = definition_of(vhost, queue, false, steps),
-        .operator_definition = definition_of(vhost, queue, true, steps),
     };
     fill_details(queue, status);
 }
@@ -169,7 +153,7 @@ static void fill_exchange(const struct vhost *vhost, const struct exchange *exch
         .is_auto_delete = exchange->is_auto_delete,
         .is_internal = exchange->is_internal,
         .is_predeclared = exchange->is_predeclared,
-        .policy = policy != NULL ? policy_name(policy) : bytes_of(NULL, 0),
+        .policy = policy_name(policy),
         .counters = exchange->counters,
         .bindings = exchange->source_count,
     };

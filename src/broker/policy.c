@@ -10,6 +10,7 @@
  */
 #include "broker/policy.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -34,6 +35,7 @@ struct policy {
     int64_t priority;
     unsigned targets;
     bool is_operator;
+    _Atomic size_t references; /* of the set, and of those who show it when it may be gone */
 };
 
 struct policies {
@@ -122,8 +124,25 @@ struct policies *policies_new(void)
     return xcalloc(1, sizeof(struct policies));
 }
 
-static void policy_free(struct policy *policy)
+/* All but the count is constant. */
+static struct policy *counted(const struct policy *policy)
 {
+    return (struct policy *)(uintptr_t)policy;
+}
+
+const struct policy *policy_ref(const struct policy *policy)
+{
+    if (policy != NULL)
+        atomic_fetch_add_explicit(&counted(policy)->references, 1, memory_order_relaxed);
+    return policy;
+}
+
+void policy_unref(const struct policy *shared)
+{
+    struct policy *policy = counted(shared);
+    if (policy == NULL ||
+        atomic_fetch_sub_explicit(&policy->references, 1, memory_order_acq_rel) != 1)
+        return;
     pattern_free(policy->pattern);
     free(policy->definition);
     free(policy->name);
@@ -135,7 +154,7 @@ void policies_free(struct policies *policies)
     if (policies == NULL)
         return;
     for (size_t i = 0; i < policies->count; i++)
-        policy_free(policies->rows[i]);
+        policy_unref(policies->rows[i]);
     free(policies->rows);
     free(policies);
 }
@@ -180,6 +199,7 @@ bool policies_add(struct policies *policies, const struct policy_source *source,
         .targets = targets_of(source->apply_to) & targets_of_definition(source->definition),
         .is_operator = source->is_operator,
     };
+    atomic_init(&policy->references, 1);
     struct amqp_value shards;
     policies->has_shards |= policy_value(policy, "shards-per-node", &shards);
     insert(policies, policy);
@@ -225,12 +245,13 @@ bool policies_have_shards(const struct policies *policies)
 
 struct bytes policy_name(const struct policy *policy)
 {
-    return bytes_of(policy->name, policy->name_size);
+    return policy != NULL ? bytes_of(policy->name, policy->name_size) : bytes_of(NULL, 0);
 }
 
 struct bytes policy_definition(const struct policy *policy)
 {
-    return bytes_of(policy->definition, policy->definition_size);
+    return policy != NULL ? bytes_of(policy->definition, policy->definition_size)
+                          : bytes_of(NULL, 0);
 }
 
 bool policy_value(const struct policy *policy, const char *key, struct amqp_value *value)

@@ -52,7 +52,10 @@ const struct policy *policies_find_counting(const struct policies *policies,
 /* Does one of them shard exchanges (shards-per-node)? policies may be NULL. */
 bool policies_have_shards(const struct policies *policies);
 
-/* For listings. */
+/* For listings, which show a policy when its set may be gone, on any thread. NULL is allowed, and
+ * has no data. */
+const struct policy *policy_ref(const struct policy *policy);
+void policy_unref(const struct policy *policy);
 struct bytes policy_name(const struct policy *policy);
 /* A field table. */
 struct bytes policy_definition(const struct policy *policy);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/xmalloc.h"
+#include "broker/policy.h"
 
 static struct bytes *text_at(void *row, size_t offset)
 {
@@ -42,21 +43,41 @@ void status_rows_keep(struct status_rows *rows, const struct status_row_kind *ki
         text->data = place;
         place += text->size;
     }
+    if (kind->share != NULL)
+        kind->share(copy);
+    rows->kind = kind;
     rows->rows = xgrow(rows->rows, &rows->capacity, rows->count + 1, sizeof rows->rows[0]);
     rows->rows[rows->count++] = copy;
 }
 
 #define ROW_KIND(type, texts)                                                                      \
     {                                                                                              \
-        sizeof(struct type), sizeof(texts) / sizeof(texts)[0], texts                               \
+        sizeof(struct type), sizeof(texts) / sizeof(texts)[0], texts, NULL, NULL                   \
     }
+
+/* A definition may be a megabyte, and concern all queues. */
+static void share_policies(void *row)
+{
+    const struct queue_status *status = row;
+    (void)policy_ref(status->policy);
+    (void)policy_ref(status->operator_policy);
+}
+
+static void let_go_of_policies(void *row)
+{
+    const struct queue_status *status = row;
+    policy_unref(status->policy);
+    policy_unref(status->operator_policy);
+}
 
 static void keep_queue(void *context, const struct queue_status *status)
 {
     static const size_t texts[] = {
         offsetof(struct queue_status, name), offsetof(struct queue_status, arguments),
-        offsetof(struct queue_status, policy), offsetof(struct queue_status, operator_policy)};
-    static const struct status_row_kind kind = ROW_KIND(queue_status, texts);
+        offsetof(struct queue_status, exclusive_tag), offsetof(struct queue_status, single_tag),
+        offsetof(struct queue_status, owner)};
+    static const struct status_row_kind kind = {sizeof *status, sizeof texts / sizeof texts[0],
+                                                texts, share_policies, let_go_of_policies};
     status_rows_keep(context, &kind, status);
 }
 
@@ -135,8 +156,11 @@ struct vhost_visitor status_rows_of_bindings(struct status_rows *rows)
 
 void status_rows_clear(struct status_rows *rows)
 {
-    for (size_t i = 0; i < rows->count; i++)
+    for (size_t i = 0; i < rows->count; i++) {
+        if (rows->kind->let_go != NULL)
+            rows->kind->let_go(rows->rows[i]);
         free(rows->rows[i]);
+    }
     rows->count = 0;
 }
 

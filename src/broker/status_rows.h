@@ -8,11 +8,12 @@
 
 /*
  * Copies of what a vhost_visitor is shown, to be looked at when nobody waits for it any more. A row
- * and its texts are one piece of memory.
+ * and its texts are one piece of memory; policies are shared.
  */
 struct status_rows {
-    void **rows; /* owned, each owned: of one kind of status */
+    void **rows; /* owned, each owned */
     size_t count, capacity;
+    const struct status_row_kind *kind; /* of all rows; borrowed */
 };
 
 /* Visitors that keep what they are shown; rows is to outlive the visit. */
@@ -27,7 +28,9 @@ struct vhost_visitor status_rows_of_consumers(struct status_rows *rows);
 struct status_row_kind {
     size_t size;
     size_t text_count;
-    const size_t *texts; /* where in the row each struct bytes is */
+    const size_t *texts;       /* where in the row each struct bytes is */
+    void (*share)(void *row);  /* takes references to what is not copied, or NULL; */
+    void (*let_go)(void *row); /* lets go of them */
 };
 void status_rows_keep(struct status_rows *rows, const struct status_row_kind *kind,
                       const void *row);

@@ -256,23 +256,21 @@ struct queue_status {
     uint64_t ready_bytes; /* sum of body sizes */
     bool is_durable, is_auto_delete, is_exclusive;
     struct bytes arguments;
-    struct bytes policy, operator_policy; /* names; no data: none */
+    const struct policy *policy, *operator_policy; /* NULL: none; of a copy references */
     const char *type;
     struct queue_counters counters;
     uint64_t unacked_bytes;
-    uint64_t ram, ram_bytes;          /* of the ready ones: those that are in memory */
-    uint64_t memory_bytes;            /* of the queue, with the messages in it */
-    uint64_t head_timestamp_s;        /* of the first message, where that has one, or 0 */
-    double taker_share;               /* 0 to 1: of the last samplings and now, how often a consumer
-                                         could take a message */
-    uint64_t idle_since_ms;           /* the time of the sampling that saw the last change; 0: it
-                                         has changed since the last one */
-    struct bytes definition;          /* of the policy: a field table, or no data; */
-    struct bytes operator_definition; /* and of the operator's */
-    struct bytes exclusive_tag;       /* of the consumer that allows no other, or no data; */
-    struct bytes single_tag;          /* of the single active one */
-    struct bytes owner;               /* of an exclusive queue: the name of its connection */
-    uint64_t owner_number;            /* and its number */
+    uint64_t ram, ram_bytes;    /* of the ready ones: those that are in memory */
+    uint64_t memory_bytes;      /* of the queue, with the messages in it */
+    uint64_t head_timestamp_s;  /* of the first message, where that has one, or 0 */
+    double taker_share;         /* 0 to 1: of the last samplings and now, how often a consumer
+                                   could take a message */
+    uint64_t idle_since_ms;     /* the time of the sampling that saw the last change; 0: it
+                                   has changed since the last one */
+    struct bytes exclusive_tag; /* of the consumer that allows no other, or no data; */
+    struct bytes single_tag;    /* of the single active one */
+    struct bytes owner;         /* of an exclusive queue: the name of its connection */
+    uint64_t owner_number;      /* and its number */
 };
 bool vhost_queue_status(const struct vhost *vhost, struct bytes name, struct queue_status *status);
 

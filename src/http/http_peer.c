@@ -21,7 +21,7 @@ void http_peer_keep(struct status_rows *rows, const struct http_peer *peer)
         offsetof(struct http_peer, validity),
     };
     static const struct status_row_kind kind = {sizeof(struct http_peer),
-                                                sizeof texts / sizeof texts[0], texts};
+                                                sizeof texts / sizeof texts[0], texts, NULL, NULL};
     status_rows_keep(rows, &kind, peer);
 }
 

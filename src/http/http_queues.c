@@ -2,6 +2,7 @@
 /*
  * Queues: those of all vhosts, of one, and one alone. Rows are made in a job, of copies.
  */
+#include "broker/policy.h"
 #include "broker/status_rows.h"
 #include "broker/vhost.h"
 #include "config/config.h"
@@ -39,9 +40,9 @@ static void fill_totals(const struct queue_status *status, struct http_row *row)
 /* What both policies together say: of two numbers the smaller one. */
 static json_t *effective_definition(const struct queue_status *status)
 {
-    json_t *merged = json_of_table(status->definition), *operators, *value;
+    json_t *merged = json_of_table(policy_definition(status->policy)), *operators, *value;
     const char *key;
-    operators = json_of_table(status->operator_definition);
+    operators = json_of_table(policy_definition(status->operator_policy));
     json_object_foreach(operators, key, value)
     {
         const json_t *own = json_object_get(merged, key);
@@ -55,8 +56,8 @@ static json_t *effective_definition(const struct queue_status *status)
 
 static void fill_policies(const struct queue_status *status, struct http_row *row)
 {
-    http_row_text(row, "policy", status->policy);
-    http_row_text(row, "operator_policy", status->operator_policy);
+    http_row_text(row, "policy", policy_name(status->policy));
+    http_row_text(row, "operator_policy", policy_name(status->operator_policy));
     if (http_row_wants(row, "effective_policy_definition"))
         http_row_put(row, "effective_policy_definition", effective_definition(status));
 }
@@ -131,8 +132,8 @@ static void fill_row(const void *context, size_t number, struct http_row *row)
         fill_stats(objects, object, row);
     if (!is_brief)
         fill_state(status, row);
-    else if (status->policy.data != NULL)
-        http_row_text(row, "policy", status->policy);
+    else if (status->policy != NULL)
+        http_row_text(row, "policy", policy_name(status->policy));
 }
 
 static struct bytes name_of(const void *queue)

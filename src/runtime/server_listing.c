@@ -205,8 +205,8 @@ static void add_queue(void *context, const struct queue_status *status)
     put_flag(row, "auto_delete", status->is_auto_delete);
     put_flag(row, "exclusive", status->is_exclusive);
     json_object_set_new(row, "arguments", arguments(status->arguments));
-    put_text(row, "policy", status->policy);
-    put_text(row, "operator_policy", status->operator_policy);
+    put_text(row, "policy", policy_name(status->policy));
+    put_text(row, "operator_policy", policy_name(status->operator_policy));
     put_text(row, "type", bytes_of_text(status->type));
     put_text(row, "state", bytes_of_text("running"));
     put_text(row, "exclusive_consumer_tag", status->exclusive_tag);

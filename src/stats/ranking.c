@@ -123,7 +123,7 @@ static void keep(struct status_rows *rows, const struct ranking_row *row)
     static const size_t texts[RANKING_TEXTS] = {
         offsetof(struct ranking_row, texts[0]), offsetof(struct ranking_row, texts[1]),
         offsetof(struct ranking_row, texts[2]), offsetof(struct ranking_row, texts[3])};
-    static const struct status_row_kind kind = {sizeof *row, RANKING_TEXTS, texts};
+    static const struct status_row_kind kind = {sizeof *row, RANKING_TEXTS, texts, NULL, NULL};
     status_rows_keep(rows, &kind, row);
 }
 

@@ -2,6 +2,8 @@
 /*
  * What queues, exchanges and the vhost count of the messages that pass them.
  */
+#include "broker/policy.h"
+#include "broker/status_rows.h"
 #include "core_fixture.h"
 
 static struct queue_counters counters_of(const struct core *core, const char *queue)
@@ -282,6 +284,53 @@ static void consumers_are_ready_as_often_as_samplings_find_them(void **state)
     assert_true(status_of(core, "a").taker_share > 0.0);
 }
 
+/* --- copies */
+
+static void set_policy(struct core *core, const char *name)
+{
+    char reason[100];
+    struct buffer definition = {0};
+    struct policies *policies = policies_new();
+    amqp_table_add_int(&definition, "max-length", 7);
+    const struct policy_source source = {.name = bytes_of_text(name),
+                                         .pattern = bytes_of_text("^q$"),
+                                         .apply_to = bytes_of_text("queues"),
+                                         .definition = buffer_bytes(&definition)};
+    assert_true(policies_add(policies, &source, reason, sizeof reason));
+    vhost_set_policies(core->vhost, policies);
+    run(core, "", "");
+    buffer_fini(&definition);
+}
+
+/* They are looked at when nobody has the core in hand any more. */
+static void a_copy_outlives_the_queue_its_consumer_and_its_policy(void **state)
+{
+    struct core *core = *state;
+    struct amqp_value length;
+    struct status_rows rows = {0};
+    struct vhost_listing listing = {0};
+    const struct vhost_visitor visitor = status_rows_of_queues(&rows);
+    core_open(core, 1, 1);
+    run(core, "1.1 queue.declare q exclusive no-wait\n1.1 basic.consume q tag exclusive",
+        "1.1 basic.consume-ok tag\n");
+    set_policy(core, "of q");
+    while (!listing.is_done)
+        vhost_list(core->vhost, &listing, &visitor, 10);
+    run(core, "1.1 basic.cancel tag\n1.1 queue.delete q",
+        "1.1 basic.cancel-ok tag\n1.1 queue.delete-ok 0\n");
+    set_policy(core, "another");
+    run(core, "1.0 gone", "1.0 gone\n");
+    assert_int_equal(rows.count, 1);
+    const struct queue_status *status = rows.rows[0];
+    assert_true(bytes_equal_text(status->name, "q"));
+    assert_true(bytes_equal_text(status->exclusive_tag, "tag"));
+    assert_true(bytes_equal_text(status->owner, ""));
+    assert_true(bytes_equal_text(policy_name(status->policy), "of q"));
+    assert_true(policy_value(status->policy, "max-length", &length));
+    assert_null(status->operator_policy);
+    status_rows_fini(&rows);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -295,6 +344,7 @@ int main(void)
         core_test(a_sampling_sees_what_has_changed_since_the_last_one),
         core_test(a_queue_is_idle_since_a_sampling_saw_its_last_change),
         core_test(consumers_are_ready_as_often_as_samplings_find_them),
+        core_test(a_copy_outlives_the_queue_its_consumer_and_its_policy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
