@@ -95,6 +95,15 @@ static struct sim_queue *any_queue(struct clients *clients)
     return queue;
 }
 
+/* What is in SIM_MOVING is moved, and not consumed there. */
+static struct sim_queue *any_source(struct clients *clients)
+{
+    struct sim_queue *queue = any_queue(clients);
+    while ((queue->flags & SIM_MOVING) != 0)
+        queue = any_queue(clients);
+    return queue;
+}
+
 static bool is_volatile(const struct sim_queue *queue)
 {
     return (queue->flags & SIM_VOLATILE) != 0;
@@ -322,7 +331,7 @@ static void consume(struct clients *clients, const struct sim_session *session,
 static void act_consume(struct clients *clients, struct sim_session *session,
                         struct sim_channel *channel)
 {
-    struct sim_queue *queue = any_queue(clients);
+    struct sim_queue *queue = any_source(clients);
     bool exclusive = is_volatile(queue) && chance(clients, 10);
     consume(clients, session, channel, queue, chance(clients, 25), exclusive);
 }
@@ -361,7 +370,7 @@ static void get(struct clients *clients, const struct sim_session *session,
 static void act_get(struct clients *clients, struct sim_session *session,
                     struct sim_channel *channel)
 {
-    get(clients, session, channel, any_queue(clients));
+    get(clients, session, channel, any_source(clients));
 }
 
 static void act_qos(struct clients *clients, struct sim_session *session,
@@ -566,6 +575,24 @@ static void act_purge(struct clients *clients, struct sim_session *session,
     send(clients, session, channel->number, &method);
 }
 
+/* Messages leave a queue for the one where they come anyway when they leave by themselves. */
+static void act_move(struct clients *clients, struct sim_session *session,
+                     struct sim_channel *channel)
+{
+    struct sim_queue *queue = oracle_queue(clients->oracle, bytes_of_text("moving"));
+    unsigned count = 1 + below(clients, 10);
+    while (chance(clients, 50) || (queue->flags & (SIM_MOVING | SIM_DEAD_LETTERS)) == 0)
+        queue = any_queue(clients);
+    const struct sim_queue *destination = oracle_beyond(clients->oracle, queue);
+    if (clients->oracle->is_traced)
+        printf("  %llu.%u moves %u of %s to %s\n", (unsigned long long)session->connection,
+               channel->number, count, queue->name, destination->name);
+    oracle_asked(clients->oracle, channel, AMQP_QUEUE_PURGE_OK, queue, is_volatile(queue));
+    oracle_moving(channel, count);
+    add(clients, session, channel->number, COMMAND_MOVE)->move =
+        command_move_new(name_of(queue), name_of(destination), count);
+}
+
 static void act_bind(struct clients *clients, struct sim_session *session,
                      struct sim_channel *channel)
 {
@@ -705,6 +732,7 @@ static const struct {
     {act_delete, 6},
     {act_leave, 10},
     {act_purge, 6},
+    {act_move, 8},
     {act_bind, 5},
     {act_exchange, 3},
     {act_close_channel, 3},

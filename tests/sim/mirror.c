@@ -89,6 +89,9 @@ static void copy_command(struct mirror *mirror, const struct command *command, s
         copy->method =
             command_method_decode(bytes_of(command->method->payload, command->method->size),
                                   AMQP_TABLE_DEPTH_MAX, &error);
+    else if (command->kind == COMMAND_MOVE)
+        copy->move = command_move_new(command->move->source, command->move->destination,
+                                      command->move->count);
     else if (command->kind == COMMAND_CONNECTION_ERROR || command->kind == COMMAND_CHANNEL_ERROR)
         copy->error = xmemdup(command->error, sizeof *command->error);
 }

@@ -15,7 +15,9 @@
  *     delivered while an older one of the same publishing channel is certainly ready;
  *   - what is confirmed is on disk or excused; after a crash the disk is compared with that;
  *   - a message in a queue that messages leave by themselves (they expire, limits drop them, they
- *     fail too often) is there or among the dead letters, never in both, until somebody has it;
+ *     fail too often, they are moved) is there or among the dead letters, never in both, until
+ *     somebody has it;
+ *   - what is moved and not touched on the way comes in the order in which it was published;
  *   - what was rejected in a queue is among the dead letters, even when the queue is deleted then;
  *   - what is nacked is delivered to nobody;
  *   - a queue that deduplicates never has two messages of one value, and nacks a message only for a
@@ -195,6 +197,13 @@ void oracle_hazard(struct sim_channel *channel, bool is_deletion)
     }
 }
 
+void oracle_moving(struct sim_channel *channel, unsigned count)
+{
+    struct sim_expected *expected = &channel->expected[channel->expected_count - 1];
+    expected->count_max = count;
+    expected->queue->has_moved = true;
+}
+
 void oracle_limiting(struct sim_channel *channel, unsigned count, bool global)
 {
     /* A limit for consumers yet to come lifts that of the channel, as in RabbitMQ. */
@@ -255,17 +264,30 @@ void oracle_routes(struct oracle *oracle, struct sim_message *message, struct si
 
 /* --- messages that leave queues by themselves */
 
-struct sim_queue *oracle_dead_queue(struct oracle *oracle)
+static struct sim_queue *first_with(struct oracle *oracle, unsigned flags)
 {
     size_t i = 0;
-    while ((oracle->queues[i].flags & SIM_DEAD) == 0)
+    while ((oracle->queues[i].flags & flags) != flags)
         i++;
     return &oracle->queues[i];
 }
 
+struct sim_queue *oracle_dead_queue(struct oracle *oracle)
+{
+    return first_with(oracle, SIM_DEAD);
+}
+
+struct sim_queue *oracle_beyond(struct oracle *oracle, const struct sim_queue *queue)
+{
+    return first_with(oracle, (queue->flags & SIM_MOVING) != 0 ? SIM_MOVED : SIM_DEAD);
+}
+
+/* That of a message which is, or was, in a lossy queue, where it goes from there. */
 static struct sim_copy *dead_copy(struct oracle *oracle, const struct sim_message *message)
 {
-    return message->copies[oracle_dead_queue(oracle) - oracle->queues];
+    if (message->lossy == NULL)
+        return NULL;
+    return message->copies[oracle_beyond(oracle, message->lossy->queue) - oracle->queues];
 }
 
 /* Does it outlive a crash? A transient message of a quorum queue does not as a dead letter. */
@@ -274,11 +296,18 @@ static bool is_lasting(const struct sim_message *message)
     return message->is_persistent && (message->lossy->queue->flags & SIM_DURABLE) != 0;
 }
 
+/* Is it, in the lossy queue or beyond, unless it was settled? A message with a time to live of its
+ * own has it again where it was moved to, and may end there. */
+static bool is_kept(const struct sim_message *message)
+{
+    return message->is_expected && !message->is_settled && !message->is_rejected &&
+           (message->expiration_ms == 0 || !message->lossy->queue->has_moved);
+}
+
 /* Must somebody still get it? */
 static bool is_owed(const struct sim_message *message)
 {
-    return message->is_expected && message->publish == PUBLISH_DONE && !message->is_settled &&
-           !message->is_rejected;
+    return message->publish == PUBLISH_DONE && is_kept(message);
 }
 
 /* A copy is settled for good, perhaps. */
@@ -298,8 +327,9 @@ static void check_lossy(struct oracle *oracle, const struct sim_copy *copy)
     unsigned long long id = ID(copy);
     REQUIRE(!message->is_rejected, "message %llu of %s was nacked", id, copy->queue->name);
     if ((copy->queue->flags & SIM_DEAD) != 0) {
-        REQUIRE(source != NULL && (source->queue->flags & SIM_DEAD_LETTERS) != 0,
+        REQUIRE(source != NULL && (source->queue->flags & (SIM_DEAD_LETTERS | SIM_MOVING)) != 0,
                 "message %llu cannot die", id);
+        REQUIRE(copy == dead, "message %llu has come to %s", id, copy->queue->name);
         REQUIRE(!(source->place == PLACE_GONE && source->was_acked),
                 "message %llu died after it was acked", id);
     } else if (copy == source && dead != NULL) {
@@ -537,6 +567,30 @@ static void check_order(const struct sim_copy *copy)
     }
 }
 
+/* Has it not been delivered yet, wherever it is? */
+static bool is_untouched(struct oracle *oracle, const struct sim_message *message)
+{
+    const struct sim_copy *source = message->lossy, *moved = dead_copy(oracle, message);
+    bool is_in_source = source->place == PLACE_SENT || source->place == PLACE_READY;
+    bool is_moved = moved != NULL && moved->place == PLACE_READY;
+    return (is_in_source || is_moved) && !source->was_delivered &&
+           (moved == NULL || !moved->was_delivered);
+}
+
+static void check_order_moved(struct oracle *oracle, const struct sim_copy *copy)
+{
+    const struct sim_message *message = copy->message;
+    for (size_t i = 0; i + 1 < message->id && (copy->queue->flags & SIM_MOVED) != 0; i++) {
+        const struct sim_message *older = oracle->messages[i];
+        bool is_before = older->channel == message->channel && older->lossy != NULL &&
+                         older->lossy->queue == message->lossy->queue &&
+                         older->publish != PUBLISH_ROLLED_BACK && is_kept(older);
+        REQUIRE(!is_before || !is_untouched(oracle, older),
+                "message %llu of %s is delivered before message %llu", ID(copy), copy->queue->name,
+                NUMBER(older->id));
+    }
+}
+
 /* Has the message with this value a twin that is certainly in the queue? One that expires holds no
  * value for certain. */
 static const struct sim_copy *standing_twin(struct oracle *oracle, const struct sim_copy *copy)
@@ -547,7 +601,8 @@ static const struct sim_copy *standing_twin(struct oracle *oracle, const struct 
             twin->message->expiration_ms > 0)
             continue;
         bool is_held = twin->place == PLACE_OUT && !is_released(oracle, twin);
-        if (is_held || (twin->place == PLACE_READY && !twin->is_excused))
+        bool may_leave = twin->is_excused || twin->queue->has_moved;
+        if (is_held || (twin->place == PLACE_READY && !may_leave))
             return twin;
     }
     return NULL;
@@ -594,6 +649,7 @@ static void hand_out(struct oracle *oracle, const struct sim_channel *channel,
     check_owner(oracle, copy);
     check_order(copy);
     check_lossy(oracle, copy);
+    check_order_moved(oracle, copy);
     check_unique(oracle, copy);
     REQUIRE(redelivered || !copy->was_delivered, "message %llu of %s comes again unmarked",
             ID(copy), copy->queue->name);
@@ -661,7 +717,7 @@ static void on_deliver(struct oracle *oracle, struct sim_session *session,
 static void check_safe(struct oracle *oracle, const struct sim_message *message, const char *what)
 {
     const struct sim_copy *lossy = message->lossy, *dead = dead_copy(oracle, message);
-    if (lossy != NULL && message->is_expected && !message->is_settled && is_lasting(message))
+    if (lossy != NULL && is_kept(message) && is_lasting(message))
         REQUIRE(lossy->is_committed || (dead != NULL && dead->is_committed),
                 "message %llu of %s is %s before it is on disk", ID(lossy), lossy->queue->name,
                 what);
@@ -807,6 +863,11 @@ static void on_reply(struct oracle *oracle, struct sim_channel *channel,
     case AMQP_BASIC_GET_OK:
     case AMQP_BASIC_GET_EMPTY:
         on_got(oracle, channel, &expected, method, effect);
+        break;
+    case AMQP_QUEUE_PURGE_OK:
+        REQUIRE(expected.is_hazard || method->queue_purge_ok.message_count <= expected.count_max,
+                "%u messages of %s move", method->queue_purge_ok.message_count,
+                expected.queue->name);
         break;
     case AMQP_BASIC_RECOVER_OK: /* deliveries that came while it was on its way go back too */
         give_back_above(oracle, channel, expected.delivery_tag);
@@ -1170,8 +1231,7 @@ static void compare_lossy(struct oracle *oracle, struct sim_message *message, bo
     REQUIRE(!source->is_in_store || !is_dead, "message %llu is in %s and among the dead",
             ID(source), source->queue->name);
     bool is_there = source->is_in_store || is_dead;
-    bool must_be_there = is_lasting(message) && message->is_expected && !message->is_settled &&
-                         !message->is_rejected &&
+    bool must_be_there = is_lasting(message) && is_kept(message) &&
                          (message->is_confirmed || (is_clean && message->publish == PUBLISH_DONE));
     REQUIRE(is_there || !must_be_there, "message %llu of %s is lost", ID(source),
             source->queue->name);
@@ -1312,6 +1372,8 @@ void oracle_init(struct oracle *oracle, struct model_store *store)
          .flags =
              SIM_DURABLE | SIM_LOSSY | SIM_REJECTS | SIM_UNIQUE | SIM_DEAD_LETTERS | SIM_PRIORITIES,
          .arguments = {.is_deduplicating = true, .is_dead_lettering = true, .max_priority = 3}},
+        {.name = "moving", .flags = SIM_DURABLE | SIM_LOSSY | SIM_MOVING},
+        {.name = "moved", .flags = SIM_DURABLE | SIM_DEAD | SIM_MOVED},
     };
     *oracle = (struct oracle){.store = store};
     memcpy(oracle->queues, queues, sizeof queues);

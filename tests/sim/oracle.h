@@ -14,7 +14,7 @@
 #include "broker/vhost.h"
 #include "model_store.h"
 
-enum { SIM_SESSIONS = 8, SIM_CHANNELS = 4, SIM_CONSUMERS = 8, SIM_QUEUES = 21 };
+enum { SIM_SESSIONS = 8, SIM_CHANNELS = 4, SIM_CONSUMERS = 8, SIM_QUEUES = 23 };
 
 /* --- queues */
 
@@ -30,6 +30,8 @@ enum sim_queue_flag {
     SIM_QUORUM = 256,  /* what comes back may come back elsewhere; transient messages are stored */
     SIM_DEAD = 512,    /* the queue behind the dead letter exchange: in any order */
     SIM_UNIQUE = 1024, /* it deduplicates */
+    SIM_MOVING = 2048, /* messages leave it for MOVED_QUEUE, and by no other way */
+    SIM_MOVED = 4096,  /* what that is: in the order in which they were published */
 };
 
 /* What a queue is declared with. */
@@ -46,6 +48,7 @@ struct sim_queue {
     unsigned flags;
     struct sim_arguments arguments;
     bool exists;              /* for certain */
+    bool has_moved;           /* perhaps: some of its messages to another queue */
     unsigned hazards;         /* purges and deletions that are sent and may not be done */
     uint64_t deletions;       /* sent, ever */
     struct sim_copy **copies; /* owned; by message */
@@ -141,6 +144,7 @@ struct sim_expected {
     uint64_t deletions;    /* of the queue, when it was sent */
     uint64_t delivery_tag; /* the last one then */
     uint64_t sent;         /* the event */
+    unsigned count_max;    /* of messages that move */
     bool is_hazard;
     bool no_ack;
 };
@@ -212,8 +216,9 @@ struct oracle {
     uint64_t digest; /* of all effects */
 };
 
-/* The queue of dead letters. */
+/* The queue of dead letters, and where they go from a queue that they leave by themselves. */
 struct sim_queue *oracle_dead_queue(struct oracle *oracle);
+struct sim_queue *oracle_beyond(struct oracle *oracle, const struct sim_queue *queue);
 
 void oracle_init(struct oracle *oracle, struct model_store *store);
 void oracle_fini(struct oracle *oracle);
@@ -232,6 +237,8 @@ struct sim_expected *oracle_asked(struct oracle *oracle, struct sim_channel *cha
 void oracle_told(struct sim_channel *channel, bool may_fail);
 /* The question asked last purges or deletes its queue. */
 void oracle_hazard(struct sim_channel *channel, bool is_deletion);
+/* It moves so many messages of its queue at most. */
+void oracle_moving(struct sim_channel *channel, unsigned count);
 void oracle_limiting(struct sim_channel *channel, unsigned count, bool global);
 struct sim_message *oracle_publishing(struct oracle *oracle, struct sim_channel *channel,
                                       bool persistent, bool mandatory);
