@@ -9,7 +9,8 @@
  * its new queue: the permissions of both are asked for, both are counted and traced, a time to live
  * begins anew. Properties and headers stay as they are, and CC and BCC mean nothing: there is one
  * destination. A publisher that waits for the confirm of a message that moves gets it when the
- * message is on disk in its new place. One that the destination would reject stays where it is.
+ * message is on disk in its new place. One that the destination would reject, because it is full or
+ * has the same message already, stays where it is, and so do those behind it.
  *
  * A command moves no more than a bounded number of messages or bytes; who wants more sends the next
  * one after its reply. So what is under way is bounded, nobody else waits, and who has asked can
@@ -45,14 +46,16 @@ static bool check_distinct(const struct vhost *vhost, const struct command_move 
                           resource_text(vhost, "queue", move->source, text));
 }
 
-static bool refused(const struct moving *moving, struct amqp_error *error)
+static void refused(const struct moving *moving, bool is_repetition, struct amqp_error *error)
 {
     char text[RESOURCE_TEXT_SIZE];
-    return amqp_error_set(
-        error, AMQP_PRECONDITION_FAILED,
-        "%s takes no more messages: it has reached its max-length or "
-        "max-length-bytes",
-        resource_text(channel_vhost(moving->channel), "queue", moving->destination->name, text));
+    resource_text(channel_vhost(moving->channel), "queue", moving->destination->name, text);
+    amqp_error_set(error, AMQP_PRECONDITION_FAILED,
+                   is_repetition
+                       ? "%s has a message with the x-deduplication-header of the next one"
+                       : "%s takes no more messages: it has reached its max-length or "
+                         "max-length-bytes",
+                   text);
 }
 
 static bool find_queues(struct moving *moving, const struct command_move *move,
@@ -116,12 +119,23 @@ static void move_first(struct moving *moving, struct lane *lane)
     moving->count++;
     moving->bytes += entry.message->body_size;
     count_moved(moving);
+    if (redelivered)
+        count_redelivered(vhost, moving->source, moving->channel);
     message_unref(entry.message);
 }
 
 /* --- as many as may be */
 
-enum stop { STOP_ENOUGH, STOP_EMPTY, STOP_IN_STORE, STOP_REFUSED };
+enum stop { STOP_ENOUGH, STOP_EMPTY, STOP_IN_STORE, STOP_FULL, STOP_REPETITION };
+
+/* Is it what the destination has already? */
+static bool is_repetition(const struct moving *moving, const struct message *message)
+{
+    struct bytes value;
+    return moving->destination->values != NULL &&
+           !queue_values_admit(channel_vhost(moving->channel), moving->destination, message,
+                               &value);
+}
 
 static enum stop move_some(struct moving *moving)
 {
@@ -133,7 +147,9 @@ static enum stop move_some(struct moving *moving)
         if (head != LANE_READY)
             return head == LANE_EMPTY ? STOP_EMPTY : STOP_IN_STORE;
         if (!queue_takes(moving->destination, front->message))
-            return STOP_REFUSED;
+            return STOP_FULL;
+        if (is_repetition(moving, front->message))
+            return STOP_REPETITION;
         move_first(moving, lane);
     }
     return STOP_ENOUGH;
@@ -171,8 +187,8 @@ enum outcome channel_move(struct channel *channel, const struct command_move *mo
         channel_wait_for_read(channel, moving.source);
         return OUTCOME_RETRY;
     }
-    if (moving.count == 0 && stop == STOP_REFUSED) {
-        refused(&moving, error);
+    if (moving.count == 0 && (stop == STOP_FULL || stop == STOP_REPETITION)) {
+        refused(&moving, stop == STOP_REPETITION, error);
         return OUTCOME_ERROR;
     }
     reply(&moving);

@@ -122,6 +122,42 @@ static void a_full_destination_says_so(void **state)
     assert_queue(core, "to", "2 0 0");
 }
 
+static void a_repetition_stays_where_it_is(void **state)
+{
+    struct core *core = *state;
+    open_with_queues(core, "", " x-message-deduplication=true");
+    run(core,
+        "1.1 basic.publish - to 0 x-deduplication-header=1\n"
+        "1.1 basic.publish - from a x-deduplication-header=2\n"
+        "1.1 basic.publish - from b x-deduplication-header=1\n1.2 move from to 9",
+        "1.2 queue.purge-ok 1\n");
+    assert_queue(core, "from", "1 0 0");
+    assert_queue(core, "to", "2 0 0");
+    run(core, "1.2 move from to 9",
+        "1.2 channel.close 406 PRECONDITION_FAILED - queue 'to' in vhost '/' has a message with "
+        "the x-deduplication-header of the next one (0.0)\n");
+    run(core, "1.1 basic.get to no-ack\n1.3 move from to 9",
+        "1.1 basic.get-ok 1 left=1 0\n1.3 queue.purge-ok 1\n");
+}
+
+/* As those of basic.get and basic.publish. */
+static void what_moves_is_counted(void **state)
+{
+    struct core *core = *state;
+    open_with_queues(core, "", "");
+    run(core,
+        "1.1 basic.publish - from a\n1.1 basic.publish - from b\n1.1 basic.get from\n"
+        "1.1 basic.nack 1 requeue",
+        "1.1 basic.get-ok 1 left=1 a\n");
+    struct vhost_counters before = core_counters(core), after;
+    run(core, "1.2 move from to 9", "1.2 queue.purge-ok 2\n");
+    after = core_counters(core);
+    assert_int_equal(after.got - before.got, 2);
+    assert_int_equal(after.got_no_ack - before.got_no_ack, 2);
+    assert_int_equal(after.published - before.published, 2);
+    assert_int_equal(after.redelivered - before.redelivered, 1);
+}
+
 static void what_is_not_there_is_404(void **state)
 {
     struct core *core = *state;
@@ -186,6 +222,8 @@ int main(void)
         core_test(a_confirm_waits_for_the_new_place),
         core_test(very_many_move_in_slices),
         core_test(a_full_destination_says_so),
+        core_test(a_repetition_stays_where_it_is),
+        core_test(what_moves_is_counted),
         core_test(what_is_not_there_is_404),
         core_test(getting_and_publishing_must_be_allowed),
         core_test(an_alarm_stops_it),
