@@ -6,15 +6,12 @@
 
 struct vhost_counters;
 
-/* What the process uses its memory for, under RabbitMQ's names; together what is resident, as far
- * as that is known. */
+/* What the process uses its memory for, under RabbitMQ's names; together what is resident. */
 enum {
     MEMORY_PART_CONNECTIONS,
     MEMORY_PART_MESSAGES,
     MEMORY_PART_STATISTICS,
-    MEMORY_PART_OTHER,
-    MEMORY_PART_UNUSED,   /* the allocator has it, and nobody uses it */
-    MEMORY_PART_RESERVED, /* resident beside what the allocator knows */
+    MEMORY_PART_OTHER, /* also what nobody uses and the allocator keeps */
     MEMORY_PART_COUNT,
 };
 

@@ -49,7 +49,9 @@ static const char *const no_parts[] = {"connection_readers",
                                        "other_ets",
                                        "msg_index",
                                        "code",
-                                       "atom"};
+                                       "atom",
+                                       "allocated_unused",
+                                       "reserved_unallocated"};
 
 static void get_memory(const struct http_context *context, struct http_call *call)
 {
@@ -57,7 +59,6 @@ static void get_memory(const struct http_context *context, struct http_call *cal
     if (!http_need_monitored_node(context, call))
         return;
     uint64_t total = fill_parts(context, parts);
-    uint64_t unused = parts[MEMORY_PART_UNUSED].bytes + parts[MEMORY_PART_RESERVED].bytes;
     json_t *memory = json_object();
     for (size_t i = 0; i < sizeof no_parts / sizeof no_parts[0]; i++)
         json_object_set_new(memory, no_parts[i], json_integer(0));
@@ -65,10 +66,8 @@ static void get_memory(const struct http_context *context, struct http_call *cal
         json_object_set_new(memory, parts[i].name, json_integer((json_int_t)parts[i].bytes));
     json_object_set_new(memory, "strategy", json_string("rss"));
     json_object_set_new(memory, "total",
-                        json_pack("{s:I, s:I, s:I}", "erlang",
-                                  (json_int_t)(total > unused ? total - unused : 0), "rss",
-                                  (json_int_t)total, "allocated",
-                                  (json_int_t)(total - parts[MEMORY_PART_RESERVED].bytes)));
+                        json_pack("{s:I, s:I, s:I}", "erlang", (json_int_t)total, "rss",
+                                  (json_int_t)total, "allocated", (json_int_t)total));
     http_reply(call, json_pack("{s:o}", "memory", memory));
 }
 
