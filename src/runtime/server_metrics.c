@@ -42,6 +42,7 @@ enum {
     SLICE_OBJECTS = 128,
     CHUNK_BYTES = 64 << 10,
     CONNECTIONS_MAX = 64,
+    REQUEST_S = 120, /* more than TIMEOUT_S, which ends who is silent between two scrapes */
     SCRAPES_MAX = 8, /* under way at a time */
     HEADERS_MAX = 16 << 10,
     BODY_MAX = 1024,
@@ -489,8 +490,9 @@ void server_metrics_start(struct server_metrics *metrics)
     evhttp_set_timeout(metrics->http, TIMEOUT_S);
     evhttp_set_max_headers_size(metrics->http, HEADERS_MAX);
     evhttp_set_max_body_size(metrics->http, BODY_MAX);
-    metrics->crowd = http_crowd_new(metrics->base, metrics->http,
-                                    listener_give_away(metrics->listener), CONNECTIONS_MAX);
+    metrics->crowd =
+        http_crowd_new(metrics->base, metrics->http, listener_give_away(metrics->listener),
+                       CONNECTIONS_MAX, REQUEST_S);
     metrics->listener = NULL;
     metrics->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     CHECK(metrics->end_fd >= 0);
