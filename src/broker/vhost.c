@@ -552,6 +552,24 @@ static void set_serving(struct vhost *vhost, bool is_serving)
     }
 }
 
+/* No resource is short. Where the server is being drained only those go on who hold deliveries; the
+ * others come to wait again. */
+static void resume_publishers(struct vhost *vhost)
+{
+    struct list waiting;
+    struct list_node *first;
+    list_for_each(&vhost->sessions, node)
+    {
+        struct session *session = list_entry(node, struct session, vhost_node);
+        if (vhost->alarms == 0 || session_is_finishing(session))
+            session_unblock(session);
+    }
+    list_init(&waiting);
+    list_splice_back(&waiting, &vhost->alarm_waits);
+    while ((first = list_front(&waiting)) != NULL)
+        channel_resume(list_entry(first, struct channel, wait_node));
+}
+
 void vhost_set_alarms(struct vhost *vhost, unsigned alarms, uint64_t now_ms)
 {
     bool was_draining = (vhost->alarms & VHOST_ALARM_DRAINING) != 0;
@@ -563,12 +581,8 @@ void vhost_set_alarms(struct vhost *vhost, unsigned alarms, uint64_t now_ms)
         /* Who waits for a full disk would not come to its next publish. */
         list_for_each(&vhost->paused, node)
             session_block(list_entry(node, struct session, paused_node));
-    } else if (alarms == 0) {
-        list_for_each(&vhost->sessions, node)
-            session_unblock(list_entry(node, struct session, vhost_node));
-        struct list_node *waiting;
-        while ((waiting = list_front(&vhost->alarm_waits)) != NULL)
-            channel_resume(list_entry(waiting, struct channel, wait_node));
+    } else {
+        resume_publishers(vhost);
     }
     finish_input(vhost);
 }

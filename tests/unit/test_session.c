@@ -321,6 +321,30 @@ static void work_that_is_held_is_finished_while_drained(void **state)
     assert_queue(core, "work", "1 0 1");
 }
 
+/* The alarm ends, and only the drain is left. */
+static void work_that_an_alarm_has_stopped_is_finished_while_drained(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 1);
+    core_open(core, 2, 1);
+    run(core,
+        "1.1 queue.declare work no-wait\n1.1 queue.declare answers no-wait\n"
+        "1.1 basic.consume work x no-wait\n2.1 basic.publish - work question",
+        "1.1 deliver x 1 question\n");
+    vhost_set_alarms(core->vhost, VHOST_ALARM_DISK, ++core->now_ms);
+    run(core, "1.1 basic.publish - answers answer\n1.1 basic.ack 1\n2.1 basic.publish - work more",
+        "1.0 connection.blocked low on disk\n1.0 pause\n"
+        "2.0 connection.blocked low on disk\n2.0 pause\n");
+    vhost_set_alarms(core->vhost, VHOST_ALARM_DISK | VHOST_ALARM_DRAINING, ++core->now_ms);
+    run(core, "", "");
+    vhost_set_alarms(core->vhost, VHOST_ALARM_DRAINING, ++core->now_ms);
+    run(core, "", "1.0 connection.unblocked\n1.0 resume\n");
+    assert_queue(core, "answers", "1 0 0");
+    assert_queue(core, "work", "0 0 1");
+    vhost_set_alarms(core->vhost, 0, ++core->now_ms);
+    run(core, "", "2.0 connection.unblocked\n2.0 resume\n1.1 deliver x 2 more\n");
+}
+
 /* Output credit that comes back meanwhile counts afterwards. */
 static void credit_is_kept_while_drained(void **state)
 {
@@ -443,6 +467,7 @@ int main(void)
         core_test(nothing_new_is_handed_out_while_drained),
         core_test(what_is_put_back_while_drained_waits),
         core_test(work_that_is_held_is_finished_while_drained),
+        core_test(work_that_an_alarm_has_stopped_is_finished_while_drained),
         core_test(credit_is_kept_while_drained),
         core_test(permissions_are_asked_for),
         core_test(memory_of_sessions_is_accounted),
