@@ -31,7 +31,8 @@ static size_t texts_size(const struct status_row_kind *kind, const void *row)
 
 void status_rows_keep(struct status_rows *rows, const struct status_row_kind *kind, const void *row)
 {
-    uint8_t *copy = xmalloc(kind->size + texts_size(kind, row));
+    size_t size = kind->size + texts_size(kind, row);
+    uint8_t *copy = xmalloc(size);
     uint8_t *place = copy + kind->size;
     memcpy(copy, row, kind->size);
     for (size_t i = 0; i < kind->text_count; i++) {
@@ -48,6 +49,7 @@ void status_rows_keep(struct status_rows *rows, const struct status_row_kind *ki
     rows->kind = kind;
     rows->rows = xgrow(rows->rows, &rows->capacity, rows->count + 1, sizeof rows->rows[0]);
     rows->rows[rows->count++] = copy;
+    rows->bytes += size + sizeof rows->rows[0];
 }
 
 #define ROW_KIND(type, texts)                                                                      \
@@ -162,6 +164,7 @@ void status_rows_clear(struct status_rows *rows)
         free(rows->rows[i]);
     }
     rows->count = 0;
+    rows->bytes = 0;
 }
 
 void status_rows_fini(struct status_rows *rows)

@@ -13,6 +13,7 @@
 struct status_rows {
     void **rows; /* owned, each owned */
     size_t count, capacity;
+    size_t bytes;                       /* of all that were kept since the last clear */
     const struct status_row_kind *kind; /* of all rows; borrowed */
 };
 

@@ -182,11 +182,10 @@ static void gather(struct http_objects *objects, struct filter *filter)
 
 static void answer(struct http_job *job, struct filter filter)
 {
-    struct http_objects objects = {.job = job};
-    gather(&objects, &filter);
-    const struct http_list list = {objects.count, NULL, fill_row, &objects};
+    struct http_objects *objects = http_objects_new(job);
+    gather(objects, &filter);
+    const struct http_list list = http_objects_as_list(objects, NULL, fill_row);
     http_reply_rows(job->call, &list);
-    http_objects_fini(&objects);
 }
 
 static struct bytes name_in_path(const struct http_job *job, const char *parameter)

@@ -149,17 +149,18 @@ static struct bytes name_of(const void *context, size_t number)
 
 static void answer(struct http_job *job, const char *connection, bool has_pages)
 {
-    struct http_objects objects = {.job = job};
+    struct http_objects *objects = http_objects_new(job);
     struct filter filter = {.call = job->call, .connection = connection};
-    gather(&objects, &filter);
-    const struct http_list list = {objects.count, name_of, fill_row, &objects};
-    if (connection != NULL && filter.has_others)
+    gather(objects, &filter);
+    const struct http_list list = http_objects_as_list(objects, name_of, fill_row);
+    if (connection != NULL && filter.has_others) {
+        http_objects_free(objects);
         http_not_authorised(job->call, others);
-    else if (has_pages)
+    } else if (has_pages) {
         http_reply_row_pages(job->call, &list);
-    else
+    } else {
         http_reply_rows(job->call, &list);
-    http_objects_fini(&objects);
+    }
 }
 
 static void run_list(struct http_job *job)

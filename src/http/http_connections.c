@@ -169,13 +169,35 @@ static struct bytes name_of(const void *context, size_t number)
     return ((const struct connections *)context)->rows[number].peer->name;
 }
 
+static struct connections *new_connections(const struct http_job *job)
+{
+    struct connections *connections = xcalloc(1, sizeof *connections);
+    connections->job = job;
+    return connections;
+}
+
+static void free_connections(void *connections)
+{
+    fini(connections);
+    free(connections);
+}
+
+static struct http_list as_list(struct connections *connections,
+                                void (*fill)(const void *connections, size_t number,
+                                             struct http_row *row))
+{
+    size_t bytes = connections->peers.bytes + connections->sessions.bytes +
+                   connections->count * sizeof connections->rows[0];
+    return (struct http_list){connections->count, name_of,          fill,
+                              connections,        free_connections, bytes};
+}
+
 static void run_list(struct http_job *job)
 {
-    struct connections connections = {.job = job};
-    gather(&connections, NULL, NULL);
-    const struct http_list list = {connections.count, name_of, fill_row, &connections};
+    struct connections *connections = new_connections(job);
+    gather(connections, NULL, NULL);
+    const struct http_list list = as_list(connections, fill_row);
     http_reply_row_pages(job->call, &list);
-    fini(&connections);
 }
 
 /* RabbitMQ tells little more than the names there. */
@@ -191,11 +213,10 @@ static void fill_brief_row(const void *context, size_t number, struct http_row *
 
 static void run_of_user(struct http_job *job)
 {
-    struct connections connections = {.job = job};
-    gather(&connections, http_call_parameter(job->call, "user"), NULL);
-    const struct http_list list = {connections.count, name_of, fill_brief_row, &connections};
+    struct connections *connections = new_connections(job);
+    gather(connections, http_call_parameter(job->call, "user"), NULL);
+    const struct http_list list = as_list(connections, fill_brief_row);
     http_reply_rows(job->call, &list);
-    fini(&connections);
 }
 
 static void run_one(struct http_job *job)

@@ -133,17 +133,16 @@ static void visit(void *context, const struct consumer_status *status)
 
 static void run_list(struct http_job *job)
 {
-    struct http_objects objects = {.job = job};
-    struct filter filter = {job->call, status_rows_of_consumers(&objects.kept)};
+    struct http_objects *objects = http_objects_new(job);
+    struct filter filter = {job->call, status_rows_of_consumers(&objects->kept)};
     const struct vhost_visitor visitor = {.consumer = visit, .context = &filter};
     for (size_t i = 0; i < job->vhost_count; i++) {
-        size_t first = objects.count;
-        http_objects_list(&objects, &job->vhosts[i], &visitor);
-        http_objects_sort(&objects, first, compare);
+        size_t first = objects->count;
+        http_objects_list(objects, &job->vhosts[i], &visitor);
+        http_objects_sort(objects, first, compare);
     }
-    const struct http_list list = {objects.count, NULL, fill_row, &objects};
+    const struct http_list list = http_objects_as_list(objects, NULL, fill_row);
     http_reply_rows(job->call, &list);
-    http_objects_fini(&objects);
 }
 
 static void get_consumers(const struct http_context *context, struct http_call *call)

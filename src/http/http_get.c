@@ -4,8 +4,9 @@
  * are there, and goes back with the end of the session, so that nothing is got twice and the queue
  * has its order again.
  *
- * A client may ask for all of a long queue: what the answer may be in memory has a bound, above
- * which it has fewer messages than were asked for.
+ * The directory's thread only gathers them; rows are made of them by jobs, when the client takes
+ * them. A client may ask for all of a long queue: what is gathered has a bound, above which the
+ * answer has fewer messages than were asked for.
  */
 #include <jansson.h>
 #include <stdlib.h>
@@ -18,28 +19,41 @@
 #include "config/json_table.h"
 #include "http/http_base64.h"
 #include "http/http_change.h"
+#include "http/http_job.h"
 #include "http/http_resources.h"
+#include "http/http_row.h"
 #include "http/http_session.h"
 #include "queue/message.h"
 
-enum { ANSWER_BYTES_MAX = 64 << 20 };
+enum { GOT_BYTES_MAX = 64 << 20 };
+
+struct got {
+    struct message *message; /* a reference */
+    uint64_t left;           /* in the queue behind it */
+    bool is_redelivered;
+};
 
 struct getting {
+    const struct http_context *context;
     const struct http_session_host *sessions;
     struct http_call *call;
     struct http_session *session;
-    char *queue; /* owned */
-    json_t *rows;
+    char *queue;     /* owned */
+    struct got *got; /* owned */
+    size_t got_count, got_capacity;
     bool has_no_ack, rejects, is_base64;
     json_int_t count; /* that are still wanted; < 0: all */
     json_int_t truncate;
-    size_t bytes; /* of the answer, about */
+    size_t bytes; /* that what was got keeps in memory */
     uint64_t last_tag;
 };
 
-static void free_getting(struct getting *getting)
+static void free_getting(void *context)
 {
-    json_decref(getting->rows);
+    struct getting *getting = context;
+    for (size_t i = 0; i < getting->got_count; i++)
+        message_unref(getting->got[i].message);
+    free(getting->got);
     free(getting->queue);
     free(getting);
 }
@@ -91,7 +105,7 @@ static json_t *json_of_properties(struct bytes raw)
     return object;
 }
 
-static void put_payload(const struct getting *getting, json_t *row, struct bytes body)
+static void put_payload(const struct getting *getting, struct http_row *row, struct bytes body)
 {
     if (getting->truncate >= 0 && body.size > (uint64_t)getting->truncate)
         body.size = (size_t)getting->truncate;
@@ -100,48 +114,38 @@ static void put_payload(const struct getting *getting, json_t *row, struct bytes
     if (!is_text)
         http_base64_encode(body, &encoded);
     struct bytes text = is_text ? body : buffer_bytes(&encoded);
-    json_object_set_new(row, "payload", json_stringn((const char *)text.data, text.size));
-    json_object_set_new(row, "payload_encoding", json_string(is_text ? "string" : "base64"));
+    http_row_put(row, "payload", json_stringn((const char *)text.data, text.size));
+    http_row_text(row, "payload_encoding", bytes_of_text(is_text ? "string" : "base64"));
     buffer_fini(&encoded);
 }
 
-/* What a value takes in memory, about: an answer of many short messages takes far more than they
- * do, and so does a header that is a list of empty tables. */
-static size_t bytes_of_json(const json_t *json)
+static void fill_row(const void *context, size_t number, struct http_row *row)
 {
-    enum { OBJECT_BYTES = 232, PAIR_BYTES = 64, ARRAY_BYTES = 104, VALUE_BYTES = 48 };
-    size_t bytes = VALUE_BYTES + json_string_length(json), i;
-    const char *name;
-    json_t *value;
-    if (json_is_object(json))
-        bytes = OBJECT_BYTES;
-    else if (json_is_array(json))
-        bytes = ARRAY_BYTES;
-    json_object_foreach((json_t *)(uintptr_t)json, name, value)
-    {
-        bytes += PAIR_BYTES + strlen(name) + bytes_of_json(value);
-    }
-    json_array_foreach(json, i, value)
-    {
-        bytes += sizeof value + bytes_of_json(value);
-    }
-    return bytes;
-}
-
-static void append_row(struct getting *getting, const struct amqp_basic_get_ok *got,
-                       const struct message *message)
-{
-    json_t *row = json_pack(
-        "{s:I, s:b, s:o, s:o, s:I, s:o}", "payload_bytes", (json_int_t)message_body(message).size,
-        "redelivered", got->redelivered, "exchange", json_of_bytes(got->exchange), "routing_key",
-        json_of_bytes(got->routing_key), "message_count", (json_int_t)got->message_count,
-        "properties", json_of_properties(message_properties(message)));
-    put_payload(getting, row, message_body(message));
-    json_array_append_new(getting->rows, row);
-    getting->bytes += bytes_of_json(row);
+    const struct getting *getting = context;
+    const struct got *got = &getting->got[number];
+    http_row_number(row, "payload_bytes", message_body(got->message).size);
+    http_row_flag(row, "redelivered", got->is_redelivered);
+    http_row_put(row, "exchange", json_of_bytes(message_exchange(got->message)));
+    http_row_put(row, "routing_key", json_of_bytes(message_routing_key(got->message)));
+    http_row_number(row, "message_count", got->left);
+    http_row_put(row, "properties", json_of_properties(message_properties(got->message)));
+    if (http_row_wants(row, "payload") || http_row_wants(row, "payload_encoding"))
+        put_payload(getting, row, message_body(got->message));
 }
 
 /* --- one after the other */
+
+struct gathered {
+    struct getting *getting;
+};
+
+static void run_answer(struct http_job *job)
+{
+    struct getting *getting = ((const struct gathered *)job->state)->getting;
+    const struct http_list list = {getting->got_count, NULL,          fill_row, getting,
+                                   free_getting,       getting->bytes};
+    http_reply_rows(job->call, &list);
+}
 
 static void answer(struct getting *getting)
 {
@@ -152,10 +156,9 @@ static void answer(struct getting *getting)
         getting->sessions->send(getting->session, &nack);
     }
     getting->sessions->close(getting->session);
-    struct http_call *call = getting->call;
-    json_t *rows = json_incref(getting->rows);
-    free_getting(getting); /* first: with the answer the rows go to another thread */
-    http_reply_list(call, rows, NULL);
+    struct http_job *job = http_job_new(getting->context, getting->call, run_answer);
+    job->state = xmemdup(&(struct gathered){getting}, sizeof(struct gathered));
+    http_job_start(job);
 }
 
 static void get_next(struct getting *getting)
@@ -163,7 +166,7 @@ static void get_next(struct getting *getting)
     const struct amqp_method get = {
         .id = AMQP_BASIC_GET,
         .basic_get = {.queue = bytes_of_text(getting->queue), .no_ack = getting->has_no_ack}};
-    if (getting->count == 0 || getting->bytes > ANSWER_BYTES_MAX)
+    if (getting->count == 0 || getting->bytes > GOT_BYTES_MAX)
         answer(getting);
     else
         getting->sessions->send(getting->session, &get);
@@ -176,7 +179,11 @@ static void on_method(void *context, const struct amqp_method *method, struct me
         answer(getting);
         return;
     }
-    append_row(getting, &method->basic_get_ok, message);
+    getting->got =
+        xgrow(getting->got, &getting->got_capacity, getting->got_count + 1, sizeof getting->got[0]);
+    getting->got[getting->got_count++] = (struct got){
+        message_ref(message), method->basic_get_ok.message_count, method->basic_get_ok.redelivered};
+    getting->bytes += message_footprint(message) + sizeof getting->got[0];
     getting->last_tag = method->basic_get_ok.delivery_tag;
     if (getting->count > 0)
         getting->count--;
@@ -273,11 +280,11 @@ void http_get_messages(const struct http_context *context, struct http_call *cal
 {
     static const struct http_session_events events = {on_method, on_settled, on_error};
     const struct http_session_host *sessions = context->host->sessions;
-    struct getting wishes = {.sessions = sessions, .call = call, .truncate = -1};
+    struct getting wishes = {
+        .context = context, .sessions = sessions, .call = call, .truncate = -1};
     if (!http_need_entrance(context, call) || !read_wishes(call, &wishes))
         return;
     struct getting *getting = xmemdup(&wishes, sizeof wishes);
-    getting->rows = json_array();
     getting->queue = xstrdup(http_call_parameter(call, "name"));
     getting->session = sessions->open(context->host_context, call,
                                       http_call_parameter(call, "vhost"), false, &events, getting);

@@ -45,7 +45,11 @@ struct http_call {
     void *carrier;             /* of the hooks */
     int status;                /* of the answer; 0: none yet */
     json_t *reply;             /* owned, or NULL: no body, or text */
-    struct buffer text;        /* owned: a body that is ready to be sent */
+    struct buffer text;        /* owned: a body that is ready to be sent, or a piece of it */
+    struct http_rows *rows;    /* owned: what comes behind that piece; NULL: nothing */
+    struct http_job *job;      /* owned: that the rows are of, or NULL */
+    size_t rows_bytes;         /* that count with the server for them */
+    bool has_begun;            /* the first piece has left */
     char *location;            /* owned, or NULL: of a 201 or 303 */
     char *attachment;          /* owned, or NULL: the header Content-Disposition */
     const char *sort;          /* borrowed, or NULL */
@@ -54,10 +58,20 @@ struct http_call {
 
 /* Makes of the reply what the query asks for, or an error of it. */
 void http_shape_reply(struct http_call *call);
-/* Makes the call's text of a list, by the query; sort as for http_reply_list. Where the query makes
- * no sense the error is returned, and the status set. */
+/* Makes the call's text of a list, which is taken over, by the query; sort as for http_reply_list.
+ * Of a long one it is the first piece, and call->rows has the rest. Where the query makes no sense
+ * the error is returned, and the status set. */
 json_t *http_shape_list(struct http_call *call, const struct http_list *list, const char *sort,
                         bool has_pages);
+/* The next piece; there is one as long as there are rows. */
+void http_rows_write(struct http_call *call);
+size_t http_rows_bytes(const struct http_rows *rows); /* that they keep in memory */
+void http_rows_free(struct http_rows *rows);          /* NULL is allowed */
+
+/* The directory's thread: a job writes the next piece, and then the call is answered again. */
+void http_job_write_rows(const struct http_context *context, struct http_call *call);
+/* What is left of a job that has run; NULL is allowed. */
+void http_job_free(struct http_job *job);
 
 /* Answers with any status, without the hooks. reply may be NULL. */
 void http_set_answer(struct http_call *call, int status, json_t *reply);

@@ -17,13 +17,19 @@
 
 enum { SLICE_ROWS = 128 };
 
-static void free_job(struct http_job *job)
+static void release_vhosts(struct http_job *job)
 {
     const struct http_context *context = job->context;
-    for (size_t i = 0; i < job->vhost_count; i++) {
+    for (size_t i = 0; i < job->vhost_count; i++)
         context->host->release_vhost(context->host_context, job->vhosts[i].gate);
+}
+
+void http_job_free(struct http_job *job)
+{
+    if (job == NULL)
+        return;
+    for (size_t i = 0; i < job->vhost_count; i++)
         free(job->vhosts[i].name);
-    }
     free(job->vhosts);
     free(job->state);
     free(job);
@@ -44,12 +50,44 @@ static void run(struct control_work *work)
 static void end(struct control_work *work)
 {
     struct http_job *job = container_of(work, struct http_job, work);
-    if (job->call->status != 0)
-        http_call_answered(job->call);
-    else
+    if (job->call->status == 0) {
         job->done(job);
-    free_job(job);
+        release_vhosts(job);
+        http_job_free(job);
+        return;
+    }
+    release_vhosts(job);
+    job->call->job = job; /* rows that are still to be written need it */
+    http_call_answered(job->call);
 }
+
+/* --- long answers */
+
+struct writing {
+    struct control_work work;
+    struct http_call *call;
+};
+
+static void write_rows(struct control_work *work)
+{
+    http_rows_write(container_of(work, struct writing, work)->call);
+}
+
+static void end_writing(struct control_work *work)
+{
+    struct writing *writing = container_of(work, struct writing, work);
+    http_call_answered(writing->call);
+    free(writing);
+}
+
+void http_job_write_rows(const struct http_context *context, struct http_call *call)
+{
+    struct writing *writing = xmalloc(sizeof *writing);
+    *writing = (struct writing){{write_rows, end_writing}, call};
+    context->host->submit(context->host_context, &writing->work);
+}
+
+/* --- jobs */
 
 struct http_job *http_job_new(const struct http_context *context, struct http_call *call,
                               http_job_function *run_job)
@@ -109,7 +147,7 @@ bool http_job_take_vhosts(struct http_job *job)
 {
     if (http_route_parameter(job->call->route, &job->call->path, "vhost") != NULL) {
         if (!need_vhost(job->context, job->call)) {
-            free_job(job);
+            http_job_free(job);
             return false;
         }
         (void)http_job_take_vhost(job, http_call_parameter(job->call, "vhost"));
@@ -141,7 +179,7 @@ void http_job_answer_all(const struct http_context *context, struct http_call *c
     struct http_job *job = http_job_new(context, call, run_job);
     const char *vhost = http_route_parameter(call->route, &call->path, "vhost");
     if (vhost != NULL && !directory_has_vhost(context->directory, vhost)) {
-        free_job(job);
+        http_job_free(job);
         http_not_found(call);
         return;
     }

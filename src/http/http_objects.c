@@ -33,6 +33,28 @@ void http_objects_fini(struct http_objects *objects)
     free(objects->rows);
 }
 
+struct http_objects *http_objects_new(const struct http_job *job)
+{
+    struct http_objects *objects = xcalloc(1, sizeof *objects);
+    objects->job = job;
+    return objects;
+}
+
+void http_objects_free(void *context)
+{
+    http_objects_fini(context);
+    free(context);
+}
+
+struct http_list http_objects_as_list(struct http_objects *objects,
+                                      struct bytes (*name)(const void *objects, size_t number),
+                                      void (*fill)(const void *objects, size_t number,
+                                                   struct http_row *row))
+{
+    size_t bytes = objects->kept.bytes + objects->count * sizeof objects->rows[0];
+    return (struct http_list){objects->count, name, fill, objects, http_objects_free, bytes};
+}
+
 /* --- what has names */
 
 static struct bytes name_of(const void *context, size_t number)
@@ -55,17 +77,16 @@ static void note_names(struct http_objects *objects, size_t first,
 
 void http_objects_reply_named(struct http_job *job, const struct http_named_kind *kind)
 {
-    struct http_objects objects = {.job = job};
-    struct vhost_visitor visitor = kind->keep(&objects.kept);
+    struct http_objects *objects = http_objects_new(job);
+    struct vhost_visitor visitor = kind->keep(&objects->kept);
     for (size_t i = 0; i < job->vhost_count; i++) {
-        size_t first = objects.count;
-        http_objects_list(&objects, &job->vhosts[i], &visitor);
-        note_names(&objects, first, kind);
-        http_objects_sort(&objects, first, compare_names);
+        size_t first = objects->count;
+        http_objects_list(objects, &job->vhosts[i], &visitor);
+        note_names(objects, first, kind);
+        http_objects_sort(objects, first, compare_names);
     }
-    const struct http_list list = {objects.count, name_of, kind->fill, &objects};
+    const struct http_list list = http_objects_as_list(objects, name_of, kind->fill);
     http_reply_row_pages(job->call, &list);
-    http_objects_fini(&objects);
 }
 
 struct search {

@@ -31,6 +31,15 @@ void http_objects_sort(struct http_objects *objects, size_t first,
                        int (*compare)(const void *a, const void *b));
 void http_objects_fini(struct http_objects *objects);
 
+/* For a list, which takes them over: nothing is in them yet. */
+struct http_objects *http_objects_new(const struct http_job *job);
+void http_objects_free(void *objects);
+/* Their struct http_list. */
+struct http_list http_objects_as_list(struct http_objects *objects,
+                                      struct bytes (*name)(const void *objects, size_t number),
+                                      void (*fill)(const void *objects, size_t number,
+                                                   struct http_row *row));
+
 /* A kind of object that a vhost knows by name. */
 struct http_named_kind {
     struct vhost_visitor (*keep)(struct status_rows *kept);

@@ -22,6 +22,7 @@
 #include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <event2/http_struct.h>
 #include <event2/listener.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -82,6 +83,7 @@ struct front {
     size_t waiting_bytes;
     unsigned since_s; /* when it had its last answer, or came */
     bool has_call;
+    bool is_sending; /* an answer whose next piece is still to be made */
 };
 
 /* --- connections */
@@ -200,7 +202,8 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
     list_for_each(&server->fronts, node)
     {
         const struct front *front = list_entry(node, struct front, in_fronts);
-        bool is_sending = evbuffer_get_length(bufferevent_get_output(front->stream)) > 0;
+        bool is_sending =
+            front->is_sending || evbuffer_get_length(bufferevent_get_output(front->stream)) > 0;
         unsigned patience_s = is_sending ? REPLY_S : REQUEST_S;
         if (!front->has_call && server->now_s - front->since_s > patience_s)
             shut(front);
@@ -219,8 +222,12 @@ static void on_listener_error(struct evconnlistener *listener, void *context)
 
 static void free_call(struct http_call *call)
 {
-    if (call->server != NULL)
+    if (call->server != NULL) {
         list_remove(&call->in_calls);
+        call->server->answer_bytes -= call->rows_bytes;
+    }
+    http_rows_free(call->rows);
+    http_job_free(call->job);
     http_path_fini(&call->path);
     evhttp_clear_headers(&call->query);
     json_decref(call->body);
@@ -267,7 +274,8 @@ static void add_headers(const struct http_call *call, struct evbuffer *body)
     if (call->is_head && call->status != 204) {
         char size[32];
         evutil_snprintf(size, sizeof size, "%zu", evbuffer_get_length(body));
-        evhttp_add_header(headers, "Content-Length", size);
+        if (call->rows == NULL)
+            evhttp_add_header(headers, "Content-Length", size);
         evbuffer_drain(body, evbuffer_get_length(body));
     }
 }
@@ -329,40 +337,113 @@ static void request_is_answered(struct front *front)
 /* Clients that ask for long lists and do not read them are not to fill the memory. */
 static void bound_answers(struct http_call *call)
 {
-    size_t others = call->server->answer_bytes;
-    if (others == 0 || others + call->text.size <= ANSWER_BYTES_MAX)
+    struct http_server *server = call->server;
+    size_t others = server->answer_bytes;
+    size_t bytes = call->rows != NULL ? http_rows_bytes(call->rows) : 0;
+    if (others == 0 || others + call->text.size + bytes <= ANSWER_BYTES_MAX) {
+        call->rows_bytes = bytes;
+        server->answer_bytes += bytes;
         return;
+    }
+    http_rows_free(call->rows);
+    call->rows = NULL;
     buffer_fini(&call->text);
     call->status = 503;
     call->reply =
         http_error("service_unavailable", json_string("too many long answers wait to be read"));
 }
 
-static void send_answer(struct http_call *call)
+static void send_answer(struct http_call *call, struct evbuffer *body)
 {
-    struct front *front = find_front(call->server, call->request);
-    struct evbuffer *body = evbuffer_new();
-    CHECK(body != NULL);
-    if (front != NULL)
-        request_is_answered(front);
     if (call->reply != NULL)
         json_dump_callback(call->reply, append_text, body, JSON_COMPACT | JSON_ENCODE_ANY);
-    else if (call->text.size > 0)
-        give_text(call, body);
     add_headers(call, body);
     evhttp_send_reply(call->request, call->status, phrase_of(call->status), body);
-    evbuffer_free(body);
+    free_call(call);
+}
+
+/* --- long answers: the next piece is made when the client has taken the last one */
+
+/* The client has gone; the request is ours where libevent has taken it from the connection. */
+static void on_gone(struct evhttp_connection *connection, void *context)
+{
+    struct http_call *call = context;
+    struct evhttp_request *request = call->request;
+    (void)connection;
+    free_call(call);
+    if (request != NULL && evhttp_request_get_connection(request) == NULL)
+        evhttp_send_reply_end(request);
+}
+
+static void on_taken(struct evhttp_connection *connection, void *context)
+{
+    struct http_call *call = context;
+    evhttp_connection_set_closecb(connection, NULL, NULL);
+    call->hooks.handle(call->hooks.context, call);
+}
+
+/* libevent would say to those who speak HTTP 1.0 and want to keep the connection that nothing
+ * follows. Without that wish it ends with the answer. */
+static void begin_sending(struct http_call *call, struct evbuffer *body)
+{
+    call->has_begun = true;
+    add_headers(call, body);
+    if (call->request->major == 1 && call->request->minor == 0)
+        (void)evhttp_remove_header(evhttp_request_get_input_headers(call->request), "Connection");
+    evhttp_send_reply_start(call->request, call->status, phrase_of(call->status));
+}
+
+static void end_sending(struct http_call *call, struct front *front)
+{
+    struct evhttp_request *request = call->request;
+    if (front != NULL) {
+        front->is_sending = false;
+        request_is_answered(front);
+    }
+    free_call(call);
+    evhttp_send_reply_end(request);
+}
+
+static void send_piece(struct http_call *call, struct front *front, struct evbuffer *body)
+{
+    bool is_last = call->rows == NULL || call->is_head;
+    if (front != NULL)
+        front->is_sending = true;
+    if (!call->has_begun)
+        begin_sending(call, body);
+    struct evhttp_connection *connection = evhttp_request_get_connection(call->request);
+    if (is_last || connection == NULL) {
+        evhttp_send_reply_chunk(call->request, body);
+        end_sending(call, front);
+    } else {
+        evhttp_connection_set_closecb(connection, on_gone, call);
+        evhttp_send_reply_chunk_with_cb(call->request, body, on_taken, call);
+    }
 }
 
 void http_call_finish(struct http_call *call)
 {
     CHECK(call->status != 0);
-    if (call->server != NULL) {
+    if (call->server == NULL) {
+        free_call(call);
+        return;
+    }
+    if (!call->has_begun) {
         http_shape_reply(call);
         bound_answers(call);
-        send_answer(call);
     }
-    free_call(call);
+    struct front *front = find_front(call->server, call->request);
+    struct evbuffer *body = evbuffer_new();
+    CHECK(body != NULL);
+    if (front != NULL && !call->has_begun)
+        request_is_answered(front);
+    if (call->text.size > 0)
+        give_text(call, body);
+    if (call->has_begun || call->rows != NULL)
+        send_piece(call, front, body);
+    else
+        send_answer(call, body);
+    evbuffer_free(body);
 }
 
 static void finish_with(struct http_call *call, int status, json_t *reply)
@@ -384,6 +465,10 @@ void http_call_answered(struct http_call *call)
 /* When the server ends nothing new is begun: threads that it would need have gone. */
 void http_call_handle(const struct http_context *context, struct http_call *call)
 {
+    if (call->rows != NULL) {
+        http_job_write_rows(context, call);
+        return;
+    }
     call->is_held = true;
     if (context->host->is_ending(context->host_context))
         http_refuse_at_end(call);

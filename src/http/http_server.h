@@ -32,7 +32,8 @@ struct http_hooks {
     /* Is it right? To be answered with http_call_let_in or http_call_turn_away, now or later. The
      * login is the call's, and stays as long. */
     void (*log_in)(void *context, struct http_call *call, const struct http_login *login);
-    /* http_call_handle is to be called on the directory's thread. */
+    /* http_call_handle is to be called on the directory's thread; for each piece of a long answer
+     * again. */
     void (*handle)(void *context, struct http_call *call);
     /* On the directory's thread: http_call_finish is to be called on that of the base. */
     void (*finish)(void *context, struct http_call *call);

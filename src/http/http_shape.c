@@ -22,7 +22,7 @@ enum {
     PAGE_ROWS = 100,
     PAGE_ROWS_MAX = 500,
     MATCH_STEPS_MAX = 10000, /* for one name */
-    LIST_BYTES_MAX = 1 << 28,
+    PIECE_BYTES = 1 << 18,   /* of an answer's text */
 };
 
 static const char *asked(const struct http_call *call, const char *name)
@@ -255,35 +255,50 @@ static int append_text(const char *text, size_t size, void *context)
     return 0;
 }
 
-/* Row by row, so that of a long list no more than one is there as JSON. Of what becomes longer than
- * a server wants to have in memory for one client the error is returned, and the status set. */
-static json_t *append_rows(struct http_call *call, const struct http_list *list,
-                           const size_t *numbers, size_t count)
+struct http_rows {
+    struct http_list list;
+    size_t *numbers;    /* owned: of the rows, in their order */
+    size_t next, end;   /* in numbers: what is still to be written */
+    struct buffer last; /* owned: what stands behind the rows */
+};
+
+void http_rows_free(struct http_rows *rows)
 {
-    const char *columns = asked(call, "columns");
-    buffer_append_u8(&call->text, '[');
-    for (size_t i = 0; i < count; i++) {
-        json_t *row = make_row(list, numbers[i], columns);
-        if (i > 0)
-            buffer_append_u8(&call->text, ',');
-        json_dump_callback(row, append_text, &call->text, JSON_COMPACT);
-        json_decref(row);
-        if (call->text.size > LIST_BYTES_MAX) {
-            buffer_fini(&call->text);
-            call->status = 503;
-            return http_error("service_unavailable",
-                              json_sprintf("the list is longer than %d bytes: ask for pages "
-                                           "(page, page_size), or for some columns",
-                                           LIST_BYTES_MAX));
-        }
-    }
-    buffer_append_u8(&call->text, ']');
-    return NULL;
+    if (rows == NULL)
+        return;
+    rows->list.free(rows->list.context);
+    free(rows->numbers);
+    buffer_fini(&rows->last);
+    free(rows);
 }
 
-/* The page as an object; numbers are those of the rows that fit. */
-static json_t *append_page(struct http_call *call, const struct paging *paging,
-                           const struct http_list *list, const size_t *numbers, size_t count)
+size_t http_rows_bytes(const struct http_rows *rows)
+{
+    return rows->list.bytes + rows->list.count * sizeof rows->numbers[0];
+}
+
+/* Of a long list no more than one row is there as JSON, and no more than a piece as text. */
+void http_rows_write(struct http_call *call)
+{
+    struct http_rows *rows = call->rows;
+    const char *columns = asked(call, "columns");
+    while (rows->next < rows->end && call->text.size < PIECE_BYTES) {
+        json_t *row = make_row(&rows->list, rows->numbers[rows->next], columns);
+        json_dump_callback(row, append_text, &call->text, JSON_COMPACT);
+        json_decref(row);
+        if (++rows->next < rows->end)
+            buffer_append_u8(&call->text, ',');
+    }
+    if (rows->next < rows->end)
+        return;
+    buffer_append_bytes(&call->text, buffer_bytes(&rows->last));
+    http_rows_free(rows);
+    call->rows = NULL;
+}
+
+/* The page as an object; count is that of the rows that fit. */
+static json_t *choose_page(struct http_call *call, const struct paging *paging,
+                           struct http_rows *rows, size_t count)
 {
     size_t size = paging->size == -1 ? PAGE_ROWS : (size_t)paging->size;
     size_t page = (size_t)paging->page, first = (page - 1) * size;
@@ -294,19 +309,18 @@ static json_t *append_page(struct http_call *call, const struct paging *paging,
         return refuse(call, "page_out_of_range", reason);
     }
     size_t shown = count - first < size ? count - first : size;
+    rows->next = first;
+    rows->end = first + shown;
     buffer_append_format(&call->text, "{\"filtered_count\":%zu", count);
-    buffer_append_format(&call->text, ",\"item_count\":%zu,\"items\":", shown);
-    json_t *error = append_rows(call, list, numbers + first, shown);
-    if (error != NULL)
-        return error;
-    buffer_append_format(&call->text, ",\"page\":%zu", page);
-    buffer_append_format(&call->text, ",\"page_count\":%zu", (count + size - 1) / size);
-    buffer_append_format(&call->text, ",\"page_size\":%zu", size);
-    buffer_append_format(&call->text, ",\"total_count\":%zu}", list->count);
+    buffer_append_format(&call->text, ",\"item_count\":%zu,\"items\":[", shown);
+    buffer_append_format(&rows->last, "],\"page\":%zu", page);
+    buffer_append_format(&rows->last, ",\"page_count\":%zu", (count + size - 1) / size);
+    buffer_append_format(&rows->last, ",\"page_size\":%zu", size);
+    buffer_append_format(&rows->last, ",\"total_count\":%zu}", rows->list.count);
     return NULL;
 }
 
-static json_t *make_page(struct http_call *call, const struct http_list *list, size_t *numbers)
+static json_t *make_page(struct http_call *call, struct http_rows *rows)
 {
     struct paging paging;
     json_t *error;
@@ -315,7 +329,7 @@ static json_t *make_page(struct http_call *call, const struct http_list *list, s
     else if (paging.page < 1 || paging.size == 0 || paging.size < -1 || paging.size > PAGE_ROWS_MAX)
         error = refuse_page(call, &paging);
     else
-        error = append_page(call, &paging, list, numbers, filter(&paging, list, numbers));
+        error = choose_page(call, &paging, rows, filter(&paging, &rows->list, rows->numbers));
     pcre2_code_free(paging.pattern);
     return error;
 }
@@ -325,12 +339,22 @@ json_t *http_shape_list(struct http_call *call, const struct http_list *list, co
 {
     json_t *error = NULL;
     const char *key = asked(call, "sort");
-    size_t *numbers = sort_rows(list, key != NULL ? key : sort, is_asked(call, "sort_reverse"));
-    if (has_pages && asked(call, "page") != NULL)
-        error = make_page(call, list, numbers);
-    else
-        error = append_rows(call, list, numbers, list->count);
-    free(numbers);
+    struct http_rows *rows = xcalloc(1, sizeof *rows);
+    rows->list = *list;
+    rows->numbers = sort_rows(list, key != NULL ? key : sort, is_asked(call, "sort_reverse"));
+    rows->end = list->count;
+    if (has_pages && asked(call, "page") != NULL) {
+        error = make_page(call, rows);
+    } else {
+        buffer_append_u8(&call->text, '[');
+        buffer_append_u8(&rows->last, ']');
+    }
+    if (error != NULL) {
+        http_rows_free(rows);
+    } else {
+        call->rows = rows;
+        http_rows_write(call);
+    }
     return error;
 }
 
@@ -347,6 +371,11 @@ static struct bytes name_in_array(const void *context, size_t number)
     return bytes_of(json_string_value(name), json_string_length(name));
 }
 
+static void free_array(void *context)
+{
+    json_decref(context);
+}
+
 void http_shape_reply(struct http_call *call)
 {
     const char *columns = asked(call, "columns");
@@ -358,7 +387,7 @@ void http_shape_reply(struct http_call *call)
     if (call->shape != HTTP_LIST && call->shape != HTTP_PAGES)
         return;
     json_t *rows = call->reply;
-    const struct http_list list = {json_array_size(rows), name_in_array, fill_from_array, rows};
+    const struct http_list list = {
+        json_array_size(rows), name_in_array, fill_from_array, rows, free_array, 0};
     call->reply = http_shape_list(call, &list, call->sort, call->shape == HTTP_PAGES);
-    json_decref(rows);
 }

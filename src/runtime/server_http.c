@@ -418,6 +418,7 @@ static void handle(void *context, struct http_call *call)
 static void end_call(struct task *task)
 {
     struct errand *errand = errand_of(task);
+    http_call_set_carrier(errand->call, NULL); /* of a long answer there is more to be carried */
     http_call_finish(errand->call);
     free_errand(errand);
 }
