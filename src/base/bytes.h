@@ -41,6 +41,16 @@ static inline bool bytes_start_with(struct bytes a, const char *prefix)
     return a.size >= size && memcmp(a.data, prefix, size) == 0;
 }
 
+/* Copies the bytes to *at, which goes on behind them. */
+static inline struct bytes bytes_copy_to(uint8_t **at, struct bytes a)
+{
+    struct bytes copy = bytes_of(*at, a.size);
+    if (a.size > 0)
+        memcpy(*at, a.data, a.size);
+    *at += a.size;
+    return copy;
+}
+
 /* Lexicographic order by unsigned bytes, the shorter first: <0, 0, >0. */
 int bytes_compare(struct bytes a, struct bytes b);
 

@@ -14,6 +14,11 @@
 #include "broker/queue_life.h"
 #include "broker/queue_methods.h"
 
+void vhost_act_for(struct vhost *vhost, const char *user)
+{
+    vhost->acting_user = user;
+}
+
 bool vhost_define_exchange(struct vhost *vhost, const struct exchange_status *exchange,
                            struct amqp_error *error)
 {

@@ -10,6 +10,9 @@
  * valid field tables. Each returns false with an error where the definition is wrong.
  */
 
+/* Whose doing it is, until this is called again; borrowed. NULL: nobody's but the broker's. */
+void vhost_act_for(struct vhost *vhost, const char *user);
+
 bool vhost_define_exchange(struct vhost *vhost, const struct exchange_status *exchange,
                            struct amqp_error *error) __attribute__((warn_unused_result));
 

@@ -30,16 +30,14 @@ struct exchange *exchange_find(const struct vhost *vhost, struct bytes name)
 }
 
 struct exchange *exchange_create(struct vhost *vhost, const struct exchange_type *type,
-                                 struct bytes name, struct bytes arguments)
+                                 struct bytes name, struct bytes arguments, struct bytes user)
 {
-    struct exchange *exchange = xcalloc(1, sizeof *exchange + name.size + arguments.size);
+    struct exchange *exchange =
+        xcalloc(1, sizeof *exchange + name.size + arguments.size + user.size);
     uint8_t *at = (uint8_t *)(exchange + 1);
-    if (name.size > 0)
-        memcpy(at, name.data, name.size);
-    if (arguments.size > 0)
-        memcpy(at + name.size, arguments.data, arguments.size);
-    exchange->name = bytes_of(at, name.size);
-    exchange->arguments = bytes_of(at + name.size, arguments.size);
+    exchange->name = bytes_copy_to(&at, name);
+    exchange->arguments = bytes_copy_to(&at, arguments);
+    exchange->user = bytes_copy_to(&at, user);
     exchange->type = type;
     exchange->state = type->new (vhost->config.hash_seed, exchange->arguments);
     exchange_obey_policy(vhost, exchange);

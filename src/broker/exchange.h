@@ -18,6 +18,7 @@ struct exchange {
     struct hash_node by_lane;   /* where lane is not 0 */
     struct bytes name;          /* behind the struct */
     struct bytes arguments;     /* likewise */
+    struct bytes user;          /* likewise: who declared it; no data: nobody knows any more */
     struct bytes alternate;     /* view into arguments or a policy; no data where there is none; see
                                    exchange_refresh */
     uint64_t policy_generation; /* in which alternate is true */
@@ -63,9 +64,10 @@ struct binding_identity {
 };
 
 struct exchange *exchange_find(const struct vhost *vhost, struct bytes name);
-/* A new exchange with copies of name and arguments, in the vhost's table; nothing is stored. */
+/* A new exchange with copies of name, arguments and user, in the vhost's table; nothing is stored.
+ */
 struct exchange *exchange_create(struct vhost *vhost, const struct exchange_type *type,
-                                 struct bytes name, struct bytes arguments);
+                                 struct bytes name, struct bytes arguments, struct bytes user);
 /* Removes its bindings on both sides and the exchange, in the store too. */
 void exchange_delete(struct vhost *vhost, struct exchange *exchange);
 void exchange_free(struct vhost *vhost, struct exchange *exchange);

@@ -8,6 +8,7 @@
 #include "broker/binding_methods.h"
 #include "broker/channel.h"
 #include "broker/event.h"
+#include "broker/event_message.h"
 #include "broker/exchange.h"
 #include "broker/keeping.h"
 #include "broker/queue_life.h"
@@ -75,6 +76,7 @@ static void store_exchange(struct vhost *vhost, struct exchange *exchange)
     struct store_definition definition = {
         .name = exchange->name,
         .type = bytes_of_text(exchange->type->name),
+        .destination = exchange->user,
         .arguments = exchange->arguments,
         .auto_delete = exchange->is_auto_delete,
         .internal = exchange->is_internal,
@@ -85,6 +87,11 @@ static void store_exchange(struct vhost *vhost, struct exchange *exchange)
     exchange->stored_batch = vhost->batch->number;
 }
 
+static struct bytes acting_user(const struct vhost *vhost)
+{
+    return bytes_of_text(vhost->acting_user != NULL ? vhost->acting_user : EVENT_USER_INTERNAL);
+}
+
 struct exchange *exchange_define(struct vhost *vhost, struct bytes name,
                                  const struct exchange_definition *definition,
                                  struct amqp_error *error)
@@ -92,7 +99,7 @@ struct exchange *exchange_define(struct vhost *vhost, struct bytes name,
     if (!definition->type->check_arguments(definition->arguments, error))
         return NULL;
     struct exchange *exchange =
-        exchange_create(vhost, definition->type, name, definition->arguments);
+        exchange_create(vhost, definition->type, name, definition->arguments, acting_user(vhost));
     exchange->is_durable = definition->is_durable;
     exchange->is_auto_delete = definition->is_auto_delete;
     exchange->is_internal = definition->is_internal;

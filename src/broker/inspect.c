@@ -149,6 +149,7 @@ static void fill_exchange(const struct vhost *vhost, const struct exchange *exch
         .name = exchange->name,
         .type = bytes_of_text(exchange->type->name),
         .arguments = exchange->arguments,
+        .user = exchange->user,
         .is_durable = exchange->is_durable,
         .is_auto_delete = exchange->is_auto_delete,
         .is_internal = exchange->is_internal,

@@ -14,8 +14,8 @@ static void restore_exchange(struct vhost *vhost, const struct store_operation *
     const struct store_definition *definition = operation->definition;
     const struct exchange_type *type = exchange_type_find(definition->type);
     CHECK(type != NULL);
-    struct exchange *exchange =
-        exchange_create(vhost, type, definition->name, definition->arguments);
+    struct exchange *exchange = exchange_create(vhost, type, definition->name,
+                                                definition->arguments, definition->destination);
     exchange->is_durable = true;
     exchange->is_auto_delete = definition->auto_delete;
     exchange->is_internal = definition->internal;

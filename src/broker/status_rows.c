@@ -87,7 +87,8 @@ static void keep_exchange(void *context, const struct exchange_status *status)
 {
     static const size_t texts[] = {
         offsetof(struct exchange_status, name), offsetof(struct exchange_status, type),
-        offsetof(struct exchange_status, arguments), offsetof(struct exchange_status, policy)};
+        offsetof(struct exchange_status, arguments), offsetof(struct exchange_status, user),
+        offsetof(struct exchange_status, policy)};
     static const struct status_row_kind kind = ROW_KIND(exchange_status, texts);
     status_rows_keep(context, &kind, status);
 }

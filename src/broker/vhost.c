@@ -54,7 +54,8 @@ void vhost_config_init(struct vhost_config *config)
 struct exchange *vhost_predeclare(struct vhost *vhost, struct bytes name,
                                   const struct exchange_type *type, bool is_internal)
 {
-    struct exchange *exchange = exchange_create(vhost, type, name, bytes_of(NULL, 0));
+    struct exchange *exchange =
+        exchange_create(vhost, type, name, bytes_of(NULL, 0), bytes_of_text(EVENT_USER_INTERNAL));
     exchange->is_durable = true;
     exchange->is_internal = is_internal;
     exchange->is_predeclared = true;

@@ -284,6 +284,7 @@ void vhost_list_queues(const struct vhost *vhost,
 
 struct exchange_status {
     struct bytes name, type, arguments;
+    struct bytes user; /* who declared it; empty: a former version, which kept it not */
     bool is_durable, is_auto_delete, is_internal, is_predeclared;
     struct bytes policy; /* no data: none */
     struct exchange_counters counters;

@@ -60,16 +60,15 @@ struct http_host {
     bool (*has_queue)(void *context, const char *vhost, const char *queue);
     bool (*has_exchange)(void *context, const char *vhost, const char *exchange);
     const struct http_session_host *sessions;
-    /* Definitions, of a vhost alone or (NULL) of all. done is called on the directory's thread; the
-     * first one's gets a new object, the other's what is wrong, or NULL. definitions and vhost are
-     * borrowed until then. */
+    /* Definitions, of a vhost alone or (NULL) of all; what is made is the user's doing. done is
+     * called on the directory's thread; the first one's gets a new object, the other's what is
+     * wrong, or NULL. definitions, vhost and user are borrowed until then. */
     void (*export_definitions)(void *context, const char *vhost,
                                void (*done)(void *done_context, struct json_t *definitions),
                                void *done_context);
-    void (*import_definitions)(void *context, struct json_t *definitions, const char *vhost,
-                               void (*done)(void *done_context,
-                                            const struct directory_error *error),
-                               void *done_context);
+    void (*import_definitions)(
+        void *context, struct json_t *definitions, const char *vhost, const char *user,
+        void (*done)(void *done_context, const struct directory_error *error), void *done_context);
     /* For http_job.c. The work is run on another thread, then done on the directory's. */
     void (*submit)(void *context, struct control_work *work);
     /* A reference to a vhost that runs, or NULL. Any thread, and so are the next ones. */

@@ -102,7 +102,8 @@ static void post_all(const struct http_context *context, struct http_call *call)
 {
     json_t *definitions = (json_t *)http_call_body(call);
     permit_maker(context, call, definitions);
-    context->host->import_definitions(context->host_context, definitions, "/", end_import, call);
+    context->host->import_definitions(context->host_context, definitions, "/", http_call_user(call),
+                                      end_import, call);
 }
 
 /* Only what is of a vhost, and into this one, whatever is said of another. */
@@ -126,7 +127,8 @@ static void post_to_vhost(const struct http_context *context, struct http_call *
                 json_object_set_new(object, "vhost", json_string(vhost));
         }
     }
-    context->host->import_definitions(context->host_context, definitions, vhost, end_import, call);
+    context->host->import_definitions(context->host_context, definitions, vhost,
+                                      http_call_user(call), end_import, call);
     json_decref(definitions);
 }
 

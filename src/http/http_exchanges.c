@@ -44,6 +44,8 @@ static void fill_row(const void *context, size_t number, struct http_row *row)
     http_row_flag(row, "auto_delete", status->is_auto_delete);
     http_row_flag(row, "internal", status->is_internal);
     http_row_table(row, "arguments", status->arguments);
+    if (status->user.size > 0)
+        http_row_text(row, "user_who_performed_action", status->user);
     if (status->policy.data != NULL)
         http_row_text(row, "policy", status->policy);
     if (!http_call_says(objects->job->call, "disable_stats", "true"))

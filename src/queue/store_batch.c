@@ -75,15 +75,6 @@ void store_batch_cancel(struct store_batch *batch, size_t index)
     batch->live--;
 }
 
-static struct bytes copy_behind(uint8_t **at, struct bytes bytes)
-{
-    struct bytes copy = bytes_of(*at, bytes.size);
-    if (bytes.size > 0)
-        memcpy(*at, bytes.data, bytes.size);
-    *at += bytes.size;
-    return copy;
-}
-
 struct store_definition *store_definition_copy(const struct store_definition *definition)
 {
     size_t size = definition->name.size + definition->type.size + definition->destination.size +
@@ -91,11 +82,11 @@ struct store_definition *store_definition_copy(const struct store_definition *de
     struct store_definition *copy = xmalloc(sizeof *copy + size);
     uint8_t *at = (uint8_t *)(copy + 1);
     *copy = *definition;
-    copy->name = copy_behind(&at, definition->name);
-    copy->type = copy_behind(&at, definition->type);
-    copy->destination = copy_behind(&at, definition->destination);
-    copy->routing_key = copy_behind(&at, definition->routing_key);
-    copy->arguments = copy_behind(&at, definition->arguments);
+    copy->name = bytes_copy_to(&at, definition->name);
+    copy->type = bytes_copy_to(&at, definition->type);
+    copy->destination = bytes_copy_to(&at, definition->destination);
+    copy->routing_key = bytes_copy_to(&at, definition->routing_key);
+    copy->arguments = bytes_copy_to(&at, definition->arguments);
     return copy;
 }
 

@@ -59,7 +59,7 @@ enum store_operation_kind {
 struct store_definition {
     struct bytes name;        /* the exchange, the queue, or the binding's source */
     struct bytes type;        /* exchange: its type's name; queue: "classic" */
-    struct bytes destination; /* binding: name of the queue or exchange */
+    struct bytes destination; /* binding: name of the queue or exchange; exchange: who made it */
     struct bytes routing_key; /* binding */
     struct bytes arguments;   /* a field table without its length prefix */
     bool auto_delete;

@@ -22,6 +22,7 @@
 #include "base/check.h"
 #include "base/xmalloc.h"
 #include "broker/define.h"
+#include "broker/event_message.h"
 #include "config/config.h"
 #include "config/json_table.h"
 #include "net/control.h"
@@ -52,6 +53,7 @@ struct entry {
 
 struct slice {
     enum section section;
+    const char *user; /* borrowed: whose import it is */
     struct entry entries[SLICE_OBJECTS];
     size_t count;
     struct buffer tables; /* owned; the arguments of all */
@@ -146,6 +148,7 @@ static void define_slice(struct vhost *vhost, uint64_t now_ms, void *context)
 {
     struct slice *slice = context;
     (void)now_ms;
+    vhost_act_for(vhost, slice->user);
     for (size_t i = 0; i < slice->count && slice->error.code == 0; i++) {
         slice->failed = i;
         if (define(vhost, slice, &slice->entries[i]) || !is_loose(slice))
@@ -153,6 +156,7 @@ static void define_slice(struct vhost *vhost, uint64_t now_ms, void *context)
         slice->error.code = 0;
         slice->skipped_count++;
     }
+    vhost_act_for(vhost, NULL);
     slice->unstored = vhost_unstored_count(vhost);
     slice->batch = vhost_latest_batch(vhost);
 }
@@ -181,6 +185,7 @@ struct import {
     void *done_context;
     json_t *definitions; /* owned */
     const char *vhost;   /* for what names none; borrowed from the call */
+    const char *user;    /* whose doing it is; likewise. NULL: the server's own */
     char hash[HASH_TEXT_BYTES];
     bool may_skip; /* where nothing has changed since the last import that asked for this */
     enum section section;
@@ -305,6 +310,7 @@ static bool step(struct import *import, struct directory_error *error)
         return refuse(error, CONTROL_UNAVAILABLE, "the server is being stopped");
     struct slice *slice = xcalloc(1, sizeof *slice);
     slice->section = import->section;
+    slice->user = import->user;
     bool is_done =
         gather(import, slice, list, &vhost, error) && run_slice(import, slice, vhost, error);
     buffer_fini(&slice->tables);
@@ -516,12 +522,13 @@ static void handle_import(void *context, struct control_call *call)
         .done_context = call,
         .definitions = json_incref(definitions),
         .vhost = vhost != NULL ? vhost : "/",
+        .user = EVENT_USER_CLI,
         .may_skip = json_is_true(json_object_get(arguments, "skip-if-unchanged")),
     };
     server_submit_job(context, &import->work);
 }
 
-void server_import(void *context, json_t *definitions, const char *vhost,
+void server_import(void *context, json_t *definitions, const char *vhost, const char *user,
                    void (*done)(void *done_context, const struct directory_error *error),
                    void *done_context)
 {
@@ -533,6 +540,7 @@ void server_import(void *context, json_t *definitions, const char *vhost,
         .done_context = done_context,
         .definitions = json_incref(definitions),
         .vhost = vhost,
+        .user = user,
     };
     server_submit_job(context, &import->work);
 }

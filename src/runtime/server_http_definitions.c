@@ -15,7 +15,8 @@
 struct errand {
     struct list_node in_line;
     struct server *server;
-    const char *vhost;   /* borrowed until it is done */
+    const char *vhost;   /* borrowed until it is done, like the user */
+    const char *user;    /* of an import */
     json_t *definitions; /* a reference; NULL: it is an export */
     void (*exported)(void *context, json_t *definitions);
     void (*imported)(void *context, const struct directory_error *error);
@@ -61,7 +62,7 @@ static void start_next(struct server *server)
     struct errand *errand = list_entry(node, struct errand, in_line);
     server->definitions_under_way = true;
     if (errand->definitions != NULL)
-        server_import(server, errand->definitions, errand->vhost, on_import, errand);
+        server_import(server, errand->definitions, errand->vhost, errand->user, on_import, errand);
     else
         server_export_to(server, errand->vhost, on_export, errand);
 }
@@ -81,12 +82,13 @@ void server_http_export(void *context, const char *vhost,
         .server = context, .vhost = vhost, .exported = done, .context = done_context});
 }
 
-void server_http_import(void *context, json_t *definitions, const char *vhost,
+void server_http_import(void *context, json_t *definitions, const char *vhost, const char *user,
                         void (*done)(void *done_context, const struct directory_error *error),
                         void *done_context)
 {
     stand_in_line(&(struct errand){.server = context,
                                    .vhost = vhost,
+                                   .user = user,
                                    .definitions = json_incref(definitions),
                                    .imported = done,
                                    .context = done_context});

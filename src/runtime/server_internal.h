@@ -235,9 +235,9 @@ void server_export_definitions(void *context, struct control_call *call);
 void server_export_to(void *context, const char *vhost,
                       void (*done)(void *done_context, struct json_t *definitions),
                       void *done_context);
-/* Imports; vhost, borrowed until it is done, is that of what names none. done is told what is
- * wrong, or NULL. */
-void server_import(void *context, struct json_t *definitions, const char *vhost,
+/* Imports in the name of the user; vhost is that of what names none. Both are borrowed until it is
+ * done. done is told what is wrong, or NULL. */
+void server_import(void *context, struct json_t *definitions, const char *vhost, const char *user,
                    void (*done)(void *done_context, const struct directory_error *error),
                    void *done_context);
 /* The same for clients of HTTP, one at a time. */
@@ -245,6 +245,7 @@ void server_http_export(void *context, const char *vhost,
                         void (*done)(void *done_context, struct json_t *definitions),
                         void *done_context);
 void server_http_import(void *context, struct json_t *definitions, const char *vhost,
+                        const char *user,
                         void (*done)(void *done_context, const struct directory_error *error),
                         void *done_context);
 /* The global parameter by which RabbitMQ remembers its last import. */

@@ -65,6 +65,33 @@ static void what_is_not_on_disk_is_gone(void **state)
     assert_queue(core, "t", "none");
 }
 
+static void assert_maker(const struct core *core, const char *exchange, const char *user)
+{
+    struct exchange_status status;
+    assert_true(vhost_exchange_status(core->vhost, bytes_of_text(exchange), &status));
+    assert_true(bytes_equal_text(status.user, user));
+}
+
+static void an_exchange_knows_who_made_it(void **state)
+{
+    struct core *core = *state;
+    struct amqp_error error;
+    const struct exchange_status imported = {
+        .name = bytes_of_text("i"), .type = bytes_of_text("topic"), .is_durable = true};
+    core_open(core, 1, 1);
+    run(core, "1.1 exchange.declare e direct durable no-wait", "");
+    vhost_act_for(core->vhost, "alice");
+    assert_true(vhost_define_exchange(core->vhost, &imported, &error));
+    vhost_act_for(core->vhost, NULL);
+    assert_maker(core, "e", "guest");
+    assert_maker(core, "i", "alice");
+    assert_maker(core, "amq.topic", "rmq-internal");
+    commit(core, "");
+    core_crash(core);
+    assert_maker(core, "e", "guest");
+    assert_maker(core, "i", "alice");
+}
+
 static void definitions_come_back_as_they_were(void **state)
 {
     struct core *core = *state;
@@ -194,6 +221,7 @@ int main(void)
         core_test(what_is_defined_is_stored_with_its_batch),
         core_test(a_confirmed_message_survives_a_crash),
         core_test(what_is_not_on_disk_is_gone),
+        core_test(an_exchange_knows_who_made_it),
         core_test(definitions_come_back_as_they_were),
         core_test(numbers_of_lanes_are_never_used_again),
         core_test(after_a_clean_stop_exactly_what_was_delivered_is_marked),
