@@ -36,6 +36,8 @@ struct directory_events {
     /* Something of the vhost changed: what is told by the sum of enum directory_change. Not called
      * for a vhost that was just added or deleted. */
     void (*on_vhost_changed)(void *context, const char *vhost, unsigned changes);
+    /* directory_cluster_name has another answer. */
+    void (*on_cluster_name)(void *context);
     /* For amq.rabbitmq.event: the routing key (a literal) and the headers, which stay the
      * directory's. */
     void (*on_event)(void *context, const char *key, struct buffer *headers);
@@ -163,6 +165,8 @@ bool directory_set_global_parameter(struct directory *directory, const char *nam
 bool directory_clear_global_parameter(struct directory *directory, const char *name,
                                       struct directory_error *error)
     __attribute__((warn_unused_result));
+/* The global parameter cluster_name, or else the configuration's; the caller frees it. */
+char *directory_cluster_name(const struct directory *directory);
 /* In the order of names; the value is JSON. */
 void directory_each_global_parameter(const struct directory *directory,
                                      void (*visit)(void *context, const char *name,

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/xmalloc.h"
 #include "broker/policy.h"
+#include "config/config.h"
 #include "config/json_table.h"
 
 static const char *const policy_components[] = {"policy", "operator_policy"};
@@ -303,12 +304,32 @@ const char *directory_vhost_limits(const struct directory *directory, const char
 
 /* --- global parameters */
 
+static const char cluster_name[] = "cluster_name";
+
+char *directory_cluster_name(const struct directory *directory)
+{
+    const char *const key[] = {cluster_name};
+    const struct text_row *row = directory_rows_text(&directory->rows, DEFINITIONS_GLOBAL, key);
+    json_t *value = row != NULL ? json_parse(row->texts[1]) : NULL;
+    const char *name = json_string_value(value);
+    char *copy = xstrdup(name != NULL ? name : directory->config->cluster_name);
+    json_decref(value);
+    return copy;
+}
+
+static void tell_global(const struct directory *directory, const char *name)
+{
+    if (strcmp(name, cluster_name) == 0 && directory->events.on_cluster_name != NULL)
+        directory->events.on_cluster_name(directory->events.context);
+}
+
 bool directory_set_global_json(struct directory *directory, const char *name, const json_t *value,
                                struct directory_error *error)
 {
     const char *const key[] = {name};
     if (!directory_write_json(directory, DEFINITIONS_GLOBAL, key, value, error))
         return false;
+    tell_global(directory, name);
     directory_event_global(directory, name, value);
     return true;
 }
@@ -330,6 +351,7 @@ bool directory_clear_global_parameter(struct directory *directory, const char *n
         return directory_refuse(error, CONTROL_UNAVAILABLE, "Parameter does not exist");
     if (!directory_remove_text(directory, DEFINITIONS_GLOBAL, key))
         return directory_refuse_write(directory, error);
+    tell_global(directory, name);
     directory_event_global(directory, name, NULL);
     return true;
 }

@@ -134,20 +134,12 @@ static void post_to_vhost(const struct http_context *context, struct http_call *
 
 /* --- the broker as a whole */
 
-static void find_name(void *context, const char *name, const char *value)
-{
-    json_t **found = context;
-    if (strcmp(name, "cluster_name") != 0)
-        return;
-    json_decref(*found);
-    *found = json_parse(value);
-}
-
 json_t *http_cluster_name(const struct http_context *context)
 {
-    json_t *name = NULL;
-    directory_each_global_parameter(context->directory, find_name, &name);
-    return name != NULL ? name : json_string(context->config->cluster_name);
+    char *name = directory_cluster_name(context->directory);
+    json_t *text = json_string(name);
+    free(name);
+    return text;
 }
 
 static void get_cluster_name(const struct http_context *context, struct http_call *call)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "auth/directory.h"
+#include "base/buffer.h"
 #include "broker/vhost.h"
 #include "config/config.h"
 #include "exchange/exchange_type.h"
@@ -80,41 +81,72 @@ static json_t *versions(const struct http_context *context, const struct http_ca
 
 struct list_of {
     json_t *list; /* owned */
-    const char *node;
+    const struct config *config;
 };
 
 static void add_listener(void *context, const char *protocol, const char *address, uint16_t port)
 {
     const struct list_of *listeners = context;
     json_array_append_new(listeners->list,
-                          json_pack("{s:s, s:s, s:s, s:i, s:{}}", "node", listeners->node,
-                                    "protocol", protocol, "ip_address", address, "port", (int)port,
-                                    "socket_opts"));
+                          json_pack("{s:s, s:s, s:s, s:i, s:{}}", "node",
+                                    listeners->config->node_name, "protocol", protocol,
+                                    "ip_address", address, "port", (int)port, "socket_opts"));
+}
+
+static void put_text(json_t *options, const char *name, const char *text)
+{
+    if (text != NULL)
+        json_object_set_new(options, name, json_string(text));
+}
+
+/* Values are texts, as RabbitMQ writes all options of a listener; the password is not among them.
+ */
+static json_t *tls_options(const struct config_tls *tls)
+{
+    json_t *options = json_object();
+    struct buffer versions = {0};
+    put_text(options, "cacertfile", tls->cacertfile);
+    put_text(options, "certfile", tls->certfile);
+    put_text(options, "keyfile", tls->keyfile);
+    put_text(options, "verify", tls->verify_peer ? "verify_peer" : "verify_none");
+    put_text(options, "fail_if_no_peer_cert", tls->fail_if_no_peer_cert ? "true" : "false");
+    for (size_t i = 0; i < tls->versions.count; i++)
+        buffer_append_format(&versions, "%s'%s'", i > 0 ? "," : "", tls->versions.entries[i].value);
+    json_object_set_new(options, "versions",
+                        json_sprintf("[%.*s]", (int)versions.size, (const char *)versions.data));
+    buffer_fini(&versions);
+    return options;
 }
 
 static void add_context(void *context, const char *protocol, const char *address, uint16_t port)
 {
     const struct list_of *contexts = context;
+    bool is_tls = strcmp(protocol, "https") == 0;
     bool is_metrics = strcmp(protocol, "http/prometheus") == 0;
     if (strncmp(protocol, "http", 4) != 0)
         return;
-    json_t *row = json_pack(
-        "{s:[], s:s, s:s, s:s, s:s}", "ssl_opts", "node", contexts->node, "description",
-        is_metrics ? "RabbitMQ Prometheus" : "RabbitMQ Management", "path", "/", "ip", address);
+    json_t *row =
+        json_pack("{s:[], s:s, s:s, s:s, s:s}", "ssl_opts", "node", contexts->config->node_name,
+                  "description", is_metrics ? "RabbitMQ Prometheus" : "RabbitMQ Management", "path",
+                  "/", "ip", address);
     json_object_set_new(row, "port", json_sprintf("%u", (unsigned)port));
+    if (is_tls) {
+        json_object_set_new(row, "ssl", json_string("true"));
+        json_object_set_new(row, "ssl_opts", tls_options(&contexts->config->management_tls));
+    }
     json_array_append_new(contexts->list, row);
 }
 
 json_t *http_contexts(const struct http_context *context)
 {
-    struct list_of contexts = {json_array(), context->config->node_name};
+    struct list_of contexts = {json_array(), context->config};
     context->host->each_listener(context->host_context, add_context, &contexts);
     return contexts.list;
 }
 
 static json_t *listeners_of(const struct http_context *context)
 {
-    struct list_of listeners = {json_array(), context->config->node_name};
+    struct list_of listeners = {json_array(), context->config};
     context->host->each_listener(context->host_context, add_listener, &listeners);
     return listeners.list;
 }

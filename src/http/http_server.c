@@ -727,10 +727,21 @@ static void read_excuse(struct http_call *call)
         call->excuse = xstrdup(text);
 }
 
+/* evhttp ends a connection, all of whose answers are sent, with no word to the other side, which
+ * then cannot tell an end from a cut. */
+static void on_end(struct evhttp_connection *connection, void *context)
+{
+    struct ssl_st *ssl = bufferevent_openssl_get_ssl(evhttp_connection_get_bufferevent(connection));
+    (void)context;
+    if (ssl != NULL)
+        tls_say_end(ssl);
+}
+
 static void on_request(struct evhttp_request *request, void *context)
 {
     struct http_server *server = context;
     struct front *front = find_front(server, request);
+    evhttp_connection_set_closecb(evhttp_request_get_connection(request), on_end, NULL);
     if (http_file_serve(request)) {
         if (front != NULL)
             request_is_answered(front);

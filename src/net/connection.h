@@ -79,6 +79,8 @@ struct connection_host {
     uint64_t now_ms;                     /* monotonic; the reactor keeps it current every turn */
     void *context;                       /* for the callbacks */
 
+    /* Appends the table of connection.start. NULL: it is empty. */
+    void (*server_properties)(void *context, struct buffer *table);
     /* Appends the SASL mechanisms to offer, with a space between. */
     void (*mechanisms)(void *context, struct connection *connection, struct buffer *names);
     /* Views of the request are valid during the call only. answer is zeroed before. */

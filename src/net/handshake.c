@@ -44,18 +44,21 @@ static bool is_version(struct bytes header, const char *version)
 static void send_start(struct connection *connection)
 {
     struct connection_host *host = connection->host;
-    struct buffer mechanisms = {0};
+    struct buffer mechanisms = {0}, properties = {0};
+    if (host->server_properties != NULL)
+        host->server_properties(host->context, &properties);
     host->mechanisms(host->context, connection, &mechanisms);
     struct amqp_method start = {
         .id = AMQP_CONNECTION_START,
         .connection_start = {.version_major = 0,
                              .version_minor = 9,
-                             .server_properties = buffer_bytes(&host->settings->server_properties),
+                             .server_properties = buffer_bytes(&properties),
                              .mechanisms = buffer_bytes(&mechanisms),
                              .locales = bytes_of_text("en_US")},
     };
     connection_send(connection, &start);
     buffer_fini(&mechanisms);
+    buffer_fini(&properties);
     connection->state = STATE_START;
 }
 

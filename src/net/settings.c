@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What connections need of the configuration, as plain numbers and one encoded table. The server
- * properties are the same for every client, so they are written once, in RabbitMQ's order; clients
- * decide by product, version and capabilities what the broker can do, so those are RabbitMQ's, and
- * Leveret's own version stands beside them.
+ * What connections need of the configuration, as plain numbers. The server properties are in
+ * RabbitMQ's order; clients decide by product, version and capabilities what the broker can do, so
+ * those are RabbitMQ's, and Leveret's own version stands beside them.
  */
 #include "net/settings.h"
 
@@ -29,10 +28,11 @@ static void add_capabilities(struct buffer *table)
     amqp_table_end(table, begin);
 }
 
-static void add_server_properties(struct buffer *table, const struct config *config)
+void net_append_server_properties(struct buffer *table, const struct config *config,
+                                  const char *cluster_name)
 {
     add_capabilities(table);
-    amqp_table_add_text(table, "cluster_name", config->cluster_name);
+    amqp_table_add_text(table, "cluster_name", cluster_name);
     amqp_table_add_text(table, "copyright", "Copyright (c) the Leveret contributors");
     amqp_table_add_text(table, "information", "Leveret, an AMQP 0-9-1 broker; Apache-2.0");
     amqp_table_add_text(table, "leveret_version", PACKAGE_VERSION);
@@ -61,10 +61,4 @@ void net_settings_init(struct net_settings *settings, const struct config *confi
         .message_bytes_max = config->max_message_size_bytes,
         .output_bytes = config->connection_output_bytes,
     };
-    add_server_properties(&settings->server_properties, config);
-}
-
-void net_settings_fini(struct net_settings *settings)
-{
-    buffer_fini(&settings->server_properties);
 }

@@ -22,14 +22,16 @@ struct net_settings {
     uint16_t channel_max;       /* offered; 0: no limit */
     uint16_t heartbeat_s;       /* offered; 0: none */
     uint32_t table_depth_max;
-    uint32_t header_bytes_max;       /* property bytes of one message */
-    uint64_t message_bytes_max;      /* body */
-    uint64_t output_bytes;           /* deliveries on their way to one socket */
-    struct buffer server_properties; /* owned; the table of connection.start, without its length */
+    uint32_t header_bytes_max;  /* property bytes of one message */
+    uint64_t message_bytes_max; /* body */
+    uint64_t output_bytes;      /* deliveries on their way to one socket */
 };
 
 /* Fills in what the configuration says. */
 void net_settings_init(struct net_settings *settings, const struct config *config);
-void net_settings_fini(struct net_settings *settings);
+
+/* The table of connection.start, without its length. */
+void net_append_server_properties(struct buffer *table, const struct config *config,
+                                  const char *cluster_name);
 
 #endif

@@ -388,11 +388,18 @@ bool tls_has_input(const struct tls_stream *stream)
     return SSL_pending(stream->ssl) > 0;
 }
 
-void tls_end(struct tls_stream *stream)
+void tls_say_end(struct ssl_st *ssl)
 {
     ERR_clear_error();
-    if (!stream->is_broken && SSL_is_init_finished(stream->ssl))
-        SSL_shutdown(stream->ssl);
+    if (SSL_is_init_finished(ssl))
+        SSL_shutdown(ssl);
+    ERR_clear_error();
+}
+
+void tls_end(struct tls_stream *stream)
+{
+    if (!stream->is_broken)
+        tls_say_end(stream->ssl);
 }
 
 bool tls_is_handshaken(const struct tls_stream *stream)

@@ -55,6 +55,9 @@ void tls_stream_free(struct tls_stream *stream); /* NULL is allowed */
 /* For who moves the bytes by himself: OpenSSL's part alone, the caller's. NULL as above; on any
  * thread. */
 struct ssl_st *tls_context_open(struct tls_context *context);
+/* Tells the other side that the stream ends, where it can be told at once: a session that was
+ * opened so, with its socket in it. */
+void tls_say_end(struct ssl_st *ssl);
 
 /* As stream_read and stream_write for one run of bytes; *wants_other becomes true where the call
  * waits for the opposite direction of the socket. The handshake happens inside of tls_read. */

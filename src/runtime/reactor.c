@@ -371,6 +371,12 @@ static bool allow_channel(void *context, struct amqp_error *error)
                           config->node_name, (unsigned long long)config->channel_max_per_node);
 }
 
+static void append_server_properties(void *context, struct buffer *table)
+{
+    const struct reactor *reactor = context;
+    server_append_properties(reactor->server, table);
+}
+
 struct reactor *reactor_new(struct server *server, size_t number, struct mailbox *mailbox,
                             const struct net_settings *settings)
 {
@@ -386,6 +392,7 @@ struct reactor *reactor_new(struct server *server, size_t number, struct mailbox
         .reactor = number,
         .now_ms = clock_steady_ms(),
         .context = reactor,
+        .server_properties = append_server_properties,
         .mechanisms = reactor_mechanisms,
         .login = reactor_login,
         .open_vhost = reactor_open_vhost,

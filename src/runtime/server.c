@@ -221,6 +221,7 @@ static bool start(struct server *server, char *reason, size_t reason_size)
         !server_metrics_open(server, &server->metrics, reason, reason_size))
         return false;
     alarm_limits_init(&server->alarm_limits, server->config);
+    server_take_cluster_name(server);
     start_threads(server);
     if (!server_start_vhosts(server, reason, reason_size) ||
         !server_load_definitions(server, reason, reason_size))
@@ -342,6 +343,30 @@ uint64_t server_started_s(const struct server *server)
     return server->started_wall_ms / 1000;
 }
 
+void server_take_cluster_name(struct server *server)
+{
+    char *name = directory_cluster_name(server->directory);
+    pthread_mutex_lock(&server->mutex);
+    free(server->cluster_name);
+    server->cluster_name = name;
+    pthread_mutex_unlock(&server->mutex);
+}
+
+char *server_cluster_name(struct server *server)
+{
+    pthread_mutex_lock(&server->mutex);
+    char *name = xstrdup(server->cluster_name);
+    pthread_mutex_unlock(&server->mutex);
+    return name;
+}
+
+void server_append_properties(struct server *server, struct buffer *table)
+{
+    char *name = server_cluster_name(server);
+    net_append_server_properties(table, server->config, name);
+    free(name);
+}
+
 struct worker_pool *server_workers(struct server *server)
 {
     return server->workers;
@@ -429,7 +454,6 @@ static void stop_threads(struct server *server)
     server_free_backup(server->backup);
     for (size_t i = 0; i < server->reactor_count; i++)
         mailbox_fini(&server->mailboxes[i]);
-    net_settings_fini(&server->settings);
     free(server->mailboxes);
     free(server->reactors);
 }
@@ -473,5 +497,6 @@ void server_free(struct server *server)
     user_totals_table_free(server->user_totals);
     server_free_reloaded(server);
     pthread_mutex_destroy(&server->mutex);
+    free(server->cluster_name);
     free(server);
 }

@@ -36,6 +36,10 @@ size_t server_connection_count(const struct server *server);
 size_t server_channel_count(const struct server *server);
 /* The current users; the caller ends the reference. */
 struct users *server_users(struct server *server);
+/* What clients are told in connection.start: appends the table. */
+void server_append_properties(struct server *server, struct buffer *table);
+/* The name of the cluster that is told there; the caller frees it. */
+char *server_cluster_name(struct server *server);
 /* The back ends that logins and permissions are asked of, and the threads for that. */
 struct auth_chain *server_auth_chain(struct server *server);
 struct worker_pool *server_workers(struct server *server);

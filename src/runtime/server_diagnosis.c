@@ -308,30 +308,13 @@ static json_t *certificates_of(struct server *server)
     return certificates;
 }
 
-static void find_cluster_name(void *context, const char *name, const char *value)
-{
-    json_t **found = context;
-    if (strcmp(name, "cluster_name") != 0)
-        return;
-    json_decref(*found);
-    *found = json_loads(value, JSON_DECODE_ANY, NULL);
-}
-
-/* The one that was set, or that of the configuration. */
-static json_t *cluster_name_of(const struct server *server)
-{
-    json_t *name = NULL;
-    directory_each_global_parameter(server->directory, find_cluster_name, &name);
-    return name != NULL ? name : json_string(server->config->cluster_name);
-}
-
 static void handle_diagnosis(void *context, struct control_call *call)
 {
     struct server *server = context;
     const struct config *config = server->config;
     json_t *result =
-        json_pack("{s:s, s:o, s:s, s:s, s:s, s:b}", "node", config->node_name, "cluster_name",
-                  cluster_name_of(server), "product_name", config->product_name, "product_version",
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "node", config->node_name, "cluster_name",
+                  server->cluster_name, "product_name", config->product_name, "product_version",
                   config->product_version, "leveret_version", PACKAGE_VERSION,
                   "is_under_maintenance", server->is_draining ? 1 : 0);
     json_object_set_new(result, "alarms", server_alarm_names(server));

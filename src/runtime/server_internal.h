@@ -77,6 +77,7 @@ struct server {
     pthread_mutex_t mutex; /* guards both lists; the main thread may read them without */
     struct server_vhost *vhosts;
     struct server_vhost *deleted_vhosts;
+    char *cluster_name;         /* owned; guarded by mutex */
     struct vhost_totals totals; /* of those that are not deleted */
 
     struct net_settings settings;
@@ -100,6 +101,9 @@ struct server {
     struct server_backup *backup;        /* owned; the last one, which may be under way */
     struct server_metrics *metrics;      /* owned; NULL: nobody asks for any */
 };
+
+/* Takes the cluster's name from the directory, for connections that come from now on. */
+void server_take_cluster_name(struct server *server);
 
 /* --- server_vhosts.c; main thread */
 

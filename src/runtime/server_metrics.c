@@ -327,11 +327,12 @@ static void send_piece(struct evhttp_connection *connection, void *context)
 
 /* --- answers */
 
-static void fill_facts(struct server *server, struct metrics_facts *facts)
+/* cluster: server_cluster_name, which outlives the facts. */
+static void fill_facts(struct server *server, const char *cluster, struct metrics_facts *facts)
 {
     *facts = (struct metrics_facts){
         .node = server->config->node_name,
-        .cluster = server->config->cluster_name,
+        .cluster = cluster,
         .endpoint = "metrics",
         .product_name = server->config->product_name,
         .product_version = server->config->product_version,
@@ -369,9 +370,11 @@ static void answer_totals(struct server_metrics *metrics, struct evhttp_request 
     struct metrics_facts facts;
     struct buffer text = {0};
     struct evbuffer *out = evbuffer_new();
-    fill_facts(metrics->server, &facts);
+    char *cluster = server_cluster_name(metrics->server);
+    fill_facts(metrics->server, cluster, &facts);
     metrics_put_identity(&text, &facts);
     metrics_put_server(&(struct metrics_out){&text, "rabbitmq_"}, &facts, true);
+    free(cluster);
     CHECK(out != NULL && evbuffer_add(out, text.data, text.size) == 0);
     set_type(request);
     evhttp_send_reply(request, 200, "OK", out);
@@ -401,13 +404,15 @@ static void answer_objects(struct server_metrics *metrics, struct evhttp_request
     scrape->gate_count = server_take_gates(metrics->server, &scrape->gates);
     list_push_back(&metrics->scrapes, &scrape->in_scrapes);
     metrics->scrape_count++;
-    fill_facts(metrics->server, &facts);
+    char *cluster = server_cluster_name(metrics->server);
+    fill_facts(metrics->server, cluster, &facts);
     metrics_put_identity(&scrape->text, &facts);
     const struct metrics_out out = {&scrape->text, scrape->prefix};
     if (is_detailed)
         put_server_families(scrape, &facts);
     else
         metrics_put_server(&out, &facts, false);
+    free(cluster);
     set_type(request);
     struct evhttp_connection *connection = evhttp_request_get_connection(request);
     evhttp_connection_set_closecb(connection, on_gone, scrape);

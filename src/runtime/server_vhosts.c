@@ -433,6 +433,11 @@ static void on_vhost_deleted(void *context, const char *name, uint64_t id)
     server_release_gate(server, vhost->gate);
 }
 
+static void on_cluster_name(void *context)
+{
+    server_take_cluster_name(context);
+}
+
 struct directory_events server_directory_events(struct server *server)
 {
     return (struct directory_events){
@@ -441,6 +446,7 @@ struct directory_events server_directory_events(struct server *server)
         .on_vhost_added = on_vhost_added,
         .on_vhost_deleted = on_vhost_deleted,
         .on_vhost_changed = server_vhost_changed,
+        .on_cluster_name = on_cluster_name,
         .on_event = server_tell_event,
         .context = server,
     };

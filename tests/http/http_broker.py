@@ -78,6 +78,9 @@ class Broker:
     def end(self):
         subprocess.run([self.program, "stop", self.node], stdout=subprocess.DEVNULL)
 
+    def restart(self):
+        subprocess.run([self.program, "restart", self.node], check=True, stdout=subprocess.DEVNULL)
+
     def stop(self):
         self.end()
         shutil.rmtree(self.folder)

@@ -408,7 +408,6 @@ static int set_up(void **state)
         .message_bytes_max = 1000000,
         .output_bytes = 100000,
     };
-    amqp_table_add_text(&settings.server_properties, "product", "RabbitMQ");
     base = event_base_new();
     host = (struct connection_host){
         .settings = &settings,
@@ -453,7 +452,6 @@ static int tear_down(void **state)
     drop_connection();
     connection_host_fini(&host);
     event_base_free(base);
-    buffer_fini(&settings.server_properties);
     buffer_fini(&asked_mechanism);
     buffer_fini(&asked_response);
     buffer_fini(&asked_second_response);
@@ -601,10 +599,10 @@ static void malformed_login_is_silent(void **state)
     assert_null(connection);
 }
 
-static void assert_property(const char *name, const char *text)
+static void assert_property(const struct buffer *table, const char *name, const char *text)
 {
     struct amqp_value value;
-    assert_true(amqp_table_find(buffer_bytes(&settings.server_properties), name, &value));
+    assert_true(amqp_table_find(buffer_bytes(table), name, &value));
     assert_bytes_equal(value.bytes, bytes_of_text(text));
 }
 
@@ -612,20 +610,20 @@ static void server_properties_are_those_of_the_configuration(void **state)
 {
     struct config config;
     struct config_messages messages;
+    struct buffer table = {0};
     (void)state;
     config_init(&config);
     config_messages_init(&messages);
     assert_true(config_set_option(&config, "product.name=Hare", &messages));
     assert_true(config_set_option(&config, "product.version=4.1.0", &messages));
-    assert_true(config_set_option(&config, "cluster_name=meadow", &messages));
     assert_true(config_set_option(&config, "leveret.server_properties.place=north", &messages));
-    buffer_fini(&settings.server_properties);
-    net_settings_init(&settings, &config);
-    assert_property("product", "Hare");
-    assert_property("version", "4.1.0");
-    assert_property("cluster_name", "meadow");
-    assert_property("place", "north");
-    assert_property("leveret_version", PACKAGE_VERSION);
+    net_append_server_properties(&table, &config, "field");
+    assert_property(&table, "product", "Hare");
+    assert_property(&table, "version", "4.1.0");
+    assert_property(&table, "cluster_name", "field");
+    assert_property(&table, "place", "north");
+    assert_property(&table, "leveret_version", PACKAGE_VERSION);
+    buffer_fini(&table);
     config_messages_fini(&messages);
     config_fini(&config);
 }
