@@ -7,15 +7,20 @@
 #include "broker/vhost.h"
 
 /*
- * Copies of what a vhost_visitor is shown, to be looked at when nobody waits for it any more. A row
- * and its texts are one piece of memory; policies are shared.
+ * Copies of what a vhost_visitor is shown, to be looked at when nobody waits for it any more. Texts
+ * are copied, policies are shared.
  */
 struct status_rows {
-    void **rows; /* owned, each owned */
+    struct status_block *blocks; /* owned: where the rows are */
+    void **rows;                 /* owned */
     size_t count, capacity;
     size_t bytes;                       /* of all that were kept since the last clear */
     const struct status_row_kind *kind; /* of all rows; borrowed */
 };
+
+/* Makes room for so many more, about, which who keeps them then needs no memory for: to be called
+ * before somebody else is asked. */
+void status_rows_reserve(struct status_rows *rows, size_t count);
 
 /* Visitors that keep what they are shown; rows is to outlive the visit. */
 struct vhost_visitor status_rows_of_queues(struct status_rows *rows);
@@ -35,8 +40,10 @@ struct status_row_kind {
 };
 void status_rows_keep(struct status_rows *rows, const struct status_row_kind *kind,
                       const void *row);
+/* One alone: a piece of memory, for free(). The kind has nothing to share. */
+void *status_row_copy(const struct status_row_kind *kind, const void *row);
 
-/* Frees all rows, and the array with fini. */
+/* Frees all rows; with fini also the room for others. */
 void status_rows_clear(struct status_rows *rows);
 void status_rows_fini(struct status_rows *rows);
 

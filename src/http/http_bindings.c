@@ -164,7 +164,7 @@ static void gather_own(struct http_objects *objects, const struct http_job_vhost
     if (has_one && has_any && filter->to_queue)
         http_job_ask(objects->job, vhost->gate, add_own_binding, filter);
     else if (has_any && filter->scope != TO_EXCHANGE)
-        http_job_list(objects->job, vhost->gate, &queues);
+        http_job_list(objects->job, vhost->gate, &queues, &objects->kept);
 }
 
 static void gather(struct http_objects *objects, struct filter *filter)

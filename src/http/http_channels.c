@@ -182,7 +182,7 @@ static json_t *consumers_of(const struct http_job *job, const struct http_job_vh
     struct status_rows consumers = {0};
     const struct vhost_visitor visitor = {.consumer = visit_consumer, .context = filter};
     filter->keeper = status_rows_of_consumers(&consumers);
-    http_job_list(job, vhost->gate, &visitor);
+    http_job_list(job, vhost->gate, &visitor, &consumers);
     for (size_t i = 0; i < consumers.count; i++)
         json_array_append_new(details, http_consumer_json(job, vhost->name, consumers.rows[i]));
     status_rows_fini(&consumers);

@@ -57,7 +57,7 @@ static void gather(struct connections *connections, const char *user, const char
     struct vhost_visitor visitor = status_rows_of_sessions(&connections->sessions);
     job->context->host->list_peers(job->context->host_context, &connections->peers);
     for (size_t i = 0; i < job->vhost_count; i++)
-        http_job_list(job, job->vhosts[i].gate, &visitor);
+        http_job_list(job, job->vhosts[i].gate, &visitor, &connections->sessions);
     http_peer_sort_sessions(&connections->sessions);
     connections->rows = xcalloc(connections->peers.count + 1, sizeof connections->rows[0]);
     for (size_t i = 0; i < connections->peers.count; i++) {

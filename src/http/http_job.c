@@ -12,6 +12,7 @@
 #include "auth/directory.h"
 #include "base/check.h"
 #include "base/xmalloc.h"
+#include "broker/status_rows.h"
 #include "broker/vhost.h"
 #include "http/http_internal.h"
 
@@ -210,10 +211,12 @@ static void list_slice(struct vhost *vhost, uint64_t now_ms, void *context)
 }
 
 void http_job_list(const struct http_job *job, struct gate *gate,
-                   const struct vhost_visitor *visitor)
+                   const struct vhost_visitor *visitor, struct status_rows *kept)
 {
     const struct http_context *context = job->context;
     struct slice slice = {.visitor = visitor};
-    while (!slice.listing.is_done && !context->host->is_ending(context->host_context))
+    while (!slice.listing.is_done && !context->host->is_ending(context->host_context)) {
+        status_rows_reserve(kept, SLICE_ROWS);
         http_job_ask(job, gate, list_slice, &slice);
+    }
 }

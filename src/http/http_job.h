@@ -68,8 +68,8 @@ void http_job_ask(const struct http_job *job, struct gate *gate,
                   void (*function)(struct vhost *vhost, uint64_t now_ms, void *context),
                   void *context);
 /* In run: what there is of one kind in the vhost, a slice at a time, for which the core is asked
- * each time: the visitor has it in hand, and copies (see broker/status_rows.h). */
+ * each time: the visitor has it in hand, and copies to kept. */
 void http_job_list(const struct http_job *job, struct gate *gate,
-                   const struct vhost_visitor *visitor);
+                   const struct vhost_visitor *visitor, struct status_rows *kept);
 
 #endif

@@ -12,7 +12,7 @@
 void http_objects_list(struct http_objects *objects, const struct http_job_vhost *vhost,
                        const struct vhost_visitor *visitor)
 {
-    http_job_list(objects->job, vhost->gate, visitor);
+    http_job_list(objects->job, vhost->gate, visitor, &objects->kept);
     objects->rows =
         xgrow(objects->rows, &objects->capacity, objects->kept.count + 1, sizeof objects->rows[0]);
     for (size_t i = objects->count; i < objects->kept.count; i++)

@@ -68,6 +68,7 @@ void server_list(const struct server *server, struct gate *gate,
     struct status_rows rows = {0};
     struct slice slice = {.keeper = keeper_of(visitor, &rows)};
     while (!slice.listing.is_done && !server_is_ending(server)) {
+        status_rows_reserve(&rows, SLICE_ROWS);
         gate_ask(gate, keep_slice, &slice);
         for (size_t i = 0; i < rows.count; i++)
             show(visitor, rows.rows[i]);
@@ -466,8 +467,10 @@ void server_list_peers(const struct server *server, struct gate *const *gates, s
         reactor_list(server->reactors[i], &peers);
     for (size_t i = 0; i < gate_count; i++) {
         struct slice slice = {.keeper = visitor};
-        while (!slice.listing.is_done && !server_is_ending(server))
+        while (!slice.listing.is_done && !server_is_ending(server)) {
+            status_rows_reserve(&sessions, SLICE_ROWS);
             gate_ask(gates[i], keep_slice, &slice);
+        }
     }
     http_peer_sort_sessions(&sessions);
     for (size_t i = 0; i < peers.count; i++) {

@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "base/xmalloc.h"
+#include "broker/status_rows.h"
 
 struct past_row {
     uint64_t key;
@@ -118,13 +119,14 @@ static bool is_wanted(const struct ranking *ranking, const struct ranking_row *r
     return is_found;
 }
 
-static void keep(struct status_rows *rows, const struct ranking_row *row)
+static void keep(struct ranking_rows *rows, const struct ranking_row *row)
 {
     static const size_t texts[RANKING_TEXTS] = {
         offsetof(struct ranking_row, texts[0]), offsetof(struct ranking_row, texts[1]),
         offsetof(struct ranking_row, texts[2]), offsetof(struct ranking_row, texts[3])};
     static const struct status_row_kind kind = {sizeof *row, RANKING_TEXTS, texts, NULL, NULL};
-    status_rows_keep(rows, &kind, row);
+    rows->rows = xgrow(rows->rows, &rows->capacity, rows->count + 1, sizeof rows->rows[0]);
+    rows->rows[rows->count++] = status_row_copy(&kind, row);
 }
 
 void ranking_begin(struct ranking *ranking, uint64_t now_ms)
@@ -136,7 +138,7 @@ void ranking_begin(struct ranking *ranking, uint64_t now_ms)
 
 void ranking_add(struct ranking *ranking, struct ranking_row *row)
 {
-    struct status_rows *rows = &ranking->rows;
+    struct ranking_rows *rows = &ranking->rows;
     ranking->seen_count++;
     remember(ranking->present, row);
     if (!is_wanted(ranking, row))
@@ -150,7 +152,7 @@ void ranking_add(struct ranking *ranking, struct ranking_row *row)
         free(rows->rows[--rows->count]);
     keep(rows, row);
     for (size_t i = rows->count - 1; i > 0; i--) {
-        void *last = rows->rows[i];
+        struct ranking_row *last = rows->rows[i];
         if (!is_before(ranking, last, rows->rows[i - 1]))
             break;
         rows->rows[i] = rows->rows[i - 1];
@@ -163,7 +165,10 @@ struct ranking_past *ranking_end(struct ranking *ranking)
     struct ranking_past *past = ranking->present;
     if (past->count > 0)
         qsort(past->rows, past->count, sizeof past->rows[0], compare_keys);
-    status_rows_fini(&ranking->rows);
+    for (size_t i = 0; i < ranking->rows.count; i++)
+        free(ranking->rows.rows[i]);
+    free(ranking->rows.rows);
+    ranking->rows = (struct ranking_rows){.rows = NULL};
     ranking->present = NULL;
     return past;
 }

@@ -7,7 +7,6 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
-#include "broker/status_rows.h"
 
 /*
  * The first few of very many rows, in the order of one of their columns, and how fast their
@@ -37,6 +36,11 @@ struct ranking_column {
     size_t index; /* in texts, numbers, or rates */
 };
 
+struct ranking_rows {
+    struct ranking_row **rows; /* owned, each owned */
+    size_t count, capacity;
+};
+
 struct ranking {
     struct ranking_column order;
     bool is_ascending;
@@ -44,7 +48,7 @@ struct ranking {
     struct bytes filter;             /* only rows that have this in a text; no data: all */
     const struct ranking_past *past; /* borrowed; NULL: none */
     struct ranking_past *present;    /* owned */
-    struct status_rows rows;         /* struct ranking_row, first things first */
+    struct ranking_rows rows;        /* first things first */
     size_t seen_count, matching_count;
 };
 
