@@ -38,7 +38,7 @@ bool queue_check_owner(const struct channel *channel, const struct queue *queue,
                        struct amqp_error *error)
 {
     return queue->owner == NULL || queue->owner == channel->session ||
-           locked(channel_vhost(channel), queue, error);
+           channel->session->config.ignores_owners || locked(channel_vhost(channel), queue, error);
 }
 
 bool queue_resolve_name(const struct channel *channel, struct bytes given, uint8_t *clean,

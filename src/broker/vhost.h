@@ -136,6 +136,7 @@ struct session_config {
     bool asks_access;       /* permissions are asked for with EFFECT_ACCESS_QUESTION, and the
                                snapshot counts for nothing */
     bool ignores_drain;     /* basic.get gets messages although the server is drained */
+    bool ignores_owners;    /* queues that are exclusive to others are open to it: an operator */
 };
 
 /* The core's side of a connection, to be named in commands, the first of which is

@@ -41,3 +41,10 @@ void answer_print_json(FILE *file, json_t *object)
     free(text);
     json_decref(object);
 }
+
+void answer_print_done(const json_t *answer, const struct options *options)
+{
+    if (answer_is_json(options))
+        answer_print_json(stdout,
+                          json_pack("{s:s, s:s}", "node", answer_node(answer), "result", "ok"));
+}

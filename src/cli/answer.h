@@ -18,6 +18,8 @@ bool answer_is_json(const struct options *options);
 /* The node's name stands between the two. */
 void answer_print_banner(const struct json_t *answer, const struct options *options,
                          const char *before, const char *after);
+/* That something was done, which only JSON says. */
+void answer_print_done(const struct json_t *answer, const struct options *options);
 /* Takes the object over. */
 void answer_print_json(FILE *file, struct json_t *object);
 

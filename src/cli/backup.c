@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "base/xmalloc.h"
+#include "cli/ask.h"
 #include "cli/check.h"
 #include "cli/client.h"
 #include "cli/options.h"
@@ -31,7 +32,7 @@
 #include "store/backup_manifest.h"
 #include "store/data_folder.h"
 
-enum { ask_ms = 60000, poll_ms = 200, reason_max = 1024, mebibyte = 1 << 20 };
+enum { poll_ms = 200, reason_max = 1024, mebibyte = 1 << 20 };
 
 static volatile sig_atomic_t is_interrupted;
 
@@ -57,32 +58,6 @@ static int complain(enum control_status status, const char *text)
 
 /* --- backup */
 
-/* One request; *result is the caller's, and NULL where that failed, which was said. */
-static int ask(const struct options *options, const char *command, json_t *arguments,
-               json_t **result)
-{
-    char reason[reason_max] = "";
-    json_t *reply = NULL;
-    json_t *request = json_pack("{s:s, s:o}", "command", command, "arguments", arguments);
-    *result = NULL;
-    enum client_result called = client_call(options->data_dir, request, client_now_ms() + ask_ms,
-                                            &reply, NULL, reason, sizeof reason);
-    json_decref(request);
-    if (called != CLIENT_OK) {
-        fprintf(stderr, "Error: unable to perform an operation on the server in '%s': %s\n",
-                options->data_dir, called == CLIENT_TIMEOUT ? "it did not answer" : reason);
-        return called == CLIENT_TIMEOUT ? CONTROL_TIMEOUT : CONTROL_UNAVAILABLE;
-    }
-    int status = (int)json_integer_value(json_object_get(reply, "status"));
-    const char *error = json_string_value(json_object_get(reply, "error"));
-    if (status != CONTROL_OK)
-        complain((enum control_status)status, error != NULL ? error : "the server refuses");
-    else
-        *result = json_incref(json_object_get(reply, "result"));
-    json_decref(reply);
-    return status;
-}
-
 static void show(const json_t *status, bool is_last)
 {
     json_int_t bytes = json_integer_value(json_object_get(status, "bytes"));
@@ -97,7 +72,7 @@ static void show(const json_t *status, bool is_last)
 static int follow(const struct options *options, bool shows)
 {
     json_t *status;
-    int result = ask(options, "backup_status", json_object(), &status);
+    int result = ask_server(options, "backup_status", json_object(), &status);
     if (result != CONTROL_OK)
         return result;
     const char *state = json_string_value(json_object_get(status, "state"));
@@ -134,7 +109,7 @@ static int wait_for_backup(const struct options *options, const sigset_t *in_pau
         json_t *nothing = NULL;
         if (is_interrupted && !has_cancelled) {
             has_cancelled = true;
-            if (ask(options, "backup_cancel", json_object(), &nothing) != CONTROL_OK)
+            if (ask_server(options, "backup_cancel", json_object(), &nothing) != CONTROL_OK)
                 return CONTROL_UNAVAILABLE;
             json_decref(nothing);
             continue;
@@ -167,7 +142,7 @@ int backup_run(const struct options *options, const struct json_t *arguments)
     if (folder == NULL)
         return complain(CONTROL_SOFTWARE, strerror(errno));
     hold_interrupts(&before);
-    int status = ask(options, "backup", json_pack("{s:s}", "folder", folder), &result);
+    int status = ask_server(options, "backup", json_pack("{s:s}", "folder", folder), &result);
     free(folder);
     json_decref(result);
     return status == CONTROL_OK ? wait_for_backup(options, &before) : status;

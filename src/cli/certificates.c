@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which certificates of the server's listeners end soon, as rabbitmq-diagnostics
- * check_certificate_expiration says it: with those that do, it fails.
+ * The certificates of the server's listeners: which of them end soon, as rabbitmq-diagnostics
+ * check_certificate_expiration says it, which fails with those that do; and what is in their files,
+ * which are read here, because who may ask the server is its own user or root, and may read them.
  */
 #include "cli/certificates.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,6 +14,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/buffer.h"
 #include "cli/answer.h"
 #include "cli/options.h"
 #include "net/control.h"
@@ -136,4 +139,68 @@ int certificates_check(const json_t *answer, const struct options *options)
                      "years\"",
                      name);
     return CONTROL_USAGE;
+}
+
+/* --- what they are */
+
+/* The certificates in a file, without keys that may be in it too; NULL where it cannot be read. */
+static json_t *read_certificates(const char *path)
+{
+    char line[1024];
+    struct buffer text = {0};
+    bool is_inside = false;
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return NULL;
+    while (fgets(line, sizeof line, file) != NULL) {
+        is_inside = is_inside || strncmp(line, "-----BEGIN CERTIFICATE-----", 27) == 0;
+        if (is_inside)
+            buffer_append(&text, line, strlen(line));
+        is_inside = is_inside && strncmp(line, "-----END CERTIFICATE-----", 25) != 0;
+    }
+    fclose(file);
+    json_t *json = json_stringn(text.size > 0 ? (const char *)text.data : "", text.size);
+    buffer_fini(&text);
+    return json;
+}
+
+static json_t *read_row(const json_t *answer, const json_t *certificate)
+{
+    static const char *const keys[] = {"cacertfile", "certfile"};
+    json_t *row = json_pack(
+        "{s:s, s:s, s:O, s:s, s:s}", "interface", answer_text(certificate, "interface"), "node",
+        answer_node(answer), "port", json_object_get(certificate, "port"), "protocol",
+        answer_text(certificate, "protocol"), "purpose", answer_text(certificate, "purpose"));
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        const char *path = json_string_value(json_object_get(certificate, keys[i]));
+        json_t *text = path != NULL ? read_certificates(path) : json_string("");
+        if (text == NULL)
+            fprintf(stderr, "%s: %s\n", path, strerror(errno));
+        json_object_set_new(row, keys[i], text != NULL ? text : json_string(""));
+    }
+    return row;
+}
+
+static void print_certificates(const json_t *row)
+{
+    printf("Interface: %s, port: %d, protocol: %s, purpose: %s\n%s", answer_text(row, "interface"),
+           (int)json_integer_value(json_object_get(row, "port")), answer_text(row, "protocol"),
+           answer_text(row, "purpose"), answer_text(row, "certfile"));
+    if (answer_text(row, "cacertfile")[0] != '\0')
+        printf("Authorities of clients:\n%s", answer_text(row, "cacertfile"));
+}
+
+int certificates_list(const json_t *answer, const struct options *options)
+{
+    const json_t *all = json_object_get(answer, "certificates");
+    json_t *rows = json_array();
+    answer_print_banner(answer, options, "Certificates of node ", " ...");
+    for (size_t i = 0; i < json_array_size(all); i++)
+        json_array_append_new(rows, read_row(answer, json_array_get(all, i)));
+    if (answer_is_json(options))
+        answer_print_json(stdout, json_incref(rows));
+    for (size_t i = 0; i < json_array_size(rows) && !answer_is_json(options); i++)
+        print_certificates(json_array_get(rows, i));
+    json_decref(rows);
+    return CONTROL_OK;
 }

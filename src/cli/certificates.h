@@ -9,4 +9,7 @@ struct options;
  * answer to "diagnosis"; the exit status. */
 int certificates_check(const struct json_t *answer, const struct options *options);
 
+/* certificates: what is in the files of each listener, from the same answer; the exit status. */
+int certificates_list(const struct json_t *answer, const struct options *options);
+
 #endif

@@ -46,6 +46,7 @@ struct command {
     const char *banner;       /* {NAME} is an argument; NULL: none */
     const char *success;      /* NULL: none */
     bool success_is_chatter;  /* not with -q */
+    bool success_is_value;    /* what JSON calls it: "value", else "message" */
     const char *columns;      /* of a list, with blanks between */
     const char *columns_other; /* further ones that may be asked for; NULL: it takes no columns */
     bool is_blank_if_empty;    /* a list without rows is an empty line */

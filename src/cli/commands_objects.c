@@ -5,6 +5,7 @@
  */
 #include "cli/command_tables.h"
 
+#include "cli/move.h"
 #include "cli/status.h"
 
 static const struct command commands[] = {
@@ -39,12 +40,20 @@ static const struct command commands[] = {
      .banner = "Deleting queue '{queue}' on vhost '{vhost}' {if-empty?if queue is empty }"
                "{if-empty+if-unused?and }{if-unused?if queue is unused }..."},
     {.name = "purge_queue",
-     .print = status_print_done,
      .help = "Removes all messages of a queue that nobody has to settle",
      .usage = "[--vhost <vhost>] <queue>",
      .arguments = {"queue"},
      .has_vhost = true,
      .banner = "Purging queue '{queue}' in vhost '{vhost}' ..."},
+    {.name = "move_messages",
+     .run = move_run,
+     .help = "Moves the messages of a queue that are ready to another queue, in their order",
+     .usage = "[--vhost <vhost>] <queue> <queue> [--number|-N <number>]",
+     .arguments = {"queue", "destination"},
+     .options = "number=",
+     .has_vhost = true,
+     .banner =
+         "Moving messages of queue '{queue}' to queue '{destination}' in vhost '{vhost}' ..."},
     {.name = "export_definitions",
      .kind = COMMAND_EXPORT,
      .help = "Writes all definitions to a file, as JSON",
@@ -85,7 +94,8 @@ static const struct command commands[] = {
     {.name = "list_queues",
      .kind = COMMAND_LIST,
      .help = "Lists the queues of a virtual host",
-     .usage = "[--vhost <vhost>] [<column> ...]",
+     .usage = "[--vhost <vhost>] [--online] [--offline] [--local] [<column> ...]",
+     .options = "online offline local",
      .has_vhost = true,
      .banner = "Listing queues for vhost {vhost} ...",
      .columns = "name messages",

@@ -9,6 +9,7 @@
 #include "cli/check.h"
 #include "cli/log_view.h"
 #include "cli/status.h"
+#include "cli/wait.h"
 
 static const struct command commands[] = {
     {.name = "await_startup",
@@ -76,6 +77,11 @@ static const struct command commands[] = {
      .help = "Reads the configuration, certificates and keys again, opens log files again",
      .usage = "",
      .banner = "Reloading the configuration ..."},
+    {.name = "resume_listeners",
+     .help = "Opens the ports for clients again that suspend_listeners has closed",
+     .usage = "",
+     .banner = "Will resume client connection listeners. The server will now accept client "
+               "connections"},
     {.name = "rotate_logs",
      .help = "Opens log files again, after somebody has moved them away",
      .usage = "",
@@ -110,7 +116,8 @@ static const struct command commands[] = {
      .request = "stop",
      .kind = COMMAND_STOP,
      .help = "Stops the server and waits for its end, as stop does",
-     .usage = "",
+     .usage = "[--wait | --no-wait]",
+     .options = "wait no-wait",
      .banner = "Shutting down the server ..."},
     {.name = "status",
      .kind = COMMAND_STATUS,
@@ -120,8 +127,23 @@ static const struct command commands[] = {
     {.name = "stop",
      .kind = COMMAND_STOP,
      .help = "Stops the server and waits for its end",
-     .usage = "",
+     .usage = "[--idempotent] [<file>]",
+     .arguments = {"file"},
+     .optional_count = 1,
+     .options = "idempotent",
      .banner = "Stopping the server ..."},
+    {.name = "suspend_listeners",
+     .help = "Closes the ports for clients; who is connected stays",
+     .usage = "",
+     .banner = "Will suspend client connection listeners. The server will no longer accept client "
+               "connections!"},
+    {.name = "wait",
+     .run = wait_run,
+     .help = "Waits until a server serves whose process number is known, or in a file",
+     .usage = "[<file>] [--pid|-P <pid>] [--timeout <seconds>]",
+     .arguments = {"file"},
+     .optional_count = 1,
+     .options = "pid="},
 };
 
 const struct command_table commands_server = {commands, sizeof commands / sizeof commands[0]};

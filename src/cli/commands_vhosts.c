@@ -64,13 +64,15 @@ static const struct command commands[] = {
      .usage = "[--vhost <vhost>]",
      .has_vhost = true,
      .banner = "Starting tracing for vhost \"{vhost}\" ...",
-     .success = "Trace enabled for vhost {vhost}"},
+     .success = "Trace enabled for vhost {vhost}",
+     .success_is_value = true},
     {.name = "trace_off",
      .help = "Turns the firehose of a virtual host off",
      .usage = "[--vhost <vhost>]",
      .has_vhost = true,
      .banner = "Stopping tracing for vhost \"{vhost}\" ...",
-     .success = "Trace disabled for vhost {vhost}"},
+     .success = "Trace disabled for vhost {vhost}",
+     .success_is_value = true},
 };
 
 const struct command_table commands_vhosts = {commands, sizeof commands / sizeof commands[0]};

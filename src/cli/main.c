@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/answer.h"
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/definitions.h"
@@ -92,21 +93,47 @@ static void print_list(const struct command *command, const struct options *opti
     output_list(result, columns, &shown, command->is_blank_if_empty);
 }
 
-static void print_success(const struct command *command, const struct options *options,
-                          const json_t *request)
+/* {"node": NODE, "result": "ok"}, and the word of success where there is one. */
+static void print_json_success(const struct command *command, const char *node, const char *text)
 {
-    if (command->success == NULL || (options->is_quiet && command->success_is_chatter))
-        return;
-    char *text = command_text(command->success, json_object_get(request, "arguments"));
-    puts(text);
+    json_t *object = json_pack("{s:s}", "result", "ok");
+    if (node != NULL)
+        json_object_set_new(object, "node", json_string(node));
+    if (text != NULL)
+        json_object_set_new(object, command->success_is_value ? "value" : "message",
+                            json_string(text));
+    answer_print_json(stdout, object);
+}
+
+static void print_success(const struct command *command, const struct options *options,
+                          const char *node, const json_t *request)
+{
+    char *text = NULL;
+    if (command->success != NULL)
+        text = command_text(command->success, json_object_get(request, "arguments"));
+    if (answer_is_json(options))
+        print_json_success(command, node, text);
+    else if (text != NULL && !(options->is_quiet && command->success_is_chatter))
+        puts(text);
     free(text);
+}
+
+/* Does it do something, and print nothing else? */
+static bool is_change(const struct command *command)
+{
+    return command->print == NULL &&
+           (command->kind == COMMAND_CHANGE || command->kind == COMMAND_AWAIT ||
+            command->kind == COMMAND_STOP || command->kind == COMMAND_IMPORT);
 }
 
 /* The exit status. */
 static int print_result(const struct command *command, const struct options *options,
-                        const char *columns, const json_t *request, const json_t *result)
+                        const char *columns, const json_t *request, const json_t *reply)
 {
     int status = CONTROL_OK;
+    json_t *node = json_object_get(reply, "node"), *result = json_object_get(reply, "result");
+    if (json_is_object(result) && node != NULL && json_object_get(result, "node") == NULL)
+        json_object_set(result, "node", node);
     if (command->print != NULL)
         status = command->print(result, options);
     else if (command->kind == COMMAND_LIST)
@@ -117,8 +144,8 @@ static int print_result(const struct command *command, const struct options *opt
         status_print(result, options);
     else if (command->kind == COMMAND_EXPORT)
         status = definitions_write(options, result);
-    if (status == CONTROL_OK)
-        print_success(command, options, request);
+    if (is_change(command))
+        print_success(command, options, json_string_value(node), request);
     return status;
 }
 
@@ -137,7 +164,7 @@ static int answer(const struct command *command, const struct options *options, 
     const char *error = json_string_value(json_object_get(reply, "error"));
     int status = json_is_integer(number) ? (int)json_integer_value(number) : CONTROL_SOFTWARE;
     if (status == CONTROL_OK)
-        return print_result(command, options, columns, request, json_object_get(reply, "result"));
+        return print_result(command, options, columns, request, reply);
     print_error(status, error != NULL ? error : "the server's answer is not one");
     return status;
 }
@@ -159,12 +186,15 @@ static int ask(const struct command *command, const struct options *options, con
                                                             &reply, reason, sizeof reason)
                                     : client_call(options->data_dir, request, deadline_ms, &reply,
                                                   &server, reason, sizeof reason);
+    if (result == CLIENT_UNREACHABLE && options_has(options, "idempotent"))
+        return CONTROL_OK;
     if (result != CLIENT_OK)
         return fail(options, result, reason);
     int status = answer(command, options, columns, request, reply);
     json_decref(reply);
     /* In another container the process has no number here: then the answer has to do. */
     if (command->kind == COMMAND_STOP && status == CONTROL_OK && server > 0 &&
+        !options_has(options, "no-wait") &&
         client_wait_for_end(server, deadline_ms) == CLIENT_TIMEOUT)
         return fail(options, CLIENT_TIMEOUT, "");
     return status;

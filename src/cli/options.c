@@ -23,6 +23,7 @@ static const struct option long_options[] = {
     {"all", no_argument, NULL, 'a'},
     {"apply-to", required_argument, NULL, OTHER},
     {"batch", no_argument, NULL, OTHER},
+    {"by-source", no_argument, NULL, OTHER},
     {"data-dir", required_argument, NULL, 'D'},
     {"default-queue-type", required_argument, NULL, OTHER},
     {"description", required_argument, NULL, OTHER},
@@ -33,15 +34,24 @@ static const struct option long_options[] = {
     {"formatter", required_argument, NULL, 'f'},
     {"global", no_argument, NULL, OTHER},
     {"help", no_argument, NULL, 'h'},
+    {"idempotent", no_argument, NULL, OTHER},
     {"if-empty", no_argument, NULL, 'e'},
     {"if-unused", no_argument, NULL, 'u'},
     {"interval", required_argument, NULL, OTHER},
+    {"local", no_argument, NULL, OTHER},
     {"longnames", no_argument, NULL, 'l'},
     {"no-table-headers", no_argument, NULL, 'H'},
+    {"no-wait", no_argument, NULL, OTHER},
     {"node", required_argument, NULL, 'n'},
     {"number", required_argument, NULL, 'N'},
+    {"offline", no_argument, NULL, OTHER},
     {"once", no_argument, NULL, OTHER},
+    {"online", no_argument, NULL, OTHER},
+    {"pattern", required_argument, NULL, OTHER},
+    {"pid", required_argument, NULL, 'P'},
     {"priority", required_argument, NULL, OTHER},
+    {"queue-pattern", required_argument, NULL, OTHER},
+    {"queue-timeout", required_argument, NULL, OTHER},
     {"quiet", no_argument, NULL, 'q'},
     {"reverse", no_argument, NULL, OTHER},
     {"rows", required_argument, NULL, OTHER},
@@ -50,15 +60,17 @@ static const struct option long_options[] = {
     {"sort", required_argument, NULL, OTHER},
     {"tags", required_argument, NULL, OTHER},
     {"timeout", required_argument, NULL, 't'},
+    {"tracking", no_argument, NULL, OTHER},
     {"user", required_argument, NULL, OTHER},
     {"version", no_argument, NULL, 'V'},
-    {"wait", required_argument, NULL, OTHER},
+    {"wait", optional_argument, NULL, OTHER},
     {"within", required_argument, NULL, OTHER},
     {"unit", required_argument, NULL, OTHER},
     {"limit", required_argument, NULL, OTHER},
     {"per-connection-delay", required_argument, NULL, OTHER},
     {"view", required_argument, NULL, OTHER},
     {"vhost", required_argument, NULL, 'p'},
+    {"vhost-pattern", required_argument, NULL, OTHER},
     {NULL, 0, NULL, 0},
 };
 
@@ -116,6 +128,8 @@ static bool apply(struct options *options, int option, const char *value)
         return add_other(options, "number", value);
     case 'd':
         return add_other(options, "duration", value);
+    case 'P':
+        return add_other(options, "pid", value);
     case 'H':
         options->has_headers = false;
         return true;
@@ -144,6 +158,14 @@ static bool apply(struct options *options, int option, const char *value)
     }
 }
 
+/* --wait is a flag of one command and has a value with another. */
+static char *optional_value(int argc, char **argv)
+{
+    if (optarg != NULL || optind >= argc || argv[optind][0] < '0' || argv[optind][0] > '9')
+        return optarg;
+    return argv[optind++];
+}
+
 /* Where no -D says it. A server that works in ./data is one that somebody tries out here. */
 static const char *default_data_dir(void)
 {
@@ -159,7 +181,10 @@ bool options_parse(struct options *options, int argc, char **argv)
         .data_dir = default_data_dir(), .vhost = "/", .formatter = "table", .has_headers = true};
     int option, index;
     opterr = 0;
-    while ((option = getopt_long(argc, argv, "aD:d:ehlN:n:p:qst:uV", long_options, &index)) != -1) {
+    while ((option = getopt_long(argc, argv, "aD:d:ehlN:n:P:p:qst:uV", long_options, &index)) !=
+           -1) {
+        if (option == OTHER && long_options[index].has_arg == optional_argument)
+            optarg = optional_value(argc, argv);
         if (option == OTHER ? add_other(options, long_options[index].name, optarg)
                             : apply(options, option, optarg != NULL ? value_of(optarg) : NULL))
             continue;

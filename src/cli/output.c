@@ -317,8 +317,9 @@ bool output_has_formatter(const char *name)
     return find_formatter(name) != NULL;
 }
 
-void output_list(const struct json_t *rows, const char *columns, const struct options *options,
-                 bool is_blank_if_empty)
+static void print_rows(const struct json_t *rows, const char *columns, const char *between,
+                       const struct formatter *formatter, const struct options *options,
+                       bool is_blank_if_empty)
 {
     char *text = xstrdup(columns);
     char *rest = NULL;
@@ -326,9 +327,24 @@ void output_list(const struct json_t *rows, const char *columns, const struct op
                               .columns = xcalloc(strlen(columns) + 1, sizeof listing.columns[0]),
                               .has_headers = options->has_headers,
                               .is_blank_if_empty = is_blank_if_empty};
-    for (char *name = strtok_r(text, " ", &rest); name != NULL; name = strtok_r(NULL, " ", &rest))
+    for (char *name = strtok_r(text, between, &rest); name != NULL;
+         name = strtok_r(NULL, between, &rest))
         listing.columns[listing.column_count++] = name;
-    find_formatter(options->formatter)->print(&listing);
+    formatter->print(&listing);
     free(listing.columns);
     free(text);
+}
+
+void output_list(const struct json_t *rows, const char *columns, const struct options *options,
+                 bool is_blank_if_empty)
+{
+    print_rows(rows, columns, " ", find_formatter(options->formatter), options, is_blank_if_empty);
+}
+
+void output_bordered_list(const struct json_t *rows, const char *columns,
+                          const struct options *options)
+{
+    bool is_table = strcmp(options->formatter, "table") == 0;
+    print_rows(rows, columns, ",", find_formatter(is_table ? "pretty_table" : options->formatter),
+               options, false);
 }

@@ -16,6 +16,11 @@ bool output_has_formatter(const char *name);
 void output_list(const struct json_t *rows, const char *columns, const struct options *options,
                  bool is_blank_if_empty);
 
+/* The same for columns whose names have blanks in them, with commas between, and with borders where
+ * the options say nothing else. */
+void output_bordered_list(const struct json_t *rows, const char *columns,
+                          const struct options *options);
+
 /* Appends a value as it stands in a table: texts as they are but for control characters, lists in
  * brackets, nothing for null. */
 void output_append_value(struct buffer *text, const struct json_t *value);

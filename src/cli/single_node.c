@@ -12,6 +12,7 @@
 
 #include "cli/answer.h"
 #include "cli/options.h"
+#include "cli/output.h"
 #include "net/control.h"
 
 enum { AWAIT_S = 300 };
@@ -107,5 +108,108 @@ int single_node_restart_vhost(const json_t *answer, const struct options *option
     else
         puts(json_string_value(text));
     json_decref(text);
+    return CONTROL_OK;
+}
+
+/* --- waiting before a node is stopped: there are no others that could take over */
+
+static int say_alone_at_once(const struct options *options, const char *what)
+{
+    static const char why[] =
+        "Target node seems to be the only one in a single node cluster, the command does not "
+        "apply";
+    long long timeout_s = options->timeout_ms > 0 ? (long long)options->timeout_ms / 1000 : AWAIT_S;
+    if (answer_is_json(options)) {
+        answer_print_json(stdout, json_pack("{s:s, s:s}", "message", why, "result", "ok"));
+        return CONTROL_OK;
+    }
+    if (!options->is_quiet)
+        printf("Will wait for a %s for %lld seconds...\n", what, timeout_s);
+    puts(why);
+    return CONTROL_OK;
+}
+
+int single_node_await_quorum(const json_t *answer, const struct options *options)
+{
+    (void)answer;
+    return say_alone_at_once(options, "quorum + 1 of nodes to be online for all quorum queues");
+}
+
+int single_node_await_mirrors(const json_t *answer, const struct options *options)
+{
+    (void)answer;
+    return say_alone_at_once(options,
+                             "synchronised mirror be online for all classic mirrored queues");
+}
+
+/* --- replicated queues: this node is their only member, and their leader */
+
+static int refuse(const char *format, const char *type)
+{
+    fputs("Error:\n", stderr);
+    fprintf(stderr, format, type);
+    fputc('\n', stderr);
+    return CONTROL_UNAVAILABLE;
+}
+
+static void print_queue_banner(const json_t *answer, const struct options *options,
+                               const char *what)
+{
+    if (!options->is_quiet && !answer_is_json(options))
+        printf("Status of %s %s on node %s ...\n", what, options->words[1], answer_node(answer));
+}
+
+/* There is no log of Raft whose places could be told. */
+int single_node_quorum_status(const json_t *answer, const struct options *options)
+{
+    static const char *const of_log[] = {"Log Index", "Commit Index", "Snapshot Index", "Term",
+                                         "Machine Version"};
+    const char *type = answer_text(answer, "type");
+    print_queue_banner(answer, options, "quorum queue");
+    if (strcmp(type, "quorum") != 0)
+        return refuse("Cannot get quorum status of a %s queue", type);
+    json_t *row = json_pack("{s:s, s:s}", "Node Name", answer_node(answer), "Raft State", "leader");
+    for (size_t i = 0; i < sizeof of_log / sizeof of_log[0]; i++)
+        json_object_set_new(row, of_log[i], json_string("undefined"));
+    json_t *rows = json_pack("[o]", row);
+    output_bordered_list(
+        rows, "Node Name,Raft State,Log Index,Commit Index,Snapshot Index,Term,Machine Version",
+        options);
+    json_decref(rows);
+    return CONTROL_OK;
+}
+
+/* There are no streams. */
+int single_node_stream_status(const json_t *answer, const struct options *options)
+{
+    print_queue_banner(answer, options, "stream");
+    return refuse("Cannot get stream status of a %s queue", answer_text(answer, "type"));
+}
+
+/* What a queue does not need any more is given back without being asked for. */
+int single_node_reclaim(const json_t *answer, const struct options *options)
+{
+    const char *type = answer_text(answer, "type");
+    if (strcmp(type, "quorum") != 0)
+        return refuse("This operation is not applicable to %s queues", type);
+    answer_print_done(answer, options);
+    return CONTROL_OK;
+}
+
+int single_node_rebalance(const json_t *answer, const struct options *options)
+{
+    json_t *rows = json_array();
+    json_int_t count = json_integer_value(json_object_get(answer, "quorum_queues"));
+    if (count > 0)
+        json_array_append_new(rows, json_pack("{s:s, s:I, s:i}", "Node name", answer_node(answer),
+                                              "Number of quorum queues", count,
+                                              "Number of replicated classic queues", 0));
+    if (answer_is_json(options))
+        answer_print_json(stdout, json_pack("{s:s, s:s, s:O}", "node", answer_node(answer),
+                                            "result", "ok", "value", rows));
+    else
+        output_bordered_list(
+            rows, "Node name,Number of quorum queues,Number of replicated classic queues", options);
+    json_decref(rows);
     return CONTROL_OK;
 }

@@ -15,6 +15,14 @@ int single_node_await_nodes(const struct json_t *answer, const struct options *o
 int single_node_health(const struct json_t *answer, const struct options *options);
 int single_node_unresponsive(const struct json_t *answer, const struct options *options);
 int single_node_restart_vhost(const struct json_t *answer, const struct options *options);
+int single_node_await_quorum(const struct json_t *answer, const struct options *options);
+int single_node_await_mirrors(const struct json_t *answer, const struct options *options);
+/* The same from the answer to "queue_facts". */
+int single_node_quorum_status(const struct json_t *answer, const struct options *options);
+int single_node_stream_status(const struct json_t *answer, const struct options *options);
+int single_node_reclaim(const struct json_t *answer, const struct options *options);
+/* From the answer to "rebalance". */
+int single_node_rebalance(const struct json_t *answer, const struct options *options);
 
 /* Looks at the words before the server is asked; see struct command. */
 const char *single_node_check_count(char *const *words, size_t count, int *status);

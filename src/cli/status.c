@@ -138,8 +138,8 @@ int status_print_reload(const struct json_t *answer, const struct options *optio
 int status_print_drain(const struct json_t *answer, const struct options *options)
 {
     json_int_t count = json_integer_value(json_object_get(answer, "unacknowledged"));
-    (void)options;
-    if (count > 0)
+    answer_print_done(answer, options);
+    if (count > 0 && !answer_is_json(options))
         printf("%lld deliveries were not settled in time and are in their queues again\n",
                (long long)count);
     return 0;
@@ -147,9 +147,14 @@ int status_print_drain(const struct json_t *answer, const struct options *option
 
 int status_print_closed(const struct json_t *answer, const struct options *options)
 {
-    (void)options;
-    printf("Closed %lld connections\n",
-           (long long)json_integer_value(json_object_get(answer, "closed")));
+    json_t *text = json_sprintf("Closed %lld connections",
+                                (long long)json_integer_value(json_object_get(answer, "closed")));
+    if (answer_is_json(options))
+        answer_print_json(stdout, json_pack("{s:s, s:s, s:O}", "node", answer_node(answer),
+                                            "result", "ok", "value", text));
+    else
+        puts(json_string_value(text));
+    json_decref(text);
     return 0;
 }
 
@@ -163,13 +168,5 @@ int status_print_deleted(const struct json_t *answer, const struct options *opti
     else
         puts(json_string_value(text));
     json_decref(text);
-    return 0;
-}
-
-int status_print_done(const struct json_t *answer, const struct options *options)
-{
-    if (answer_is_json(options))
-        answer_print_json(stdout,
-                          json_pack("{s:s, s:s}", "node", answer_node(answer), "result", "ok"));
     return 0;
 }

@@ -14,9 +14,8 @@ int status_print_reload(const struct json_t *answer, const struct options *optio
 /* How a drain ended; the exit status. */
 int status_print_drain(const struct json_t *answer, const struct options *options);
 
-/* That a queue was deleted; that something was done, which only JSON says. */
+/* That a queue was deleted. */
 int status_print_deleted(const struct json_t *answer, const struct options *options);
-int status_print_done(const struct json_t *answer, const struct options *options);
 
 /* How many connections were closed. */
 int status_print_closed(const struct json_t *answer, const struct options *options);

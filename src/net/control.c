@@ -53,6 +53,7 @@ struct entry {
 
 struct control {
     struct event_base *base; /* borrowed */
+    const char *node;        /* borrowed; NULL: not told */
     int folder_fd;           /* owned */
     int listen_fd;           /* owned */
     struct acceptor acceptor;
@@ -189,19 +190,26 @@ static void print(json_t *reply, struct buffer *bytes)
     json_decref(reply);
 }
 
-void control_print_reply(struct json_t *result, struct buffer *reply)
+static void print_success(const char *node, json_t *result, struct buffer *reply)
 {
     json_t *object = json_object();
     json_object_set_new(object, "status", json_integer(CONTROL_OK));
+    if (node != NULL)
+        json_object_set_new(object, "node", json_string(node));
     if (result != NULL)
         json_object_set_new(object, "result", result);
     print(object, reply);
 }
 
+void control_print_reply(struct json_t *result, struct buffer *reply)
+{
+    print_success(NULL, result, reply);
+}
+
 void control_reply(struct control_call *call, struct json_t *result)
 {
     struct buffer reply = {0};
-    control_print_reply(result, &reply);
+    print_success(call->control != NULL ? call->control->node : NULL, result, &reply);
     control_reply_printed(call, &reply);
 }
 
@@ -210,6 +218,8 @@ static void send_failure(struct control_call *call, enum control_status status, 
     struct buffer bytes = {0};
     json_t *reply = json_object();
     json_object_set_new(reply, "status", json_integer(status));
+    if (call->control != NULL && call->control->node != NULL)
+        json_object_set_new(reply, "node", json_string(call->control->node));
     json_object_set_new(reply, "error", control_json_text(bytes_of_text(text)));
     print(reply, &bytes);
     control_reply_printed(call, &bytes);
@@ -462,6 +472,11 @@ void control_set_helper(struct control *control,
 {
     control->submit = submit;
     control->submit_context = context;
+}
+
+void control_set_node(struct control *control, const char *node)
+{
+    control->node = node;
 }
 
 void control_add_commands(struct control *control, const struct control_command *commands,

@@ -20,7 +20,8 @@ struct json_t;
  *   {"command": "add_user", "arguments": {"user": "u", "password": "p"}}
  *   {"status": 0, "result": ...}   or   {"status": 70, "error": "User \"u\" already exists"}
  *
- * status is the exit status of leveretctl. Everything here runs on the thread of the event base.
+ * status is the exit status of leveretctl. A reply has the name of the node, too. Everything here
+ * runs on the thread of the event base.
  */
 struct control;
 
@@ -54,6 +55,9 @@ struct control *control_open(struct event_base *base, const char *folder,
 /* Removes the socket and ends the connections. Calls that were not answered become idle: answering
  * them then only frees them, and whoever holds them still does so, even after this. */
 void control_close(struct control *control);
+
+/* The node's name, for replies; borrowed. */
+void control_set_node(struct control *control, const char *node);
 
 /* Adds commands; the table is borrowed and must outlive control. A name is added once. */
 void control_add_commands(struct control *control, const struct control_command *commands,

@@ -47,6 +47,11 @@ struct tls_ends {
 };
 struct tls_ends tls_context_ends(struct tls_context *context);
 
+/* Calls visit with OpenSSL's name of each cipher suite that a context offers, best first; NULL:
+ * that OpenSSL offers by default, or all that it knows. */
+void tls_each_cipher(struct tls_context *context, bool is_all,
+                     void (*visit)(void *visitor, const char *name), void *visitor);
+
 /* The server's side of a connection on a nonblocking socket, which stays the caller's. NULL only
  * when OpenSSL has no memory. */
 struct tls_stream *tls_stream_new(struct tls_context *context, int fd);

@@ -123,3 +123,28 @@ void tls_status_fini(struct tls_status *status)
     buffer_fini(&status->issuer);
     buffer_fini(&status->validity);
 }
+
+static SSL *open_any(bool is_all)
+{
+    SSL_CTX *any = SSL_CTX_new(TLS_server_method());
+    if (any == NULL)
+        return NULL;
+    if (is_all) {
+        SSL_CTX_set_security_level(any, 0);
+        SSL_CTX_set_cipher_list(any, "ALL:eNULL");
+    }
+    SSL *ssl = SSL_new(any);
+    SSL_CTX_free(any);
+    return ssl;
+}
+
+void tls_each_cipher(struct tls_context *context, bool is_all,
+                     void (*visit)(void *visitor, const char *name), void *visitor)
+{
+    SSL *ssl = context != NULL ? tls_context_open(context) : open_any(is_all);
+    STACK_OF(SSL_CIPHER) *ciphers = ssl != NULL ? SSL_get1_supported_ciphers(ssl) : NULL;
+    for (int i = 0; i < sk_SSL_CIPHER_num(ciphers); i++)
+        visit(visitor, SSL_CIPHER_get_name(sk_SSL_CIPHER_value(ciphers, i)));
+    sk_SSL_CIPHER_free(ciphers);
+    SSL_free(ssl);
+}

@@ -186,6 +186,7 @@ struct http_session *http_sessions_open(struct http_sessions *sessions,
         .user_totals = session->totals,
         .asks_access = asks || user->may_everything,
         .ignores_drain = true,
+        .ignores_owners = user->may_everything,
     };
     session->session = session_new(&config);
     struct command_batch *batch = command_batch_new();

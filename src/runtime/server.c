@@ -231,6 +231,7 @@ static bool start(struct server *server, char *reason, size_t reason_size)
     if (server->control == NULL)
         return false;
     server_check_alarms(server);
+    control_set_node(server->control, server->config->node_name);
     control_set_helper(server->control, server_submit_job, server);
     directory_add_commands(server->directory, server->control);
     directory_add_parameter_commands(server->directory, server->control);
@@ -238,6 +239,9 @@ static bool start(struct server *server, char *reason, size_t reason_size)
     server_add_definitions_commands(server);
     server_add_commands(server);
     server_add_diagnosis_commands(server);
+    server_add_fact_commands(server);
+    server_add_listener_commands(server);
+    server_add_quorum_commands(server);
     server_add_closing_commands(server);
     server_add_queue_commands(server);
     server_add_log_commands(server);

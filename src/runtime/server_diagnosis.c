@@ -129,7 +129,11 @@ static void diagnose_listeners(const struct server *server, json_t *problems)
         add_problem(problems, "listener_missing", advice,
                     "The metrics for Prometheus are not there: their port %u could not be had",
                     (unsigned)config->prometheus.port);
-    for (size_t i = 0; i < server->listener_count && !server->is_draining; i++) {
+    if (server->is_suspended && !server->is_draining)
+        add_problem(problems, "listeners_suspended", "leveretctl resume_listeners opens them again",
+                    "The ports for clients are closed: listeners were suspended");
+    bool is_wanted = !server->is_draining && !server->is_suspended;
+    for (size_t i = 0; i < server->listener_count && is_wanted; i++) {
         if (server->listeners[i].listener == NULL)
             add_problem(problems, "listener_missing", "Free the port, then leveretctl revive",
                         "The port %u for clients is closed", (unsigned)server->listeners[i].port);
@@ -291,14 +295,15 @@ static json_t *memory_of(const struct server *server)
 static void add_certificate(void *context, const struct http_certificate *certificate)
 {
     bool is_any = strcmp(certificate->address, "::") == 0;
-    json_array_append_new(context,
-                          json_pack("{s:s, s:s, s:i, s:s, s:s, s:s?, s:I, s:I}", "interface",
-                                    is_any ? "[::]" : certificate->address, "protocol",
-                                    certificate->protocol, "port", (int)certificate->port,
-                                    "purpose", purpose_of(certificate->protocol), "certfile",
-                                    certificate->certfile, "cacertfile", certificate->cacertfile,
-                                    "certfile_ends_s", (json_int_t)certificate->certificate_end_s,
-                                    "cacertfile_ends_s", (json_int_t)certificate->authority_end_s));
+    json_t *row = json_pack(
+        "{s:s, s:s, s:i, s:s, s:o, s:I, s:I}", "interface", is_any ? "[::]" : certificate->address,
+        "protocol", certificate->protocol, "port", (int)certificate->port, "purpose",
+        purpose_of(certificate->protocol), "certfile", server_absolute_path(certificate->certfile),
+        "certfile_ends_s", (json_int_t)certificate->certificate_end_s, "cacertfile_ends_s",
+        (json_int_t)certificate->authority_end_s);
+    if (certificate->cacertfile != NULL)
+        json_object_set_new(row, "cacertfile", server_absolute_path(certificate->cacertfile));
+    json_array_append_new(context, row);
 }
 
 static json_t *certificates_of(struct server *server)

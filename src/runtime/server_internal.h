@@ -52,6 +52,7 @@ struct server {
     struct alarm_limits alarm_limits;
     unsigned alarms;         /* enum vhost_alarm: those of resources that are in effect */
     bool is_draining;        /* until it is revived */
+    bool is_suspended;       /* no new clients, until the listeners are resumed */
     struct drain *drain;     /* while deliveries are waited for */
     struct reload *reload;   /* while the configuration is read */
     struct event_base *base; /* of the main thread */
@@ -171,6 +172,12 @@ void server_free_http(struct server *server);
 
 bool server_has_vhost(void *context, const char *vhost);
 bool server_has_queue(void *context, const char *vhost, const char *queue);
+struct server_queue_facts {
+    const char *type; /* "classic", "quorum" */
+    uint64_t ready;
+};
+bool server_queue_facts(struct server *server, const char *vhost, const char *queue,
+                        struct server_queue_facts *facts);
 bool server_has_exchange(void *context, const char *vhost, const char *exchange);
 
 /* --- server_jobs.c: what takes long, on other threads */
@@ -219,6 +226,8 @@ void server_add_diagnosis_commands(struct server *server);
  * may be NULL: a signal) is then told which keys changed, or the reasons, in lines, where there is
  * a mistake: then nothing changes. The log is told either way. */
 void server_reload(struct server *server, struct control_call *call);
+/* Does a reload change what this key says? */
+bool server_is_live_key(const char *key);
 /* Of a reload that waits when the server ends. */
 void server_end_reload(struct server *server);
 void server_free_reloaded(struct server *server);
@@ -258,8 +267,17 @@ void server_http_import(void *context, struct json_t *definitions, const char *v
 void server_add_listing_commands(struct server *server);
 /* close_connection, close_all_connections, close_all_user_connections. */
 void server_add_closing_commands(struct server *server);
-/* purge_queue, delete_queue. */
+/* suspend_listeners, resume_listeners. */
+void server_add_listener_commands(struct server *server);
+/* os_env, command_line_arguments, environment, tls_versions, cipher_suites,
+ * list_node_auth_attempt_stats, reset_node_auth_attempt_metrics. */
+void server_add_fact_commands(struct server *server);
+/* rebalance. */
+void server_add_quorum_commands(struct server *server);
+/* purge_queue, delete_queue, move_messages, queue_facts. */
 void server_add_queue_commands(struct server *server);
+/* A path as whoever asks can use it, in whatever folder it is. */
+struct json_t *server_absolute_path(const char *path);
 /* rotate_logs, set_log_level, log_location. */
 void server_add_log_commands(struct server *server);
 /* backup, backup_status, backup_cancel. */

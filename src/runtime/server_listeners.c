@@ -4,10 +4,12 @@
  */
 #include "runtime/server_internal.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/xmalloc.h"
+#include "net/control.h"
 #include "net/listener.h"
 #include "net/tls.h"
 #include "runtime/log.h"
@@ -117,7 +119,38 @@ bool server_reopen_listeners(struct server *server, char *reason, size_t reason_
         if (!listener_is_started(server->listeners[i].listener))
             start_listener(server, &server->listeners[i]);
     }
+    server->is_suspended = false;
     return true;
+}
+
+/* --- the commands: who is connected stays */
+
+static void handle_suspend(void *context, struct control_call *call)
+{
+    struct server *server = context;
+    server->is_suspended = true;
+    server_close_listeners(server);
+    log_info("listeners are suspended: no new connections");
+    control_reply(call, json_pack("{s:s}", "node", server->config->node_name));
+}
+
+static void handle_resume(void *context, struct control_call *call)
+{
+    struct server *server = context;
+    char reason[256] = "";
+    if (server_reopen_listeners(server, reason, sizeof reason))
+        control_reply(call, json_pack("{s:s}", "node", server->config->node_name));
+    else
+        control_fail(call, CONTROL_SOFTWARE, "%s", reason);
+}
+
+void server_add_listener_commands(struct server *server)
+{
+    static const struct control_command commands[] = {
+        {"suspend_listeners", handle_suspend},
+        {"resume_listeners", handle_resume},
+    };
+    control_add_commands(server->control, commands, sizeof commands / sizeof commands[0], server);
 }
 
 static const char *or_any(const char *address)

@@ -376,7 +376,13 @@ static void submit_listing(struct server *server, struct control_call *call,
 static void handle_list_queues(void *context, struct control_call *call)
 {
     static const struct vhost_visitor visitors[] = {{.queue = add_queue}};
-    submit_listing(context, call, visitors, 1);
+    const json_t *arguments = control_arguments(call);
+    bool is_elsewhere = json_is_true(json_object_get(arguments, "offline")) &&
+                        !json_is_true(json_object_get(arguments, "online"));
+    if (is_elsewhere) /* on other nodes, of which there are none */
+        control_reply(call, json_array());
+    else
+        submit_listing(context, call, visitors, 1);
 }
 
 static void handle_list_exchanges(void *context, struct control_call *call)

@@ -33,13 +33,16 @@ static void handle_set_log_level(void *context, struct control_call *call)
     control_reply(call, NULL);
 }
 
-/* Paths as whoever asks can use them, in whatever folder it is. */
+json_t *server_absolute_path(const char *path)
+{
+    char absolute[PATH_MAX];
+    bool is_relative = path[0] != '/' && realpath(path, absolute) != NULL;
+    return control_json_text(bytes_of_text(is_relative ? absolute : path));
+}
+
 static void add_place(void *context, const char *place)
 {
-    char path[PATH_MAX];
-    bool is_relative = place[0] != '/' && realpath(place, path) != NULL;
-    json_t *text = control_json_text(bytes_of_text(is_relative ? path : place));
-    json_array_append_new(context, text);
+    json_array_append_new(context, server_absolute_path(place));
 }
 
 static void handle_log_location(void *context, struct control_call *call)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Queues that an operator purges or deletes: by the method of AMQP for it, in a session of its own
- * (http_sessions.c), which no permission stops.
+ * Queues that an operator purges, deletes or moves messages of: by a command to the core as clients
+ * have it, in a session of its own (http_sessions.c), which no permission and no owner stops.
  */
 #include <jansson.h>
 #include <stdlib.h>
@@ -15,11 +15,13 @@
 #include "runtime/http_sessions.h"
 #include "runtime/server_internal.h"
 
+enum errand_kind { ERRAND_PURGE, ERRAND_DELETE, ERRAND_MOVE };
+
 struct errand {
     struct control_call *call;
     struct http_session *session; /* NULL: it has ended */
     const char *node_name;        /* borrowed from the configuration */
-    bool is_purge;
+    enum errand_kind kind;
 };
 
 /* A queue that is not there is something else to either command, as in rabbitmqctl. */
@@ -27,7 +29,10 @@ static void fail(const struct errand *errand, const struct amqp_error *error)
 {
     bool is_absent = error->code == AMQP_NOT_FOUND;
     bool is_refused = error->code == AMQP_PRECONDITION_FAILED;
-    if (is_absent && errand->is_purge)
+    if (errand->kind == ERRAND_MOVE)
+        control_fail(errand->call, is_absent ? CONTROL_UNAVAILABLE : CONTROL_SOFTWARE, "%s",
+                     error->text);
+    else if (is_absent && errand->kind == ERRAND_PURGE)
         control_fail(errand->call, CONTROL_UNAVAILABLE, "not_found");
     else if (is_absent)
         control_fail(errand->call, CONTROL_USAGE, "Queue not found");
@@ -63,29 +68,37 @@ static void on_method(void *context, const struct amqp_method *method, struct me
     free(errand);
 }
 
-static void run(struct server *server, struct control_call *call, const struct amqp_method *method)
+/* NULL: it was answered. */
+static struct errand *begin(struct server *server, struct control_call *call, enum errand_kind kind)
 {
     static const struct http_session_events events = {.on_method = on_method, .on_error = on_error};
     static const struct http_session_user operator= {.name = "rmq-cli", .may_everything = true};
     const char *vhost = control_text(call, "vhost");
     struct errand *errand = xmalloc(sizeof *errand);
-    *errand = (struct errand){.call = call,
-                              .node_name = server->config->node_name,
-                              .is_purge = method->id == AMQP_QUEUE_PURGE};
+    *errand = (struct errand){.call = call, .node_name = server->config->node_name, .kind = kind};
     errand->session = http_sessions_open(server->http_sessions, &operator,
                                          vhost != NULL ? vhost : "/", true, &events, errand);
-    if (errand->session != NULL) {
-        http_session_send(errand->session, method);
-        return;
-    }
-    fail(errand, &(struct amqp_error){.code = AMQP_NOT_FOUND});
+    if (errand->session != NULL)
+        return errand;
+    struct amqp_error error = {0};
+    amqp_error_set(&error, AMQP_NOT_FOUND, "no vhost '%.200s'", vhost != NULL ? vhost : "/");
+    fail(errand, &error);
     free(errand);
+    return NULL;
+}
+
+static void run(struct server *server, struct control_call *call, const struct amqp_method *method)
+{
+    enum errand_kind kind = method->id == AMQP_QUEUE_PURGE ? ERRAND_PURGE : ERRAND_DELETE;
+    struct errand *errand = begin(server, call, kind);
+    if (errand != NULL)
+        http_session_send(errand->session, method);
 }
 
 /* "" would be the queue that was declared last. False: it was answered. */
-static bool need_queue(struct control_call *call, struct bytes *queue)
+static bool need_queue(struct control_call *call, const char *key, struct bytes *queue)
 {
-    const char *name = control_text(call, "queue");
+    const char *name = control_text(call, key);
     *queue = bytes_of_text(name != NULL ? name : "");
     if (queue->size > 0 && queue->size <= UINT8_MAX)
         return true;
@@ -96,7 +109,7 @@ static bool need_queue(struct control_call *call, struct bytes *queue)
 static void handle_purge_queue(void *context, struct control_call *call)
 {
     struct amqp_method method = {.id = AMQP_QUEUE_PURGE};
-    if (need_queue(call, &method.queue_purge.queue))
+    if (need_queue(call, "queue", &method.queue_purge.queue))
         run(context, call, &method);
 }
 
@@ -108,7 +121,7 @@ static void handle_delete_queue(void *context, struct control_call *call)
     const json_t *arguments = control_arguments(call);
     method.queue_delete.if_empty = json_is_true(json_object_get(arguments, "if-empty"));
     method.queue_delete.if_unused = json_is_true(json_object_get(arguments, "if-unused"));
-    if (!need_queue(call, &method.queue_delete.queue))
+    if (!need_queue(call, "queue", &method.queue_delete.queue))
         return;
     if (server_has_queue(context, vhost != NULL ? vhost : "/", control_text(call, "queue")))
         run(context, call, &method);
@@ -116,11 +129,42 @@ static void handle_delete_queue(void *context, struct control_call *call)
         control_fail(call, CONTROL_USAGE, "Queue not found");
 }
 
+/* One slice, as far as the core goes in one step; whoever asks goes on until none has moved. */
+static void handle_move_messages(void *context, struct control_call *call)
+{
+    struct bytes source, destination;
+    const json_t *count = json_object_get(control_arguments(call), "count");
+    if (!need_queue(call, "queue", &source) || !need_queue(call, "destination", &destination))
+        return;
+    if (!json_is_integer(count) || json_integer_value(count) <= 0) {
+        control_fail(call, CONTROL_USAGE, "count: a positive number is expected");
+        return;
+    }
+    struct errand *errand = begin(context, call, ERRAND_MOVE);
+    if (errand != NULL)
+        http_session_move(errand->session, control_text(call, "queue"),
+                          control_text(call, "destination"), (uint64_t)json_integer_value(count));
+}
+
+static void handle_queue_facts(void *context, struct control_call *call)
+{
+    struct server *server = context;
+    const char *vhost = control_text(call, "vhost"), *queue = control_text(call, "queue");
+    struct server_queue_facts facts;
+    if (queue != NULL && server_queue_facts(server, vhost != NULL ? vhost : "/", queue, &facts))
+        control_reply(call, json_pack("{s:s, s:s, s:I}", "node", server->config->node_name, "type",
+                                      facts.type, "messages_ready", (json_int_t)facts.ready));
+    else
+        control_fail(call, CONTROL_UNAVAILABLE, "not_found");
+}
+
 void server_add_queue_commands(struct server *server)
 {
     static const struct control_command commands[] = {
         {"purge_queue", handle_purge_queue},
         {"delete_queue", handle_delete_queue},
+        {"move_messages", handle_move_messages},
+        {"queue_facts", handle_queue_facts},
     };
     control_add_commands(server->control, commands, sizeof commands / sizeof commands[0], server);
 }

@@ -78,7 +78,7 @@ static bool is_place_key(const char *key)
     return strcmp(key, "management.ssl.port") == 0 || strcmp(key, "management.ssl.ip") == 0;
 }
 
-static bool is_live_key(const char *key)
+bool server_is_live_key(const char *key)
 {
     return is_log_key(key) || is_memory_key(key) || starts_with(key, "disk_free_limit.") ||
            starts_with(key, "ssl_options.") || starts_with(key, "management.listener.ssl_opts.") ||
@@ -117,7 +117,7 @@ static void compare(json_t *keys, const struct config *one, const struct config 
 {
     for (size_t i = 0; i < one->setting_count; i++) {
         const char *key = one->settings[i].key;
-        if (is_live_key(key) == is_live && differs(one, other, key))
+        if (server_is_live_key(key) == is_live && differs(one, other, key))
             add_key(keys, key);
     }
 }

@@ -20,6 +20,7 @@
 #include <cmocka.h>
 
 #include "config/config_key.h"
+#include "config/config_show.h"
 #include "config/config_value.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
@@ -1458,6 +1459,107 @@ static void random_changes_of_a_real_file_are_survived(void **state)
     }
 }
 
+/* --- showing what is in force --- */
+
+struct shown {
+    char *lines; /* owned */
+    size_t size;
+    struct config *copy; /* NULL: only lines are wanted */
+    struct config_messages messages;
+};
+
+static void on_setting(void *context, const char *key, const char *value)
+{
+    struct shown *shown = context;
+    size_t size = strlen(key) + strlen(value) + 5;
+    shown->lines = realloc(shown->lines, shown->size + size);
+    assert_non_null(shown->lines);
+    shown->size += (size_t)snprintf(shown->lines + shown->size, size, "%s = %s\n", key, value);
+    if (shown->copy == NULL || strcmp(value, CONFIG_SHOWN_SECRET) == 0)
+        return;
+    if (!config_set(shown->copy, key, value, "copy", 0, &shown->messages))
+        fail_msg("%s = %s: %s", key, value, shown->messages.messages[0].text);
+}
+
+static char *show(const struct config *config, struct config *copy)
+{
+    struct shown shown = {.lines = strdup(""), .copy = copy};
+    config_messages_init(&shown.messages);
+    config_show(config, on_setting, &shown);
+    config_messages_fini(&shown.messages);
+    return shown.lines;
+}
+
+static void what_is_in_force_is_shown(void **state)
+{
+    struct fixture *f = *state;
+    assert_loads_silently(f, "heartbeat = 17\n"
+                             "max_connections = infinity\n"
+                             "listeners.tcp.a\\.b = [::1]:5673\n"
+                             "listeners.ssl = none\n"
+                             "default_pass = geheim\n"
+                             "ssl_options.password = geheim\n"
+                             "password_hashing_module = rabbit_password_hashing_sha512\n"
+                             "default_user_tags.monitoring = true\n"
+                             "default_users.x.vhost_pattern = ^a\n"
+                             "default_users.x.password = geheim\n"
+                             "log.file.rotation.count = 3\n"
+                             "log.queue.rotation.compress = true\n"
+                             "vm_memory_high_watermark.relative = 0.25\n");
+    char *lines = show(&f->config, NULL);
+    static const char *const parts[] = {
+        "heartbeat = 17\n",
+        "connection_max = infinity\n",
+        "listeners.tcp.a\\.b = [::1]:5673\n",
+        "default_pass = " CONFIG_SHOWN_SECRET "\n",
+        "ssl_options.password = " CONFIG_SHOWN_SECRET "\n",
+        "password_hashing_module = rabbit_password_hashing_sha512\n",
+        "default_user_tags.monitoring = true\n",
+        "default_users.x.vhost_pattern = ^a\n",
+        "default_users.x.password = " CONFIG_SHOWN_SECRET "\n",
+        "log.file.rotation.count = 3\n",
+        "log.queue.rotation.compress = true\n",
+        "vm_memory_high_watermark.relative = 0.25\n",
+        "channel_max = 2047\n", /* a default */
+        "leveret.reactors = auto\n",
+    };
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        if (strstr(lines, parts[i]) == NULL)
+            fail_msg("no %s in\n%s", parts[i], lines);
+    }
+    assert_null(strstr(lines, "geheim"));
+    assert_null(strstr(lines, "max_connections"));
+    assert_null(strstr(lines, "default_user_tags.administrator"));
+    free(lines);
+}
+
+/* What is shown makes the same configuration again. */
+static void what_is_shown_can_be_read(void **state)
+{
+    struct fixture *f = *state;
+    struct config copy;
+    config_init(&copy);
+    assert_loads_silently(f, "listeners.tcp.1 = 127.0.0.1:5673\n"
+                             "auth_mechanisms.1 = EXTERNAL\n"
+                             "loopback_users = none\n"
+                             "auth_backends.1.authn = ldap\n"
+                             "auth_backends.1.authz = internal\n"
+                             "log.file.rotation.size = 1MB\n"
+                             "management.tcp.port = none\n"
+                             "leveret.server_properties.a\\.b = c\n"
+                             "handshake_timeout = infinity\n");
+    char *lines = show(&f->config, &copy);
+    char *again = show(&copy, NULL);
+    size_t same = 0;
+    while (lines[same] != '\0' && lines[same] == again[same])
+        same++;
+    if (lines[same] != again[same])
+        fail_msg("%.80s is not %.80s", lines + same, again + same);
+    free(lines);
+    free(again);
+    config_fini(&copy);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -1513,6 +1615,8 @@ int main(void)
         TEST(the_sample_is_right_when_it_is_uncommented),
         TEST(every_key_with_an_effect_is_documented),
         TEST(every_row_of_the_table_can_be_reached),
+        TEST(what_is_in_force_is_shown),
+        TEST(what_is_shown_can_be_read),
         TEST(random_bytes_are_survived),
         TEST(random_settings_are_survived),
         TEST(random_changes_of_a_real_file_are_survived),

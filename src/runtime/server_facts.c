@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the server tells leveretctl about itself and nobody can change by asking: how it was
+ * started, what is configured, what its TLS can do, how many logins it has seen. Passwords are not
+ * told, although whoever may ask can read them elsewhere: reports are sent to others.
+ */
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "auth/login_counts.h"
+#include "base/buffer.h"
+#include "config/config.h"
+#include "config/config_key.h"
+#include "config/config_show.h"
+#include "net/control.h"
+#include "net/tls.h"
+#include "runtime/server_internal.h"
+
+extern char **environ;
+
+/* --- how it was started */
+
+static bool is_ours(const char *variable)
+{
+    return strncmp(variable, "RABBITMQ_", 9) == 0 || strncmp(variable, "LEVERET_", 8) == 0;
+}
+
+static void add_variable(json_t *variables, const char *variable)
+{
+    size_t name_size = strcspn(variable, "=");
+    json_t *name = control_json_text(bytes_of(variable, name_size));
+    const char *value = variable + name_size + (variable[name_size] == '=');
+    bool is_secret = config_name_is_secret(json_string_value(name));
+    json_object_set_new(variables, json_string_value(name),
+                        control_json_text(bytes_of_text(is_secret ? CONFIG_SHOWN_SECRET : value)));
+    json_decref(name);
+}
+
+static void handle_os_env(void *context, struct control_call *call)
+{
+    const struct server *server = context;
+    json_t *variables = json_object();
+    for (char **variable = environ; variable != NULL && *variable != NULL; variable++) {
+        if (is_ours(*variable))
+            add_variable(variables, *variable);
+    }
+    control_reply(
+        call, json_pack("{s:s, s:o}", "node", server->config->node_name, "variables", variables));
+}
+
+static void read_all(int fd, struct buffer *bytes)
+{
+    char block[4096];
+    ssize_t size;
+    while ((size = read(fd, block, sizeof block)) > 0)
+        buffer_append(bytes, block, (size_t)size);
+}
+
+/* The kernel has them, each with a NUL behind it. */
+static void handle_command_line(void *context, struct control_call *call)
+{
+    const struct server *server = context;
+    struct buffer bytes = {0};
+    json_t *arguments = json_array();
+    int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        read_all(fd, &bytes);
+        close(fd);
+    }
+    for (size_t at = 0; at < bytes.size;) {
+        const char *argument = (const char *)bytes.data + at;
+        size_t size = strnlen(argument, bytes.size - at);
+        json_array_append_new(arguments, control_json_text(bytes_of(argument, size)));
+        at += size + 1;
+    }
+    buffer_fini(&bytes);
+    control_reply(
+        call, json_pack("{s:s, s:o}", "node", server->config->node_name, "arguments", arguments));
+}
+
+/* --- what is configured */
+
+static void add_setting(void *context, const char *key, const char *value)
+{
+    json_object_set_new(context, key, control_json_text(bytes_of_text(value)));
+}
+
+static void add_live(void *context, const char *key, const char *value)
+{
+    if (server_is_live_key(key))
+        add_setting(context, key, value);
+}
+
+static void add_lasting(void *context, const char *key, const char *value)
+{
+    if (!server_is_live_key(key))
+        add_setting(context, key, value);
+}
+
+/* A reload has changed some keys, and others wait for a restart. */
+static void handle_environment(void *context, struct control_call *call)
+{
+    const struct server *server = context;
+    const struct config *config = server->config;
+    json_t *settings = json_object();
+    config_show(config, add_lasting, settings);
+    config_show(server->last_config != NULL ? server->last_config : config, add_live, settings);
+    control_reply(call, json_pack("{s:s, s:o}", "node", config->node_name, "settings", settings));
+}
+
+/* --- TLS */
+
+/* Those that can be configured, newest first. */
+static json_t *tls_versions(void)
+{
+    struct config_path path;
+    const char *name;
+    json_t *versions = json_array();
+    const struct config_key *key =
+        config_path_init(&path, "ssl_options.versions.1") ? config_key_find(&path, &name) : NULL;
+    for (size_t i = 0; key != NULL && key->choices[i].word != NULL; i++) {
+        if (key->choices[i].value != 0)
+            json_array_append_new(versions, json_string(key->choices[i].word));
+    }
+    config_path_fini(&path);
+    return versions;
+}
+
+static void handle_tls_versions(void *context, struct control_call *call)
+{
+    (void)context;
+    control_reply(call, json_pack("{s:o}", "versions", tls_versions()));
+}
+
+static void add_cipher(void *context, const char *name)
+{
+    json_array_append_new(context, json_string(name));
+}
+
+static void handle_cipher_suites(void *context, struct control_call *call)
+{
+    const struct server *server = context;
+    bool is_all = json_is_true(json_object_get(control_arguments(call), "all"));
+    json_t *ciphers = json_array();
+    tls_each_cipher(is_all ? NULL : server->tls, is_all, add_cipher, ciphers);
+    control_reply(call, json_pack("{s:o}", "ciphers", ciphers));
+}
+
+/* --- logins */
+
+static void handle_login_counts(void *context, struct control_call *call)
+{
+    static const char *const protocols[] = {[LOGIN_BY_HTTP] = "http", [LOGIN_BY_AMQP] = "amqp091"};
+    struct server *server = context;
+    json_t *rows = json_array();
+    for (unsigned i = 0; i < LOGIN_PROTOCOLS; i++) {
+        uint64_t succeeded, failed;
+        login_counts_read(&server->logins, i, &succeeded, &failed);
+        if (succeeded + failed > 0)
+            json_array_append_new(rows,
+                                  json_pack("{s:s, s:I, s:I, s:I}", "protocol", protocols[i],
+                                            "auth_attempts", (json_int_t)(succeeded + failed),
+                                            "auth_attempts_failed", (json_int_t)failed,
+                                            "auth_attempts_succeeded", (json_int_t)succeeded));
+    }
+    control_reply(call,
+                  json_pack("{s:s, s:o}", "node", server->config->node_name, "attempts", rows));
+}
+
+static void handle_forget_logins(void *context, struct control_call *call)
+{
+    struct server *server = context;
+    login_counts_forget(&server->logins);
+    control_reply(call, json_pack("{s:s}", "node", server->config->node_name));
+}
+
+void server_add_fact_commands(struct server *server)
+{
+    static const struct control_command commands[] = {
+        {"os_env", handle_os_env},
+        {"command_line_arguments", handle_command_line},
+        {"environment", handle_environment},
+        {"tls_versions", handle_tls_versions},
+        {"cipher_suites", handle_cipher_suites},
+        {"list_node_auth_attempt_stats", handle_login_counts},
+        {"reset_node_auth_attempt_metrics", handle_forget_logins},
+    };
+    control_add_commands(server->control, commands, sizeof commands / sizeof commands[0], server);
+}
