@@ -575,22 +575,33 @@ static void act_purge(struct clients *clients, struct sim_session *session,
     send(clients, session, channel->number, &method);
 }
 
+static void move(struct clients *clients, const struct sim_session *session,
+                 struct sim_channel *channel, struct sim_queue *queue,
+                 const struct sim_queue *destination)
+{
+    unsigned count = 1 + below(clients, 10);
+    bool may_fail = is_volatile(queue) || clients->oracle->is_blind;
+    if (clients->oracle->is_traced)
+        printf("  %llu.%u moves %u of %s to %s\n", (unsigned long long)session->connection,
+               channel->number, count, queue->name, destination->name);
+    oracle_asked(clients->oracle, channel, AMQP_QUEUE_PURGE_OK, queue, may_fail);
+    oracle_moving(channel, count);
+    add(clients, session, channel->number, COMMAND_MOVE)->move =
+        command_move_new(name_of(queue), name_of(destination), count);
+}
+
 /* Messages leave a queue for the one where they come anyway when they leave by themselves. */
 static void act_move(struct clients *clients, struct sim_session *session,
                      struct sim_channel *channel)
 {
     struct sim_queue *queue = oracle_queue(clients->oracle, bytes_of_text("moving"));
-    unsigned count = 1 + below(clients, 10);
+    if (clients->oracle->is_blind) {
+        move(clients, session, channel, any_queue(clients), any_queue(clients));
+        return;
+    }
     while (chance(clients, 50) || (queue->flags & (SIM_MOVING | SIM_DEAD_LETTERS)) == 0)
         queue = any_queue(clients);
-    const struct sim_queue *destination = oracle_beyond(clients->oracle, queue);
-    if (clients->oracle->is_traced)
-        printf("  %llu.%u moves %u of %s to %s\n", (unsigned long long)session->connection,
-               channel->number, count, queue->name, destination->name);
-    oracle_asked(clients->oracle, channel, AMQP_QUEUE_PURGE_OK, queue, is_volatile(queue));
-    oracle_moving(channel, count);
-    add(clients, session, channel->number, COMMAND_MOVE)->move =
-        command_move_new(name_of(queue), name_of(destination), count);
+    move(clients, session, channel, queue, oracle_beyond(clients->oracle, queue));
 }
 
 static void act_bind(struct clients *clients, struct sim_session *session,

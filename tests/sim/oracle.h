@@ -204,6 +204,7 @@ struct sim_session {
 
 struct oracle {
     bool has_alarm;            /* nothing that is published is taken in */
+    bool is_blind;             /* messages go anywhere: nothing is known of any one of them */
     struct model_store *store; /* borrowed */
     struct sim_queue queues[SIM_QUEUES];
     struct sim_message **messages; /* owned; by id - 1 */

@@ -522,6 +522,7 @@ static uint64_t run(uint64_t seed, bool is_traced)
     draw_options(sim);
     oracle_init(&sim->oracle, sim->store);
     sim->oracle.is_traced = is_traced;
+    sim->oracle.is_blind = chance(sim, 12);
     sim->clients =
         (struct clients){&sim->oracle, &sim->random, &sim->options, command_batch_new(), 0, 0};
     sim->mirror = mirror_new(&sim->oracle, sim->options.reactor_count);
