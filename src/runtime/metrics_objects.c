@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "runtime/reactor.h"
+
 enum value_kind { VALUE_NUMBER, VALUE_SHARE, VALUE_ONE };
 
 struct object_metric {
@@ -129,25 +131,25 @@ static const struct object_metric metrics[] = {
      METRIC_CONNECTION,
      true,
      "Octets from the client",
-     ONE(http_peer, read_bytes)},
+     ONE(connection_traffic, read_bytes)},
     {"connection_outgoing_bytes_total",
      {"connection_coarse_metrics"},
      METRIC_CONNECTION,
      true,
      "Octets to the client",
-     ONE(http_peer, written_bytes)},
+     ONE(connection_traffic, written_bytes)},
     {"connection_incoming_packets_total",
      {"connection_metrics"},
      METRIC_CONNECTION,
      true,
      "Reads from the socket",
-     ONE(http_peer, reads)},
+     ONE(connection_traffic, reads)},
     {"connection_outgoing_packets_total",
      {"connection_metrics"},
      METRIC_CONNECTION,
      true,
      "Writes to the socket",
-     ONE(http_peer, writes)},
+     ONE(connection_traffic, writes)},
     {"connection_channels",
      {"connection_metrics"},
      METRIC_SESSION,
@@ -251,7 +253,7 @@ static void add_labels(struct buffer *text, const struct object_metric *metric, 
         add_label(text, "channel", ((const struct session_status *)object)->name);
         break;
     case METRIC_CONNECTION:
-        add_label(text, "channel", ((const struct http_peer *)object)->name);
+        add_label(text, "channel", ((const struct connection_traffic *)object)->name);
         break;
     case METRIC_EXCHANGE:
         add_label(text, "vhost", vhost);

@@ -2,7 +2,6 @@
 #ifndef LEVERET_RUNTIME_METRICS_OBJECTS_H
 #define LEVERET_RUNTIME_METRICS_OBJECTS_H
 
-#include "http/http_peer.h"
 #include "runtime/metrics_text.h"
 
 /* Metrics that each object of a kind has. */
@@ -10,7 +9,7 @@ enum metric_kind {
     METRIC_QUEUE,      /* struct queue_view */
     METRIC_CHANNEL,    /* struct channel_status */
     METRIC_SESSION,    /* struct session_status: a connection, as its vhost knows it, */
-    METRIC_CONNECTION, /* struct http_peer: and as its reactor does */
+    METRIC_CONNECTION, /* struct connection_traffic: and as its reactor does */
     METRIC_EXCHANGE,   /* struct exchange_status */
     METRIC_VHOST,      /* there is nothing but its name */
 };

@@ -30,6 +30,17 @@ size_t reactor_channel_count(const struct reactor *reactor);
 struct status_rows;
 void reactor_list(struct reactor *reactor, struct status_rows *rows);
 
+/* Not from a reactor: visits a few of its connections with a vhost, from *slot on, in its thread.
+ * False: there are no more. */
+struct connection_traffic {
+    const struct gate *gate; /* of its vhost; borrowed, like the name */
+    struct bytes name;
+    uint64_t read_bytes, written_bytes, reads, writes;
+};
+bool reactor_visit_traffic(struct reactor *reactor, size_t *slot,
+                           void (*visit)(void *context, const struct connection_traffic *traffic),
+                           void *context);
+
 /* Not from a reactor: adds what its connections have read and written to their vhosts' accounts,
  * and tells of those for which that has changed since the last time: there is one who samples. */
 struct connection_sample {

@@ -15,7 +15,13 @@
 
 /* Slots, mostly empty, and what is done about connections: a copy of one, of which some have
  * certificates to be put into words, is much beside a look at its counters. */
-enum { LOOK_COST = 1, COPY_COST = 16, SLICE_COST = 32 * COPY_COST, SLICE_SLOTS = 1024 };
+enum {
+    LOOK_COST = 1,
+    VISIT_COST = 4,
+    COPY_COST = 16,
+    SLICE_COST = 32 * COPY_COST,
+    SLICE_SLOTS = 1024,
+};
 
 struct question {
     struct task task;
@@ -98,6 +104,28 @@ static size_t sample(void *context, struct slot *slot)
     return LOOK_COST;
 }
 
+struct visitor {
+    void (*visit)(void *context, const struct connection_traffic *traffic);
+    void *context;
+};
+
+static size_t look_at_traffic(void *context, struct slot *slot)
+{
+    const struct visitor *visitor = context;
+    struct connection_status status;
+    connection_describe(slot->connection, &status);
+    const struct connection_traffic traffic = {
+        .gate = connection_gate(slot->connection)->gate,
+        .name = bytes_of_text(status.name),
+        .read_bytes = status.read_bytes,
+        .written_bytes = status.written_bytes,
+        .reads = status.read_count,
+        .writes = status.write_count,
+    };
+    visitor->visit(visitor->context, &traffic);
+    return VISIT_COST;
+}
+
 static void answer(struct task *task)
 {
     struct question *question = container_of(task, struct question, task);
@@ -116,32 +144,45 @@ static void answer(struct task *task)
     pthread_mutex_unlock(&question->mutex);
 }
 
-/* Waits until the reactor has looked at all of them. */
-static void ask(struct reactor *reactor, size_t (*look)(void *context, struct slot *slot),
-                void *context)
+/* Waits until the reactor has looked at some more of its slots, from *next on. False: there are no
+ * more. */
+static bool ask(struct reactor *reactor, size_t *next,
+                size_t (*look)(void *context, struct slot *slot), void *context)
 {
-    struct question question = {
-        .task = {.run = answer}, .reactor = reactor, .look = look, .context = context};
+    struct question question = {.task = {.run = answer},
+                                .reactor = reactor,
+                                .look = look,
+                                .context = context,
+                                .next = *next};
     CHECK(pthread_mutex_init(&question.mutex, NULL) == 0);
     CHECK(pthread_cond_init(&question.answered, NULL) == 0);
-    while (!question.is_done) {
-        question.is_answered = false;
-        mailbox_post_task(reactor->mailbox, &question.task);
-        pthread_mutex_lock(&question.mutex);
-        while (!question.is_answered)
-            pthread_cond_wait(&question.answered, &question.mutex);
-        pthread_mutex_unlock(&question.mutex);
-    }
+    mailbox_post_task(reactor->mailbox, &question.task);
+    pthread_mutex_lock(&question.mutex);
+    while (!question.is_answered)
+        pthread_cond_wait(&question.answered, &question.mutex);
+    pthread_mutex_unlock(&question.mutex);
     pthread_cond_destroy(&question.answered);
     pthread_mutex_destroy(&question.mutex);
+    *next = question.next;
+    return !question.is_done;
 }
 
 void reactor_list(struct reactor *reactor, struct status_rows *rows)
 {
-    ask(reactor, keep, rows);
+    for (size_t next = 0; ask(reactor, &next, keep, rows);)
+        ;
 }
 
 void reactor_sample(struct reactor *reactor, struct connection_samples *samples)
 {
-    ask(reactor, sample, samples);
+    for (size_t next = 0; ask(reactor, &next, sample, samples);)
+        ;
+}
+
+bool reactor_visit_traffic(struct reactor *reactor, size_t *slot,
+                           void (*visit)(void *context, const struct connection_traffic *traffic),
+                           void *context)
+{
+    struct visitor visitor = {visit, context};
+    return ask(reactor, slot, look_at_traffic, &visitor);
 }

@@ -24,7 +24,6 @@
 #include "base/check.h"
 #include "base/list.h"
 #include "base/xmalloc.h"
-#include "broker/status_rows.h"
 #include "config/config.h"
 #include "http/http_crowd.h"
 #include "net/listener.h"
@@ -75,12 +74,11 @@ struct scrape {
     bool has_families;      /* the query names some */
     struct gate **gates;    /* owned, with a reference each */
     size_t gate_count;
-    size_t metric, gate;            /* where it stands, */
-    struct vhost_listing listing;   /* in that gate's objects, or among the connections */
-    struct status_rows connections; /* owned: struct http_peer */
-    bool has_connections;
-    bool has_begun;     /* with the metric */
-    struct buffer text; /* owned: the next piece */
+    size_t metric, gate;          /* where it stands, */
+    struct vhost_listing listing; /* in that gate's objects; */
+    size_t reactor, slot;         /* of connections, which vhosts do not know */
+    bool has_begun;               /* with the metric */
+    struct buffer text;           /* owned: the next piece */
 };
 
 /* --- what is asked for */
@@ -187,38 +185,25 @@ static void view_slice(struct vhost *vhost, uint64_t now_ms, void *context)
     }
 }
 
-/* The reactors tell, once for all metrics of connections. */
-static void list_connections(struct scrape *scrape)
+/* In the thread of its reactor, while this one waits. */
+static void add_connection(void *context, const struct connection_traffic *connection)
 {
-    const struct server *server = scrape->metrics->server;
-    if (scrape->has_connections)
-        return;
-    scrape->has_connections = true;
-    for (size_t i = 0; i < server->reactor_count; i++)
-        reactor_list(server->reactors[i], &scrape->connections);
+    const struct piece *piece = context;
+    if (wants_vhost(piece->scrape, gate_name(connection->gate)))
+        add(piece, connection);
 }
 
-static bool is_wanted_connection(const struct scrape *scrape, const struct http_peer *connection)
-{
-    for (size_t i = 0; i < scrape->gate_count; i++) {
-        if (scrape->gates[i] == connection->gate)
-            return wants_vhost(scrape, gate_name(scrape->gates[i]));
-    }
-    return false;
-}
-
-/* Some connections; false where all are there. */
+/* Some connections of one reactor; false where the metric is done. */
 static bool add_connections(struct scrape *scrape, const struct object_metric *metric)
 {
-    const struct piece piece = {scrape, metric, bytes_of(NULL, 0), false};
-    list_connections(scrape);
-    size_t end = scrape->listing.visited + SLICE_OBJECTS;
-    for (; scrape->listing.visited < end; scrape->listing.visited++) {
-        if (scrape->listing.visited == scrape->connections.count)
-            return false;
-        const struct http_peer *connection = scrape->connections.rows[scrape->listing.visited];
-        if (is_wanted_connection(scrape, connection))
-            add(&piece, connection);
+    const struct server *server = scrape->metrics->server;
+    struct piece piece = {scrape, metric, bytes_of(NULL, 0), false};
+    if (scrape->reactor == server->reactor_count)
+        return false;
+    if (!reactor_visit_traffic(server->reactors[scrape->reactor], &scrape->slot, add_connection,
+                               &piece)) {
+        scrape->reactor++;
+        scrape->slot = 0;
     }
     return true;
 }
@@ -257,7 +242,7 @@ static bool make_piece(struct scrape *scrape)
         if (is_wanted && add_slice(scrape, metric))
             continue;
         scrape->metric++;
-        scrape->gate = 0;
+        scrape->gate = scrape->reactor = 0;
         scrape->listing = (struct vhost_listing){0};
         scrape->has_begun = false;
     }
@@ -272,7 +257,6 @@ static void free_scrape(struct scrape *scrape)
     free(scrape->gates);
     evhttp_clear_headers(&scrape->query);
     buffer_fini(&scrape->text);
-    status_rows_fini(&scrape->connections);
     list_remove(&scrape->in_scrapes);
     scrape->metrics->scrape_count--;
     free(scrape);
