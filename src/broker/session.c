@@ -182,32 +182,6 @@ void session_discount_deferred(struct session *session, const struct command *co
         session_unpause(session, PAUSE_DEFERRED);
 }
 
-void session_block(struct session *session)
-{
-    static const char *const reasons[] = {"in maintenance mode", "low on memory", "low on disk",
-                                          "low on disk & memory"};
-    if (session->is_blocked)
-        return;
-    session->is_blocked = true;
-    struct amqp_method blocked = {
-        .id = AMQP_CONNECTION_BLOCKED,
-        .connection_blocked = {.reason = bytes_of_text(reasons[session->vhost->alarms & 3])},
-    };
-    if (session->config.has_blocked_notify)
-        session_send(session, &blocked);
-    session_pause(session, PAUSE_ALARM);
-}
-
-void session_unblock(struct session *session)
-{
-    if (!session->is_blocked || session->state != SESSION_OPEN)
-        return;
-    session->is_blocked = false;
-    if (session->config.has_blocked_notify)
-        send_empty(session, AMQP_CONNECTION_UNBLOCKED);
-    session_unpause(session, PAUSE_ALARM);
-}
-
 /* --- commands */
 
 /* The host has asked before the session was on its way; the user may have been deleted since. */
@@ -374,18 +348,6 @@ void session_release(struct session *session)
     session->withheld_credit = 0;
     if (session->output_credit > 0)
         wake_starved(session);
-}
-
-bool session_is_finishing(const struct session *session)
-{
-    struct hash_node *node = NULL;
-    if (session->vhost->alarms != VHOST_ALARM_DRAINING)
-        return false;
-    while ((node = hash_table_next(&session->channels, node)) != NULL) {
-        if (container_of(node, struct channel, by_number)->unacked.live > 0)
-            return true;
-    }
-    return false;
 }
 
 static void open_channel(struct session *session, uint16_t number)

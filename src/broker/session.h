@@ -82,13 +82,15 @@ void session_unpause(struct session *session, enum pause_reason reason);
 /* The account of what waits behind channels that wait: above its bound the socket is not read. */
 void session_count_deferred(struct session *session, const struct command *command);
 void session_discount_deferred(struct session *session, const struct command *command);
-/* For a session that publishes while an alarm is on, and for when none is any more. */
-void session_block(struct session *session);
-void session_unblock(struct session *session);
-
 /* While the server is drained: consumers get nothing of queues that others may consume later. */
 void session_withhold(struct session *session);
 void session_release(struct session *session);
+
+/* --- alarms: blocking.c */
+
+/* For a session that publishes while an alarm is on, and for when none is any more. */
+void session_block(struct session *session);
+void session_unblock(struct session *session);
 /* Does it hold deliveries of a server that is drained, on any channel? */
 bool session_is_finishing(const struct session *session);
 

@@ -20,7 +20,6 @@
 #include "broker/publish.h"
 #include "broker/queue_life.h"
 #include "broker/settle.h"
-#include "broker/sharding.h"
 
 enum {
     free_slice = 4096,
@@ -28,8 +27,6 @@ enum {
     leave_slice = 1024,
     own_share = 16, /* of what may be on its way to the disk, for what moves by itself */
     timer_slice = 1024,
-    policy_buckets = 1024, /* that are looked at, */
-    steps_of_queue = 200   /* and what a queue there costs beside finding its policies */
 };
 
 void vhost_config_init(struct vhost_config *config)
@@ -162,17 +159,6 @@ static void free_remains(struct vhost *vhost, size_t slice)
     }
 }
 
-/* The first so many. */
-static void free_former_policies(struct vhost *vhost, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        policies_free(vhost->former_policies[i]);
-    vhost->former_policy_count -= count;
-    if (vhost->former_policy_count > 0)
-        memmove(vhost->former_policies, vhost->former_policies + count,
-                vhost->former_policy_count * sizeof vhost->former_policies[0]);
-}
-
 void vhost_free(struct vhost *vhost)
 {
     if (vhost == NULL)
@@ -206,9 +192,7 @@ void vhost_free(struct vhost *vhost)
     free(vhost->notes);
     free(vhost->effects);
     free(vhost->ending);
-    free_former_policies(vhost, vhost->former_policy_count);
-    policies_free(vhost->policies);
-    free(vhost->former_policies);
+    vhost_free_policies(vhost);
     free(vhost->name);
     free(vhost);
 }
@@ -227,59 +211,6 @@ void vhost_set_access(struct vhost *vhost, const struct access *access)
 {
     vhost->access = access;
     vhost->access_generation++;
-}
-
-/* --- policies
- *
- * Sharded exchanges and queues obey new policies in slices, a pass over all of them, and refer to
- * the texts of the former ones until then. Policies that come during a pass are obeyed from there
- * on, and by those that were passed in one more pass, so that the passes end even where policies
- * change all the time. */
-
-static void begin_pass(struct vhost *vhost)
-{
-    vhost->is_policing = vhost->former_policy_count > 0;
-    vhost->policing = 0;
-    vhost->freed_by_pass = vhost->former_policy_count;
-}
-
-static void obey_policies(void *context, struct hash_node *node)
-{
-    struct vhost *vhost = context;
-    struct queue *queue = container_of(node, struct queue, by_name);
-    if (queue->policy_generation == vhost->policy_generation)
-        return;
-    queue_apply_settings(vhost, queue);
-    vhost->policy_steps += steps_of_queue;
-}
-
-static void follow_policies(struct vhost *vhost)
-{
-    vhost->policy_steps = 0;
-    if (vhost->is_policing && !sharding_follow(vhost))
-        return;
-    for (int i = 0; vhost->is_policing && i < policy_buckets; i++) {
-        if (vhost->policy_steps >= POLICY_STEPS_SLICE)
-            return;
-        if (hash_table_scan(&vhost->queues, &vhost->policing, obey_policies, vhost))
-            continue;
-        free_former_policies(vhost, vhost->freed_by_pass);
-        begin_pass(vhost);
-    }
-}
-
-void vhost_set_policies(struct vhost *vhost, struct policies *policies)
-{
-    vhost->former_policies =
-        xgrow(vhost->former_policies, &vhost->former_policy_capacity,
-              vhost->former_policy_count + 1, sizeof vhost->former_policies[0]);
-    vhost->former_policies[vhost->former_policy_count++] = vhost->policies;
-    vhost->policies = policies;
-    vhost->policy_generation++;
-    vhost->topology_generation++; /* alternate exchanges */
-    if (!vhost->is_policing)
-        begin_pass(vhost);
-    sharding_expect(vhost);
 }
 
 void vhost_set_limits(struct vhost *vhost, const struct vhost_limits *limits)
@@ -453,7 +384,7 @@ static bool settle_empty_batch(struct vhost *vhost)
 static void finish_input(struct vhost *vhost)
 {
     vhost->dispatch_left = dispatch_slice;
-    follow_policies(vhost);
+    vhost_follow_policies(vhost);
     fire_timers(vhost);
     settle_slices(vhost);
     do {
@@ -541,50 +472,10 @@ void vhost_publish(struct vhost *vhost, struct message **messages, size_t count,
     finish_input(vhost);
 }
 
-static void set_serving(struct vhost *vhost, bool is_serving)
-{
-    list_for_each(&vhost->sessions, node)
-    {
-        struct session *session = list_entry(node, struct session, vhost_node);
-        if (is_serving)
-            session_release(session);
-        else
-            session_withhold(session);
-    }
-}
-
-/* No resource is short. Where the server is being drained only those go on who hold deliveries; the
- * others come to wait again. */
-static void resume_publishers(struct vhost *vhost)
-{
-    struct list waiting;
-    struct list_node *first;
-    list_for_each(&vhost->sessions, node)
-    {
-        struct session *session = list_entry(node, struct session, vhost_node);
-        if (vhost->alarms == 0 || session_is_finishing(session))
-            session_unblock(session);
-    }
-    list_init(&waiting);
-    list_splice_back(&waiting, &vhost->alarm_waits);
-    while ((first = list_front(&waiting)) != NULL)
-        channel_resume(list_entry(first, struct channel, wait_node));
-}
-
 void vhost_set_alarms(struct vhost *vhost, unsigned alarms, uint64_t now_ms)
 {
-    bool was_draining = (vhost->alarms & VHOST_ALARM_DRAINING) != 0;
     vhost->now_ms = now_ms;
-    vhost->alarms = alarms;
-    if (was_draining != ((alarms & VHOST_ALARM_DRAINING) != 0))
-        set_serving(vhost, was_draining);
-    if ((alarms & ~(unsigned)VHOST_ALARM_DRAINING) != 0) {
-        /* Who waits for a full disk would not come to its next publish. */
-        list_for_each(&vhost->paused, node)
-            session_block(list_entry(node, struct session, paused_node));
-    } else {
-        resume_publishers(vhost);
-    }
+    vhost_follow_alarms(vhost, alarms);
     finish_input(vhost);
 }
 

@@ -215,6 +215,12 @@ bool vhost_is_store_behind(const struct vhost *vhost);
  * is under way, so this is a small part of what publishers may fill. */
 bool vhost_is_store_busy(const struct vhost *vhost);
 
+/* With each input some more queues and exchanges obey the policies, until it is all; their end.
+ * policy_pass.c */
+void vhost_follow_policies(struct vhost *vhost);
+void vhost_free_policies(struct vhost *vhost);
+/* These are on now. blocking.c */
+void vhost_follow_alarms(struct vhost *vhost, unsigned alarms);
 /* After each input: memory above the bounds is given back, or is to be soon. memory.c. */
 void vhost_give_memory_back(struct vhost *vhost);
 
