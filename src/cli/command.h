@@ -14,7 +14,6 @@ enum { COMMAND_ARGUMENTS_MAX = 4 };
 enum command_kind {
     COMMAND_CHANGE, /* nothing but a word of success */
     COMMAND_LIST,   /* rows, as a table */
-    COMMAND_STATUS, /* the server's state */
     COMMAND_AWAIT,  /* as a change; a server that is not there yet is waited for */
     COMMAND_STOP,   /* the end of the server */
     COMMAND_EXPORT, /* the answer into a file */

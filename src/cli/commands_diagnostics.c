@@ -8,6 +8,7 @@
 #include "cli/certificates.h"
 #include "cli/diagnosis.h"
 #include "cli/facts.h"
+#include "cli/report.h"
 #include "cli/single_node.h"
 #include "cli/top.h"
 
@@ -181,6 +182,10 @@ static const struct command commands[] = {
      .arguments = {"queue"},
      .has_vhost = true,
      .banner = "Will flush Raft WAL of quorum queue {queue} ..."},
+    {.name = "report",
+     .run = report_run,
+     .help = "Prints all that somebody who helps has to know, without passwords",
+     .usage = ""},
     {.name = "reset_node_auth_attempt_metrics",
      .print = facts_logins_forgotten,
      .help = "Begins to count logins anew",

@@ -533,8 +533,9 @@ static json_t *cluster_alarms(const json_t *answer)
     const json_t *alarms = json_object_get(answer, "alarms");
     json_t *rows = json_array();
     for (size_t i = 0; i < json_array_size(alarms); i++)
-        json_array_append_new(rows, json_pack("{s:s, s:O}", "node", answer_node(answer), "type",
-                                              json_array_get(alarms, i)));
+        json_array_append_new(rows,
+                              json_pack("{s:s, s:O, s:s}", "node", answer_node(answer), "resource",
+                                        json_array_get(alarms, i), "type", "resource_limit"));
     return rows;
 }
 

@@ -1,25 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * leveretctl: rabbitmqctl's commands for the server that works in a data folder. A command is
- * turned into a request (command.c), sent over the control socket (client.c), and its answer is
- * printed. The exit status is the server's answer, or tells that there was none.
+ * leveretctl: rabbitmqctl's commands for the server that works in a data folder. Options are read
+ * here (options.c), help is given; everything else is a command (execute.c).
  */
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/answer.h"
-#include "cli/client.h"
 #include "cli/command.h"
-#include "cli/definitions.h"
+#include "cli/execute.h"
 #include "cli/options.h"
-#include "cli/output.h"
-#include "cli/status.h"
 #include "config.h"
 #include "net/control.h"
-
-enum { TIMEOUT_MS = 60000, AWAIT_TIMEOUT_MS = 300000 };
 
 /* --- help */
 
@@ -57,174 +49,7 @@ static int help(const char *name)
     return CONTROL_OK;
 }
 
-/* --- answers */
-
-static int fail(const struct options *options, enum client_result result, const char *reason)
-{
-    switch (result) {
-    case CLIENT_TIMEOUT:
-        fprintf(stderr, "Error:\nthe server in '%s' did not answer in time\n", options->data_dir);
-        return CONTROL_TIMEOUT;
-    default:
-        fprintf(stderr, "Error: unable to perform an operation on the server in '%s': %s\n",
-                options->data_dir, reason);
-        return CONTROL_UNAVAILABLE;
-    }
-}
-
-static void print_limits(const struct command *command, const struct options *options,
-                         const char *columns, const json_t *request, const json_t *result)
-{
-    const json_t *arguments = json_object_get(request, "arguments");
-    if (json_is_true(json_object_get(arguments, "global"))) {
-        output_list(result, columns, options, command->is_blank_if_empty);
-        return;
-    }
-    const char *limits = json_string_value(json_object_get(json_array_get(result, 0), "limits"));
-    puts(limits != NULL ? limits : "");
-}
-
-static void print_list(const struct command *command, const struct options *options,
-                       const char *columns, const json_t *result)
-{
-    struct options shown = *options;
-    bool is_table = strcmp(options->formatter, "table") == 0;
-    shown.has_headers = options->has_headers && !(is_table && command->is_headerless);
-    output_list(result, columns, &shown, command->is_blank_if_empty);
-}
-
-/* {"node": NODE, "result": "ok"}, and the word of success where there is one. */
-static void print_json_success(const struct command *command, const char *node, const char *text)
-{
-    json_t *object = json_pack("{s:s}", "result", "ok");
-    if (node != NULL)
-        json_object_set_new(object, "node", json_string(node));
-    if (text != NULL)
-        json_object_set_new(object, command->success_is_value ? "value" : "message",
-                            json_string(text));
-    answer_print_json(stdout, object);
-}
-
-static void print_success(const struct command *command, const struct options *options,
-                          const char *node, const json_t *request)
-{
-    char *text = NULL;
-    if (command->success != NULL)
-        text = command_text(command->success, json_object_get(request, "arguments"));
-    if (answer_is_json(options))
-        print_json_success(command, node, text);
-    else if (text != NULL && !(options->is_quiet && command->success_is_chatter))
-        puts(text);
-    free(text);
-}
-
-/* Does it do something, and print nothing else? */
-static bool is_change(const struct command *command)
-{
-    return command->print == NULL &&
-           (command->kind == COMMAND_CHANGE || command->kind == COMMAND_AWAIT ||
-            command->kind == COMMAND_STOP || command->kind == COMMAND_IMPORT);
-}
-
-/* The exit status. */
-static int print_result(const struct command *command, const struct options *options,
-                        const char *columns, const json_t *request, const json_t *reply)
-{
-    int status = CONTROL_OK;
-    json_t *node = json_object_get(reply, "node"), *result = json_object_get(reply, "result");
-    if (json_is_object(result) && node != NULL && json_object_get(result, "node") == NULL)
-        json_object_set(result, "node", node);
-    if (command->print != NULL)
-        status = command->print(result, options);
-    else if (command->kind == COMMAND_LIST)
-        print_list(command, options, columns, result);
-    else if (command->kind == COMMAND_LIMITS)
-        print_limits(command, options, columns, request, result);
-    else if (command->kind == COMMAND_STATUS)
-        status_print(result, options);
-    else if (command->kind == COMMAND_EXPORT)
-        status = definitions_write(options, result);
-    if (is_change(command))
-        print_success(command, options, json_string_value(node), request);
-    return status;
-}
-
-/* As rabbitmqctl has it, which says of a missing virtual host only that. */
-static void print_error(int status, const char *error)
-{
-    bool is_vhost = status == CONTROL_DATA && strncmp(error, "Virtual host '", 14) == 0;
-    fprintf(stderr, "%s%s\n", is_vhost ? "" : "Error:\n", error);
-}
-
-/* The exit status that the reply says. */
-static int answer(const struct command *command, const struct options *options, const char *columns,
-                  const json_t *request, const json_t *reply)
-{
-    const json_t *number = json_object_get(reply, "status");
-    const char *error = json_string_value(json_object_get(reply, "error"));
-    int status = json_is_integer(number) ? (int)json_integer_value(number) : CONTROL_SOFTWARE;
-    if (status == CONTROL_OK)
-        return print_result(command, options, columns, request, reply);
-    print_error(status, error != NULL ? error : "the server's answer is not one");
-    return status;
-}
-
-static int ask(const struct command *command, const struct options *options, const char *columns,
-               const json_t *request)
-{
-    char reason[256] = "";
-    json_t *reply = NULL;
-    pid_t server = 0;
-    bool is_patient = command->kind == COMMAND_AWAIT;
-    bool is_long = is_patient || command->kind == COMMAND_IMPORT || command->kind == COMMAND_EXPORT;
-    int64_t timeout_ms = options->timeout_ms > 0 ? options->timeout_ms
-                         : is_long               ? AWAIT_TIMEOUT_MS
-                                                 : TIMEOUT_MS;
-    int64_t deadline_ms = client_now_ms() + timeout_ms;
-    enum client_result result = is_patient
-                                    ? client_call_patiently(options->data_dir, request, deadline_ms,
-                                                            &reply, reason, sizeof reason)
-                                    : client_call(options->data_dir, request, deadline_ms, &reply,
-                                                  &server, reason, sizeof reason);
-    if (result == CLIENT_UNREACHABLE && options_has(options, "idempotent"))
-        return CONTROL_OK;
-    if (result != CLIENT_OK)
-        return fail(options, result, reason);
-    int status = answer(command, options, columns, request, reply);
-    json_decref(reply);
-    /* In another container the process has no number here: then the answer has to do. */
-    if (command->kind == COMMAND_STOP && status == CONTROL_OK && server > 0 &&
-        !options_has(options, "no-wait") &&
-        client_wait_for_end(server, deadline_ms) == CLIENT_TIMEOUT)
-        return fail(options, CLIENT_TIMEOUT, "");
-    return status;
-}
-
 /* --- the command line */
-
-static int run(const struct options *options)
-{
-    int status;
-    char *columns;
-    const struct command *command = command_find(options->words[0]);
-    if (command == NULL) {
-        fprintf(stderr, "\nCommand '%s' not found.\n\n", options->words[0]);
-        print_help(stderr);
-        return CONTROL_USAGE;
-    }
-    if (!output_has_formatter(options->formatter)) {
-        options_complain(options, "there is no formatter '%s'", options->formatter);
-        return CONTROL_USAGE;
-    }
-    json_t *request = command_request(command, options, &columns, &status);
-    if (request == NULL)
-        return status;
-    status = command->run != NULL ? command->run(options, json_object_get(request, "arguments"))
-                                  : ask(command, options, columns, request);
-    json_decref(request);
-    free(columns);
-    return status;
-}
 
 int main(int argc, char **argv)
 {
@@ -244,7 +69,12 @@ int main(int argc, char **argv)
         print_help(stderr);
         return CONTROL_USAGE;
     }
-    int status = run(&options);
+    if (command_find(options.words[0]) == NULL) {
+        fprintf(stderr, "\nCommand '%s' not found.\n\n", options.words[0]);
+        print_help(stderr);
+        return CONTROL_USAGE;
+    }
+    int status = execute_command(&options);
     if (fflush(stdout) == 0)
         return status;
     perror("leveretctl: standard output");

@@ -9,11 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/buffer.h"
 #include "cli/answer.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "net/control.h"
 
 static void print_line(const json_t *object, const char *label, const char *key)
 {
@@ -53,6 +55,73 @@ static void print_runtime(const json_t *status)
     print_line(status, "Reactors", "reactors");
     print_line(status, "Data directory", "data_directory");
     print_line(status, "Is under maintenance?", "is_under_maintenance");
+}
+
+/* --- what it uses, in gigabytes unless --unit says otherwise */
+
+struct unit {
+    const char *name;
+    double bytes;
+};
+
+/* NULL where there is none of that name. */
+static const struct unit *find_unit(const char *name)
+{
+    static const struct unit units[] = {{"gb", 1e9}, {"mb", 1e6}, {"bytes", 1}};
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        if (strcasecmp(units[i].name, name != NULL ? name : "gb") == 0)
+            return &units[i];
+    }
+    return NULL;
+}
+
+static void print_amount(const char *label, const json_t *bytes, const struct unit *unit)
+{
+    printf("%s: %.*f %s\n", label, unit->bytes > 1 ? 4 : 0,
+           (double)json_integer_value(bytes) / unit->bytes, unit->name);
+}
+
+static void print_alarms(const json_t *alarms)
+{
+    puts("\nAlarms\n");
+    for (size_t i = 0; i < json_array_size(alarms); i++) {
+        const json_t *alarm = json_array_get(alarms, i);
+        bool is_disk = strcmp(answer_text(alarm, "resource"), "disk") == 0;
+        printf("%s alarm on node %s\n", is_disk ? "Free disk space" : "Memory",
+               answer_text(alarm, "node"));
+    }
+    if (json_array_size(alarms) == 0)
+        puts("(none)");
+}
+
+static void print_resources(const json_t *status, const struct unit *unit)
+{
+    const json_t *memory = json_object_get(status, "memory");
+    const json_t *files = json_object_get(status, "file_descriptors");
+    puts("\nMemory\n");
+    print_amount("Total memory used", json_object_get(json_object_get(memory, "total"), "rss"),
+                 unit);
+    print_amount("Memory high watermark", json_object_get(status, "vm_memory_high_watermark_limit"),
+                 unit);
+    puts("\nFile Descriptors\n");
+    print_line(files, "Total", "total_used");
+    print_line(files, "Limit", "total_limit");
+    puts("\nFree Disk Space\n");
+    print_amount("Low free disk space watermark", json_object_get(status, "disk_free_limit"), unit);
+    print_amount("Free disk space", json_object_get(status, "disk_free"), unit);
+}
+
+static void print_totals(const json_t *totals)
+{
+    puts("\nTotals\n");
+    print_line(totals, "Connection count", "connection_count");
+    print_line(totals, "Queue count", "queue_count");
+    print_line(totals, "Virtual host count", "virtual_host_count");
+}
+
+static void print_file(const json_t *file)
+{
+    printf(" * %s\n", json_string_value(file));
 }
 
 static void print_vhost(const json_t *vhost)
@@ -96,18 +165,30 @@ static void print_each(const json_t *list, const char *title, void (*print)(cons
         print(json_array_get(list, i));
 }
 
-void status_print(const struct json_t *status, const struct options *options)
+int status_print(const struct json_t *status, const struct options *options)
 {
+    const struct unit *unit = find_unit(options_value(options, "unit"));
+    if (unit == NULL) {
+        options_complain(options, "unit '%s' is not supported. Please use one of: bytes, mb, gb",
+                         options_value(options, "unit"));
+        return CONTROL_USAGE;
+    }
     if (strcmp(options->formatter, "json") == 0) {
         char *text = json_dumps(status, JSON_COMPACT);
         puts(text != NULL ? text : "");
         free(text);
-        return;
+        return CONTROL_OK;
     }
     print_problems(json_object_get(status, "problems"));
     print_runtime(status);
+    print_each(json_object_get(status, "config_files"), "Config files", print_file);
+    print_each(json_object_get(status, "log_files"), "Log file(s)", print_file);
+    print_alarms(json_object_get(status, "alarms"));
+    print_resources(status, unit);
+    print_totals(json_object_get(status, "totals"));
     print_each(json_object_get(status, "vhosts"), "Virtual hosts", print_vhost);
     print_each(json_object_get(status, "listeners"), "Listeners", print_listener);
+    return CONTROL_OK;
 }
 
 static void print_keys(const char *title, const json_t *keys)

@@ -5,8 +5,8 @@
 struct json_t;
 struct options;
 
-/* Prints what the server says of itself: for people, or as JSON. */
-void status_print(const struct json_t *status, const struct options *options);
+/* Prints what the server says of itself: for people, or as JSON; the exit status. */
+int status_print(const struct json_t *status, const struct options *options);
 
 /* What a reload changed; the exit status. */
 int status_print_reload(const struct json_t *answer, const struct options *options);

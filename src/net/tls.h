@@ -47,6 +47,9 @@ struct tls_ends {
 };
 struct tls_ends tls_context_ends(struct tls_context *context);
 
+/* "OpenSSL 3.0.11 19 Sep 2023": the one that is in use. */
+const char *tls_library(void);
+
 /* Calls visit with OpenSSL's name of each cipher suite that a context offers, best first; NULL:
  * that OpenSSL offers by default, or all that it knows. */
 void tls_each_cipher(struct tls_context *context, bool is_all,

@@ -5,6 +5,7 @@
  * instead of OpenSSL's name for the whole suite.
  */
 #include <ctype.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/x509.h>
 #include <string.h>
@@ -122,6 +123,11 @@ void tls_status_fini(struct tls_status *status)
     buffer_fini(&status->subject);
     buffer_fini(&status->issuer);
     buffer_fini(&status->validity);
+}
+
+const char *tls_library(void)
+{
+    return OpenSSL_version(OPENSSL_VERSION);
 }
 
 static SSL *open_any(bool is_all)

@@ -141,6 +141,7 @@ static void init_loop(struct server *server)
     static const int numbers[SERVER_SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
     struct timeval tick = {.tv_usec = tick_ms * 1000};
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a limit of the size of files is a failed write, and no end */
     server->base = event_base_new();
     CHECK(server->base != NULL);
     for (size_t i = 0; i < SERVER_SIGNALS; i++) {
@@ -240,6 +241,7 @@ static bool start(struct server *server, char *reason, size_t reason_size)
     server_add_commands(server);
     server_add_diagnosis_commands(server);
     server_add_fact_commands(server);
+    server_add_status_command(server);
     server_add_listener_commands(server);
     server_add_quorum_commands(server);
     server_add_closing_commands(server);

@@ -16,7 +16,6 @@
 #include "runtime/clock.h"
 #include "runtime/reactor.h"
 #include "runtime/server_internal.h"
-#include "runtime/server_listing.h"
 
 static void handle_ping(void *context, struct control_call *call)
 {
@@ -33,112 +32,6 @@ static void handle_stop(void *context, struct control_call *call)
 static void handle_reload(void *context, struct control_call *call)
 {
     server_reload(context, call);
-}
-
-/* --- status */
-
-static void count(struct vhost *vhost, uint64_t now_ms, void *context)
-{
-    (void)now_ms;
-    vhost_count_quickly(vhost, context);
-}
-
-static void count_messages(void *context, const struct queue_status *status)
-{
-    struct vhost_counters *counters = context;
-    counters->ready += status->ready;
-    counters->unacked += status->unacked;
-}
-
-static void add_counters(json_t *object, const struct server *server, struct gate *gate)
-{
-    struct vhost_counters counters;
-    const struct vhost_visitor visitor = {.queue = count_messages, .context = &counters};
-    gate_ask(gate, count, &counters);
-    server_list(server, gate, &visitor);
-    json_object_set_new(object, "connections", json_integer((json_int_t)counters.sessions));
-    json_object_set_new(object, "channels", json_integer((json_int_t)counters.channels));
-    json_object_set_new(object, "consumers", json_integer((json_int_t)counters.consumers));
-    json_object_set_new(object, "queues", json_integer((json_int_t)counters.queues));
-    json_object_set_new(object, "messages_ready", json_integer((json_int_t)counters.ready));
-    json_object_set_new(object, "messages_unacknowledged",
-                        json_integer((json_int_t)counters.unacked));
-    json_object_set_new(object, "messages_published", json_integer((json_int_t)counters.published));
-    json_object_set_new(object, "messages_delivered",
-                        json_integer((json_int_t)(counters.delivered + counters.got)));
-    json_object_set_new(object, "gate_held_ns", json_integer((json_int_t)gate_held_ns(gate)));
-}
-
-static void add_store_figures(json_t *object, struct store *store)
-{
-    struct store_figures figures;
-    store_figures(store, &figures);
-    json_object_set_new(object, "store_file_bytes", json_integer((json_int_t)figures.file_bytes));
-    json_object_set_new(object, "store_wal_bytes", json_integer((json_int_t)figures.wal_bytes));
-    json_object_set_new(object, "store_messages_written",
-                        json_integer((json_int_t)figures.messages_written));
-    json_object_set_new(object, "store_messages_debt",
-                        json_integer((json_int_t)figures.messages_debt));
-    json_object_set_new(object, "store_messages_spilled",
-                        json_integer((json_int_t)figures.messages_spilled));
-    json_object_set_new(object, "store_spill_bytes", json_integer((json_int_t)figures.spill_bytes));
-}
-
-struct status_job {
-    struct control_work work;
-    struct server *server;
-    struct control_call *call;
-    json_t *status; /* owned, until it is printed */
-    struct gate **gates;
-    size_t gate_count;
-    struct buffer reply; /* owned */
-};
-
-static void run_status(struct control_work *work)
-{
-    struct status_job *job = container_of(work, struct status_job, work);
-    json_t *list = json_array();
-    for (size_t i = 0; i < job->gate_count; i++) {
-        json_t *object = json_object();
-        json_object_set_new(object, "name", json_string(gate_name(job->gates[i])));
-        add_counters(object, job->server, job->gates[i]);
-        add_store_figures(object, gate_store(job->gates[i]));
-        json_array_append_new(list, object);
-        server_diagnose_store(job->gates[i], json_object_get(job->status, "problems"));
-    }
-    json_object_set_new(job->status, "vhosts", list);
-    control_print_reply(job->status, &job->reply);
-}
-
-static void end_status(struct control_work *work)
-{
-    struct status_job *job = container_of(work, struct status_job, work);
-    for (size_t i = 0; i < job->gate_count; i++)
-        server_release_gate(job->server, job->gates[i]);
-    free(job->gates);
-    control_reply_printed(job->call, &job->reply);
-    free(job);
-}
-
-static void handle_status(void *context, struct control_call *call)
-{
-    struct server *server = context;
-    uint64_t uptime_s = (clock_steady_ms() - server->started_ms) / 1000;
-    struct status_job *job = xcalloc(1, sizeof *job);
-    job->work = (struct control_work){run_status, end_status};
-    job->server = server;
-    job->call = call;
-    job->status =
-        json_pack("{s:i, s:s, s:s, s:s, s:I, s:I, s:o}", "pid", (int)getpid(), "leveret_version",
-                  PACKAGE_VERSION, "data_directory", server->config->data_dir, "rabbitmq_version",
-                  server->config->product_version, "uptime", (json_int_t)uptime_s, "reactors",
-                  (json_int_t)server->reactor_count, "listeners", server_listener_rows(server));
-    json_object_set_new(job->status, "is_under_maintenance", json_boolean(server->is_draining));
-    json_t *problems = json_array();
-    server_diagnose(server, problems);
-    json_object_set_new(job->status, "problems", problems);
-    job->gate_count = server_take_gates(server, &job->gates);
-    server_submit_job(server, &job->work);
 }
 
 /* --- alarms: as in rabbitmqctl, until the next start */
@@ -215,7 +108,6 @@ void server_add_commands(struct server *server)
         {"await_startup", handle_ping},
         {"stop", handle_stop},
         {"reload", handle_reload},
-        {"status", handle_status},
         {"set_disk_free_limit", handle_set_disk_free_limit},
         {"set_vm_memory_high_watermark", handle_set_memory_watermark},
     };

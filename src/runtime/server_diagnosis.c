@@ -277,7 +277,7 @@ static json_t *vhosts_that_are_down(struct server *server)
     return down;
 }
 
-static json_t *memory_of(const struct server *server)
+json_t *server_memory_parts(const struct server *server)
 {
     struct memory_part parts[MEMORY_PART_COUNT];
     struct vhost_counters counters = {0};
@@ -326,7 +326,7 @@ static void handle_diagnosis(void *context, struct control_call *call)
     json_object_set_new(result, "listeners", server_listener_rows(server));
     json_object_set_new(result, "certificates", certificates_of(server));
     json_object_set_new(result, "vhosts_down", vhosts_that_are_down(server));
-    json_object_set_new(result, "memory", memory_of(server));
+    json_object_set_new(result, "memory", server_memory_parts(server));
     control_reply(call, result);
 }
 

@@ -12,6 +12,7 @@
 
 #include "auth/login_counts.h"
 #include "base/buffer.h"
+#include "base/xmalloc.h"
 #include "config/config.h"
 #include "config/config_key.h"
 #include "config/config_show.h"
@@ -28,14 +29,26 @@ static bool is_ours(const char *variable)
     return strncmp(variable, "RABBITMQ_", 9) == 0 || strncmp(variable, "LEVERET_", 8) == 0;
 }
 
+/* What is behind the name in NAME=VALUE, or what stands there instead. */
+static const char *shown_value(const char *pair)
+{
+    size_t name_size = strcspn(pair, "=");
+    char *name = xstrdup(pair);
+    name[name_size] = '\0';
+    bool is_secret = pair[name_size] == '=' && config_name_is_secret(name);
+    free(name);
+    return is_secret ? CONFIG_SHOWN_SECRET : pair + name_size + (pair[name_size] == '=');
+}
+
+static json_t *json_text(const char *text)
+{
+    return control_json_text(bytes_of_text(text));
+}
+
 static void add_variable(json_t *variables, const char *variable)
 {
-    size_t name_size = strcspn(variable, "=");
-    json_t *name = control_json_text(bytes_of(variable, name_size));
-    const char *value = variable + name_size + (variable[name_size] == '=');
-    bool is_secret = config_name_is_secret(json_string_value(name));
-    json_object_set_new(variables, json_string_value(name),
-                        control_json_text(bytes_of_text(is_secret ? CONFIG_SHOWN_SECRET : value)));
+    json_t *name = control_json_text(bytes_of(variable, strcspn(variable, "=")));
+    json_object_set_new(variables, json_string_value(name), json_text(shown_value(variable)));
     json_decref(name);
 }
 
@@ -59,6 +72,17 @@ static void read_all(int fd, struct buffer *bytes)
         buffer_append(bytes, block, (size_t)size);
 }
 
+/* A key of the configuration may be set by one. */
+static void add_argument(json_t *arguments, const char *argument)
+{
+    size_t name_size = strcspn(argument, "=");
+    if (argument[name_size] == '=')
+        json_array_append_new(
+            arguments, json_sprintf("%.*s=%s", (int)name_size, argument, shown_value(argument)));
+    else
+        json_array_append_new(arguments, json_text(argument));
+}
+
 /* The kernel has them, each with a NUL behind it. */
 static void handle_command_line(void *context, struct control_call *call)
 {
@@ -70,11 +94,11 @@ static void handle_command_line(void *context, struct control_call *call)
         read_all(fd, &bytes);
         close(fd);
     }
-    for (size_t at = 0; at < bytes.size;) {
+    buffer_append_u8(&bytes, '\0');
+    for (size_t at = 0; at + 1 < bytes.size;) {
         const char *argument = (const char *)bytes.data + at;
-        size_t size = strnlen(argument, bytes.size - at);
-        json_array_append_new(arguments, control_json_text(bytes_of(argument, size)));
-        at += size + 1;
+        at += strlen(argument) + 1;
+        add_argument(arguments, argument);
     }
     buffer_fini(&bytes);
     control_reply(
@@ -85,7 +109,7 @@ static void handle_command_line(void *context, struct control_call *call)
 
 static void add_setting(void *context, const char *key, const char *value)
 {
-    json_object_set_new(context, key, control_json_text(bytes_of_text(value)));
+    json_object_set_new(context, key, json_text(value));
 }
 
 static void add_live(void *context, const char *key, const char *value)

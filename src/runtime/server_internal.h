@@ -215,6 +215,8 @@ void server_diagnose_store(const struct gate *gate, struct json_t *problems);
 /* Rows of those that are open: {"node", "interface", "port", "protocol", "purpose"}. Main thread.
  */
 struct json_t *server_listener_rows(const struct server *server);
+/* What the memory is used for: names and bytes. Main thread. */
+struct json_t *server_memory_parts(const struct server *server);
 /* Those in effect, as an array: "disk", "memory". Main thread. */
 struct json_t *server_alarm_names(const struct server *server);
 /* diagnosis: what the check_* commands of leveretctl look at. */
@@ -276,6 +278,10 @@ void server_add_fact_commands(struct server *server);
 void server_add_quorum_commands(struct server *server);
 /* purge_queue, delete_queue, move_messages, queue_facts. */
 void server_add_queue_commands(struct server *server);
+/* Where the log goes: paths, or names of other places. */
+struct json_t *server_log_places(void);
+/* status. */
+void server_add_status_command(struct server *server);
 /* A path as whoever asks can use it, in whatever folder it is. */
 struct json_t *server_absolute_path(const char *path);
 /* rotate_logs, set_log_level, log_location. */

@@ -45,13 +45,18 @@ static void add_place(void *context, const char *place)
     json_array_append_new(context, server_absolute_path(place));
 }
 
+json_t *server_log_places(void)
+{
+    json_t *places = json_array();
+    log_visit_places(add_place, places);
+    return places;
+}
+
 static void handle_log_location(void *context, struct control_call *call)
 {
     struct server *server = context;
-    json_t *places = json_array();
-    log_visit_places(add_place, places);
-    control_reply(call,
-                  json_pack("{s:s, s:o}", "node_name", server->config->node_name, "paths", places));
+    control_reply(call, json_pack("{s:s, s:o}", "node_name", server->config->node_name, "paths",
+                                  server_log_places()));
 }
 
 void server_add_log_commands(struct server *server)
