@@ -5,6 +5,10 @@
  *
  * A binding is named by its properties key: its routing key as in a query string, and, where it has
  * arguments, a hash of them behind a "~".
+ *
+ * Unlike RabbitMQ's, these lists come in pages for who asks for one, with what they are filtered by
+ * made of all that names a binding; and without those to the default exchange, one for each queue,
+ * for who says so.
  */
 #include <string.h>
 
@@ -108,6 +112,7 @@ enum scope { ALL, FROM_EXCHANGE, TO_EXCHANGE, TO_QUEUE, BETWEEN };
 
 struct filter {
     enum scope scope;
+    bool without_own; /* those to the default exchange */
     struct bytes source, destination;
     bool to_queue;
     struct vhost_visitor keeper;
@@ -161,6 +166,8 @@ static void gather_own(struct http_objects *objects, const struct http_job_vhost
     const struct vhost_visitor queues = {.queue = visit_queue, .context = filter};
     bool has_one = filter->scope == TO_QUEUE || filter->scope == BETWEEN;
     bool has_any = filter->scope == ALL || filter->source.size == 0;
+    if (filter->without_own)
+        return;
     if (has_one && has_any && filter->to_queue)
         http_job_ask(objects->job, vhost->gate, add_own_binding, filter);
     else if (has_any && filter->scope != TO_EXCHANGE)
@@ -180,12 +187,28 @@ static void gather(struct http_objects *objects, struct filter *filter)
     }
 }
 
+/* "source destination key": a client looks for any of them. */
+static struct bytes name_of(const void *context, size_t number)
+{
+    const struct http_objects *objects = context;
+    const struct binding_status *status = http_object_at(objects, number)->status;
+    struct buffer *name = objects->name;
+    buffer_clear(name);
+    buffer_append_bytes(name, status->source);
+    buffer_append_u8(name, ' ');
+    buffer_append_bytes(name, status->destination);
+    buffer_append_u8(name, ' ');
+    buffer_append_bytes(name, status->key);
+    return buffer_bytes(name);
+}
+
 static void answer(struct http_job *job, struct filter filter)
 {
     struct http_objects *objects = http_objects_new(job);
+    filter.without_own = http_call_says(job->call, "default_exchange", "false");
     gather(objects, &filter);
-    const struct http_list list = http_objects_as_list(objects, NULL, fill_row);
-    http_reply_rows(job->call, &list);
+    const struct http_list list = http_objects_as_list(objects, name_of, fill_row);
+    http_reply_row_pages(job->call, &list);
 }
 
 static struct bytes name_in_path(const struct http_job *job, const char *parameter)

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "base/buffer.h"
 #include "base/xmalloc.h"
 
 void http_objects_list(struct http_objects *objects, const struct http_job_vhost *vhost,
@@ -37,13 +38,17 @@ struct http_objects *http_objects_new(const struct http_job *job)
 {
     struct http_objects *objects = xcalloc(1, sizeof *objects);
     objects->job = job;
+    objects->name = xcalloc(1, sizeof *objects->name);
     return objects;
 }
 
 void http_objects_free(void *context)
 {
-    http_objects_fini(context);
-    free(context);
+    struct http_objects *objects = context;
+    http_objects_fini(objects);
+    buffer_fini(objects->name);
+    free(objects->name);
+    free(objects);
 }
 
 struct http_list http_objects_as_list(struct http_objects *objects,

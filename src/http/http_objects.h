@@ -19,7 +19,8 @@ struct http_objects {
     struct status_rows kept;
     struct http_object *rows; /* owned */
     size_t count, capacity;
-    bool is_one; /* the answer is not a list */
+    struct buffer *name; /* owned; of a list: room for a name that is made when it is asked for */
+    bool is_one;         /* the answer is not a list */
 };
 
 /* In a job's run: adds what the vhost has of a kind; the visitor keeps it in objects->kept, where

@@ -10,6 +10,7 @@
 #include "auth/directory.h"
 #include "base/buffer.h"
 #include "broker/vhost.h"
+#include "config.h"
 #include "config/config.h"
 #include "exchange/exchange_type.h"
 #include "http/http_call.h"
@@ -59,12 +60,13 @@ static json_t *retention(const struct stats_config *config)
 static json_t *versions(const struct http_context *context, const struct http_call *call)
 {
     const struct config *config = context->config;
-    json_t *row = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:s}", "management_version",
-        config->product_version, "rates_mode", "basic", "product_version", config->product_version,
-        "product_name", config->product_name, "rabbitmq_version", config->product_version,
-        "cluster_name", http_cluster_name(context), "erlang_version", "0", "erlang_full_version",
-        "none: Leveret is written in C", "release_series_support_status", "supported");
+    json_t *row =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:s}", "management_version",
+                  config->product_version, "rates_mode", "basic", "product_version",
+                  config->product_version, "product_name", config->product_name, "rabbitmq_version",
+                  config->product_version, "leveret_version", PACKAGE_VERSION, "cluster_name",
+                  http_cluster_name(context), "erlang_version", "0", "erlang_full_version",
+                  "none: Leveret is written in C", "release_series_support_status", "supported");
     json_object_set_new(row, "sample_retention_policies",
                         retention(statistics_config(context->statistics)));
     json_object_set_new(row, "exchange_types", http_exchange_types());

@@ -35,7 +35,9 @@ const WORDS = { 403: 'Not allowed', 404: 'There is no such thing', 405: 'The ser
 
 function reasonOf(status, body) {
   const reason = body && typeof body === 'object' ? (body.reason ?? body.error) : undefined;
-  if (typeof reason === 'string' && reason !== '') return reason;
+  // RabbitMQ writes some of its reasons for a page that takes them as HTML.
+  if (typeof reason === 'string' && reason !== '') return reason.replaceAll('&lt;', '<').replaceAll('&gt;', '>').trim();
+  if (Array.isArray(reason)) return reason.join(': ');
   if (reason !== undefined) return JSON.stringify(reason);
   return WORDS[status] ?? `The server answered ${status}`;
 }

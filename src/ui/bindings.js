@@ -8,8 +8,9 @@ import { ask, formDialog, notice } from './dialog.js';
 import { h } from './dom.js';
 import { exchangeName } from './format.js';
 import { argumentList, exchangeLink, queueLink } from './parts.js';
-import { pageHere, pager, table } from './table.js';
+import { pager, table } from './table.js';
 
+export const NO_BINDINGS = { items: [], page: 1, page_count: 1, filtered_count: 0, total_count: 0 };
 const FEW = 100; // rows, of which nobody wants to see fewer
 
 function unbind(binding, reload) {
@@ -27,24 +28,24 @@ function unbind(binding, reload) {
   });
 }
 
-// hides: "source" or "destination", which all of them have in common. search: where the address says the page.
-export function bindingTable(bindings, { reload, hides, search, caption = 'Bindings' }) {
+// page: of bindings, as loadPage gives it. hides: "source" or "destination", which all of them have in common.
+export function bindingTable(page, { reload, hides, search, caption = 'Bindings' }) {
   const columns = [
-    hides !== 'source' && { label: 'From', cell: ({ vhost, source }) => exchangeLink(vhost, source) },
-    hides !== 'destination' && { label: 'To', cell: (binding) => (binding.destination_type === 'queue'
-      ? queueLink(binding.vhost, binding.destination) : exchangeLink(binding.vhost, binding.destination)) },
-    hides !== 'destination' && { label: 'Kind', cell: ({ destination_type: type }) => type },
-    { label: 'Routing key', cell: ({ routing_key: key }) => h('code', null, key) },
+    hides !== 'source' && { label: 'From', sort: 'source', cell: ({ vhost, source }) => exchangeLink(vhost, source) },
+    hides !== 'destination' && { label: 'To', sort: 'destination', cell: (binding) =>
+      (binding.destination_type === 'queue' ? queueLink : exchangeLink)(binding.vhost, binding.destination) },
+    hides !== 'destination' && { label: 'Kind', sort: 'destination_type', cell: ({ destination_type: type }) => type },
+    { label: 'Routing key', sort: 'routing_key', cell: ({ routing_key: key }) => h('code', null, key) },
     { label: 'Arguments', cell: (binding) => argumentList(binding.arguments) },
     { label: 'Action', cell: (binding) => (binding.source === '' ? 'always there' : h('button', { type: 'button',
       class: 'small', onclick: () => unbind(binding, reload) }, 'Unbind')) },
   ];
   const key = ({ source, destination_type: type, destination, properties_key: props }) =>
     [source, type, destination, props].map(encodeURIComponent).join('/');
-  const page = pageHere(bindings, search);
   return [
-    table({ caption, columns, rows: page.items, key, empty: 'Nothing is bound.' }),
-    (page.page_count > 1 || bindings.length > FEW) && pager(page, search, caption.toLowerCase()),
+    table({ caption, columns, rows: page.items, search, key,
+      empty: search.name ? 'No binding has that in its names or its key.' : 'Nothing is bound.' }),
+    (page.page_count > 1 || page.filtered_count > FEW || page.refusal) && pager(page, search, caption.toLowerCase()),
   ];
 }
 

@@ -2,7 +2,8 @@
 //
 // Charts of lines over time. The figure has its numbers three times: drawn, in a legend with what each line
 // is now, and in a table for who does not see the drawing. Colours are by the order of the lines, from the
-// style sheet; a button of the legend hides its line.
+// style sheet; a button of the legend hides its line. What was at one time is shown where the pointer is, or where
+// the slider below the drawing stands, for keyboards and fingers.
 
 import { h, morph, svg } from './dom.js';
 import { clock, NOTHING } from './format.js';
@@ -160,13 +161,36 @@ function legend(state) {
     h('li', { class: 'legend-time' }, time === null ? '' : clock(time)));
 }
 
+function timesOf(lines) {
+  return [...new Set(lines.flatMap(({ points }) => points.map(({ time }) => time)))].sort((a, b) => a - b);
+}
+
+function slider(state, lines) {
+  const times = timesOf(lines);
+  if (times.length < 2) return null;
+  const time = state.pointer === null ? times[times.length - 1]
+    : nearest(lines.flatMap(({ points }) => points), state.pointer).time;
+  const said = lines.map(({ label, points }) => `${label} ${state.spec.figure(nearest(points, time)?.value)}`);
+  return h('input', { type: 'range', class: 'chart-slider', 'data-key': 'slider', min: '0', max: times.length - 1,
+    value: times.indexOf(time), 'aria-label': `Time in ${state.spec.title}`,
+    'aria-valuetext': `${clock(time)}: ${said.join(', ')}`,
+    oninput: (event) => {
+      state.pointer = times[event.target.value];
+      redraw(state.element);
+    },
+    onblur: () => {
+      state.pointer = null;
+      redraw(state.element);
+    } });
+}
+
 function thinned(times) {
   const step = Math.max(1, Math.ceil(times.length / TABLE_ROWS_MAX));
   return times.filter((_, index) => (times.length - 1 - index) % step === 0);
 }
 
 function table({ title, lines, figure }) {
-  const times = [...new Set(lines.flatMap(({ points }) => points.map(({ time }) => time)))].sort((a, b) => a - b);
+  const times = timesOf(lines);
   return h('details', { class: 'chart-table', 'data-key': 'table' }, h('summary', null, 'As a table'),
     h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': `${title}, as a table` },
       h('table', null, h('caption', { class: 'unseen' }, title),
@@ -186,7 +210,7 @@ function redraw(element) {
   state.element = element;
   const shown = state.spec.lines.filter(({ label }) => !state.hidden.has(label));
   morph(element, h('figcaption', { 'data-key': 'title' }, state.spec.title), drawing(state, shown, width),
-    legend(state), table(state.spec));
+    slider(state, shown), legend(state), table(state.spec));
 }
 
 // A chart. id: the same for the same chart each time; lines: [{label, now, points: [{time, value}]}];

@@ -25,6 +25,7 @@ export function consumerTable(consumers, { withChannel }) {
     { label: 'State', cell: (consumer) => state(isActive(consumer) ? 'running' : 'waiting') },
     { label: 'Arguments', cell: (consumer) => argumentList(consumer.arguments) },
   ];
-  return table({ caption: 'Consumers', columns, rows: consumers, empty: 'Nobody consumes.',
+  return table({ caption: 'Consumers', columns, rows: consumers, empty: withChannel
+    ? 'Nobody consumes. Messages wait until an application does.' : 'The channel has no consumers.',
     key: (consumer) => `${consumer.channel_details?.name} ${consumer.consumer_tag}` });
 }

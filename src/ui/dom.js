@@ -40,11 +40,12 @@ export function svg(name, attributes, ...children) {
 }
 
 function copyAttributes(old, fresh) {
-  for (const { name } of [...old.attributes]) {
+  for (const name of old.getAttributeNames()) {
     // Whether a dialog or details is open is the reader's.
     if (!fresh.hasAttribute(name) && name !== 'open') old.removeAttribute(name);
   }
-  for (const { name, value } of fresh.attributes) {
+  for (const name of fresh.getAttributeNames()) {
+    const value = fresh.getAttribute(name);
     if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   }
   for (const name of HANDLERS) {

@@ -88,13 +88,22 @@ function tableRow(field, key, value) {
     TYPES.map(([one, label]) => h('option', { value: one }, label)));
   type.value = value === undefined ? 'string' : typeOf(value);
   name.onchange = () => {
-    if (name.value in known && content.value === '') type.value = known[name.value];
+    if (Object.hasOwn(known, name.value) && content.value === '') type.value = known[name.value];
   };
   const remove = h('button', { type: 'button', class: 'quiet', 'aria-label': `${field.label}: remove this line`,
     onclick: () => row.remove() }, '✕');
   const row = h('div', { class: 'table-row' }, name, content, type, remove);
   row.read = () => (name.value === '' ? [] : [[name.value, typed(name.value, type.value, content.value)]]);
   return row;
+}
+
+// Of the lines of a table, which may have any name: also those that every object of JavaScript has.
+function readRows(rows, label) {
+  const entries = rows.flatMap((row) => row.read());
+  const names = entries.map(([name]) => name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) throw new Error(`${label}: ${twice} is there twice`);
+  return Object.fromEntries(entries);
 }
 
 // A table of AMQP: names, values, and of what type they are.
@@ -113,7 +122,7 @@ function table(field, id) {
   const list = h('datalist', { id: described.listId },
     Object.keys(field.known ?? {}).map((value) => h('option', { value })));
   return { node: [rows, more, list], isGroup: true,
-    read: () => Object.fromEntries([...rows.children].flatMap((row) => row.read())) };
+    read: () => readRows([...rows.children], field.label) };
 }
 
 const KINDS = { text: text('text'), password: text('password'), figure, area, select, checkbox, file, table };

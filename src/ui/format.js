@@ -43,6 +43,13 @@ export function rate(value) {
   return `${value >= 100 ? whole.format(Math.round(value)) : short.format(value)}/s`;
 }
 
+// By how much something becomes more or less.
+export function trend(value) {
+  if (!isFigure(value)) return NOTHING;
+  if (Math.abs(value) < 0.05) return 'steady';
+  return value > 0 ? `+${rate(value)}` : `−${rate(-value)}`;
+}
+
 export function rateOf(stats, name) {
   return stats?.[`${name}_details`]?.rate;
 }

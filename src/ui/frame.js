@@ -30,6 +30,7 @@ function navigation(section) {
   ]));
 }
 
+// The options say what they are about, for where the label is out of sight.
 function choice(label, options, value, onchange) {
   return h('label', { class: 'choice' }, h('span', null, label),
     h('select', { value, onchange: (event) => onchange(event.target.value) },
@@ -39,7 +40,8 @@ function choice(label, options, value, onchange) {
 function vhostChoice(vhosts, vhostChanged) {
   const chosen = chosenVhost();
   const names = chosen === '' || vhosts.includes(chosen) ? vhosts : [chosen, ...vhosts];
-  return choice('Virtual host', [['', 'All'], ...names.map((name) => [name, name])], chosen, vhostChanged);
+  const options = [['', 'All virtual hosts'], ...names.map((name) => [name, name])];
+  return choice('Virtual host', options, chosen, vhostChanged);
 }
 
 function header(state) {
@@ -68,6 +70,13 @@ export function drawFrame(app, state) {
     } }, 'Skip to the page'),
     h('div', { class: 'frame', 'data-key': 'frame' }, header(state), navigation(state.page.section),
       h('main', { id: 'page', tabindex: '-1', 'data-own': true })));
+}
+
+// On a small screen the ways to the pages are one line, of which a part is seen.
+export function showSection() {
+  const line = document.querySelector('.sections');
+  const current = line?.querySelector('[aria-current]');
+  if (current) line.scrollLeft = current.offsetLeft - (line.clientWidth - current.offsetWidth) / 2;
 }
 
 // For who does not see that the page has changed.

@@ -36,7 +36,7 @@ function card(message, index) {
     facts([['Exchange', exchangeName(message.exchange)], ['Routing key', h('code', null, message.routing_key)],
       ['Left behind it', number(message.message_count)], ['Size', bytes(message.payload_bytes)],
       ['Properties', Object.keys(properties).length > 0 && argumentList(properties)],
-      ['Headers', headers && argumentList(headers)]], true),
+      ['Headers', headers && argumentList(headers)]]),
     h('p', { class: 'hint' }, message.payload_encoding === 'base64' ? 'Payload, as base64' : 'Payload',
       isCut && `, the first ${bytes(TRUNCATE_BYTES)}`),
     h('pre', { tabindex: '0' }, readable(message)));

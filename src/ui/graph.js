@@ -2,7 +2,8 @@
 //
 // Bindings as a drawing: exchanges on the left, what they are bound to on the right. The columns come from the longest
 // way from an exchange that nothing is bound to; in a column each thing stands near those that it is bound to (the mean
-// of their places, a few passes in both directions), which keeps crossings few. A table always stands beside it.
+// of their places, a few passes in both directions), which keeps crossings few. A table always stands beside it, and
+// what is drawn is the page of that, so the drawing has an end however many bindings there are.
 
 import { h, svg } from './dom.js';
 import { exchangeName, plural } from './format.js';
@@ -183,8 +184,13 @@ function drawNode(node, vhost) {
   return box;
 }
 
-// The drawing hides itself from screen readers: the table beside it says the same.
-export function bindingGraph(bindings, vhost) {
+function leftOut(count) {
+  return count > 0 && h('p', { class: 'more' }, `${plural(count, 'binding is', 'bindings are')} not drawn: here are ` +
+    `those of this page of the table, and at most ${NODES_MAX} queues and exchanges.`);
+}
+
+// bindings: some of all, count. The drawing hides itself from screen readers: the table beside it says the same.
+export function bindingGraph(bindings, count, vhost) {
   if (bindings.length === 0) return null;
   const graph = gather(bindings);
   setColumns(graph);
@@ -193,10 +199,10 @@ export function bindingGraph(bindings, vhost) {
   const columns = columnsOf(graph.nodes);
   order(columns);
   const { width, height } = setPlaces(columns);
-  return h('div', { class: 'graph scroll', 'data-key': 'graph', tabindex: '0', role: 'region',
+  return [h('div', { class: 'graph scroll', 'data-key': 'graph', tabindex: '0', role: 'region',
     'aria-label': 'Drawing of the bindings; the table below says the same' },
   svg('svg', { width, height, viewBox: `0 0 ${width} ${height}`, 'aria-hidden': 'true' },
     graph.lines.map(drawEdge),
-    graph.nodes.filter(({ kind }) => kind !== 'knot').map((node) => drawNode(node, vhost))),
-  graph.left > 0 && h('p', { class: 'more' }, `${plural(graph.left, 'binding is', 'bindings are')} not drawn.`));
+    graph.nodes.filter(({ kind }) => kind !== 'knot').map((node) => drawNode(node, vhost)))),
+  leftOut(graph.left + count - bindings.length)];
 }

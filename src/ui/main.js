@@ -3,10 +3,10 @@
 // The start, and the turn that everything goes through: find the page of the address, load its data, draw it,
 // and again after a while. A page that is no longer looked at is not loaded.
 
-import { api, ApiError, optional } from './api.js';
+import { api, ApiError, optional, query } from './api.js';
 import { drawCharts, forgetCharts } from './chart.js';
 import { h, morph } from './dom.js';
-import { drawFrame, focusPage } from './frame.js';
+import { drawFrame, focusPage, showSection } from './frame.js';
 import { drawLogin } from './login.js';
 import { pageAt } from './pages.js';
 import { heading } from './parts.js';
@@ -16,6 +16,7 @@ import { chooseVhost, chosenVhost, forgetVhost, refreshSeconds } from './setting
 import { applyTheme } from './theme.js';
 
 const PATIENCE_MS = 10000;
+const FRAME = `overview${query({ columns: 'cluster_name,leveret_version,exchange_types' })}`;
 
 const app = document.getElementById('app');
 const turn = { where: null, data: undefined, failure: null, timer: 0, loading: null, vhosts: [] };
@@ -67,7 +68,7 @@ function draw() {
 }
 
 async function loadFrame(signal) {
-  const [overview, vhosts] = await Promise.all([optional(api.get('overview', { signal }), session.overview),
+  const [overview, vhosts] = await Promise.all([optional(api.get(FRAME, { signal }), session.overview),
     optional(api.get('vhosts?columns=name', { signal }), [])]);
   session.overview = overview;
   turn.vhosts = vhosts.map(({ name }) => name);
@@ -120,6 +121,7 @@ function onAddress() {
     forgetCharts();
     for (const dialog of document.querySelectorAll('dialog')) dialog.close();
     draw();
+    showSection();
   }
   if (isOther) focusPage();
   load();
@@ -148,7 +150,7 @@ function logOut() {
 }
 
 async function enter() {
-  const [who, overview, extensions] = await Promise.all([api.get('whoami'), optional(api.get('overview'), null),
+  const [who, overview, extensions] = await Promise.all([api.get('whoami'), optional(api.get(FRAME), null),
     optional(api.get('extensions'), [])]);
   session.user = who.name;
   // Before version 3.9 tags were one text.

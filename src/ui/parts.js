@@ -8,25 +8,26 @@ import { brief, bytes, exchangeName, isFigure, NOTHING, number, rate } from './f
 import { link, look } from './router.js';
 import { RANGES, rangeOf } from './samples.js';
 
-// The top of a page: where it belongs to, its name, what can be done.
-export function heading({ title, kind, above, badges, actions = [] }) {
+// The top of a page: where it belongs to, its name, what else it is called, what can be done.
+export function heading({ title, kind, above, below, badges, actions = [] }) {
   return h('div', { class: 'heading', 'data-key': 'heading' },
     above && h('p', { class: 'above' }, h('a', { href: above.href }, above.label), kind && ` · virtual host ${kind}`),
     h('div', { class: 'heading-line' }, h('h1', null, title, badges && h('span', { class: 'badges' }, badges)),
       h('div', { class: 'actions' }, actions.filter(Boolean).map(({ label, run, isDangerous, isMain }) =>
         h('button', { type: 'button', class: isDangerous ? 'danger' : isMain ? 'main' : null, onclick: run },
-          label)))));
+          label)))),
+    below && h('p', { class: 'above' }, below));
 }
 
 export function panel(key, title, ...content) {
   return h('section', { class: 'panel', 'data-key': key, 'aria-label': title }, h('h2', null, title), content);
 }
 
-// A fact is [label, value]; one without a value is left out.
-export function facts(list, isWide) {
+// A fact is [label, value, isLong]; one without a value is left out, a long one has the room of two.
+export function facts(list) {
   const known = list.filter((fact) => fact && ![undefined, null, '', false].includes(fact[1]));
-  return h('dl', { class: isWide ? 'facts wide' : 'facts' }, known.map(([label, value]) =>
-    h('div', null, h('dt', null, label), h('dd', null, value))));
+  return h('dl', { class: 'facts' }, known.map(([label, value, isLong]) =>
+    h('div', { class: isLong ? 'long' : null }, h('dt', null, label), h('dd', null, value))));
 }
 
 export function badge(text, title, kind) {
@@ -38,7 +39,7 @@ export function argumentList(table) {
   const entries = Object.entries(table ?? {});
   if (entries.length === 0) return NOTHING;
   return h('dl', { class: 'arguments' }, entries.map(([name, value]) => h('div', null, h('dt', null, name),
-    h('dd', null, typeof value === 'string' ? value : JSON.stringify(value)))));
+    h('dd', null, typeof value === 'string' && value !== '' ? value : JSON.stringify(value)))));
 }
 
 export function exchangeLink(vhost, name) {
@@ -50,11 +51,19 @@ export function queueLink(vhost, name) {
   return h('a', { class: 'name', title: name, href: link('queues', vhost, name) }, name);
 }
 
-const STATES = { running: 'good', idle: 'calm', flow: 'warn', blocked: 'bad', blocking: 'warn', down: 'bad',
-  stopped: 'bad', crashed: 'bad', minority: 'bad', terminated: 'bad' };
+const STATES = new Map(Object.entries({ running: 'good', idle: 'calm', flow: 'warn', blocked: 'bad', blocking: 'warn',
+  down: 'bad', stopped: 'bad', crashed: 'bad', minority: 'bad', terminated: 'bad' }));
 
-export function state(name) {
-  return h('span', { class: `state ${STATES[name] ?? 'calm'}` }, name ?? NOTHING);
+// kind: how good that is, of states that are not those of RabbitMQ.
+export function state(name, kind = STATES.get(name) ?? 'calm') {
+  return h('span', { class: `state ${kind}` }, name ?? NOTHING);
+}
+
+// What abbreviations mean, those that are there: [abbreviation, meaning], which may come more than once.
+export function legend(pairs) {
+  const meanings = new Map(pairs);
+  return meanings.size > 0 && h('dl', { class: 'key', 'data-key': 'legend' }, [...meanings].map(([name, meaning]) =>
+    h('div', null, h('dt', null, name), h('dd', null, meaning))));
 }
 
 // How far back the charts of a page go.

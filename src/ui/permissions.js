@@ -84,7 +84,8 @@ export function permissionTable(permissions, { by, name, reload, canChange }) {
       button('Change', () => grantDialog({ by, name, reload, permission })),
       button('Take away', () => revoke('permissions', permission, reload))) }];
   return table({ caption: 'Permissions', columns, rows: permissions, key: ({ user, vhost }) => `${user}/${vhost}`,
-    empty: by === 'user' ? 'The user may use no virtual host.' : 'No user may use the virtual host.' });
+    empty: by === 'user' ? 'The user may use no virtual host until you give permissions.'
+      : 'No user may use the virtual host until you give permissions.' });
 }
 
 export function topicPermissionTable(permissions, { by, reload, canChange }) {
@@ -93,5 +94,6 @@ export function topicPermissionTable(permissions, { by, reload, canChange }) {
     canChange && { label: 'Action', cell: (permission) =>
       button('Take away', () => revoke('topic-permissions', permission, reload)) }];
   return table({ caption: 'Topic permissions', columns, rows: permissions,
-    key: ({ user, vhost, exchange }) => `${user}/${vhost}/${exchange}`, empty: 'Routing keys do not matter.' });
+    key: ({ user, vhost, exchange }) => `${user}/${vhost}/${exchange}`,
+    empty: 'There are none: any routing key is allowed.' });
 }

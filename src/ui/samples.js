@@ -5,7 +5,7 @@
 
 export const RANGES = [
   { name: '60', label: 'last minute', age: 60, step: 5 },
-  { name: '600', label: 'last ten minutes', age: 600, step: 5 },
+  { name: '600', label: 'last ten minutes', age: 600, step: 10 },
   { name: '3600', label: 'last hour', age: 3600, step: 60 },
   { name: '28800', label: 'last eight hours', age: 28800, step: 1800 },
   { name: '86400', label: 'last day', age: 86400, step: 1800 },
@@ -18,6 +18,12 @@ export function rangeOf(search) {
 // The parameters that ask for the history of queue lengths and rates.
 export function ages({ age, step }) {
   return { lengths_age: age, lengths_incr: step, msg_rates_age: age, msg_rates_incr: step };
+}
+
+// The columns of these lines: what an object says of all its counters is some ten times as much.
+export function columnsOf(wanted, within) {
+  const stem = within === undefined ? '' : `${within}.`;
+  return wanted.flatMap(([name]) => [`${stem}${name}`, `${stem}${name}_details`]);
 }
 
 function inOrder(details) {

@@ -53,6 +53,11 @@ export function mayMakePolicies() {
   return isAdministrator() || session.tags.includes('policymaker');
 }
 
+// What answers may be a RabbitMQ as well.
+export function isLeveret() {
+  return session.overview?.leveret_version !== undefined;
+}
+
 export function hasExtension(script) {
   return session.extensions.some((extension) => extension.javascript === script);
 }

@@ -16,23 +16,33 @@ function pageQuery({ page = 1, size = 100, name = '', regex, sort, down }) {
     sort_reverse: sort ? down === '1' : undefined };
 }
 
-// A list as a page, also from a server that answers without pages.
-function pageOf(answer) {
-  if (!Array.isArray(answer)) return answer;
-  return { items: answer, page: 1, page_count: 1, page_size: answer.length, filtered_count: answer.length,
-    total_count: answer.length };
+// The page of a list that the server sends whole.
+function pageHere(rows, { page = 1, size = 100 }) {
+  const pageSize = Number(size);
+  const pageCount = Math.max(1, Math.ceil(rows.length / pageSize));
+  const at = Math.min(Math.max(1, Number(page)), pageCount);
+  return { items: rows.slice((at - 1) * pageSize, at * pageSize), page: at, page_count: pageCount,
+    page_size: pageSize, filtered_count: rows.length, total_count: rows.length };
+}
+
+// A list as a page, also from a server that answers without pages, as RabbitMQ does of bindings.
+function pageOf(answer, search) {
+  return Array.isArray(answer) ? pageHere(answer, search) : answer;
 }
 
 // The page that the address asks for. That may be behind the last one, since lists become shorter: then it is the
-// first; and what is typed may not be a regular expression yet: then nothing is found, and it is said why.
-export async function loadPage(where, search, signal) {
+// first; and what is typed may not be a regular expression yet: then nothing is found, and it is said why. more: other
+// parameters of the query.
+export async function loadPage(where, search, signal, more) {
   try {
-    return pageOf(await api.get(`${where}${query(pageQuery(search))}`, { signal }));
+    return pageOf(await api.get(`${where}${query({ ...pageQuery(search), ...more })}`, { signal }), search);
   } catch (error) {
     const isRefused = error instanceof ApiError && error.status === 400;
     const { page, ...others } = search;
-    if (isRefused && page !== undefined) return loadPage(where, others, signal);
-    if (isRefused && search.regex === '1') return { ...pageOf([]), refusal: 'This is not a regular expression.' };
+    if (isRefused && page !== undefined) return loadPage(where, others, signal, more);
+    if (isRefused && search.regex === '1') {
+      return { ...pageHere([], search), refusal: 'This is not a regular expression.' };
+    }
     throw error;
   }
 }
@@ -88,23 +98,14 @@ function later(changes) {
   }, 250);
 }
 
-export function filterBar(search, what, ...more) {
+// what: of many; by: of what of them something is looked for.
+export function filterBar(search, what, by = 'name') {
   return h('form', { class: 'filter', role: 'search', onsubmit: (event) => event.preventDefault() },
-    h('label', { class: 'unseen', for: 'filter' }, `Filter ${what} by name`),
-    h('input', { id: 'filter', type: 'search', placeholder: 'Filter by name', value: search.name ?? '',
+    h('label', { class: 'unseen', for: 'filter' }, `Filter ${what} by ${by}`),
+    h('input', { id: 'filter', type: 'search', placeholder: `Filter by ${by}`, value: search.name ?? '',
       spellcheck: 'false', autocomplete: 'off', oninput: (event) => later({ name: event.target.value, page: '' }) }),
     h('label', { class: 'check' }, h('input', { type: 'checkbox', checked: search.regex === '1',
-      onchange: (event) => look({ regex: event.target.checked ? '1' : '', page: '' }, true) }), 'Regular expression'),
-    more);
-}
-
-// The page of a list that the server sends whole.
-export function pageHere(rows, { page = 1, size = 100 }) {
-  const pageSize = Number(size);
-  const pageCount = Math.max(1, Math.ceil(rows.length / pageSize));
-  const at = Math.min(Math.max(1, Number(page)), pageCount);
-  return { items: rows.slice((at - 1) * pageSize, at * pageSize), page: at, page_count: pageCount,
-    page_size: pageSize, filtered_count: rows.length, total_count: rows.length };
+      onchange: (event) => look({ regex: event.target.checked ? '1' : '', page: '' }, true) }), 'Regular expression'));
 }
 
 function step(label, symbol, page, isThere) {

@@ -3,13 +3,13 @@
 // Light or dark: as the system says, until somebody chooses.
 
 const KEY = 'leveret.theme';
-const NAMES = { auto: 'as the system', light: 'light', dark: 'dark' };
+const NAMES = { auto: 'System colours', light: 'Light', dark: 'Dark' };
 
 export const THEMES = Object.entries(NAMES);
 
 export function theme() {
   const kept = localStorage.getItem(KEY);
-  return kept in NAMES ? kept : 'auto';
+  return kept !== null && Object.hasOwn(NAMES, kept) ? kept : 'auto';
 }
 
 const system = matchMedia('(prefers-color-scheme: dark)');

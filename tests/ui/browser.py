@@ -30,10 +30,11 @@ def quoted(name):
 class Site:
     """A broker and the address of its web interface; that of RabbitMQ is src/ui as well, by a front."""
 
-    def __init__(self, kind, build):
+    def __init__(self, kind, build, is_full=False):
         settings = SETTINGS_OF_RABBITMQ if kind == "rabbitmq" else ()
         plugins = "rabbitmq_management,rabbitmq_shovel,rabbitmq_shovel_management"
         self.kind = kind
+        self.is_full = is_full
         self.broker = http_broker.Broker(kind, build, settings, plugins)
         self.api_url = "http://127.0.0.1:%d" % self.broker.port
         self.front = None

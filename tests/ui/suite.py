@@ -13,19 +13,26 @@ import traceback
 
 from playwright.sync_api import Error, expect, sync_playwright
 
+import gallery
 import test_administration
+import test_everywhere
 import test_looking
 import test_queues
+import test_refusals
+import test_scale
 import test_shell
 from browser import CHROMIUM, PATIENCE_MS, Site, Visit
 from http_broker import Failure, default_build
 
-MODULES = (test_shell, test_looking, test_queues, test_administration)
+MODULES = (test_shell, test_looking, test_queues, test_administration, test_refusals, test_everywhere, test_scale)
 
 
 def tests():
     """In the order in which they are written."""
     for module in MODULES:
+        if hasattr(module, "tests"):
+            yield from module.tests()
+            continue
         functions = inspect.getmembers(module, inspect.isfunction)
         own = [test for _, test in functions if hasattr(test, "options")]
         yield from sorted(own, key=lambda test: test.__code__.co_firstlineno)
@@ -72,6 +79,8 @@ def main():
     parser.add_argument("--build", default=default_build())
     parser.add_argument("--broker", choices=["leveret", "rabbitmq"], default="leveret")
     parser.add_argument("--pictures", default=os.path.join("build", "ui"), help="of tests that fail")
+    parser.add_argument("--full", action="store_true", help="with very many queues and connections")
+    parser.add_argument("--gallery", metavar="DIR", help="no tests: pictures of every page, to be looked at")
     parser.add_argument("tests", nargs="*")
     options = parser.parse_args()
     chosen = [test for test in tests() if not options.tests or test.__name__ in options.tests]
@@ -79,12 +88,16 @@ def main():
         parser.error("no such test")
     os.makedirs(options.pictures, exist_ok=True)
     expect.set_options(timeout=PATIENCE_MS)
-    site = Site(options.broker, options.build)
+    site = Site(options.broker, options.build, options.full)
     try:
         with sync_playwright() as playwright:
             # Chromium's own sandbox does not start as root, as which CI runs; all it sees is this broker.
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-            status = run(chosen, browser, site, options.pictures)
+            if options.gallery:
+                gallery.take(browser, site, options.gallery)
+                status = 0
+            else:
+                status = run(chosen, browser, site, options.pictures)
             browser.close()
         site.broker.end()
         if options.broker == "leveret":

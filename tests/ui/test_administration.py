@@ -158,15 +158,3 @@ def definitions_keep_their_numbers(visit, site):
     expect_equal(repr(bindings[0]["arguments"]), repr(numbers), "the arguments of the binding")
     site.make("DELETE", "exchanges/%2F/of-numbers")
     site.make("DELETE", "queues/%2F/of-numbers")
-
-
-@test()
-def administration_is_accessible_in_both_themes(visit, site):
-    visit.enter("users")
-    page = visit.page
-    pages = (["users"], ["users", "guest"], ["vhosts"], ["vhosts", "/"], ["policies"], ["limits"], ["definitions"])
-    for names in pages:
-        visit.go(*names)
-        expect(page.get_by_role("heading", level=1)).to_be_visible()
-        expect(page.locator(".loading")).to_have_count(0)
-        expect_equal(visit.violations(), [], "what axe finds in " + "/".join(names))

@@ -97,13 +97,6 @@ def server_that_hangs_is_told(visit, site):
 
 
 @test()
-def overview_is_accessible_in_both_themes(visit, site):
-    visit.enter()
-    expect(visit.page.get_by_role("region", name=RATES)).to_be_visible()
-    expect_equal(visit.violations(), [], "what axe finds")
-
-
-@test()
 def connection_is_found_and_closed_with_a_reason(visit, site):
     site.make("PUT", "queues/%2F/consumed", {"durable": True})
     parameters = pika.ConnectionParameters(
@@ -168,18 +161,6 @@ def exchange_is_declared_bound_drawn_and_deleted(visit, site):
     visit.button("Delete", visit.dialog("Delete this exchange")).click()
     expect(page).to_have_url(site.url + "#/exchanges")
     site.make("DELETE", "queues/%2F/drawn")
-
-
-@test()
-def lists_are_accessible_in_both_themes(visit, site):
-    visit.enter("connections")
-    page = visit.page
-    exchange = ["exchanges", "/", "amq.topic"]
-    for names in (["connections"], ["channels"], ["exchanges"], exchange, ["streams"], ["bindings"]):
-        visit.go(*names)
-        expect(page.get_by_role("heading", level=1)).to_be_visible()
-        expect(page.locator(".loading")).to_have_count(0)
-        expect_equal(visit.violations(), [], "what axe finds in " + "/".join(names))
 
 
 @test()

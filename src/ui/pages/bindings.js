@@ -1,48 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The bindings of a virtual host as a drawing: who publishes where, and where it ends. Of very many only those
-// of one exchange can be drawn, on its own page.
+// The bindings of a virtual host, a page at a time, and the page as a drawing: who publishes where, and where it ends.
 
-import { api, path, query } from '../api.js';
+import { path } from '../api.js';
 import { bindDialog, bindingTable } from '../bindings.js';
-import { h } from '../dom.js';
 import { number } from '../format.js';
 import { bindingGraph } from '../graph.js';
+import { h } from '../dom.js';
 import { heading, panel } from '../parts.js';
 import { link } from '../router.js';
-
-const QUEUES_MAX = 2000;
+import { filterBar, loadPage } from '../table.js';
 
 function vhostOf({ vhost, vhosts }) {
   if (vhost !== '') return vhost;
   return vhosts.includes('/') || vhosts.length === 0 ? '/' : vhosts[0];
 }
 
+// Every queue is bound to the default exchange: that says nothing.
 async function load(place) {
   const vhost = vhostOf(place);
-  const { signal } = place;
-  const count = await api.get(`queues/${path(vhost)}${query({ page: 1, page_size: 1, columns: 'name' })}`, { signal });
-  if (count.total_count > QUEUES_MAX) return { vhost, queues: count.total_count, bindings: null };
-  const bindings = await api.get(`bindings/${path(vhost)}`, { signal });
-  // Every queue is bound to the default exchange: that says nothing.
-  return { vhost, bindings: bindings.filter(({ source }) => source !== '') };
+  const { search, signal } = place;
+  return { vhost, page: await loadPage(`bindings/${path(vhost)}`, search, signal, { default_exchange: false }) };
 }
 
-function tooMany({ queues }) {
-  return h('p', { class: 'failure-page' }, `${number(queues)} queues are too many for one drawing. `,
-    h('a', { href: link('exchanges') }, 'Choose an exchange'), 'Its page draws what is bound to it.');
-}
-
-function draw(data, { reload, search }) {
-  const { vhost, bindings } = data;
+function draw({ vhost, page }, { reload, search, vhost: chosen, vhosts }) {
   return [
     heading({ title: 'Bindings', above: { href: link('vhosts', vhost), label: `Virtual host ${vhost}` },
       actions: [{ label: 'Bind', isMain: true, run: () => bindDialog({ vhost, reload }) }] }),
-    bindings === null ? tooMany(data) : [
-      panel('graph', 'Drawing', bindingGraph(bindings, vhost) ??
-        'Nothing is bound but each queue to the default exchange, by its name.'),
-      panel('table', `Table (${number(bindings.length)})`, bindingTable(bindings, { vhost, reload, search })),
-    ],
+    chosen === '' && vhosts.length > 1 && h('p', { class: 'intro' },
+      'Bindings are shown of one virtual host at a time: choose another one above.'),
+    filterBar(search, 'bindings', 'exchange, queue or key'),
+    panel('graph', 'Drawing', bindingGraph(page.items, page.filtered_count, vhost) ?? (search.name ? 'Nothing is found.'
+      : 'Nothing is bound but each queue to the default exchange, by its name. Bind a queue to an exchange to have ' +
+        'the messages of that exchange in it.')),
+    panel('table', `Table (${number(page.filtered_count)})`, bindingTable(page, { reload, search })),
   ];
 }
 

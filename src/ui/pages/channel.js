@@ -26,7 +26,7 @@ function details(channel) {
     ['Published in a transaction', channel.transactional && number(channel.messages_uncommitted)],
     ['Acked in a transaction', channel.transactional && number(channel.acks_uncommitted)],
     ['Idle since', channel.idle_since && moment(channel.idle_since)], ['Node', channel.node],
-  ], true);
+  ]);
 }
 
 function draw(channel, { search }) {

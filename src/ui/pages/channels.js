@@ -3,13 +3,13 @@
 // The channels of all connections.
 
 import { path } from '../api.js';
-import { channelTable } from '../channels.js';
+import { CHANNEL_FIELDS, channelTable } from '../channels.js';
 import { heading } from '../parts.js';
 import { filterBar, loadPage, pager } from '../table.js';
 
 async function load({ search, signal, vhost }) {
   const where = vhost === '' ? 'channels' : `vhosts/${path(vhost)}/channels`;
-  return loadPage(where, search, signal);
+  return loadPage(where, search, signal, { columns: CHANNEL_FIELDS });
 }
 
 function draw(page, { search, vhost }) {

@@ -54,8 +54,9 @@ function details(connection) {
     ['Channels at most', connection.channel_max && number(connection.channel_max)],
     ['From client, in all', bytes(connection.recv_oct)], ['To client, in all', bytes(connection.send_oct)],
     ['Waiting to be sent', number(connection.send_pend)], ['Node', connection.node],
-    ['Client', Object.keys(client).length > 0 && argumentList(client)], ['Client can', can.join(', ')],
-  ], true);
+    ['Client', Object.keys(client).length > 0 && argumentList(client), true],
+    ['Client can', can.join(', '), true],
+  ]);
 }
 
 function dataChart(connection) {
@@ -67,7 +68,8 @@ function dataChart(connection) {
 
 function draw({ connection, channels }, { search }) {
   return [
-    heading({ title: connection.name, above: { href: link('connections'), label: 'Connections' },
+    heading({ title: givenName(connection) ?? connection.name, below: givenName(connection) && connection.name,
+      above: { href: link('connections'), label: 'Connections' },
       kind: connection.vhost, actions: [{ label: 'Close', isDangerous: true, run: () => close(connection) }] }),
     rangeChoice(search),
     panel('data', 'Data', dataChart(connection)),

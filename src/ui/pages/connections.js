@@ -9,9 +9,12 @@ import { heading, state } from '../parts.js';
 import { link } from '../router.js';
 import { filterBar, loadPage, pager, table } from '../table.js';
 
+const FIELDS = ['name', 'user_provided_name', 'client_properties.connection_name', 'vhost', 'user', 'state', 'ssl',
+  'protocol', 'channels', 'recv_oct_details.rate', 'send_oct_details.rate'].join(',');
+
 async function load({ search, signal, vhost }) {
   const where = vhost === '' ? 'connections' : `vhosts/${path(vhost)}/connections`;
-  return loadPage(where, search, signal);
+  return loadPage(where, search, signal, { columns: FIELDS });
 }
 
 export function connectionLink(name) {
@@ -49,7 +52,8 @@ function draw(page, { search, vhost }) {
     heading({ title: 'Connections' }),
     filterBar(search, 'connections'),
     table({ caption: 'Connections', columns: columns(vhost), rows: page.items, search, key: ({ name }) => name,
-      empty: search.name ? 'No connection has such a name.' : 'Nobody is connected.' }),
+      empty: search.name ? 'No connection has such a name.'
+        : 'Nobody is connected. The overview says on which ports applications can connect.' }),
     pager(page, search, 'connections'),
   ];
 }

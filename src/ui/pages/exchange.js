@@ -3,7 +3,7 @@
 // One exchange: what goes through it, from where and to where, and what can be done to it.
 
 import { api, optional, path, query } from '../api.js';
-import { bindDialog, bindingTable } from '../bindings.js';
+import { bindDialog, bindingTable, NO_BINDINGS } from '../bindings.js';
 import { ask, notice } from '../dialog.js';
 import { exchangeName, number } from '../format.js';
 import { bindingGraph } from '../graph.js';
@@ -11,6 +11,7 @@ import { argumentList, facts, heading, panel, rangeChoice, rateChart } from '../
 import { publishDialog } from '../publish.js';
 import { go, link } from '../router.js';
 import { ages, rangeOf, rateLines } from '../samples.js';
+import { loadPage } from '../table.js';
 import { exchangeBadges } from './exchanges.js';
 
 const RATES = [['publish_in', 'In', true], ['publish_out', 'Out', true]];
@@ -19,7 +20,8 @@ async function load({ names: [, vhost, name], search, signal }) {
   const where = `exchanges/${path(vhost, name)}`;
   // The default exchange is bound to every queue: there is nothing to see, and very much of it.
   const isDefault = name === 'amq.default';
-  const bindings = (end) => (isDefault ? [] : optional(api.get(`${where}/bindings/${end}`, { signal }), []));
+  const bindings = (end) => (isDefault ? NO_BINDINGS
+    : optional(loadPage(`${where}/bindings/${end}`, search, signal), NO_BINDINGS));
   const [exchange, from, to] = await Promise.all([
     api.get(`${where}${query(ages(rangeOf(search)))}`, { signal }), bindings('source'), bindings('destination')]);
   return { exchange, from, to, isDefault };
@@ -51,10 +53,11 @@ function actions({ vhost, name, internal }, { reload }, isDefault) {
 function bindingPanels({ exchange, from, to }, { reload, search }) {
   const where = { vhost: exchange.vhost, reload, search };
   return [
-    panel('graph', 'Ways', bindingGraph([...to, ...from], exchange.vhost) ?? 'Nothing is bound.'),
-    panel('from', `To queues and exchanges (${number(from.length)})`,
+    panel('graph', 'Ways', bindingGraph([...to.items, ...from.items], to.filtered_count + from.filtered_count,
+      exchange.vhost) ?? 'Nothing is bound.'),
+    panel('from', `To queues and exchanges (${number(from.total_count)})`,
       bindingTable(from, { ...where, hides: 'source', caption: 'Bindings to others' })),
-    to.length > 0 && panel('to', `From other exchanges (${number(to.length)})`,
+    to.total_count > 0 && panel('to', `From other exchanges (${number(to.total_count)})`,
       bindingTable(to, { ...where, hides: 'destination', caption: 'Bindings from others' })),
   ];
 }
@@ -69,7 +72,7 @@ function draw(data, place) {
     panel('rates', 'Rates', rateChart('rates', 'Messages per second', rateLines(exchange.message_stats ?? {}, RATES))),
     panel('details', 'Details', facts([['Type', exchange.type], ['Policy', exchange.policy],
       ['Arguments', argumentList(exchange.arguments)], ['Declared by', exchange.user_who_performed_action],
-      ['Bindings', isDefault && 'to every queue, by its name as the routing key']], true)),
+      ['Bindings', isDefault && 'to every queue, by its name as the routing key']])),
     !isDefault && bindingPanels(data, place),
   ];
 }

@@ -7,24 +7,33 @@ import { EXCHANGE_ARGUMENTS } from '../arguments.js';
 import { formDialog, notice } from '../dialog.js';
 import { h } from '../dom.js';
 import { rate, rateOf } from '../format.js';
-import { badge, exchangeLink, heading } from '../parts.js';
+import { badge, exchangeLink, heading, legend } from '../parts.js';
 import { go } from '../router.js';
 import { session } from '../session.js';
 import { filterBar, loadPage, pager, table } from '../table.js';
 import { vhostField } from './queues.js';
 
+const FIELDS = ['name', 'vhost', 'type', 'durable', 'auto_delete', 'internal', 'arguments', 'policy',
+  'message_stats.publish_in_details.rate', 'message_stats.publish_out_details.rate'].join(',');
+
 async function load({ search, signal, vhost }) {
   const where = vhost === '' ? 'exchanges' : `exchanges/${path(vhost)}`;
-  return loadPage(where, search, signal);
+  return loadPage(where, search, signal, { columns: FIELDS });
+}
+
+// Of what is abbreviated: [abbreviation, meaning].
+function features(exchange) {
+  return [
+    exchange.durable && ['D', 'durable: survives a restart'],
+    exchange.auto_delete && ['AD', 'deleted with its last binding'],
+    exchange.internal && ['I', 'internal: clients cannot publish to it'],
+    exchange.arguments?.['alternate-exchange'] !== undefined && ['AE', 'has an alternate exchange'],
+  ].filter(Boolean);
 }
 
 export function exchangeBadges(exchange) {
   return h('span', { class: 'badges' }, badge(exchange.type, 'type of the exchange', 'type'),
-    exchange.durable && badge('D', 'durable: survives a restart'),
-    exchange.auto_delete && badge('AD', 'deleted with its last binding'),
-    exchange.internal && badge('I', 'internal: clients cannot publish to it'),
-    exchange.arguments?.['alternate-exchange'] !== undefined &&
-      badge('AE', `alternate exchange: ${exchange.arguments['alternate-exchange']}`),
+    features(exchange).map(([text, meaning]) => badge(text, meaning)),
     exchange.policy && badge(exchange.policy, `policy: ${exchange.policy}`, 'policy'));
 }
 
@@ -77,6 +86,7 @@ function draw(page, place) {
     table({ caption: 'Exchanges', columns: columns(place.vhost), rows: page.items, search: place.search,
       key: (exchange) => `${exchange.vhost}/${exchange.name}`, empty: 'No exchange has such a name.' }),
     pager(page, place.search, 'exchanges'),
+    legend([...page.items.flatMap(features), ['In', 'published to it'], ['Out', 'that it gave to queues']]),
   ];
 }
 

@@ -62,7 +62,9 @@ function limitTable(kind, rows, reload) {
       onclick: () => remove(kind, row, reload) }, 'Take away') },
   ];
   return table({ caption: `Limits of ${kind === 'vhost' ? 'virtual hosts' : 'users'}`, columns, rows,
-    key: ({ of, name }) => `${of}/${name}`, empty: 'There are none.' });
+    key: ({ of, name }) => `${of}/${name}`, empty: kind === 'vhost'
+    ? 'There are none: a virtual host may have as many connections and queues as there is room for.'
+    : 'There are none: a user may have as many connections and channels as there is room for.' });
 }
 
 function draw({ vhost, user, users }, { vhosts, reload }) {

@@ -5,9 +5,11 @@
 import { api, optional, path, query } from '../api.js';
 import { h } from '../dom.js';
 import { bytes, duration, number, plural } from '../format.js';
+import { loadLongest, longestPanel } from '../longest.js';
 import { bytesChart, facts, gauge, heading, lengthChart, panel, rangeChoice, rateChart, state } from '../parts.js';
 import { link } from '../router.js';
-import { ages, MESSAGE_RATES, QUEUE_LENGTHS, rangeOf, rateLines, sinceStart, valueLines } from '../samples.js';
+import { ages, columnsOf, MESSAGE_RATES, QUEUE_LENGTHS, rangeOf, rateLines, sinceStart, valueLines }
+  from '../samples.js';
 import { mayMonitor } from '../session.js';
 import { table } from '../table.js';
 
@@ -15,14 +17,29 @@ const CHURN = [['connection_created', 'Connections opened', true], ['connection_
   ['channel_created', 'Channels opened'], ['channel_closed', 'Channels closed'], ['queue_declared', 'Queues declared'],
   ['queue_created', 'Queues created'], ['queue_deleted', 'Queues deleted']];
 
-async function load({ search, signal }) {
+const MEMORY = [['mem_used', 'Used']];
+const DISK = [['disk_free', 'Free']];
+const FIELDS = ['leveret_version', 'rabbitmq_version', 'product_name', 'product_version', 'cluster_name', 'node',
+  'rates_mode', 'object_totals', 'listeners', 'exchange_types', ...columnsOf(MESSAGE_RATES, 'message_stats'),
+  ...columnsOf(QUEUE_LENGTHS, 'queue_totals'), ...columnsOf(CHURN, 'churn_rates')].join(',');
+const NODE_FIELDS = ['name', 'running', 'mem_alarm', 'mem_limit', 'fd_used', 'fd_total', 'sockets_used',
+  'sockets_total', 'disk_free_alarm', 'disk_free_limit', 'uptime', 'processors', 'os_pid', 'db_dir', 'log_files',
+  'config_files', ...columnsOf([...MEMORY, ...DISK])].join(',');
+
+async function nodesOf({ age, step }, signal) {
+  if (!mayMonitor()) return [];
+  const nodes = await optional(api.get('nodes?columns=name,running', { signal }), []);
+  const ask = query({ node_stats_age: age, node_stats_incr: step, columns: NODE_FIELDS });
+  return Promise.all(nodes.map(async (node) => (!node.running ? node
+    : optional(api.get(`nodes/${path(node.name)}${ask}`, { signal }), node))));
+}
+
+async function load({ search, signal, vhost }) {
   const range = rangeOf(search);
-  const overview = await api.get(`overview${query(ages(range))}`, { signal });
-  const nodes = mayMonitor() ? await optional(api.get('nodes', { signal }), []) : [];
-  const ask = query({ node_stats_age: range.age, node_stats_incr: range.step });
-  const detailed = await Promise.all(nodes.filter(({ running }) => running).map(({ name }) =>
-    optional(api.get(`nodes/${path(name)}${ask}`, { signal }), null)));
-  return { overview, nodes: nodes.map((node) => ({ ...node, ...detailed.find((one) => one?.name === node.name) })) };
+  const [overview, nodes, longest] = await Promise.all([
+    api.get(`overview${query({ ...ages(range), columns: FIELDS })}`, { signal }), nodesOf(range, signal),
+    loadLongest(vhost, signal)]);
+  return { overview, nodes, longest };
 }
 
 function alarms(nodes) {
@@ -31,6 +48,16 @@ function alarms(nodes) {
     node.disk_free_alarm && `${node.name}: the disk is nearly full. Who publishes has to wait.`,
     node.running === false && `${node.name}: does not run.`,
   ]).filter(Boolean).map((text) => h('p', { class: 'banner alarm', role: 'alert', 'data-key': text }, text));
+}
+
+// That all is well is worth a line as well.
+function health(overview, nodes) {
+  const [node] = nodes;
+  if (node === undefined || alarms(nodes).length > 0) return null;
+  const version = overview.leveret_version ? `Leveret ${overview.leveret_version}`
+    : `RabbitMQ ${overview.rabbitmq_version}`;
+  return h('p', { class: 'health', 'data-key': 'health' }, state('running'),
+    ` for ${duration(Math.min(...nodes.map(({ uptime }) => uptime)))} · no alarms · ${version}`);
 }
 
 const COUNTS = [['connections', 'connection', 'connections'], ['channels', 'channel', 'channels'],
@@ -45,8 +72,8 @@ function counts({ object_totals: totals = {} }) {
 }
 
 function nodePanel(node) {
-  const memory = valueLines(node, [['mem_used', 'Used']]).map(sinceStart);
-  const disk = valueLines(node, [['disk_free', 'Free']]).map(sinceStart);
+  const memory = valueLines(node, MEMORY).map(sinceStart);
+  const disk = valueLines(node, DISK).map(sinceStart);
   return panel(`node ${node.name}`, `Node ${node.name}`,
     h('div', { class: 'gauges' },
       gauge('Memory', node.mem_used, node.mem_limit, bytes, node.mem_alarm),
@@ -58,7 +85,7 @@ function nodePanel(node) {
       bytesChart(`disk ${node.name}`, 'Free disk', disk.map((line) => ({ ...line, colour: 3 })))),
     facts([['Running for', duration(node.uptime)], ['Cores', node.processors], ['Process', node.os_pid],
       ['Data', node.db_dir], ['Files of the log', (node.log_files ?? []).join(', ')],
-      ['Files of the configuration', (node.config_files ?? []).join(', ')]], true));
+      ['Files of the configuration', (node.config_files ?? []).join(', ')]]));
 }
 
 const LISTENERS = [
@@ -68,25 +95,31 @@ const LISTENERS = [
   { label: 'Node', cell: ({ node }) => node },
 ];
 
-function draw({ overview, nodes }, { search }) {
-  const version = overview.product_name && `${overview.product_name} ${overview.product_version}`;
+function about(overview, nodes) {
+  const own = overview.leveret_version && `Leveret ${overview.leveret_version}`;
+  return panel('about', 'About', facts([['Version', own], [own ? 'Answers as' : 'Version',
+    `${overview.product_name ?? 'RabbitMQ'} ${overview.product_version ?? overview.rabbitmq_version}`],
+  ['Cluster', overview.cluster_name], ['Node', overview.node], ['Rates', overview.rates_mode],
+  ['State', nodes.length > 0 && state(nodes.every(({ running }) => running) ? 'running' : 'down')],
+  ['Nodes', nodes.length > 1 && plural(nodes.length, 'node', 'nodes')],
+  ['Exchange types', (overview.exchange_types ?? []).map(({ name }) => name).join(', '), true]]));
+}
+
+function draw({ overview, nodes, longest }, { search, vhost }) {
   return [
-    heading({ title: 'Overview' }), alarms(nodes), counts(overview), rangeChoice(search),
+    heading({ title: 'Overview' }), alarms(nodes), health(overview, nodes), counts(overview), rangeChoice(search),
     h('div', { class: 'charts', 'data-key': 'charts' },
       panel('rates', 'Message rates', rateChart('rates', 'Messages per second',
         rateLines(overview.message_stats ?? {}, MESSAGE_RATES))),
       panel('lengths', 'Queued messages', lengthChart('lengths', 'Messages in all queues',
         valueLines(overview.queue_totals, QUEUE_LENGTHS)))),
+    longestPanel(longest, vhost),
     nodes.map(nodePanel),
     panel('churn', 'Comings and goings', rateChart('churn', 'Connections, channels and queues per second',
       rateLines(overview.churn_rates ?? {}, CHURN))),
     panel('listeners', 'Listeners', table({ caption: 'Listeners', columns: LISTENERS, rows: overview.listeners ?? [],
       key: ({ protocol, ip_address: address, port }) => `${protocol} ${address} ${port}` })),
-    panel('about', 'About', facts([['Version', version], ['RabbitMQ', overview.rabbitmq_version],
-      ['Cluster', overview.cluster_name], ['Node', overview.node], ['Rates', overview.rates_mode],
-      ['State', nodes.length > 0 && state(nodes.every(({ running }) => running) ? 'running' : 'down')],
-      ['Exchange types', (overview.exchange_types ?? []).map(({ name }) => name).join(', ')],
-      ['Nodes', nodes.length > 1 && plural(nodes.length, 'node', 'nodes')]], true)),
+    about(overview, nodes),
   ];
 }
 

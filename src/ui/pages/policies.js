@@ -59,6 +59,11 @@ function remove(kind, { vhost, name }, reload) {
   });
 }
 
+const EMPTY = {
+  policies: 'There are none. A policy gives limits, expiry or dead letters to all queues whose names match a pattern.',
+  'operator-policies': 'There are none. An operator policy puts a limit to what applications and policies may ask for.',
+};
+
 function policyTable(kind, caption, policies, place, canChange) {
   const button = (label, onclick) => h('button', { type: 'button', class: 'small', onclick }, label);
   const columns = [
@@ -73,7 +78,7 @@ function policyTable(kind, caption, policies, place, canChange) {
       button('Delete', () => remove(kind, policy, place.reload))) },
   ];
   return table({ caption, columns, rows: policies, key: ({ vhost, name }) => `${vhost}/${name}`,
-    empty: 'There are none.' });
+    empty: EMPTY[kind] });
 }
 
 function draw({ policies, operatorPolicies }, place) {

@@ -3,25 +3,26 @@
 // One queue: what waits in it, who takes from it, what is bound to it, and all that can be done to it.
 
 import { api, optional, path, query } from '../api.js';
-import { bindDialog, bindingTable } from '../bindings.js';
+import { bindDialog, bindingTable, NO_BINDINGS } from '../bindings.js';
 import { consumerTable } from '../consumers.js';
 import { ask, notice } from '../dialog.js';
 import { h } from '../dom.js';
-import { bytes, isFigure, moment, number } from '../format.js';
+import { bytes, isFigure, moment, number, plural, rate, rateOf, trend } from '../format.js';
 import { getDialog } from '../get.js';
 import { bindingGraph } from '../graph.js';
 import { moveDialog } from '../move.js';
-import { argumentList, facts, heading, lengthChart, panel, rangeChoice, rateChart, state } from '../parts.js';
+import { argumentList, facts, gauge, heading, lengthChart, panel, rangeChoice, rateChart, state } from '../parts.js';
 import { publishDialog } from '../publish.js';
 import { go, link } from '../router.js';
 import { ages, MESSAGE_RATES, QUEUE_LENGTHS, rangeOf, rateLines, valueLines } from '../samples.js';
+import { loadPage } from '../table.js';
 import { queueBadges } from './queues.js';
 
 async function load({ names: [, vhost, name], search, signal }) {
   const where = `queues/${path(vhost, name)}`;
   const [queue, bindings] = await Promise.all([
     api.get(`${where}${query(ages(rangeOf(search)))}`, { signal }),
-    optional(api.get(`${where}/bindings`, { signal }), []),
+    optional(loadPage(`${where}/bindings`, search, signal), NO_BINDINGS),
   ]);
   return { queue, bindings };
 }
@@ -69,10 +70,34 @@ function actions(queue, place) {
   ];
 }
 
+// What is there now, and how it changes.
 function figures(queue) {
-  return [['Ready', 'messages_ready'], ['Unacked', 'messages_unacknowledged'], ['All', 'messages'],
-    ['Consumers', 'consumers']].map(([label, name]) =>
-    h('li', null, h('div', null, h('strong', null, number(queue[name])), h('span', null, label))));
+  const { message_stats: stats } = queue;
+  const change = (name) => queue[`${name}_details`] && trend(queue[`${name}_details`].rate);
+  return [
+    [number(queue.messages_ready), 'Ready', change('messages_ready')],
+    [number(queue.messages_unacknowledged), 'Unacked', change('messages_unacknowledged')],
+    [number(queue.messages), 'All', change('messages')],
+    [number(queue.consumers), 'Consumers'],
+    [rate(rateOf(stats, 'publish')), 'Published'],
+    [rate(rateOf(stats, 'deliver_get')), 'Delivered'],
+    [rate(rateOf(stats, 'ack')), 'Acknowledged'],
+  ].map(([value, label, more]) => h('li', null, h('div', null, h('strong', null, value), h('span', null, label),
+    more !== undefined && h('small', null, more))));
+}
+
+// What somebody should know before anything else.
+function warnings(queue) {
+  const isStuck = queue.consumers === 0 && queue.messages_ready > 0;
+  return isStuck && h('p', { class: 'banner stale', 'data-key': 'stuck' },
+    `${plural(queue.messages_ready, 'message waits', 'messages wait')}, and nobody consumes.`);
+}
+
+// How full it is where it has a limit: the smaller one of its argument and its policy's.
+function fill(queue, what, count, write) {
+  const limits = [queue.arguments?.[`x-${what}`], queue.effective_policy_definition?.[what]].filter(isFigure);
+  if (limits.length === 0 || !isFigure(count)) return null;
+  return gauge('Ready', count, Math.min(...limits), write);
 }
 
 function details(queue) {
@@ -83,14 +108,16 @@ function details(queue) {
     ['Policy', queue.policy && h('a', { href: link('policies') }, queue.policy)],
     ['Operator policy', queue.operator_policy],
     ['Effective definition', Object.keys(queue.effective_policy_definition ?? {}).length > 0 &&
-      argumentList(queue.effective_policy_definition)],
-    ['Arguments', argumentList(queue.arguments)],
+      argumentList(queue.effective_policy_definition), true],
+    ['Arguments', argumentList(queue.arguments), Object.keys(queue.arguments ?? {}).length > 0],
+    ['Limit of messages', fill(queue, 'max-length', queue.messages_ready, number)],
+    ['Limit of bytes', fill(queue, 'max-length-bytes', queue.message_bytes_ready, bytes)],
     ['Consumers can take', queue.consumers > 0 && isFigure(share) && `${Math.round(share * 100)} % of the time`],
     ['Active consumer', queue.single_active_consumer_tag],
     ['Owner', queue.owner_pid_details?.name &&
       h('a', { href: link('connections', queue.owner_pid_details.name) }, queue.owner_pid_details.name)],
-    ['Bodies', bytes(queue.message_bytes)], ['Of ready messages', bytes(queue.message_bytes_ready)],
-    ['Of unacked ones', bytes(queue.message_bytes_unacknowledged)],
+    ['Bodies of all messages', bytes(queue.message_bytes)], ['Bodies of ready ones', bytes(queue.message_bytes_ready)],
+    ['Bodies of unacked ones', bytes(queue.message_bytes_unacknowledged)],
     ['In memory', isFigure(queue.messages_ram) &&
       `${number(queue.messages_ram)} messages, ${bytes(queue.message_bytes_ram)}`],
     ['Persistent', isFigure(queue.messages_persistent) &&
@@ -98,7 +125,7 @@ function details(queue) {
     ['Memory of the queue', bytes(queue.memory)],
     ['Time of the first message', queue.head_message_timestamp && moment(queue.head_message_timestamp * 1000)],
     ['Idle since', queue.idle_since && moment(queue.idle_since)],
-  ], true);
+  ]);
 }
 
 function draw({ queue, bindings }, place) {
@@ -106,6 +133,7 @@ function draw({ queue, bindings }, place) {
   return [
     heading({ title: queue.name, badges: queueBadges(queue), above: { href: link('queues'), label: 'Queues' },
       kind: queue.vhost, actions: actions(queue, place) }),
+    warnings(queue),
     h('ul', { class: 'counts', 'data-key': 'counts', 'aria-label': 'Messages and consumers' }, figures(queue)),
     rangeChoice(place.search),
     h('div', { class: 'charts', 'data-key': 'charts' },
@@ -115,7 +143,8 @@ function draw({ queue, bindings }, place) {
     panel('details', 'Details', details(queue)),
     panel('consumers', `Consumers (${number((queue.consumer_details ?? []).length)})`,
       consumerTable(queue.consumer_details ?? [], { withChannel: true })),
-    panel('bindings', `Bindings (${number(bindings.length)})`, bindingGraph(bindings, queue.vhost),
+    panel('bindings', `Bindings (${number(bindings.total_count)})`,
+      bindingGraph(bindings.items, bindings.filtered_count, queue.vhost),
       bindingTable(bindings, { ...where, hides: 'destination' })),
   ];
 }

@@ -6,14 +6,20 @@ import { api, path } from '../api.js';
 import { h } from '../dom.js';
 import { formDialog, notice } from '../dialog.js';
 import { number, rate, rateOf } from '../format.js';
-import { badge, heading, queueLink, state } from '../parts.js';
+import { badge, heading, legend, queueLink, state } from '../parts.js';
 import { go } from '../router.js';
+import { isLeveret } from '../session.js';
 import { filterBar, loadPage, pager, table } from '../table.js';
 import { QUEUE_ARGUMENTS } from '../arguments.js';
 
+// What the list shows: all that there is of a queue is several times as much.
+const QUEUE_FIELDS = ['name', 'vhost', 'type', 'durable', 'auto_delete', 'exclusive', 'owner_pid_details', 'arguments',
+  'policy', 'operator_policy', 'state', 'messages_ready', 'messages_unacknowledged', 'messages', 'consumers',
+  ...['publish', 'deliver_get', 'ack'].map((name) => `message_stats.${name}_details.rate`)].join(',');
+
 async function load({ search, signal, vhost }) {
   const where = vhost === '' ? 'queues' : `queues/${path(vhost)}`;
-  return loadPage(where, search, signal);
+  return loadPage(where, search, signal, { columns: QUEUE_FIELDS });
 }
 
 const ARGUMENT_BADGES = [['x-message-ttl', 'TTL', 'messages expire'], ['x-expires', 'Exp', 'expires when unused'],
@@ -22,21 +28,34 @@ const ARGUMENT_BADGES = [['x-message-ttl', 'TTL', 'messages expire'], ['x-expire
   ['x-dead-letter-routing-key', 'DLK', 'routing key of dead letters'], ['x-max-priority', 'Pri', 'priorities'],
   ['x-single-active-consumer', 'SAC', 'one consumer is active'], ['x-delivery-limit', 'DL', 'deliveries are limited']];
 
-// What kind of queue it is, at a glance; the words are in the titles.
+// Of what is abbreviated: [abbreviation, meaning, argument].
+function features(queue) {
+  return [
+    queue.durable && ['D', 'durable: survives a restart'],
+    queue.auto_delete && ['AD', 'deleted with its last consumer'],
+    (queue.exclusive || queue.owner_pid_details) && ['Excl', 'of one connection only'],
+    ...ARGUMENT_BADGES.filter(([name]) => Object.hasOwn(queue.arguments ?? {}, name))
+      .map(([name, text, meaning]) => [text, meaning, name]),
+  ].filter(Boolean);
+}
+
+// What kind of queue it is, at a glance.
 export function queueBadges(queue) {
   const type = queue.type ?? queue.arguments?.['x-queue-type'] ?? 'classic';
   return h('span', { class: 'badges' }, badge(type, 'type of the queue', 'type'),
-    queue.durable && badge('D', 'durable: survives a restart'),
-    queue.auto_delete && badge('AD', 'deleted with its last consumer'),
-    (queue.exclusive || queue.owner_pid_details) && badge('Excl', 'of one connection only'),
-    ARGUMENT_BADGES.filter(([name]) => queue.arguments?.[name] !== undefined)
-      .map(([name, text, title]) => badge(text, `${name} = ${JSON.stringify(queue.arguments[name])}: ${title}`)),
+    features(queue).map(([text, meaning, name]) => badge(text, name === undefined ? meaning
+      : `${name} = ${JSON.stringify(queue.arguments[name])}: ${meaning}`)),
     queue.policy && badge(queue.policy, `policy: ${queue.policy}`, 'policy'),
     queue.operator_policy && badge(queue.operator_policy, `operator policy: ${queue.operator_policy}`, 'policy'));
 }
 
-function rateColumn(label, name, hint) {
-  return { label, kind: 'figure', hint, sort: `message_stats.${name}_details.rate`,
+export function queueLegend(queues) {
+  return queues.length > 0 && legend([...queues.flatMap(features), ['In', 'published to it'],
+    ['Out', 'delivered to consumers or got'], ['Acked', 'acknowledged by consumers']]);
+}
+
+function rateColumn(label, name) {
+  return { label, kind: 'figure', sort: `message_stats.${name}_details.rate`,
     cell: ({ message_stats: stats }) => rate(rateOf(stats, name)) };
 }
 
@@ -48,19 +67,23 @@ export function queueColumns(vhost) {
   return [
     { label: 'Name', sort: 'name', cell: (queue) => queueLink(queue.vhost, queue.name) },
     vhost === '' && { label: 'Virtual host', sort: 'vhost', cell: (queue) => queue.vhost },
-    { label: 'Kind', cell: queueBadges },
+    { label: 'Kind', kind: 'minor', cell: queueBadges },
     { label: 'State', sort: 'state', cell: (queue) => state(queue.state) },
     countColumn('Ready', 'messages_ready'),
     countColumn('Unacked', 'messages_unacknowledged'),
     countColumn('All', 'messages'),
     countColumn('Consumers', 'consumers'),
-    rateColumn('In', 'publish', 'published to it'),
-    rateColumn('Out', 'deliver_get', 'delivered to consumers or got'),
-    rateColumn('Acked', 'ack', 'acknowledged'),
+    rateColumn('In', 'publish'),
+    rateColumn('Out', 'deliver_get'),
+    rateColumn('Acked', 'ack'),
   ];
 }
 
 const TYPES = [['', 'as the virtual host says'], ['classic', 'classic'], ['quorum', 'quorum'], ['stream', 'stream']];
+
+function types() {
+  return isLeveret() ? TYPES.filter(([name]) => name !== 'stream') : TYPES;
+}
 
 export function vhostField(vhosts, vhost) {
   return { name: 'vhost', label: 'Virtual host', kind: 'select', options: vhosts,
@@ -80,7 +103,7 @@ export function declareQueue({ vhosts, vhost }, type = '') {
     fields: [
       vhostField(vhosts, vhost),
       { name: 'name', label: 'Name', isRequired: true },
-      { name: 'type', label: 'Type', kind: 'select', options: TYPES, value: type },
+      { name: 'type', label: 'Type', kind: 'select', options: types(), value: type },
       { name: 'durable', label: 'Durable', kind: 'checkbox', value: true, hint: 'It survives a restart.' },
       { name: 'autoDelete', label: 'Delete with its last consumer', kind: 'checkbox' },
       { name: 'arguments', label: 'Arguments', kind: 'table', known: QUEUE_ARGUMENTS },
@@ -99,8 +122,10 @@ function draw(page, place) {
     filterBar(place.search, 'queues'),
     table({ caption: 'Queues', columns: queueColumns(place.vhost), rows: page.items, search: place.search,
       key: (queue) => `${queue.vhost}/${queue.name}`,
-      empty: place.search.name ? 'No queue has such a name.' : 'There are no queues yet.' }),
+      empty: place.search.name ? 'No queue has such a name.'
+        : 'There are no queues yet. Declare one here, or let an application declare its own.' }),
     pager(page, place.search, 'queues'),
+    queueLegend(page.items),
   ];
 }
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The streams: the queues of that type.
+// The streams: the queues of that type. Leveret has none yet, and says so rather than to show an empty list.
 
 import { api, optional, path } from '../api.js';
 import { h } from '../dom.js';
 import { number } from '../format.js';
-import { heading } from '../parts.js';
+import { heading, panel } from '../parts.js';
+import { link } from '../router.js';
+import { isLeveret } from '../session.js';
 import { arranged, filterBar, table } from '../table.js';
 import { declareQueue, queueColumns } from './queues.js';
 
@@ -26,14 +28,39 @@ async function namesOf(vhost, signal) {
   return names;
 }
 
+const INSTEAD = [
+  ['Work that is done once, safely', 'a quorum queue: durable, with a limit of deliveries and dead letters'],
+  ['Each consumer gets all that comes', 'a fanout or topic exchange, and a queue for each consumer'],
+  ['Who comes late gets what came last', 'an exchange of the type x-recent-history: its argument ' +
+    'x-recent-history-length says how many messages a queue gets when it is bound'],
+  ['A long backlog', 'a queue with max-length-bytes and the overflow drop-head'],
+];
+
+function thereAreNone() {
+  return [
+    heading({ title: 'Streams' }),
+    panel('none', 'Leveret has no streams yet', h('p', { class: 'intro' }, 'A queue that is declared with the ' +
+      'argument x-queue-type of stream is refused, as are definitions that have one. What a policy says of streams ' +
+      'is kept, and has no effect.'),
+    h('h3', null, 'What there is instead'),
+    h('dl', { class: 'instead' }, INSTEAD.map(([want, what]) => h('div', null, h('dt', null, want),
+      h('dd', null, what)))),
+    h('p', { class: 'above' }, h('a', { href: link('queues') }, 'To the queues'), ' · ',
+      h('a', { href: link('exchanges') }, 'To the exchanges'))),
+  ];
+}
+
 async function load({ search, signal, vhost }) {
+  if (isLeveret()) return null;
   const found = arranged(await namesOf(vhost, signal), { name: search.name, regex: search.regex });
   const streams = await Promise.all(found.slice(0, SHOWN_MAX).map((stream) =>
     optional(api.get(`queues/${path(stream.vhost, stream.name)}`, { signal }), null)));
   return { streams: streams.filter((stream) => stream !== null), count: found.length };
 }
 
-function draw({ streams, count }, place) {
+function draw(data, place) {
+  if (data === null) return thereAreNone();
+  const { streams, count } = data;
   return [
     heading({ title: 'Streams', actions: [{ label: 'Declare a stream', isMain: true,
       run: () => declareQueue(place, 'stream') }] }),

@@ -42,7 +42,7 @@ function draw({ user, permissions, topicPermissions, limits }, { vhosts, reload 
       ] }),
     panel('details', 'Details', facts([['Password', user.password_hash ? 'yes' : 'no, other ways to log in only'],
       ['Hashed by', user.password_hash && user.hashing_algorithm],
-      ['Limits', Object.keys(limits ?? {}).length > 0 ? argumentList(limits) : 'none']], true)),
+      ['Limits', Object.keys(limits ?? {}).length > 0 ? argumentList(limits) : 'none']])),
     panel('permissions', 'Permissions', permissionTable(permissions, about)),
     panel('topics', 'Topic permissions', topicPermissionTable(topicPermissions, about)),
   ];

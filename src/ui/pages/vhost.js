@@ -53,7 +53,7 @@ function draw({ vhost, permissions, topicPermissions, users }, { search, reload 
         rateLines(vhost.message_stats ?? {}, MESSAGE_RATES)))),
     panel('details', 'Details', facts([['State', vhostState(vhost)], ['Description', vhost.description],
       ['Tags', (vhost.tags ?? []).join(', ')], ['Tracing', vhost.tracing ? 'on' : 'off'],
-      ['Queues are, where nobody says', vhost.default_queue_type !== 'undefined' && vhost.default_queue_type]], true)),
+      ['Queues are, where nobody says', vhost.default_queue_type !== 'undefined' && vhost.default_queue_type]])),
     isAdministrator() && [
       panel('permissions', 'Permissions', permissionTable(permissions, about)),
       panel('topics', 'Topic permissions', topicPermissionTable(topicPermissions, about)),

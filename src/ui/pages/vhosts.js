@@ -8,7 +8,7 @@ import { h } from '../dom.js';
 import { number, rate, rateOf } from '../format.js';
 import { badge, heading, state } from '../parts.js';
 import { go, link } from '../router.js';
-import { isAdministrator } from '../session.js';
+import { isAdministrator, isLeveret } from '../session.js';
 import { filterBar, loadPage, pager, table } from '../table.js';
 
 const DEFAULT_TYPES = [['', 'classic'], ['quorum', 'quorum'], ['stream', 'stream']];
@@ -29,7 +29,8 @@ export function vhostDialog(vhost, done) {
       !vhost && { name: 'name', label: 'Name', isRequired: true },
       { name: 'description', label: 'Description', value: vhost?.description },
       { name: 'tags', label: 'Tags', value: (vhost?.tags ?? []).join(','), hint: 'With commas between them.' },
-      !vhost && { name: 'type', label: 'Queues are, where nobody says', kind: 'select', options: DEFAULT_TYPES },
+      !vhost && { name: 'type', label: 'Queues are, where nobody says', kind: 'select',
+        options: DEFAULT_TYPES.filter(([name]) => name !== 'stream' || !isLeveret()) },
       { name: 'tracing', label: 'Tracing', kind: 'checkbox', value: vhost?.tracing === true,
         hint: 'Copies of all messages go to the exchange amq.rabbitmq.trace, which costs much.' },
     ],
