@@ -161,6 +161,7 @@ void driver_init(struct driver *driver)
         .connection = 1, .user = "guest", .channel_max = 16, .output_bytes = UINT32_MAX};
     vhost_config_init(&config);
     *driver = (struct driver){.access = access_new_open(), .batch = command_batch_new()};
+    driver->messages.bytes_max = message_cache_bytes;
     message_cache_use(&driver->messages);
     driver->vhost = vhost_new(&config, driver->access);
     driver->session = session_new(&session);

@@ -169,6 +169,7 @@ static void init(struct wire *wire)
     CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sockets) == 0);
     vhost_config_init(&config);
     *wire = (struct wire){.access = access_new_open(), .peer = sockets[1]};
+    wire->messages.bytes_max = message_cache_bytes;
     message_cache_use(&wire->messages);
     wire->vhost = vhost_new(&config, wire->access);
     wire->host = (struct connection_host){

@@ -10,17 +10,33 @@
  * variable of its own, or a message could not be freed by whoever has the last reference to it:
  * this is the only such variable of the core, and nothing but an address depends on it.
  *
+ * Where one thread makes messages and another frees them, as reactors and the threads of the store
+ * do, one would always call malloc and the other free, and both want the lock of the same arena:
+ * who loses its processor with it makes the other wait, a reactor for milliseconds. So a cache that
+ * is full passes what it has to a pool, a chain for each size, and one that has nothing takes
+ * chains from there: an atomic operation for some hundred messages. What is taken is all of a size
+ * at once, so that no block can come back in between (ABA); chains that are not needed yet stay
+ * with the taker.
+ *
  * Where no cache is used, as in the tests of the core, sanitizers and Valgrind see every message
  * come and go.
  */
 #include "queue/message_cache.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/xmalloc.h"
 
-enum { class_bytes = 32, bytes_max = 512 * 1024 };
+enum { class_bytes = 32, pool_bytes_max = 4 << 20 };
+
+/* A free block. The first of a chain in the pool knows the next chain, and what is in its own. */
+struct message_chain {
+    struct message_chain *next;
+    struct message_chain *next_chain;
+    size_t bytes;
+};
+_Static_assert(sizeof(struct message_chain) <= class_bytes, "it is in the smallest blocks");
 
 static _Thread_local struct message_cache *used;
 
@@ -29,17 +45,94 @@ void message_cache_use(struct message_cache *cache)
     used = cache;
 }
 
+static void free_blocks(struct message_chain *block)
+{
+    while (block != NULL) {
+        struct message_chain *next = block->next;
+        free(block);
+        block = next;
+    }
+}
+
+/* Returns how many bytes they were. */
+static size_t free_chains(struct message_chain *chain)
+{
+    size_t bytes = 0;
+    while (chain != NULL) {
+        struct message_chain *next = chain->next_chain;
+        bytes += chain->bytes;
+        free_blocks(chain);
+        chain = next;
+    }
+    return bytes;
+}
+
+void message_pool_fini(struct message_pool *pool)
+{
+    for (size_t i = 0; i < message_cache_classes; i++)
+        (void)free_chains(atomic_exchange(&pool->chains[i], NULL));
+    atomic_store(&pool->bytes, 0);
+}
+
 void message_cache_fini(struct message_cache *cache)
 {
     for (size_t i = 0; i < message_cache_classes; i++) {
-        while (cache->blocks[i] != NULL) {
-            void *block = cache->blocks[i];
-            memcpy(&cache->blocks[i], block, sizeof block);
-            free(block);
-        }
+        free_blocks(cache->blocks[i]);
+        cache->blocks[i] = NULL;
+        size_t bytes = free_chains(cache->chains[i]);
+        if (bytes > 0)
+            atomic_fetch_sub(&cache->pool->bytes, bytes);
+        cache->chains[i] = NULL;
     }
     cache->bytes = 0;
 }
+
+/* --- to the pool, and from it */
+
+static void push_chain(struct message_pool *pool, size_t class, struct message_chain *chain)
+{
+    chain->next_chain = atomic_load_explicit(&pool->chains[class], memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&pool->chains[class], &chain->next_chain, chain,
+                                                  memory_order_release, memory_order_relaxed))
+        ;
+}
+
+static void pass_on(struct message_cache *cache)
+{
+    for (size_t class = 0; class < message_cache_classes; class ++) {
+        struct message_chain *chain = cache->blocks[class];
+        if (chain == NULL)
+            continue;
+        chain->bytes = 0;
+        for (const struct message_chain *block = chain; block != NULL; block = block->next)
+            chain->bytes += (class + 1) * class_bytes;
+        atomic_fetch_add_explicit(&cache->pool->bytes, chain->bytes, memory_order_relaxed);
+        push_chain(cache->pool, class, chain);
+        cache->blocks[class] = NULL;
+    }
+    cache->bytes = 0;
+}
+
+/* False where there is none. */
+static bool take_chain(struct message_cache *cache, size_t class)
+{
+    if (cache->pool == NULL)
+        return false;
+    if (cache->chains[class] == NULL &&
+        atomic_load_explicit(&cache->pool->chains[class], memory_order_relaxed) != NULL)
+        cache->chains[class] =
+            atomic_exchange_explicit(&cache->pool->chains[class], NULL, memory_order_acquire);
+    struct message_chain *chain = cache->chains[class];
+    if (chain == NULL)
+        return false;
+    cache->chains[class] = chain->next_chain;
+    cache->blocks[class] = chain;
+    cache->bytes += chain->bytes;
+    atomic_fetch_sub_explicit(&cache->pool->bytes, chain->bytes, memory_order_relaxed);
+    return true;
+}
+
+/* --- blocks */
 
 static size_t class_of(size_t size)
 {
@@ -53,23 +146,35 @@ void *message_cache_take(size_t size)
     if (class >= message_cache_classes)
         return xmalloc(size);
     size_t rounded = (class + 1) * class_bytes;
-    if (cache == NULL || cache->blocks[class] == NULL)
+    if (cache == NULL || (cache->blocks[class] == NULL && !take_chain(cache, class)))
         return xmalloc(rounded);
-    void *block = cache->blocks[class];
-    memcpy(&cache->blocks[class], block, sizeof block);
+    struct message_chain *block = cache->blocks[class];
+    cache->blocks[class] = block->next;
     cache->bytes -= rounded;
     return block;
 }
 
-void message_cache_give(void *block, size_t size)
+/* Does the pool take what is too much? */
+static bool make_room(struct message_cache *cache)
+{
+    if (cache->pool == NULL ||
+        atomic_load_explicit(&cache->pool->bytes, memory_order_relaxed) > pool_bytes_max)
+        return false;
+    pass_on(cache);
+    return true;
+}
+
+void message_cache_give(void *memory, size_t size)
 {
     struct message_cache *cache = used;
+    struct message_chain *block = memory;
     size_t class = class_of(size), rounded = (class + 1) * class_bytes;
-    if (cache == NULL || class >= message_cache_classes || cache->bytes + rounded > bytes_max) {
+    if (cache == NULL || class >= message_cache_classes ||
+        (cache->bytes + rounded > cache->bytes_max && !make_room(cache))) {
         free(block);
         return;
     }
-    memcpy(block, &cache->blocks[class], sizeof block);
+    block->next = cache->blocks[class];
     cache->blocks[class] = block;
     cache->bytes += rounded;
 }

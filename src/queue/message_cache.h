@@ -2,6 +2,7 @@
 #ifndef LEVERET_QUEUE_MESSAGE_CACHE_H
 #define LEVERET_QUEUE_MESSAGE_CACHE_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 
 /* Memory of messages that one thread keeps for the next ones it makes. Zero-initialised is empty.
@@ -9,10 +10,27 @@
  * other may free, with a cache or without. */
 enum { message_cache_classes = 40 };
 
-struct message_cache {
-    void *blocks[message_cache_classes]; /* owned; free ones, by size */
-    size_t bytes;                        /* of them */
+/* Memory that passes between the caches of threads: some make messages, others free them.
+ * Zero-initialised is empty. */
+struct message_pool {
+    _Atomic(struct message_chain *) chains[message_cache_classes]; /* owned; by size */
+    _Atomic size_t bytes;                                          /* of them */
 };
+
+/* Frees what it holds; no cache uses it. */
+void message_pool_fini(struct message_pool *pool);
+
+struct message_cache {
+    struct message_pool *pool;                           /* borrowed, or NULL: it stands alone */
+    size_t bytes_max;                                    /* that it keeps */
+    struct message_chain *blocks[message_cache_classes]; /* owned; free ones, by size, */
+    size_t bytes;                                        /* and their bytes */
+    struct message_chain *chains[message_cache_classes]; /* owned; taken from the pool, whose bytes
+                                                            they still are */
+};
+
+/* What a thread keeps that makes messages and frees them, and one that only does one of the two. */
+enum { message_cache_bytes = 512 * 1024, message_cache_bytes_one_way = 64 * 1024 };
 
 /* From now on this thread uses the cache (borrowed); NULL: none. */
 void message_cache_use(struct message_cache *cache);

@@ -318,17 +318,12 @@ static void wait_for_core(struct reactor *reactor)
     }
 }
 
-/* A sanitizer is to see every message come and go. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { keeps_messages = false };
-#else
-enum { keeps_messages = true };
-#endif
-
 static void *run(void *context)
 {
     struct reactor *reactor = context;
-    if (keeps_messages)
+    reactor->messages.pool = server_messages(reactor->server);
+    reactor->messages.bytes_max = message_cache_bytes;
+    if (reactor->messages.pool != NULL)
         message_cache_use(&reactor->messages);
     while (!reactor->is_stopping) {
         wait_for_core(reactor);

@@ -199,8 +199,8 @@ static void start_threads(struct server *server)
     server->mailboxes = xcalloc(server->reactor_count + SERVER_GUESTS, sizeof *server->mailboxes);
     server->reactors = xcalloc(server->reactor_count, sizeof *server->reactors);
     net_settings_init(&server->settings, config);
-    server->pool =
-        store_pool_new(config->store_writers > 0 ? config->store_writers : 2, on_store_failure);
+    server->pool = store_pool_new(config->store_writers > 0 ? config->store_writers : 2,
+                                  server_messages(server), on_store_failure);
     for (size_t i = 0; i < server->reactor_count; i++) {
         mailbox_init(&server->mailboxes[i]);
         server->reactors[i] = reactor_new(server, i, &server->mailboxes[i], &server->settings);
@@ -378,6 +378,17 @@ struct worker_pool *server_workers(struct server *server)
     return server->workers;
 }
 
+/* A sanitizer is to see every message come and go. */
+struct message_pool *server_messages(struct server *server)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    (void)server;
+    return NULL;
+#else
+    return &server->messages;
+#endif
+}
+
 struct users *server_users(struct server *server)
 {
     return users_current_get(server->current_users);
@@ -452,6 +463,7 @@ static void stop_threads(struct server *server)
     notify_extend("bringing everything to disk");
     server_free_vhosts(server);
     store_pool_free(server->pool);
+    message_pool_fini(&server->messages);
     if (server->watchdog != NULL)
         watchdog_free(server->watchdog);
     worker_pool_free(server->workers);

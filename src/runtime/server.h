@@ -36,6 +36,8 @@ size_t server_connection_count(const struct server *server);
 size_t server_channel_count(const struct server *server);
 /* The current users; the caller ends the reference. */
 struct users *server_users(struct server *server);
+/* For threads that make messages or free them; NULL: they do it with malloc and free. */
+struct message_pool *server_messages(struct server *server);
 /* What clients are told in connection.start: appends the table. */
 void server_append_properties(struct server *server, struct buffer *table);
 /* The name of the cluster that is told there; the caller frees it. */

@@ -11,6 +11,7 @@
 #include "auth/login_counts.h"
 #include "base/list.h"
 #include "net/settings.h"
+#include "queue/message_cache.h"
 #include "runtime/alarm.h"
 #include "runtime/server.h"
 
@@ -86,6 +87,7 @@ struct server {
     struct mailbox *mailboxes; /* of the reactors, and behind them of the guests */
     struct reactor **reactors;
     struct store_pool *pool;
+    struct message_pool messages;          /* of the reactors and of the pool's threads */
     struct user_totals_table *user_totals; /* owned */
     struct event_bus *events;              /* owned, as the next */
     struct event_bus *log_lines;

@@ -19,6 +19,7 @@
 
 #include "base/check.h"
 #include "base/xmalloc.h"
+#include "queue/message_cache.h"
 #include "runtime/clock.h"
 #include "runtime/gate.h"
 #include "runtime/log.h"
@@ -45,7 +46,8 @@ struct store_pool {
     struct work *first_delayed, *last_delayed; /* in the order in which they are due */
     bool is_stopping;
     size_t thread_count;
-    pthread_t *threads; /* owned */
+    pthread_t *threads;            /* owned */
+    struct message_pool *messages; /* borrowed; NULL: malloc's alone */
     store_pool_failure *on_failure;
 };
 
@@ -254,9 +256,14 @@ static struct work *take(struct store_pool *pool)
 static void *run(void *context)
 {
     struct store_pool *pool = context;
+    struct message_cache cache = {.pool = pool->messages, .bytes_max = message_cache_bytes_one_way};
     struct work *work;
+    if (pool->messages != NULL)
+        message_cache_use(&cache);
     while ((work = take(pool)) != NULL)
         do_work(pool, work);
+    message_cache_use(NULL);
+    message_cache_fini(&cache);
     return NULL;
 }
 
@@ -270,10 +277,12 @@ static void init_condition(pthread_cond_t *condition)
     pthread_condattr_destroy(&attributes);
 }
 
-struct store_pool *store_pool_new(size_t thread_count, store_pool_failure *on_failure)
+struct store_pool *store_pool_new(size_t thread_count, struct message_pool *messages,
+                                  store_pool_failure *on_failure)
 {
     struct store_pool *pool = xcalloc(1, sizeof *pool);
     pool->thread_count = thread_count;
+    pool->messages = messages;
     pool->on_failure = on_failure;
     pool->threads = xcalloc(thread_count, sizeof *pool->threads);
     CHECK(pthread_mutex_init(&pool->mutex, NULL) == 0);

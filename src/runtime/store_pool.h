@@ -15,7 +15,13 @@ struct store_pool;
 /* Called when a store has failed: says why, and does not return. */
 typedef void store_pool_failure(const char *vhost, const char *reason);
 
-struct store_pool *store_pool_new(size_t thread_count, store_pool_failure *on_failure);
+struct message_pool;
+
+/* messages is borrowed: what the threads make and free of them passes through it; NULL: it does
+ * not.
+ */
+struct store_pool *store_pool_new(size_t thread_count, struct message_pool *messages,
+                                  store_pool_failure *on_failure);
 /* Waits for the work that was given; no more comes. */
 void store_pool_free(struct store_pool *pool);
 

@@ -308,7 +308,7 @@ static void open_place(struct place *place)
     store_opened_fini(&opened);
     for (size_t i = 0; i < REACTORS; i++)
         mailbox_init(&place->mailboxes[i]);
-    place->pool = store_pool_new(2, on_failure);
+    place->pool = store_pool_new(2, NULL, on_failure);
     place->gate = gate_new(&(struct gate_config){.vhost = vhost,
                                                  .store = store,
                                                  .pool = place->pool,

@@ -155,7 +155,7 @@ static void start_with_guests(struct broker *broker, size_t store_threads, size_
     broker->access = access_new_open();
     for (size_t i = 0; i < REACTORS; i++)
         mailbox_init(&broker->mailboxes[i]);
-    broker->pool = store_pool_new(store_threads, on_store_failure);
+    broker->pool = store_pool_new(store_threads, NULL, on_store_failure);
     broker->events = event_bus_new();
     broker->gate = make_gate(broker, &broker->store);
     event_bus_attach(broker->events, broker->gate);

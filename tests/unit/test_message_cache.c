@@ -4,8 +4,10 @@
  * nothing that it is too small for, and not without a bound. Where memory is too small, the
  * sanitizers tell.
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -13,11 +15,12 @@
 
 #include <cmocka.h>
 
+#include "base/check.h"
 #include "queue/message.h"
 #include "queue/message_cache.h"
 
 static const uint8_t zeroes[4096];
-static struct message_cache cache;
+static struct message_cache cache = {.bytes_max = message_cache_bytes};
 
 static int use(void **state)
 {
@@ -109,6 +112,139 @@ static void threads_without_a_cache_share_messages_with_those_that_have_one(void
     message_cache_give(plain, 16 + sizeof(struct message));
 }
 
+/* --- the pool */
+
+enum { MADE = 200, ROUNDS = 300 };
+
+/* One thread makes messages, the other one frees them. */
+struct pair {
+    struct message_pool pool;
+    struct message_cache maker, freer;
+    struct message *made[MADE];
+};
+
+static void free_made(struct pair *pair)
+{
+    message_cache_use(&pair->freer);
+    for (size_t i = 0; i < MADE; i++)
+        message_unref(pair->made[i]);
+    message_cache_use(&pair->maker);
+}
+
+static void make_all(struct pair *pair)
+{
+    message_cache_use(&pair->maker);
+    for (size_t i = 0; i < MADE; i++)
+        pair->made[i] = make(1000);
+}
+
+static void init_pair(struct pair *pair)
+{
+    *pair = (struct pair){.maker = {.bytes_max = message_cache_bytes},
+                          .freer = {.bytes_max = message_cache_bytes_one_way}};
+    pair->maker.pool = pair->freer.pool = &pair->pool;
+}
+
+static void fini_pair(struct pair *pair)
+{
+    message_cache_use(NULL);
+    message_cache_fini(&pair->maker);
+    message_cache_fini(&pair->freer);
+    message_pool_fini(&pair->pool);
+    assert_int_equal(pair->pool.bytes, 0);
+}
+
+static bool was_made(const struct message *const *before, const struct message *message)
+{
+    for (size_t i = 0; i < MADE; i++) {
+        if (before[i] == message)
+            return true;
+    }
+    return false;
+}
+
+static void what_one_thread_frees_another_makes_messages_of(void **state)
+{
+    struct pair pair;
+    const struct message *before[MADE];
+    size_t again_count = 0;
+    (void)state;
+    init_pair(&pair);
+    make_all(&pair);
+    memcpy(before, pair.made, sizeof before);
+    free_made(&pair);
+    assert_true(pair.pool.bytes > 0);
+    make_all(&pair);
+    for (size_t i = 0; i < MADE; i++)
+        again_count += was_made(before, pair.made[i]);
+    assert_in_range(again_count, 100, MADE); /* the freer has kept some */
+    free_made(&pair);
+    fini_pair(&pair);
+}
+
+static void what_passes_between_threads_has_a_bound(void **state)
+{
+    enum { bound = 6 << 20, count = 20000 };
+    struct pair pair;
+    struct message **messages = calloc(count, sizeof *messages);
+    (void)state;
+    init_pair(&pair);
+    for (size_t i = 0; i < count; i++)
+        messages[i] = make(1000);
+    message_cache_use(&pair.freer);
+    for (size_t i = 0; i < count; i++)
+        message_unref(messages[i]);
+    assert_in_range(pair.pool.bytes, bound / 2, bound);
+    fini_pair(&pair);
+    free(messages);
+}
+
+/* Each hands the other what it made, and frees what it got. */
+struct exchange {
+    struct message_pool *pool;
+    pthread_barrier_t *barrier;
+    struct message **mine, **theirs;
+};
+
+static void *exchange_messages(void *context)
+{
+    const struct exchange *exchange = context;
+    struct message_cache own = {.pool = exchange->pool, .bytes_max = message_cache_bytes_one_way};
+    message_cache_use(&own);
+    for (size_t round = 0; round < ROUNDS; round++) {
+        for (size_t i = 0; i < MADE; i++)
+            exchange->mine[i] = make((i * 37 + round) % 1200);
+        pthread_barrier_wait(exchange->barrier);
+        for (size_t i = 0; i < MADE; i++) {
+            bool is_whole = message_body(exchange->theirs[i]).size == (i * 37 + round) % 1200;
+            CHECK(is_whole && message_routing_key(exchange->theirs[i]).size == 3);
+            message_unref(exchange->theirs[i]);
+        }
+        pthread_barrier_wait(exchange->barrier);
+    }
+    message_cache_use(NULL);
+    message_cache_fini(&own);
+    return NULL;
+}
+
+static void threads_pass_memory_at_the_same_time(void **state)
+{
+    struct message_pool pool = {.bytes = 0};
+    struct message *made[2][MADE];
+    pthread_t threads[2];
+    pthread_barrier_t barrier;
+    (void)state;
+    assert_int_equal(pthread_barrier_init(&barrier, NULL, 2), 0);
+    struct exchange exchanges[2] = {{&pool, &barrier, made[0], made[1]},
+                                    {&pool, &barrier, made[1], made[0]}};
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, exchange_messages, &exchanges[i]), 0);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    message_pool_fini(&pool);
+    pthread_barrier_destroy(&barrier);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -118,6 +254,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_kept_has_a_bound, use, stop),
         cmocka_unit_test_setup_teardown(
             threads_without_a_cache_share_messages_with_those_that_have_one, use, stop),
+        cmocka_unit_test(what_one_thread_frees_another_makes_messages_of),
+        cmocka_unit_test(what_passes_between_threads_has_a_bound),
+        cmocka_unit_test(threads_pass_memory_at_the_same_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
