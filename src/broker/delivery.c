@@ -71,8 +71,7 @@ void channel_add_unacked(struct channel *channel, struct lane *lane, struct cons
     *unacked_ring_add(&channel->unacked) = (struct unacked){
         .tag = channel->delivery_tag,
         .position = entry->position,
-        .expiry_ms = entry->expiry_ms,
-        .failures = entry->failures,
+        .fate = entry->fate,
         .lane = lane,
         .consumer = consumer,
         .message = message,
@@ -82,6 +81,10 @@ void channel_add_unacked(struct channel *channel, struct lane *lane, struct cons
     };
     lane->queue->unacked_count++;
     lane->queue->unacked_bytes += entry->body_bytes & INT32_MAX;
+    if (entry->fate.is_fleeting) {
+        lane->queue->fleeting_unacked++;
+        lane->queue->fleeting_unacked_bytes += entry->body_bytes & INT32_MAX;
+    }
     ack_timeout_note(channel, lane->queue);
     channel->session->memory_bytes += sizeof(struct unacked);
     if (consumer != NULL) {
@@ -138,8 +141,8 @@ struct message *queue_show(const struct queue *queue, struct entry *entry, bool 
     entry->message = NULL;
     if (message->hides_bcc)
         message = copies_hide_bcc(message);
-    if (queue->settings.type == QUEUE_QUORUM && (is_got || entry->failures > 0))
-        return with_delivery_count(message, entry->failures);
+    if (queue->settings.type == QUEUE_QUORUM && (is_got || entry->fate.failures > 0))
+        return with_delivery_count(message, entry->fate.failures);
     return message;
 }
 
@@ -194,7 +197,7 @@ void queue_deliver_at_once(struct vhost *vhost, struct lane *lane, struct consum
 
 static bool is_expired(const struct vhost *vhost, const struct entry *entry)
 {
-    return entry->expiry_ms != 0 && entry->expiry_ms <= vhost->now_ms;
+    return entry->fate.expiry_ms != 0 && entry->fate.expiry_ms <= vhost->now_ms;
 }
 
 /* Takes the first message of a lane if it may be delivered now. */
@@ -208,7 +211,7 @@ static enum lane_head take_first(struct vhost *vhost, struct lane *lane, struct 
     if (front->batch != 0 && !mark_delivered(vhost, lane, front))
         return LANE_IN_STORE;
     *entry = lane_pop(lane);
-    *redelivered = lane_is_redelivered(lane, entry) || entry->failures > 0;
+    *redelivered = lane_is_redelivered(lane, entry) || entry->fate.failures > 0;
     if (!lane_is_redelivered(lane, entry))
         lane->delivered_below = entry->position + 1;
     if (lane->queue->may_expire)

@@ -113,8 +113,7 @@ static void append_again(struct vhost *vhost, struct lane *lane, struct entry *e
 {
     struct entry again = {
         .position = lane->next_position++,
-        .expiry_ms = entry->expiry_ms,
-        .failures = entry->failures,
+        .fate = entry->fate,
         .message = entry->message,
         .body_bytes = entry->body_bytes,
     };
@@ -140,12 +139,12 @@ void queue_requeue_behind(struct vhost *vhost, struct lane *lane, struct entry *
 
 void lane_note_failures(struct vhost *vhost, struct lane *lane, const struct entry *entry)
 {
-    if (entry->batch == 0 || entry->failures == 0)
+    if (entry->batch == 0 || entry->fate.failures == 0)
         return;
     vhost_store(vhost, (struct store_operation){.kind = STORE_ATTEMPTS,
                                                 .lane = lane->id,
                                                 .position = entry->position,
-                                                .count = entry->failures});
+                                                .count = entry->fate.failures});
 }
 
 void queue_fetched(struct vhost *vhost, struct lane *lane)
@@ -190,8 +189,9 @@ static bool may_leave(struct vhost *vhost, struct queue *queue, size_t left)
 void queue_arm_expiry(struct vhost *vhost, struct lane *lane)
 {
     struct entry *entry;
-    if (lane->queue->may_expire && lane_peek(lane, &entry) == LANE_READY && entry->expiry_ms != 0)
-        arm(vhost, lane->queue, entry->expiry_ms);
+    if (lane->queue->may_expire && lane_peek(lane, &entry) == LANE_READY &&
+        entry->fate.expiry_ms != 0)
+        arm(vhost, lane->queue, entry->fate.expiry_ms);
 }
 
 static void expire_lane(struct vhost *vhost, struct lane *lane)
@@ -199,16 +199,16 @@ static void expire_lane(struct vhost *vhost, struct lane *lane)
     struct entry *front;
     enum lane_head head;
     size_t expired = 0;
-    while ((head = lane_peek(lane, &front)) == LANE_READY && front->expiry_ms != 0 &&
-           front->expiry_ms <= vhost->now_ms) {
+    while ((head = lane_peek(lane, &front)) == LANE_READY && front->fate.expiry_ms != 0 &&
+           front->fate.expiry_ms <= vhost->now_ms) {
         if (!may_leave(vhost, lane->queue, expired++))
             return;
         struct entry entry = lane_pop(lane);
         queue_bury(vhost, lane, &entry, DEATH_EXPIRED);
         lane_touch(vhost, lane);
     }
-    if (head == LANE_READY && front->expiry_ms != 0)
-        arm(vhost, lane->queue, front->expiry_ms);
+    if (head == LANE_READY && front->fate.expiry_ms != 0)
+        arm(vhost, lane->queue, front->fate.expiry_ms);
     else if (head == LANE_IN_STORE && expired > 0)
         lane_read(vhost, lane);
     else if (head == LANE_IN_STORE)

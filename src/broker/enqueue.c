@@ -23,7 +23,7 @@ void queue_store_insert(struct vhost *vhost, struct lane *lane, struct entry *en
                                          .lane = lane->id,
                                          .position = entry->position,
                                          .message = message_ref(entry->message),
-                                         .expiry_ms = entry->expiry_ms,
+                                         .expiry_ms = entry->fate.expiry_ms,
                                          .definition = value.data != NULL ? store_key(value) : NULL,
                                      });
 }
@@ -43,7 +43,7 @@ void queue_spill(void *context, struct lane *lane, struct entry *entry)
                                         .lane = lane->id,
                                         .position = entry->position,
                                         .message = message_ref(entry->message),
-                                        .expiry_ms = entry->expiry_ms});
+                                        .expiry_ms = entry->fate.expiry_ms});
 }
 
 static struct lane *lane_for(struct vhost *vhost, struct queue *queue,
@@ -71,7 +71,7 @@ SELDOM static void set_expiry(const struct vhost *vhost, struct queue *queue, st
         ttl_ms = queue->settings.message_ttl_ms;
     if (ttl_ms == EXPIRATION_NEVER)
         return;
-    entry->expiry_ms = ENTRY_EXPIRY(vhost->now_ms + ttl_ms);
+    entry->fate.expiry_ms = ENTRY_EXPIRY(vhost->now_ms + ttl_ms);
     queue->may_expire = true; /* also when it is given back */
 }
 
@@ -80,7 +80,7 @@ static void push(struct vhost *vhost, struct lane *lane, const struct entry *ent
     struct queue *queue = lane->queue;
     lane_push(lane, entry);
     lane_touch(vhost, lane);
-    if (entry->expiry_ms != 0)
+    if (entry->fate.expiry_ms != 0)
         queue_arm_expiry(vhost, lane);
     if (queue->has_limits)
         queue_keep_limits(vhost, queue);
@@ -92,6 +92,12 @@ static void turn_away(struct vhost *vhost, struct queue *queue, struct message *
     if (queue->settings.overflow == OVERFLOW_REJECT_PUBLISH_DLX)
         queue_dead_letter(vhost, queue, message, DEATH_MAXLEN);
     message_unref(message);
+}
+
+/* Does a restart leave it, where it leaves the queue? */
+static inline bool is_kept(const struct queue *queue, const struct message *message)
+{
+    return message->is_persistent || queue->settings.type == QUEUE_QUORUM;
 }
 
 /* The message is let in. */
@@ -107,8 +113,9 @@ static void take_in(struct vhost *vhost, struct queue *queue, struct message *me
     struct consumer *consumer = queue_next_consumer(queue);
     if (may_expire(queue, message))
         set_expiry(vhost, queue, &entry);
-    bool is_stored =
-        queue_is_stored(queue) && (message->is_persistent || queue->settings.type == QUEUE_QUORUM);
+    bool is_stored = queue_is_stored(queue) && is_kept(queue, message);
+    if (queue->is_durable && !is_kept(queue, message))
+        entry.fate.is_fleeting = true;
     bool is_direct =
         consumer != NULL && queue_first_lane(queue)->ready_count == 0 && queue->hold_count == 0;
     if (is_stored && !(is_direct && consumer->no_ack))

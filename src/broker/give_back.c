@@ -28,8 +28,7 @@ struct departed {
 struct entry delivery_entry(const struct unacked *unacked)
 {
     return (struct entry){.position = unacked->position,
-                          .expiry_ms = unacked->expiry_ms,
-                          .failures = unacked->failures,
+                          .fate = unacked->fate,
                           .message = unacked->message,
                           .batch = unacked->batch,
                           .operation = unacked->operation,
@@ -64,6 +63,7 @@ void give_back_take(struct channel *channel, struct unacked_ring *ring, struct u
     list->entries[list->count] = delivery_entry(unacked);
     list->lanes[list->count++] = unacked->lane;
     unacked->lane->queue->unacked_count++; /* until it is given back, so that the queue stays */
+    unacked->lane->queue->fleeting_unacked += unacked->fate.is_fleeting;
     delivery_count_out(channel, unacked);
     unacked_ring_settle(ring, unacked);
 }
@@ -128,11 +128,11 @@ static size_t count_failures(struct vhost *vhost, struct lane *lane, struct entr
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
         struct entry *entry = &entries[i];
-        if (entry->failures < UINT16_MAX)
-            entry->failures++;
+        if (entry->fate.failures < UINT16_MAX)
+            entry->fate.failures++;
         if (limit < 0 && !is_of_the_end) {
             queue_requeue_behind(vhost, lane, entry);
-        } else if (limit >= 0 && entry->failures > limit) {
+        } else if (limit >= 0 && entry->fate.failures > limit) {
             queue_bury(vhost, lane, entry, DEATH_DELIVERY_LIMIT);
         } else {
             lane_note_failures(vhost, lane, entry);
@@ -164,6 +164,8 @@ static void give_back_run(struct vhost *vhost, struct lane *lane, struct entry *
 {
     struct queue *queue = lane->queue;
     queue->unacked_count -= count;
+    for (size_t i = 0; i < count; i++)
+        queue->fleeting_unacked -= entries[i].fate.is_fleeting;
     if (queue->is_deleted) {
         for (size_t i = 0; i < count; i++)
             message_unref(entries[i].message);

@@ -74,6 +74,7 @@ static void fill_details(const struct queue *queue, struct queue_status *status)
     uint64_t out, out_bytes;
     const struct session *owner = queue->owner;
     queue_paged_out(queue, &out, &out_bytes);
+    queue_persistent(queue, &status->persistent, &status->persistent_bytes);
     status->unacked_bytes = queue->unacked_bytes;
     status->ram = status->ready - out;
     status->ram_bytes = status->ready_bytes - out_bytes;
@@ -407,7 +408,7 @@ static uint64_t check_lanes(const struct queue *queue)
 static bool is_expiring(const struct vhost *vhost, const struct queue *queue,
                         const struct entry *first)
 {
-    return first->expiry_ms != 0 && first->expiry_ms <= vhost->now_ms &&
+    return first->fate.expiry_ms != 0 && first->fate.expiry_ms <= vhost->now_ms &&
            timer_is_set(&queue->expiry_timer);
 }
 
@@ -437,6 +438,7 @@ static void check_queue(const struct vhost *vhost, const struct queue *queue)
 
 struct recount {
     uint64_t unacked, unacked_bytes;
+    uint64_t fleeting, fleeting_bytes; /* of both */
     uint64_t consumers;
     uint64_t channels;
 };
@@ -448,6 +450,16 @@ static void check_consumer(const struct channel *channel, const struct consumer 
         CHECK(consumer->unacked_count <= consumer->prefetch_count);
 }
 
+static void recount_unacked(const struct unacked *unacked, struct recount *recount)
+{
+    if (unacked->lane->queue->is_deleted)
+        return;
+    recount->unacked++;
+    recount->unacked_bytes += unacked->body_bytes;
+    recount->fleeting += unacked->fate.is_fleeting;
+    recount->fleeting_bytes += unacked->fate.is_fleeting ? unacked->body_bytes : 0;
+}
+
 static void check_channel(const struct channel *channel, struct recount *recount)
 {
     uint64_t live = 0, global = 0;
@@ -457,8 +469,7 @@ static void check_channel(const struct channel *channel, struct recount *recount
             continue;
         live++;
         global += unacked->consumer != NULL;
-        recount->unacked += !unacked->lane->queue->is_deleted;
-        recount->unacked_bytes += unacked->lane->queue->is_deleted ? 0 : unacked->body_bytes;
+        recount_unacked(unacked, recount);
         CHECK(unacked->message != NULL || unacked->batch != 0);
     }
     CHECK(live == channel->unacked.live && global == channel->global_unacked);
@@ -479,8 +490,7 @@ static void check_departed(void *context, const struct unacked_ring *ring)
         if (unacked->lane == NULL)
             continue;
         live++;
-        recount->unacked += !unacked->lane->queue->is_deleted;
-        recount->unacked_bytes += unacked->lane->queue->is_deleted ? 0 : unacked->body_bytes;
+        recount_unacked(unacked, recount);
         CHECK(unacked->consumer == NULL || unacked->consumer->channel == NULL);
     }
     CHECK(live == ring->live);
@@ -501,14 +511,16 @@ static void check_session(const struct session *session, struct recount *recount
 void vhost_check(const struct vhost *vhost)
 {
     struct recount recount = {0};
-    uint64_t unacked = 0, unacked_bytes = 0, subscribers = 0, memory = 0, bindings = 0, counted = 0,
-             sharded = 0;
+    uint64_t unacked = 0, unacked_bytes = 0, fleeting = 0, fleeting_bytes = 0, subscribers = 0,
+             memory = 0, bindings = 0, counted = 0, sharded = 0;
     struct hash_node *node = NULL;
     while ((node = hash_table_next(&vhost->queues, node)) != NULL) {
         check_queue(vhost, queue_of(node));
         counted += !queue_of(node)->is_reply;
         unacked += queue_of(node)->unacked_count;
         unacked_bytes += queue_of(node)->unacked_bytes;
+        fleeting += queue_of(node)->fleeting_unacked;
+        fleeting_bytes += queue_of(node)->fleeting_unacked_bytes;
         subscribers += queue_of(node)->subscriber_count;
         memory += check_lanes(queue_of(node));
     }
@@ -522,6 +534,7 @@ void vhost_check(const struct vhost *vhost)
         exchange_check_kept(container_of(node, struct exchange, by_name));
     }
     CHECK(unacked == recount.unacked && unacked_bytes == recount.unacked_bytes);
+    CHECK(fleeting == recount.fleeting && fleeting_bytes == recount.fleeting_bytes);
     CHECK(subscribers == recount.consumers && subscribers == vhost->counters.consumers);
     CHECK(recount.channels == vhost->counters.channels);
     CHECK(memory == vhost->window_bytes + vhost->transient_bytes);

@@ -111,7 +111,7 @@ static void move_first(struct moving *moving, struct lane *lane)
 {
     struct vhost *vhost = channel_vhost(moving->channel);
     struct entry entry = lane_pop(lane);
-    bool redelivered = lane_is_redelivered(lane, &entry) || entry.failures > 0;
+    bool redelivered = lane_is_redelivered(lane, &entry) || entry.fate.failures > 0;
     queue_enqueue(vhost, moving->destination, address(moving, entry.message, redelivered));
     queue_forget(vhost, lane, entry.position, entry.batch, entry.operation);
     queue_arm_expiry(vhost, lane);

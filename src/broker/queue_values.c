@@ -78,7 +78,8 @@ static struct value_place place_of(const struct lane *lane, uint64_t position)
 
 void queue_values_note(const struct lane *lane, const struct entry *entry, struct bytes value)
 {
-    value_set_put(lane->queue->values, value, place_of(lane, entry->position), entry->expiry_ms);
+    value_set_put(lane->queue->values, value, place_of(lane, entry->position),
+                  entry->fate.expiry_ms);
 }
 
 void queue_values_forget(const struct lane *lane, uint64_t position)

@@ -209,6 +209,7 @@ static void view_queue(void *context, struct hash_node *node)
                                .consumers = queue->subscriber_count,
                                .memory_bytes = queue_footprint(queue),
                                .taker_share = sampling_taker_share(queue)};
+    queue_persistent(queue, &shown.persistent, &shown.persistent_bytes);
     queue_paged_out(queue, &shown.paged_out, &shown.paged_out_bytes);
     shown.ram = shown.ready - shown.paged_out;
     shown.ram_bytes = shown.ready_bytes - shown.paged_out_bytes;

@@ -43,6 +43,10 @@ static inline void delivery_count_out(struct channel *channel, struct unacked *u
     struct consumer *consumer = unacked->consumer;
     unacked->lane->queue->unacked_count--;
     unacked->lane->queue->unacked_bytes -= unacked->body_bytes;
+    if (unacked->fate.is_fleeting) {
+        unacked->lane->queue->fleeting_unacked--;
+        unacked->lane->queue->fleeting_unacked_bytes -= unacked->body_bytes;
+    }
     if (channel != NULL)
         channel->session->memory_bytes -= sizeof *unacked;
     if (consumer == NULL)

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "queue/entry_ring.h"
 #include "queue/message.h"
 
 struct lane;
@@ -15,8 +16,7 @@ struct consumer;
 struct unacked {
     uint64_t tag;
     uint64_t position;
-    uint64_t expiry_ms : 48;
-    uint64_t failures : 16;
+    struct entry_fate fate;
     struct lane *lane;         /* borrowed: its queue counts its unacked; NULL once settled */
     struct consumer *consumer; /* likewise; NULL for basic.get */
     struct message *message;   /* ref; NULL while the message is in the store alone */

@@ -261,9 +261,10 @@ struct queue_status {
     const char *type;
     struct queue_counters counters;
     uint64_t unacked_bytes;
-    uint64_t ram, ram_bytes;    /* of the ready ones: those that are in memory */
-    uint64_t memory_bytes;      /* of the queue, with the messages in it */
-    uint64_t head_timestamp_s;  /* of the first message, where that has one, or 0 */
+    uint64_t persistent, persistent_bytes; /* of both: what a restart leaves */
+    uint64_t ram, ram_bytes;               /* of the ready ones: those that are in memory */
+    uint64_t memory_bytes;                 /* of the queue, with the messages in it */
+    uint64_t head_timestamp_s;             /* of the first message, where that has one, or 0 */
     double taker_share;         /* 0 to 1: of the last samplings and now, how often a consumer
                                    could take a message */
     uint64_t idle_since_ms;     /* the time of the sampling that saw the last change; 0: it
@@ -414,8 +415,9 @@ struct queue_view {
     struct bytes name;
     struct queue_counters counters;
     uint64_t ready, unacked, ready_bytes, unacked_bytes, consumers;
-    uint64_t ram, ram_bytes;             /* of the ready ones: those in memory, */
-    uint64_t paged_out, paged_out_bytes; /* and those on disk alone */
+    uint64_t persistent, persistent_bytes; /* as in struct queue_status */
+    uint64_t ram, ram_bytes;               /* of the ready ones: those in memory, */
+    uint64_t paged_out, paged_out_bytes;   /* and those on disk alone */
     uint64_t memory_bytes;
     double taker_share; /* as in struct queue_status */
 };

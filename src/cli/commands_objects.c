@@ -101,7 +101,8 @@ static const struct command commands[] = {
      .columns = "name messages",
      .columns_other =
          "messages_ready messages_unacknowledged messages_ready_ram messages_unacknowledged_ram "
-         "messages_ram message_bytes message_bytes_ready message_bytes_unacknowledged "
+         "messages_ram messages_persistent message_bytes message_bytes_ready "
+         "message_bytes_unacknowledged message_bytes_persistent "
          "message_bytes_ram disk_reads disk_writes memory consumers consumer_capacity "
          "consumer_utilisation durable auto_delete exclusive arguments policy operator_policy type "
          "state exclusive_consumer_tag single_active_consumer_tag owner_pid "

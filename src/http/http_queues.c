@@ -70,8 +70,10 @@ static void fill_bytes(const struct queue_status *status, struct http_row *row)
     http_row_number(row, "message_bytes", bytes);
     http_row_number(row, "message_bytes_ready", status->ready_bytes);
     http_row_number(row, "message_bytes_unacknowledged", status->unacked_bytes);
+    http_row_number(row, "message_bytes_persistent", status->persistent_bytes);
     http_row_number(row, "message_bytes_paged_out", paged_out_bytes);
     http_row_number(row, "message_bytes_ram", bytes - paged_out_bytes);
+    http_row_number(row, "messages_persistent", status->persistent);
     http_row_number(row, "messages_paged_out", paged_out);
     http_row_number(row, "messages_ready_ram", status->ram);
     http_row_number(row, "messages_unacknowledged_ram", status->unacked);

@@ -8,14 +8,20 @@
 
 #include "queue/message.h"
 
-/* Times fit into 48 bits until the year 10889. */
-#define ENTRY_EXPIRY(ms) ((ms) & ((UINT64_C(1) << 48) - 1))
+/* Times fit into 47 bits until the year 6429. */
+#define ENTRY_EXPIRY(ms) ((ms) & ((UINT64_C(1) << 47) - 1))
+
+/* What decides how a message ends. */
+struct entry_fate {
+    uint64_t expiry_ms : 47;  /* wall-clock ms; 0 = never */
+    uint64_t is_fleeting : 1; /* a transient message in a durable queue, where others may stay */
+    uint64_t failures : 16;   /* deliveries that were given back: what a quorum queue counts */
+};
 
 /* A message's place in a lane. */
 struct entry {
     uint64_t position;
-    uint64_t expiry_ms : 48; /* wall-clock ms; 0 = never */
-    uint64_t failures : 16;  /* deliveries that were given back: what a quorum queue counts */
+    struct entry_fate fate;
     struct message *message; /* ref; NULL while the message is in the store alone */
     uint64_t batch;          /* number of the batch that stores it; 0 = it is not stored */
     uint32_t operation;      /* index of its insertion in that batch */

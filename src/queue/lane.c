@@ -85,6 +85,10 @@ static inline void count_in(struct lane *lane, const struct entry *entry)
 {
     lane->ready_count++;
     lane->ready_bytes += entry->body_bytes;
+    if (entry->fate.is_fleeting) {
+        lane->fleeting_count++;
+        lane->fleeting_bytes += entry->body_bytes;
+    }
     if (entry->message != NULL) {
         size_t footprint = message_footprint(entry->message);
         lane->memory_bytes += footprint;
@@ -97,6 +101,10 @@ static inline void count_out(struct lane *lane, const struct entry *entry)
 {
     lane->ready_count--;
     lane->ready_bytes -= entry->body_bytes;
+    if (entry->fate.is_fleeting) {
+        lane->fleeting_count--;
+        lane->fleeting_bytes -= entry->body_bytes;
+    }
     if (entry->message != NULL) {
         size_t footprint = message_footprint(entry->message);
         lane->memory_bytes -= footprint;
@@ -278,12 +286,14 @@ bool lane_wants_probe(struct lane *lane, uint64_t token, struct store_read *read
     return true;
 }
 
-static struct entry take_row(struct store_row *row)
+/* What is transient in the stretch was spilled, and of a durable queue it is fleeting. */
+static struct entry take_row(const struct lane *lane, struct store_row *row)
 {
     struct entry entry = {
         .position = row->position,
-        .expiry_ms = ENTRY_EXPIRY(row->expiry_ms),
-        .failures = row->delivery_count,
+        .fate = {.expiry_ms = ENTRY_EXPIRY(row->expiry_ms),
+                 .is_fleeting = lane->fleeting_count > 0 && !row->message->is_persistent,
+                 .failures = row->delivery_count},
         .message = row->message,
         .batch = STORE_BATCH_BEFORE, /* what was read is in the store */
         .body_bytes = (uint32_t)row->message->body_size,
@@ -355,7 +365,7 @@ static bool append_paged(struct lane *lane, struct store_read_result *result)
     if (result->count > lane->stretch_count || (result->count == 0 && !result->is_complete))
         return false;
     for (size_t i = 0; i < result->count; i++) {
-        struct entry entry = take_row(&result->rows[i]);
+        struct entry entry = take_row(lane, &result->rows[i]);
         lane->memory_bytes += message_footprint(entry.message);
         lane->stretch_count--;
         lane->stretch_bytes -= entry.body_bytes;
@@ -598,6 +608,7 @@ struct lane_remains *lane_purge(struct lane *lane, uint64_t submitted, lane_rang
         purge_ring(&purge, &lane->tail);
     lane->stretch_count = lane->stretch_bytes = 0;
     lane->ready_count = lane->ready_bytes = 0;
+    lane->fleeting_count = lane->fleeting_bytes = 0;
     lane->memory_bytes = lane->transient_bytes = lane->returned_bytes = 0;
     lane->led_count = lane->led_bytes = 0;
     note_level(lane, count, bytes);
@@ -610,6 +621,7 @@ struct lane_remains *lane_purge(struct lane *lane, uint64_t submitted, lane_rang
 
 struct recount {
     uint64_t count, bytes, memory, transient;
+    uint64_t fleeting, fleeting_bytes;
 };
 
 static void recount_ring(struct recount *recount, const struct entry_ring *ring)
@@ -619,6 +631,8 @@ static void recount_ring(struct recount *recount, const struct entry_ring *ring)
         CHECK(i == 0 || entry->position > entry_ring_at(ring, i - 1)->position);
         recount->count++;
         recount->bytes += entry->body_bytes;
+        recount->fleeting += entry->fate.is_fleeting;
+        recount->fleeting_bytes += entry->fate.is_fleeting ? entry->body_bytes : 0;
         if (entry->message != NULL)
             recount->memory += message_footprint(entry->message);
         if (entry->batch == 0)
@@ -651,7 +665,7 @@ static uint64_t returned_bytes(const struct lane *lane)
 
 void lane_check(const struct lane *lane)
 {
-    struct recount recount = {lane->stretch_count, lane->stretch_bytes, 0, 0};
+    struct recount recount = {.count = lane->stretch_count, .bytes = lane->stretch_bytes};
     recount_ring(&recount, &lane->returned);
     recount_ring(&recount, &lane->paged);
     recount_ring(&recount, &lane->tail);
@@ -659,6 +673,9 @@ void lane_check(const struct lane *lane)
     CHECK(recount.bytes == lane->ready_bytes);
     CHECK(recount.memory == lane->memory_bytes);
     CHECK(recount.transient == lane->transient_bytes);
+    uint64_t out = lane->fleeting_count - recount.fleeting; /* in the stretch */
+    CHECK(out <= lane->stretch_count);
+    CHECK(lane->fleeting_bytes - recount.fleeting_bytes <= lane->stretch_bytes);
     check_led(lane);
     CHECK(returned_bytes(lane) == lane->returned_bytes);
     CHECK(lane->stretch_count <= lane->stretch_end - lane->stretch_first ||

@@ -66,6 +66,8 @@ struct lane {
 
     uint64_t ready_count;
     uint64_t ready_bytes;     /* sum of body sizes */
+    uint64_t fleeting_count;  /* of the ready ones those that are fleeting: see struct entry, */
+    uint64_t fleeting_bytes;  /* and their body sizes */
     uint64_t memory_bytes;    /* footprints of the messages that the windows hold */
     uint64_t transient_bytes; /* of that, those that are in memory alone */
     uint64_t returned_bytes;  /* of that, what returned holds of stored messages */

@@ -119,6 +119,20 @@ uint64_t queue_ready_count(const struct queue *queue)
     return queue->levels != NULL ? queue->levels->ready_count : queue->lane.ready_count;
 }
 
+void queue_persistent(const struct queue *queue, uint64_t *count, uint64_t *bytes)
+{
+    *count = *bytes = 0;
+    if (!queue->is_durable)
+        return;
+    *count = queue_ready_count(queue) + queue->unacked_count - queue->fleeting_unacked;
+    *bytes = queue_ready_bytes(queue) + queue->unacked_bytes - queue->fleeting_unacked_bytes;
+    for (unsigned priority = 0; priority <= queue->top_priority; priority++) {
+        const struct lane *lane = queue_lane(queue, priority);
+        *count -= lane != NULL ? lane->fleeting_count : 0;
+        *bytes -= lane != NULL ? lane->fleeting_bytes : 0;
+    }
+}
+
 void queue_paged_out(const struct queue *queue, uint64_t *count, uint64_t *bytes)
 {
     *count = *bytes = 0;

@@ -63,6 +63,7 @@ struct queue {
     uint64_t used_ms; /* when it was last declared, read from, or lost its last subscriber */
     uint64_t unacked_count;
     uint64_t unacked_bytes; /* sum of body sizes; not of those on their way back */
+    uint64_t fleeting_unacked, fleeting_unacked_bytes; /* of both, those that are fleeting */
     struct queue_counters counters;
     uint64_t sampled;      /* of what it looked like to the last sampling; 0: it was in none yet */
     uint64_t changed_ms;   /* when a sampling found that it had changed */
@@ -149,7 +150,10 @@ void queue_check(const struct queue *queue);
 /* Ready messages, and the sum of their body sizes. */
 uint64_t queue_ready_count(const struct queue *queue);
 uint64_t queue_ready_bytes(const struct queue *queue);
-/* Of these what is in the store alone. */
+/* What of the ready and the unacked messages a restart would leave: what is persistent, of a
+ * durable queue. */
+void queue_persistent(const struct queue *queue, uint64_t *count, uint64_t *bytes);
+/* Of the ready ones what is in the store alone. */
 void queue_paged_out(const struct queue *queue, uint64_t *count, uint64_t *bytes);
 /* The memory of the messages that the queue holds. */
 uint64_t queue_memory_bytes(const struct queue *queue);

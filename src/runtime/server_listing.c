@@ -170,6 +170,8 @@ static void put_messages(json_t *row, const struct queue_status *status)
     put_number(row, "message_bytes", bytes);
     put_number(row, "message_bytes_ready", status->ready_bytes);
     put_number(row, "message_bytes_unacknowledged", status->unacked_bytes);
+    put_number(row, "messages_persistent", status->persistent);
+    put_number(row, "message_bytes_persistent", status->persistent_bytes);
     put_number(row, "message_bytes_ram", bytes - paged_out_bytes);
     put_number(row, "disk_reads", status->counters.disk_reads);
     put_number(row, "disk_writes", status->counters.disk_writes);

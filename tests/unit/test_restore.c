@@ -200,6 +200,50 @@ static void acks_out_of_order_leave_their_gaps(void **state)
     run(core, "1.1 basic.publish - q e", "1.1 deliver x 2 e\n");
 }
 
+static void assert_persistent(const struct core *core, const char *queue, uint64_t count,
+                              uint64_t bytes)
+{
+    struct queue_status status;
+    vhost_check(core->vhost);
+    assert_true(vhost_queue_status(core->vhost, bytes_of_text(queue), &status));
+    assert_int_equal(status.persistent, count);
+    assert_int_equal(status.persistent_bytes, bytes);
+}
+
+static void what_is_persistent_is_counted(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 1);
+    run(core,
+        "1.1 queue.declare q durable x-max-priority=2 no-wait\n1.1 queue.declare t no-wait\n"
+        "1.1 basic.publish - q a persistent\n1.1 basic.publish - q bb\n"
+        "1.1 basic.publish - q ccc persistent priority=1\n1.1 basic.publish - q dddd priority=2\n"
+        "1.1 basic.publish - t e persistent",
+        "");
+    commit(core, "");
+    assert_persistent(core, "q", 2, 4);
+    assert_persistent(core, "t", 0, 0);
+    run(core, "1.1 basic.get q\n1.1 basic.get q\n1.1 basic.get q\n1.1 basic.get q",
+        "1.1 basic.get-ok 1 left=3 dddd\n");
+    commit(core, "1.1 basic.get-ok 2 left=2 ccc\n"
+                 "1.1 basic.get-ok 3 left=1 a\n1.1 basic.get-ok 4 left=0 bb\n");
+    assert_persistent(core, "q", 2, 4);
+    run(core, "1.1 basic.nack 3 requeue\n1.1 basic.nack 4 requeue", "");
+    commit(core, "");
+    assert_persistent(core, "q", 2, 4);
+    run(core, "1.1 queue.purge q no-wait", "");
+    commit(core, "");
+    assert_persistent(core, "q", 1, 3);
+    run(core, "1.1 basic.nack 1 requeue\n1.1 basic.ack 2", "");
+    commit(core, "");
+    assert_queue(core, "q", "1 0 0");
+    assert_persistent(core, "q", 0, 0);
+    run(core, "1.1 basic.publish - q ff persistent\n1.1 basic.publish - q g", "");
+    commit(core, "");
+    core_crash(core);
+    assert_persistent(core, "q", 1, 2);
+}
+
 static void counters_start_again_and_sizes_do_not(void **state)
 {
     struct core *core = *state;
@@ -227,6 +271,7 @@ int main(void)
         core_test(after_a_clean_stop_exactly_what_was_delivered_is_marked),
         core_test(after_a_crash_the_mark_runs_ahead),
         core_test(acks_out_of_order_leave_their_gaps),
+        core_test(what_is_persistent_is_counted),
         core_test(counters_start_again_and_sizes_do_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
