@@ -311,13 +311,15 @@ static void send_piece(struct evhttp_connection *connection, void *context)
 
 /* --- answers */
 
-/* cluster: server_cluster_name, which outlives the facts. */
-static void fill_facts(struct server *server, const char *cluster, struct metrics_facts *facts)
+/* cluster: server_cluster_name, which outlives the facts; endpoint: the name of what was asked for,
+ * as RabbitMQ 4 has it. */
+static void fill_facts(struct server *server, const char *cluster, const char *endpoint,
+                       struct metrics_facts *facts)
 {
     *facts = (struct metrics_facts){
         .node = server->config->node_name,
         .cluster = cluster,
-        .endpoint = "metrics",
+        .endpoint = endpoint,
         .product_name = server->config->product_name,
         .product_version = server->config->product_version,
         .alarms = server_stats_alarms(server->stats),
@@ -355,7 +357,7 @@ static void answer_totals(struct server_metrics *metrics, struct evhttp_request 
     struct buffer text = {0};
     struct evbuffer *out = evbuffer_new();
     char *cluster = server_cluster_name(metrics->server);
-    fill_facts(metrics->server, cluster, &facts);
+    fill_facts(metrics->server, cluster, "aggregated", &facts);
     metrics_put_identity(&text, &facts);
     metrics_put_server(&(struct metrics_out){&text, "rabbitmq_"}, &facts, true);
     free(cluster);
@@ -389,7 +391,7 @@ static void answer_objects(struct server_metrics *metrics, struct evhttp_request
     list_push_back(&metrics->scrapes, &scrape->in_scrapes);
     metrics->scrape_count++;
     char *cluster = server_cluster_name(metrics->server);
-    fill_facts(metrics->server, cluster, &facts);
+    fill_facts(metrics->server, cluster, is_detailed ? "detailed" : "per-object", &facts);
     metrics_put_identity(&scrape->text, &facts);
     const struct metrics_out out = {&scrape->text, scrape->prefix};
     if (is_detailed)

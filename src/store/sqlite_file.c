@@ -219,6 +219,37 @@ static bool prepare(sqlite3 *db, const char *path, const struct sqlite_format *f
     return false;
 }
 
+/* The last error of the system with the database (SQLITE_FCNTL_FILE_POINTER) or its log. */
+static int last_error(sqlite3 *db, int which)
+{
+    sqlite3_file *file = NULL;
+    int error = 0;
+    if (sqlite3_file_control(db, "main", which, &file) != SQLITE_OK || file->pMethods == NULL ||
+        file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &error) != SQLITE_OK)
+        return 0;
+    return error;
+}
+
+/* For SQLite a quota that is used up is an error like any other. */
+static bool is_over_quota(sqlite3 *db)
+{
+    static const int files[] = {SQLITE_FCNTL_FILE_POINTER, SQLITE_FCNTL_JOURNAL_POINTER};
+    bool has_met_quota = false;
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        int error = last_error(db, files[i]);
+        if (error != 0 && error != EDQUOT)
+            return false;
+        has_met_quota = has_met_quota || error == EDQUOT;
+    }
+    return has_met_quota;
+}
+
+/* A sync that failed is never for want of space: another would not tell again what was lost. */
+bool sqlite_file_is_full(sqlite3 *db, int code)
+{
+    return (code & 0xff) == SQLITE_FULL || (code == SQLITE_IOERR_WRITE && is_over_quota(db));
+}
+
 sqlite3 *sqlite_file_open(const char *path, const struct sqlite_format *format, int cache_kib,
                           char *reason, size_t reason_size, bool *is_full)
 {
@@ -229,7 +260,7 @@ sqlite3 *sqlite_file_open(const char *path, const struct sqlite_format *format, 
     sqlite3 *db = connect(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, reason, reason_size);
     if (db == NULL || prepare(db, path, format, cache_kib, reason, reason_size))
         return db;
-    *is_full = (sqlite3_errcode(db) & 0xff) == SQLITE_FULL;
+    *is_full = sqlite_file_is_full(db, sqlite3_extended_errcode(db));
     sqlite3_close(db);
     return NULL;
 }

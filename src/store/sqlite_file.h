@@ -40,6 +40,9 @@ bool sqlite_file_accept(sqlite3 *db, char *reason, size_t reason_size)
 sqlite3 *sqlite_file_connect(const char *path, bool is_readonly, int cache_kib, char *reason,
                              size_t reason_size);
 
+/* Does this extended code, the newest one of db, say that there was no space, or no more quota? */
+bool sqlite_file_is_full(sqlite3 *db, int code);
+
 /* Is there nothing, or a file whose making was interrupted? */
 bool sqlite_file_is_unmade(const char *path);
 

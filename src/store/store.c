@@ -24,7 +24,8 @@
  * moment early.
  *
  * A failed write or sync is not tried again: the store reports it and does nothing more. Only a
- * full disk is different: SQLite rolls back, and the same batch may come again.
+ * full disk, or a quota that is used up, is different: SQLite rolls back, and the same batch may
+ * come again.
  *
  * What is transient lies in a second file, with a store of its own (store_spill.c); where the disk
  * is full for it, in memory (store_unspilled.c).
@@ -42,6 +43,7 @@
 #include <sys/stat.h>
 
 #include "base/xmalloc.h"
+#include "store/sqlite_file.h"
 #include "store/store_internal.h"
 
 struct store *store_new(const char *folder, bool is_spill)
@@ -130,9 +132,10 @@ const char *store_error(const struct store *store)
 /* A full disk is not reported: it passes. */
 bool store_note(struct store *store, int code, const char *what)
 {
+    bool is_full = sqlite_file_is_full(store->db, code);
     if (store->code == SQLITE_OK)
-        store->code = code;
-    if ((code & 0xff) != SQLITE_FULL)
+        store->code = is_full ? SQLITE_FULL : code;
+    if (!is_full)
         store_report(store, "%s: %s: %s", store->path, what,
                      code == SQLITE_TOOBIG ? "too large" : sqlite3_errmsg(store->db));
     return false;

@@ -89,11 +89,11 @@ bool store_wants_checkpoint(const struct store *store)
     return wal_bytes(store) >= start_bytes && bytes_to_copy(store) >= step_bytes;
 }
 
-static bool is_harmless(int code)
+static bool is_harmless(sqlite3 *db, int code)
 {
     int primary = code & 0xff;
-    return primary == SQLITE_OK || primary == SQLITE_BUSY || primary == SQLITE_FULL ||
-           primary == SQLITE_LOCKED;
+    return primary == SQLITE_OK || primary == SQLITE_BUSY || primary == SQLITE_LOCKED ||
+           sqlite_file_is_full(db, code);
 }
 
 /* true where it went well, or where trying again later is right. */
@@ -106,7 +106,7 @@ static bool run(struct store *store, sqlite3 *db, int mode, bool *is_partial, bo
     *is_complete = code == SQLITE_OK && done == pages;
     if (done >= 0)
         note_copied(store, before, done);
-    if (is_harmless(code))
+    if (is_harmless(db, code))
         return true;
     store_report(store, "%s: checkpoint: %s", store->path, sqlite3_errmsg(db));
     return false;

@@ -205,7 +205,7 @@ void transaction_publish(struct store *store)
 /* Back to what the file says. */
 static enum store_result roll_back(struct store *store)
 {
-    bool is_full = (store->code & 0xff) == SQLITE_FULL;
+    bool is_full = store->code == SQLITE_FULL;
     if (!sqlite3_get_autocommit(store->db) &&
         sqlite3_step(store->statements[SQL_ROLLBACK]) != SQLITE_DONE)
         is_full = false;

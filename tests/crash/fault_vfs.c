@@ -11,6 +11,7 @@
  */
 #include "fault_vfs.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -34,6 +35,7 @@ struct pending {
 struct fault_file {
     sqlite3_file base;
     char *path; /* owned; NULL for temporary files */
+    int error;  /* the last one of the system */
     sqlite3_file real[];
 };
 
@@ -42,7 +44,7 @@ static struct {
     sqlite3_vfs *real;
     enum fault fault;
     uint64_t nth, count;
-    bool has_fired;
+    bool has_fired, is_quota;
     struct pending *pending;
     size_t pending_count, pending_capacity;
 } shim;
@@ -66,30 +68,30 @@ static bool is_of_spill(const char *path)
     return slash != NULL && strncmp(slash, "/spill.db", strlen("/spill.db")) == 0;
 }
 
+/* As SQLite's own file system tells it: a full disk has a code of its own. */
+static int be_full(struct fault_file *file, int error)
+{
+    shim.has_fired = true;
+    file->error = shim.is_quota ? EDQUOT : 0;
+    return shim.is_quota ? error : SQLITE_FULL;
+}
+
 /* What the next write, truncation or sync comes to. */
-static int meet_fault(const struct fault_file *file, int error, bool needs_space, bool grows)
+static int meet_fault(struct fault_file *file, int error, bool needs_space, bool grows)
 {
     shim.count += shim.fault != FAULT_FULL_SPILL || is_of_spill(file->path);
     bool is_due = shim.count >= shim.nth;
-    if (shim.fault == FAULT_FULL && is_due && needs_space) {
-        shim.has_fired = true;
-        return SQLITE_FULL;
-    }
-    if (shim.fault == FAULT_FULL_SPILL && is_due && needs_space && is_of_spill(file->path)) {
-        shim.has_fired = true;
-        return SQLITE_FULL;
-    }
-    if (shim.fault == FAULT_NO_GROWTH && grows) {
-        shim.has_fired = true;
-        return SQLITE_FULL;
-    }
-    if (shim.fault == FAULT_FULL_BY_RESERVE && needs_space && has_reserve(file->path)) {
-        shim.has_fired = true;
-        return SQLITE_FULL;
-    }
+    bool is_full =
+        (shim.fault == FAULT_FULL && is_due && needs_space) ||
+        (shim.fault == FAULT_FULL_SPILL && is_due && needs_space && is_of_spill(file->path)) ||
+        (shim.fault == FAULT_NO_GROWTH && grows) ||
+        (shim.fault == FAULT_FULL_BY_RESERVE && needs_space && has_reserve(file->path));
+    if (is_full)
+        return be_full(file, error);
     if (shim.fault != FAULT_ERROR || !is_due)
         return SQLITE_OK;
     shim.has_fired = true;
+    file->error = EIO;
     return error;
 }
 
@@ -99,6 +101,11 @@ void fault_vfs_arm(enum fault fault, uint64_t nth)
     shim.nth = nth;
     shim.count = 0;
     shim.has_fired = false;
+}
+
+void fault_vfs_set_quota(bool is_quota)
+{
+    shim.is_quota = is_quota;
 }
 
 uint64_t fault_vfs_count(void)
@@ -294,6 +301,10 @@ static int fault_check_lock(sqlite3_file *file, int *is_locked)
 
 static int fault_control(sqlite3_file *file, int operation, void *argument)
 {
+    if (operation == SQLITE_FCNTL_LAST_ERRNO) {
+        *(int *)argument = as_fault(file)->error;
+        return SQLITE_OK;
+    }
     return as_real(file)->pMethods->xFileControl(as_real(file), operation, argument);
 }
 

@@ -19,6 +19,8 @@ enum fault {
 /* Makes it the one that SQLite uses. */
 void fault_vfs_install(void);
 
+/* Whether it is a quota that leaves no space: SQLite is told so by another code. */
+void fault_vfs_set_quota(bool is_quota);
 /* Counts from 1 again. */
 void fault_vfs_arm(enum fault fault, uint64_t nth);
 /* Writes, truncations and syncs since it was armed. */
