@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/xmalloc.h"
+#include "store/data_folder.h"
 
 enum { format_number = 1, block_bytes = 1 << 20, vhost_digits_max = 20 };
 
@@ -94,12 +95,9 @@ bool backup_manifest_write(const struct backup_manifest *manifest, const char *f
 
 bool backup_sync_folder(const char *path, char *reason, size_t reason_size)
 {
-    int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool succeeded = folder >= 0 && fsync(folder) == 0;
+    bool succeeded = data_folder_sync(path);
     if (!succeeded)
         refuse(reason, reason_size, path, strerror(errno));
-    if (folder >= 0)
-        close(folder);
     return succeeded;
 }
 

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,9 +38,26 @@ static char *join(const char *folder, const char *name)
     return path;
 }
 
-static bool make_folder(const char *path, char *reason, size_t reason_size)
+bool data_folder_sync(const char *path)
 {
-    if (mkdir(path, 0700) == 0 || errno == EEXIST)
+    int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0)
+        return false;
+    int error = fsync(folder) == 0 ? 0 : errno;
+    close(folder);
+    errno = error;
+    return error == 0;
+}
+
+/* Its name lasts before anything in it is said to: SQLite syncs the names in a folder, not its own.
+ * A parent that may not be read, or a file system without such a sync, is no reason to stop. */
+static bool make_folder(const char *parent, const char *path, char *reason, size_t reason_size)
+{
+    if (mkdir(path, 0700) == 0) {
+        (void)!data_folder_sync(parent);
+        return true;
+    }
+    if (errno == EEXIST)
         return true;
     snprintf(reason, reason_size, "data folder %s cannot be made: %s", path, strerror(errno));
     return false;
@@ -87,7 +105,10 @@ static int take_lock(const char *path, char *reason, size_t reason_size)
 
 struct data_folder *data_folder_open(const char *path, char *reason, size_t reason_size)
 {
-    if (!make_folder(path, reason, reason_size))
+    char *copy = xstrdup(path); /* dirname writes into it */
+    bool is_made = make_folder(dirname(copy), path, reason, reason_size);
+    free(copy);
+    if (!is_made)
         return NULL;
     int lock = take_lock(path, reason, reason_size);
     if (lock < 0)
@@ -160,7 +181,8 @@ char *data_folder_vhost(struct data_folder *folder, uint64_t vhost, char *reason
 {
     char *all = join(folder->path, "vhosts");
     char *path = vhost_path(folder, vhost);
-    bool made = make_folder(all, reason, reason_size) && make_folder(path, reason, reason_size);
+    bool made = make_folder(folder->path, all, reason, reason_size) &&
+                make_folder(all, path, reason, reason_size);
     free(all);
     if (made)
         return path;

@@ -23,6 +23,9 @@ void data_folder_close(struct data_folder *folder);
 
 const char *data_folder_path(const struct data_folder *folder);
 
+/* Makes the names in any folder last; false with errno. */
+bool data_folder_sync(const char *path) __attribute__((warn_unused_result));
+
 /* Are there definitions, or nothing yet that they would define? Without them the messages of all
  * vhosts are nobody's. false with a reason where a restore was broken off, or the file was lost. */
 bool data_folder_check_definitions(const struct data_folder *folder, char *reason,

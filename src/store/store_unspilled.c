@@ -56,14 +56,20 @@ static void close_holes(struct unspilled *unspilled)
 
 static void add(struct unspilled *unspilled, const struct store_operation *operation)
 {
-    unspilled->messages = xgrow(unspilled->messages, &unspilled->capacity, unspilled->count + 1,
-                                sizeof *unspilled->messages);
-    unspilled->messages[unspilled->count++] = (struct unspilled_message){
+    const struct unspilled_message message = {
         .lane = operation->lane,
         .position = operation->position,
         .expiry_ms = operation->expiry_ms,
         .message = message_ref(operation->message),
     };
+    size_t count = unspilled->count;
+    unspilled->messages =
+        xgrow(unspilled->messages, &unspilled->capacity, count + 1, sizeof *unspilled->messages);
+    /* Those of one queue come in order, and removals in between find nothing to sort. */
+    if (unspilled->sorted == count &&
+        (count == 0 || compare(&unspilled->messages[count - 1], &message) < 0))
+        unspilled->sorted++;
+    unspilled->messages[unspilled->count++] = message;
     unspilled->live++;
     unspilled->live_bytes += message_footprint(operation->message);
 }
