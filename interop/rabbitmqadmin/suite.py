@@ -55,6 +55,27 @@ def newer_fields(admin, *words):
     return admin(*words)
 
 
+def over_tls(*words, authority=BROKER.ca_file, certificate=BROKER.client_cert, key=BROKER.client_key):
+    """As it ended, by the port that wants a certificate."""
+    command = [PROGRAM, "--non-interactive", "--use-tls", "--host", "localhost"]
+    command += ["--port", os.environ["MANAGEMENT_TLS_PORT"], "--username", BROKER.user, "--password", BROKER.password]
+    command += ["--tls-ca-cert-file", authority] if authority else []
+    command += ["--tls-cert-file", certificate, "--tls-key-file", key] if certificate else []
+    return subprocess.run([*command, *words], env=dict(os.environ, HOME=FOLDER.name), capture_output=True, text=True)
+
+
+@test
+def it_works_over_tls_with_authority_and_certificate():
+    name = unique("by-tls")
+    declared = over_tls("queues", "declare", "--name", name, "--type", "classic")
+    defer(over_tls, "queues", "delete", "--name", name)
+    expect((declared.returncode, declared.stderr), (0, ""), "declaring")
+    expect_true(name in over_tls("queues", "list").stdout, "it is listed")
+    for words in ({"authority": None}, {"certificate": None}):
+        refused = over_tls("queues", "list", **words)
+        expect_true(refused.returncode != 0 and name not in refused.stdout, "that it is refused with %r" % words)
+
+
 @test
 def vhosts_are_declared_listed_and_deleted():
     admin = Admin()
