@@ -7,7 +7,8 @@
  *   - A value is what stands between the "=" and the end of the line or a "#", without the blanks
  * around it. Between single quotes it is taken as it is; double quotes are characters like others.
  *   - `include PATH` reads a file, every *.conf of a folder, or what a pattern of the shell
- * matches, in alphabetical order; PATH is relative to the folder of the including file.
+ * matches, in alphabetical order; PATH is written as a value is, and relative to the folder of the
+ * including file.
  *   - Anything else is a mistake, and so are bytes that are not UTF-8.
  *
  * Files are read whole before they are looked at, and their size, their number and the depth of
@@ -129,10 +130,10 @@ static char *resolve(const struct source *source, const char *path)
     return (char *)text.data;
 }
 
-static bool record_include(const struct source *source, char *path)
+static bool record_include(const struct source *source, char *text)
 {
-    trim_end(path);
-    if (*path == '\0')
+    const char *path = unquote(text);
+    if (path == NULL || *path == '\0')
         return fail(source, "include: a file or folder is expected");
     if (source->depth >= INCLUDE_DEPTH_MAX)
         return fail(source, "include %.200s: more than %d files include each other", path,

@@ -318,8 +318,10 @@ static void includes_are_merged_where_they_stand(void **state)
     write_text(f, "conf.d/a.conf", "heartbeat = 1\ninclude b.conf\n");
     write_text(f, "conf.d/b.conf", "channel_max = 2\nframe_max = 5000");
     write_text(f, "more.conf", "connection_max = 3");
+    write_text(f, "more#1.conf", "connection_max = 4\nmax_message_size = 5");
     assert_loads_silently(f, "heartbeat = 9\n"
                              "include conf.d/a*.conf  # relative to this file\n"
+                             "include 'more#1.conf' # quoted, as a value is\n"
                              "include more.conf\n"
                              "include none.d/*.conf\n"
                              "frame_max = 6000\n");
@@ -327,6 +329,7 @@ static void includes_are_merged_where_they_stand(void **state)
     assert_int_equal(f->config.channel_max, 2);
     assert_int_equal(f->config.frame_max_bytes, 6000);
     assert_int_equal(f->config.connection_max, 3);
+    assert_int_equal(f->config.max_message_size_bytes, 5);
 }
 
 static void a_mistake_in_an_included_file_names_that_file(void **state)
