@@ -430,7 +430,7 @@ static void step(struct sim *sim)
     if (chance(sim, options->policy_percent))
         change_policies(sim);
     if (chance(sim, options->alarm_percent)) {
-        set_alarms(sim, draw(sim, 0, 3));
+        set_alarms(sim, draw(sim, 0, sim->oracle.is_blind ? 7 : 3)); /* also a drain */
     }
     if (draw(sim, 1, 1000) <= options->crash_permille)
         crash(sim);
