@@ -208,10 +208,17 @@ static int64_t end_of_first(const char *path)
     return end_s;
 }
 
-static struct tls_ends ends_of(const SSL_CTX *context, const struct config_tls *tls)
+static struct tls_ends ends_of(SSL_CTX *context, const struct config_tls *tls)
 {
-    return (struct tls_ends){end_of(SSL_CTX_get0_certificate(context)),
-                             end_of_first(tls->cacertfile)};
+    int64_t own_s = end_of(SSL_CTX_get0_certificate(context));
+    struct tls_ends ends = {own_s, own_s, end_of_first(tls->cacertfile)};
+    STACK_OF(X509) *others = NULL;
+    (void)SSL_CTX_get0_chain_certs(context, &others);
+    for (int i = 0; i < sk_X509_num(others); i++) {
+        int64_t end_s = end_of(sk_X509_value(others, i));
+        ends.chain_s = end_s < ends.chain_s ? end_s : ends.chain_s;
+    }
+    return ends;
 }
 
 struct tls_context *tls_context_new(const struct config *config, const struct config_tls *tls,
@@ -257,32 +264,6 @@ bool tls_context_reload_from(struct tls_context *context, const struct config_tl
     pthread_mutex_unlock(&context->lock);
     SSL_CTX_free(old);
     return true;
-}
-
-/* The earlier one of the two; 0: unknown. */
-static int64_t earlier_end(int64_t expires_s, const X509 *certificate)
-{
-    struct tm time;
-    if (certificate == NULL || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &time) != 1)
-        return expires_s;
-    int64_t end_s = timegm(&time);
-    return expires_s == 0 || end_s < expires_s ? end_s : expires_s;
-}
-
-int64_t tls_context_expires_s(struct tls_context *context)
-{
-    STACK_OF(X509) *chain = NULL;
-    pthread_mutex_lock(&context->lock);
-    SSL_CTX *ssl_context = context->ssl_context;
-    SSL_CTX_up_ref(ssl_context);
-    pthread_mutex_unlock(&context->lock);
-    int64_t expires_s = earlier_end(0, SSL_CTX_get0_certificate(ssl_context));
-    if (SSL_CTX_get0_chain_certs(ssl_context, &chain) == 1) {
-        for (int i = 0; i < sk_X509_num(chain); i++)
-            expires_s = earlier_end(expires_s, sk_X509_value(chain, i));
-    }
-    SSL_CTX_free(ssl_context);
-    return expires_s;
 }
 
 struct tls_ends tls_context_ends(struct tls_context *context)

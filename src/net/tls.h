@@ -37,12 +37,11 @@ bool tls_context_reload(struct tls_context *context, char reason[TLS_REASON_SIZE
 bool tls_context_reload_from(struct tls_context *context, const struct config_tls *tls,
                              char reason[TLS_REASON_SIZE]) __attribute__((warn_unused_result));
 
-/* When the first certificate of the server's chain expires, in seconds since 1970; 0 where that
+/* When the certificates end that new connections get: Unix time in seconds; INT64_MAX where that
  * cannot be found out. On any thread. */
-int64_t tls_context_expires_s(struct tls_context *context);
-/* When the certificates end that new connections get: Unix time in seconds. On any thread. */
 struct tls_ends {
     int64_t certificate_s;
+    int64_t chain_s;     /* the first one of what is sent, the former included */
     int64_t authority_s; /* the first one of cacertfile; INT64_MAX: there is none */
 };
 struct tls_ends tls_context_ends(struct tls_context *context);

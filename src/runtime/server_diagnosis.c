@@ -144,9 +144,9 @@ static void diagnose_listeners(const struct server *server, json_t *problems)
 static void diagnose_certificate(struct tls_context *context, const char *prefix, json_t *problems)
 {
     char advice[128];
-    int64_t expires_s = context != NULL ? tls_context_expires_s(context) : 0;
-    int64_t left_s = expires_s - (int64_t)(clock_wall_ms() / 1000);
-    if (expires_s == 0 || left_s > (int64_t)EXPIRY_DAYS * DAY_S)
+    int64_t end_s = context != NULL ? tls_context_ends(context).chain_s : INT64_MAX;
+    int64_t left_s = end_s - (int64_t)(clock_wall_ms() / 1000);
+    if (left_s > (int64_t)EXPIRY_DAYS * DAY_S)
         return;
     snprintf(advice, sizeof advice,
              "Put a new certificate where %s.certfile says, then leveretctl reload", prefix);
