@@ -7,6 +7,7 @@
 
 #include "cli/certificates.h"
 #include "cli/diagnosis.h"
+#include "cli/event_view.h"
 #include "cli/facts.h"
 #include "cli/report.h"
 #include "cli/single_node.h"
@@ -112,6 +113,11 @@ static const struct command commands[] = {
      .print = facts_command_line,
      .help = "Lists the arguments with which the server was started",
      .usage = ""},
+    {.name = "consume_event_stream",
+     .run = event_view_run,
+     .help = "Prints what happens in the server, a line of JSON for each event",
+     .usage = "[--duration|-d <seconds>] [--pattern <pattern>]",
+     .options = "duration= pattern=#"},
     {.name = "environment",
      .print = facts_environment,
      .help = "Lists every key of the configuration with the value in force",

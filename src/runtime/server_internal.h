@@ -101,8 +101,11 @@ struct server {
     struct http_sessions *http_sessions; /* owned */
     struct server_stats *stats;          /* owned */
     struct server_top *top;              /* owned */
-    struct server_backup *backup;        /* owned; the last one, which may be under way */
-    struct server_metrics *metrics;      /* owned; NULL: nobody asks for any */
+    struct list event_streams;           /* owned; those of leveretctl */
+    size_t event_stream_count;
+    long long last_event_stream;    /* its number */
+    struct server_backup *backup;   /* owned; the last one, which may be under way */
+    struct server_metrics *metrics; /* owned; NULL: nobody asks for any */
 };
 
 /* Takes the cluster's name from the directory, for connections that come from now on. */
@@ -276,6 +279,8 @@ void server_add_listener_commands(struct server *server);
 /* os_env, command_line_arguments, environment, tls_versions, cipher_suites,
  * list_node_auth_attempt_stats, reset_node_auth_attempt_metrics. */
 void server_add_fact_commands(struct server *server);
+/* event_stream, event_stream_next, event_stream_end. */
+void server_add_event_stream_commands(struct server *server);
 /* rebalance. */
 void server_add_quorum_commands(struct server *server);
 /* purge_queue, delete_queue, move_messages, queue_facts. */
