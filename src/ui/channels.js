@@ -50,9 +50,12 @@ export function channelTable(channels, { search, vhost = 'hidden' }) {
     rateColumn('Out', 'deliver_get'),
     rateColumn('Acked', 'ack'),
   ];
-  const shown = table({ caption: 'Channels', columns: columns.map((column) => column && (vhost === 'hidden'
+  return table({ caption: 'Channels', columns: columns.map((column) => column && (vhost === 'hidden'
     ? { ...column, sort: undefined } : column)), rows: channels, search, key: ({ name }) => name,
   empty: search.name ? 'No channel has such a name.' : 'No channel is open.' });
-  return [shown, channels.length > 0 && legend([...channels.flatMap(modes), ['Prefetch', '0 is no limit'],
-    ['In', 'published'], ['Out', 'delivered or got'], ['Acked', 'acknowledged by consumers']])];
+}
+
+export function channelLegend(channels) {
+  return channels.length > 0 && legend([...channels.flatMap(modes), ['Prefetch', '0 is no limit'],
+    ['In', 'published'], ['Out', 'delivered or got'], ['Acked', 'acknowledged by consumers']]);
 }

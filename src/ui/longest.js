@@ -8,16 +8,26 @@ import { h } from './dom.js';
 import { duration, NOTHING, number, trend } from './format.js';
 import { panel, queueLink, state } from './parts.js';
 import { link } from './router.js';
+import { session } from './session.js';
 import { table } from './table.js';
 
 const SHOWN = 5;
 const FIELDS = 'name,vhost,messages,messages_details.rate,consumers';
 
+const MANY = 5000;
+const KEPT_MS = 20000;
+
+// Of very many queues the server has to compare each with the others: what was found is good for a while.
+let kept = { user: null, vhost: null, queues: [], until: 0 };
+
 export async function loadLongest(vhost, signal) {
+  if (kept.user === session.user && kept.vhost === vhost && Date.now() < kept.until) return kept.queues;
   const where = vhost === '' ? 'queues' : `queues/${path(vhost)}`;
   const page = await api.get(`${where}${query({ page: 1, page_size: SHOWN, columns: FIELDS, sort: 'messages',
     sort_reverse: true })}`, { signal });
-  return page.items.filter(({ messages }) => messages > 0);
+  const queues = page.items.filter(({ messages }) => messages > 0);
+  kept = { user: session.user, vhost, queues, until: page.total_count > MANY ? Date.now() + KEPT_MS : 0 };
+  return queues;
 }
 
 // How long until the queue is empty if it goes on like that.

@@ -135,12 +135,12 @@ class Visit:
     def dialog(self, title):
         return self.page.get_by_role("dialog", name=title)
 
-    def violations(self):
-        """What axe finds in the page as it is, in light and dark."""
-        return self.violations_in("light", "axe.run(document, {resultTypes: ['violations']})") + self.violations_in(
-            # All but the colours are the same.
-            "dark", "axe.run(document, {resultTypes: ['violations'], runOnly: ['color-contrast']})"
-        )
+    def violations(self, within="html"):
+        """What axe finds in the page as it is, or in one element, in light and dark."""
+        light = "axe.run('%s', {resultTypes: ['violations']})" % within
+        # All but the colours are the same.
+        dark = "axe.run('%s', {resultTypes: ['violations'], runOnly: ['color-contrast']})" % within
+        return self.violations_in("light", light) + self.violations_in("dark", dark)
 
     def violations_in(self, scheme, search):
         self.page.emulate_media(color_scheme=scheme)

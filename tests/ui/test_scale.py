@@ -13,6 +13,7 @@ from mark import test
 import amqp_client  # from a folder that http_broker has made known
 
 QUEUES, CONNECTIONS, REFRESHES = 50000, 10000, 200
+AT_ONCE = 10000  # queues, in one body of definitions
 SMALLER = 20  # times, where the tests are to be quick
 ELEMENTS_MAX = 3500
 BYTES_MAX = 300000
@@ -25,7 +26,14 @@ def size(site, full):
 
 def fill(site):
     """Queues, each bound, and connections; what is to be closed in the end."""
-    names = ["many.%05d" % number for number in range(size(site, QUEUES))]
+    for first in range(0, size(site, QUEUES), AT_ONCE):
+        declare(site, range(first, min(first + AT_ONCE, size(site, QUEUES))))
+    port = site.amqp_port()
+    return [amqp_client.Client(port) for _ in range(size(site, CONNECTIONS))]
+
+
+def declare(site, numbers):
+    names = ["many.%05d" % number for number in numbers]
     queues = [{"name": name, "vhost": "/", "durable": False, "auto_delete": False, "arguments": {}} for name in names]
     bindings = [
         {"source": "amq.topic", "vhost": "/", "destination": name, "destination_type": "queue",
@@ -33,8 +41,6 @@ def fill(site):
         for name in names
     ]  # fmt: skip
     site.make("POST", "definitions", {"queues": queues, "bindings": bindings})
-    port = site.amqp_port()
-    return [amqp_client.Client(port) for _ in range(size(site, CONNECTIONS))]
 
 
 def empty(site, clients):

@@ -3,7 +3,7 @@
 // The channels of all connections.
 
 import { path } from '../api.js';
-import { CHANNEL_FIELDS, channelTable } from '../channels.js';
+import { CHANNEL_FIELDS, channelLegend, channelTable } from '../channels.js';
 import { heading } from '../parts.js';
 import { filterBar, loadPage, pager } from '../table.js';
 
@@ -14,7 +14,7 @@ async function load({ search, signal, vhost }) {
 
 function draw(page, { search, vhost }) {
   return [heading({ title: 'Channels' }), filterBar(search, 'channels'), channelTable(page.items, { search, vhost }),
-    pager(page, search, 'channels')];
+    pager(page, search, 'channels'), channelLegend(page.items)];
 }
 
 export const channelsPage = { section: 'channels', title: () => 'Channels', load, draw };

@@ -3,7 +3,7 @@
 // One connection: who is at its other end, its channels, and closing it.
 
 import { api, optional, path, query } from '../api.js';
-import { channelTable } from '../channels.js';
+import { channelLegend, channelTable } from '../channels.js';
 import { chart } from '../chart.js';
 import { ask, notice } from '../dialog.js';
 import { h } from '../dom.js';
@@ -74,7 +74,8 @@ function draw({ connection, channels }, { search }) {
     rangeChoice(search),
     panel('data', 'Data', dataChart(connection)),
     panel('details', 'Details', details(connection)),
-    panel('channels', `Channels (${number(channels.length)})`, channelTable(channels, { search: {} })),
+    panel('channels', `Channels (${number(channels.length)})`, channelTable(channels, { search: {} }),
+      channelLegend(channels)),
   ];
 }
 
