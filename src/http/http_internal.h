@@ -9,8 +9,11 @@
 
 #include "base/buffer.h"
 #include "base/list.h"
+#include "http/http_crowd.h"
 #include "http/http_server.h"
 
+struct evhttp;
+struct evhttp_connection;
 struct evhttp_request;
 struct http_list;
 
@@ -20,6 +23,16 @@ enum http_shape {
     HTTP_OBJECT, /* columns */
     HTTP_LIST,   /* columns, order */
     HTTP_PAGES,  /* columns, order, pages */
+};
+
+struct http_server {
+    struct event_base *base;              /* borrowed */
+    struct evhttp *https[HTTP_DOORS_MAX]; /* owned */
+    size_t http_count;
+    struct http_crowd *crowd; /* owned; the clients of all */
+    struct http_hooks hooks;
+    struct list calls;   /* of struct http_call */
+    size_t answer_bytes; /* long answers that clients have not taken yet */
 };
 
 struct http_call {
@@ -72,6 +85,10 @@ void http_rows_free(struct http_rows *rows);          /* NULL is allowed */
 void http_job_write_rows(const struct http_context *context, struct http_call *call);
 /* What is left of a job that has run; NULL is allowed. */
 void http_job_free(struct http_job *job);
+
+/* Whoever is at the other end of TLS is told when the connection ends. */
+void http_say_when_it_ends(struct evhttp_connection *connection);
+void http_call_free(struct http_call *call);
 
 /* Answers with any status, without the hooks. reply may be NULL. */
 void http_set_answer(struct http_call *call, int status, json_t *reply);

@@ -46,8 +46,7 @@ struct http_socket {
     struct tls_context *tls; /* borrowed: outlives the server; NULL: without TLS */
 };
 
-/* Serves what connects to the sockets, HTTP_SOCKETS_MAX at most. */
-enum { HTTP_SOCKETS_MAX = 2 };
+/* Serves what connects to the sockets, HTTP_DOORS_MAX at most. */
 struct http_server *http_server_new(struct event_base *base, const struct http_socket *sockets,
                                     size_t socket_count, uint64_t body_bytes_max,
                                     const struct http_hooks *hooks);

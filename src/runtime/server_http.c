@@ -23,6 +23,7 @@
 #include "base/xmalloc.h"
 #include "broker/access.h"
 #include "config/config.h"
+#include "http/http_crowd.h"
 #include "http/http_server.h"
 #include "net/control.h"
 #include "net/listener.h"
@@ -47,7 +48,7 @@ struct door {
 
 struct server_http {
     struct server *server;
-    struct door doors[HTTP_SOCKETS_MAX];
+    struct door doors[HTTP_DOORS_MAX];
     size_t door_count;
     pthread_t thread;
     bool is_started;
@@ -536,7 +537,7 @@ bool server_open_http(struct server *server, char *reason, size_t reason_size)
 /* The thread gets the sockets. */
 static struct http_server *make_server(struct server_http *http, const struct http_hooks *hooks)
 {
-    struct http_socket sockets[HTTP_SOCKETS_MAX];
+    struct http_socket sockets[HTTP_DOORS_MAX];
     for (size_t i = 0; i < http->door_count; i++) {
         struct door *door = &http->doors[i];
         sockets[i] = (struct http_socket){listener_give_away(door->listener), door->tls};

@@ -40,7 +40,8 @@
 enum {
     SLICE_OBJECTS = 128,
     CHUNK_BYTES = 64 << 10,
-    CONNECTIONS_MAX = 64,
+    CLIENTS_MAX = 64,
+    WAITING_BYTES_MAX = 4 << 20,
     REQUEST_S = 120, /* more than TIMEOUT_S, which ends who is silent between two scrapes */
     SCRAPES_MAX = 8, /* under way at a time */
     HEADERS_MAX = 16 << 10,
@@ -410,6 +411,7 @@ static void on_request(struct evhttp_request *request, void *context)
     struct server_metrics *metrics = context;
     const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
     bool has_objects = metrics->server->config->prometheus_per_object;
+    http_crowd_forget_request(metrics->crowd, request);
     if (evhttp_request_get_command(request) != EVHTTP_REQ_GET)
         evhttp_send_error(request, 405, "Method Not Allowed");
     else if (strcmp(path, "/metrics/detailed") == 0)
@@ -472,6 +474,7 @@ bool server_metrics_open(struct server *server, struct server_metrics **metrics,
 
 void server_metrics_start(struct server_metrics *metrics)
 {
+    static const struct http_bounds bounds = {CLIENTS_MAX, REQUEST_S, WAITING_BYTES_MAX};
     if (metrics == NULL)
         return;
     metrics->base = event_loop_new();
@@ -481,9 +484,8 @@ void server_metrics_start(struct server_metrics *metrics)
     evhttp_set_timeout(metrics->http, TIMEOUT_S);
     evhttp_set_max_headers_size(metrics->http, HEADERS_MAX);
     evhttp_set_max_body_size(metrics->http, BODY_MAX);
-    metrics->crowd =
-        http_crowd_new(metrics->base, metrics->http, listener_give_away(metrics->listener),
-                       CONNECTIONS_MAX, REQUEST_S);
+    metrics->crowd = http_crowd_new(metrics->base, &bounds);
+    http_crowd_open(metrics->crowd, metrics->http, listener_give_away(metrics->listener), NULL);
     metrics->listener = NULL;
     metrics->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     CHECK(metrics->end_fd >= 0);

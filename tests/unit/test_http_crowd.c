@@ -22,7 +22,7 @@
 
 #include "http/http_crowd.h"
 
-enum { REQUEST_S = 1, PATIENCE_S = 60 };
+enum { REQUEST_S = 1, PATIENCE_S = 60, WAITING_BYTES_MAX = 1 << 20 };
 
 static const char request_text[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
@@ -35,12 +35,14 @@ struct place {
 
 static void on_request(struct evhttp_request *request, void *context)
 {
-    (void)context;
+    const struct place *place = context;
+    http_crowd_forget_request(place->crowd, request);
     evhttp_send_reply(request, 200, "OK", NULL);
 }
 
 static int open_place(void **state)
 {
+    static const struct http_bounds bounds = {1, REQUEST_S, WAITING_BYTES_MAX};
     static struct place place;
     socklen_t size = sizeof place.address;
     place.address =
@@ -52,8 +54,9 @@ static int open_place(void **state)
     assert_int_equal(getsockname(fd, address, &size), 0);
     place.base = event_base_new();
     place.http = evhttp_new(place.base);
-    evhttp_set_gencb(place.http, on_request, NULL);
-    place.crowd = http_crowd_new(place.base, place.http, fd, 1, REQUEST_S);
+    evhttp_set_gencb(place.http, on_request, &place);
+    place.crowd = http_crowd_new(place.base, &bounds);
+    http_crowd_open(place.crowd, place.http, fd, NULL);
     *state = &place;
     return 0;
 }
