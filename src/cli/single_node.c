@@ -196,6 +196,22 @@ int single_node_reclaim(const json_t *answer, const struct options *options)
     return CONTROL_OK;
 }
 
+/* Pairs of a name and a value, as RabbitMQ has them there. */
+static json_t *pairs_of(const json_t *rows)
+{
+    const char *name;
+    json_t *value, *all = json_array();
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        json_t *pairs = json_array();
+        json_object_foreach(json_array_get(rows, i), name, value)
+        {
+            json_array_append_new(pairs, json_pack("[s, O]", name, value));
+        }
+        json_array_append_new(all, pairs);
+    }
+    return all;
+}
+
 int single_node_rebalance(const json_t *answer, const struct options *options)
 {
     json_t *rows = json_array();
@@ -205,8 +221,8 @@ int single_node_rebalance(const json_t *answer, const struct options *options)
                                               "Number of quorum queues", count,
                                               "Number of replicated classic queues", 0));
     if (answer_is_json(options))
-        answer_print_json(stdout, json_pack("{s:s, s:s, s:O}", "node", answer_node(answer),
-                                            "result", "ok", "value", rows));
+        answer_print_json(stdout, json_pack("{s:s, s:s, s:o}", "node", answer_node(answer),
+                                            "result", "ok", "value", pairs_of(rows)));
     else
         output_bordered_list(
             rows, "Node name,Number of quorum queues,Number of replicated classic queues", options);

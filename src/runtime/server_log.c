@@ -23,7 +23,7 @@ static void handle_set_log_level(void *context, struct control_call *call)
     const char *name = control_text(call, "level");
     (void)context;
     if (name == NULL || !config_log_level_read(&level, name)) {
-        control_fail(call, CONTROL_USAGE,
+        control_fail(call, CONTROL_UNAVAILABLE,
                      "level %s is not supported. Try one of debug, info, warning, error, "
                      "critical, none",
                      name != NULL ? name : "");
