@@ -26,20 +26,20 @@ function pageHere(rows, { page = 1, size = 100 }) {
 }
 
 // A list as a page, also from a server that answers without pages, as RabbitMQ does of bindings.
-function pageOf(answer, search) {
-  return Array.isArray(answer) ? pageHere(answer, search) : answer;
+function pageOf(answer, search, isWanted) {
+  return Array.isArray(answer) ? pageHere(answer.filter(isWanted), search) : answer;
 }
 
 // The page that the address asks for. That may be behind the last one, since lists become shorter: then it is the
 // first; and what is typed may not be a regular expression yet: then nothing is found, and it is said why. more: other
-// parameters of the query.
-export async function loadPage(where, search, signal, more) {
+// parameters of the query; isWanted: says of a row what they say, for a server that does not know them.
+export async function loadPage(where, search, signal, more, isWanted = () => true) {
   try {
-    return pageOf(await api.get(`${where}${query({ ...pageQuery(search), ...more })}`, { signal }), search);
+    return pageOf(await api.get(`${where}${query({ ...pageQuery(search), ...more })}`, { signal }), search, isWanted);
   } catch (error) {
     const isRefused = error instanceof ApiError && error.status === 400;
     const { page, ...others } = search;
-    if (isRefused && page !== undefined) return loadPage(where, others, signal, more);
+    if (isRefused && page !== undefined) return loadPage(where, others, signal, more, isWanted);
     if (isRefused && search.regex === '1') {
       return { ...pageHere([], search), refusal: 'This is not a regular expression.' };
     }

@@ -20,7 +20,9 @@ function vhostOf({ vhost, vhosts }) {
 async function load(place) {
   const vhost = vhostOf(place);
   const { search, signal } = place;
-  return { vhost, page: await loadPage(`bindings/${path(vhost)}`, search, signal, { default_exchange: false }) };
+  const page = await loadPage(`bindings/${path(vhost)}`, search, signal, { default_exchange: false },
+    ({ source }) => source !== '');
+  return { vhost, page };
 }
 
 function draw({ vhost, page }, { reload, search, vhost: chosen, vhosts }) {
