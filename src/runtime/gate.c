@@ -60,7 +60,7 @@ struct note {
     struct event_bus *bus;            /* events; borrowed: it outlives the gate */
     gate_function *function;          /* call */
     void *context;
-    bool *is_done; /* call: set under the gate's mutex */
+    bool is_done; /* call: set under the gate's mutex */
 };
 
 struct gate {
@@ -206,15 +206,17 @@ static void run_note(struct gate *gate, struct note *note)
     }
 }
 
+/* That of a call is the caller's, and gone once it knows. */
 static void finish_note(struct gate *gate, struct note *note)
 {
-    if (note->is_done != NULL) {
-        pthread_mutex_lock(&gate->mutex);
-        *note->is_done = true;
-        pthread_cond_broadcast(&gate->done);
-        pthread_mutex_unlock(&gate->mutex);
+    if (note->kind != NOTE_CALL) {
+        free(note);
+        return;
     }
-    free(note);
+    pthread_mutex_lock(&gate->mutex);
+    note->is_done = true;
+    pthread_cond_broadcast(&gate->done);
+    pthread_mutex_unlock(&gate->mutex);
 }
 
 static void post_effects(struct gate *gate)
@@ -459,40 +461,42 @@ size_t gate_backlog(struct gate *gate, size_t reactor)
     return backlog;
 }
 
-static void add_note_locked(struct gate *gate, struct note note)
+/* No memory is asked for with the mutex in hand: malloc may wait for another thread. */
+static void add_note_locked(struct gate *gate, struct note *note)
 {
-    struct note *copy = xmemdup(&note, sizeof note);
-    copy->next = NULL;
+    note->next = NULL;
     if (gate->last_note != NULL)
-        gate->last_note->next = copy;
+        gate->last_note->next = note;
     else
-        gate->first_note = copy;
-    gate->last_note = copy;
+        gate->first_note = note;
+    gate->last_note = note;
 }
 
-static void leave_note(struct gate *gate, struct note note)
+static void leave(struct gate *gate, struct note *note)
 {
     pthread_mutex_lock(&gate->mutex);
     add_note_locked(gate, note);
     unlock_and_run(gate, GATE_NO_REACTOR);
 }
 
-static void wait_until_done(struct gate *gate, const bool *is_done)
+static void leave_note(struct gate *gate, struct note note)
+{
+    leave(gate, xmemdup(&note, sizeof note));
+}
+
+static void wait_until_done(struct gate *gate, const struct note *call)
 {
     pthread_mutex_lock(&gate->mutex);
-    while (!*is_done)
+    while (!call->is_done)
         pthread_cond_wait(&gate->done, &gate->mutex);
     pthread_mutex_unlock(&gate->mutex);
 }
 
 void gate_call(struct gate *gate, gate_function *function, void *context)
 {
-    bool is_done = false;
-    leave_note(gate, (struct note){.kind = NOTE_CALL,
-                                   .function = function,
-                                   .context = context,
-                                   .is_done = &is_done});
-    wait_until_done(gate, &is_done);
+    struct note call = {.kind = NOTE_CALL, .function = function, .context = context};
+    leave(gate, &call);
+    wait_until_done(gate, &call);
 }
 
 /* Nobody holds the gate: a reactor is to. false where there are none any more. */
@@ -524,14 +528,11 @@ void gate_leave(struct gate *gate, struct command_batch *batch, size_t guest)
 
 void gate_ask(struct gate *gate, gate_function *function, void *context)
 {
-    bool is_done = false;
+    struct note call = {.kind = NOTE_CALL, .function = function, .context = context};
     pthread_mutex_lock(&gate->mutex);
-    add_note_locked(gate, (struct note){.kind = NOTE_CALL,
-                                        .function = function,
-                                        .context = context,
-                                        .is_done = &is_done});
+    add_note_locked(gate, &call);
     unlock_and_leave(gate);
-    wait_until_done(gate, &is_done);
+    wait_until_done(gate, &call);
 }
 
 void gate_committed(struct gate *gate, uint64_t batch_number, bool is_short)
@@ -605,13 +606,17 @@ void gate_set_alarms(struct gate *gate, unsigned alarms)
 /* Where the reactors have ended nobody can receive events any more, and they are dropped. */
 void gate_announce_events(struct gate *gate, struct event_bus *bus)
 {
+    struct note *note = xmemdup(&(struct note){.kind = NOTE_EVENTS, .bus = bus}, sizeof *note);
     pthread_mutex_lock(&gate->mutex);
-    if (!gate->has_no_reactors) {
-        add_note_locked(gate, (struct note){.kind = NOTE_EVENTS, .bus = bus});
+    bool has_reactors = !gate->has_no_reactors;
+    if (has_reactors) {
+        add_note_locked(gate, note);
         if (!gate->is_held)
             call_reactor_locked(gate);
     }
     pthread_mutex_unlock(&gate->mutex);
+    if (!has_reactors)
+        free(note);
 }
 
 void gate_tick(struct gate *gate)
