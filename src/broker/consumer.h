@@ -59,8 +59,14 @@ void queue_resume(struct vhost *vhost, struct queue *queue);
 /* Asks the store for what the queue, or the lane, needs next, if it is not under way. */
 void queue_read(struct vhost *vhost, struct queue *queue);
 void lane_read(struct vhost *vhost, struct lane *lane);
-/* Lanes that waited for others are read, where there is room. */
-void read_waiting_lanes(struct vhost *vhost);
+/* The lanes whose turn it is are read, once those before them are. */
+void vhost_read_lanes(struct vhost *vhost);
+/* An answer brought so many bytes of it into memory. */
+void lane_count_read(struct lane *lane, uint64_t bytes);
+/* For tests. */
+void reading_check(const struct vhost *vhost);
+/* It is the lane's turn no more. */
+void lane_end_turn(struct vhost *vhost, struct lane *lane);
 /* Asks for the first message alone. */
 void lane_probe(struct vhost *vhost, struct lane *lane);
 /* The lane that the next message comes from; what has expired before it is gone. NULL: so much has

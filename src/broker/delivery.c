@@ -20,8 +20,6 @@
 #include "broker/queue_life.h"
 #include "broker/trace.h"
 
-enum { read_bytes_max = 2 << 20 };
-
 /* --- the store's part of a delivery */
 
 static void raise_mark(struct vhost *vhost, struct lane *lane, uint64_t position)
@@ -231,43 +229,6 @@ struct lane *queue_next_lane(struct vhost *vhost, struct queue *queue)
             return NULL;
     }
     return lane;
-}
-
-/* What was read for very many lanes at once would be dropped again before anybody takes it, so only
- * so many lanes are read at a time; the others wait in the order in which they came. */
-void lane_read(struct vhost *vhost, struct lane *lane)
-{
-    struct store_read read;
-    if (lane->id == 0 || list_node_is_linked(&lane->read_node))
-        return;
-    if (vhost->reading_count >= vhost->config.reads_max) {
-        if (lane_lacks_messages(lane))
-            list_push_back(&vhost->read_waits, &lane->read_node);
-    } else if (lane_wants_read(lane, vhost->read_tokens + 1, read_bytes_max, &read)) {
-        vhost_ask_read(vhost, read);
-        vhost->reading_count++;
-    }
-}
-
-void read_waiting_lanes(struct vhost *vhost)
-{
-    struct list_node *node;
-    while (vhost->reading_count < vhost->config.reads_max &&
-           (node = list_pop_front(&vhost->read_waits)) != NULL) {
-        struct lane *lane = list_entry(node, struct lane, read_node);
-        lane_read(vhost, lane);
-        if (lane->read_token == 0) /* it was purged: who waits for its messages waits no more */
-            queue_resume(vhost, lane->queue);
-    }
-}
-
-void lane_probe(struct vhost *vhost, struct lane *lane)
-{
-    struct store_read read;
-    if (lane->id != 0 && lane_wants_probe(lane, vhost->read_tokens + 1, &read)) {
-        vhost_ask_read(vhost, read);
-        vhost->reading_count++;
-    }
 }
 
 void queue_read(struct vhost *vhost, struct queue *queue)

@@ -527,6 +527,7 @@ void vhost_check(const struct vhost *vhost)
     list_for_each(&vhost->sessions, session)
         check_session(list_entry(session, struct session, vhost_node), &recount);
     departed_visit(vhost, check_departed, &recount);
+    reading_check(vhost);
     node = NULL;
     while ((node = hash_table_next(&vhost->exchanges, node)) != NULL) {
         bindings += container_of(node, struct exchange, by_name)->source_count;

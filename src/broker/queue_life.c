@@ -265,14 +265,14 @@ static void leave_lanes(struct vhost *vhost, struct queue *queue)
 {
     if (queue->parked != NULL) {
         hash_table_remove(&vhost->lanes, &queue->parked->lane.by_id);
-        list_remove(&queue->parked->lane.read_node);
+        lane_end_turn(vhost, &queue->parked->lane);
         timer_clear(vhost, &queue->parked->timer);
     }
     for (unsigned priority = 0; priority <= queue->top_priority; priority++) {
         struct lane *lane = queue_lane(queue, priority);
         if (lane != NULL && lane->id != 0) {
             hash_table_remove(&vhost->lanes, &lane->by_id);
-            list_remove(&lane->read_node);
+            lane_end_turn(vhost, lane);
         }
     }
 }

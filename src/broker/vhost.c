@@ -42,7 +42,7 @@ void vhost_config_init(struct vhost_config *config)
         .unstored_bytes_max = 8u << 20,
         .deferred_bytes_max = 4u << 20,
         .consumer_timeout_ms = 1800000,
-        .reads_max = 16,
+        .reads_max = 256,
         .settle_slice = 8192,
         .mark_stride = 16384,
     };
@@ -104,17 +104,17 @@ struct vhost *vhost_new(const struct vhost_config *config, const struct access *
     vhost->lane_next = 1;
     vhost->leave_left = leave_slice;
     vhost->settle_left = config->settle_slice;
-    vhost->evict_due_ms = UINT64_MAX;
+    vhost->evict_due_ms = vhost->turn_due_ms = UINT64_MAX;
     vhost->committed = STORE_BATCH_BEFORE;
     vhost->batch = store_batch_new(STORE_BATCH_BEFORE + 1);
     vhost->spill_lane_next = 1;
     vhost->effects = xcalloc(config->reactor_count, sizeof *vhost->effects);
-    struct list *lists[] = {&vhost->sessions,      &vhost->paused,       &vhost->dispatch,
-                            &vhost->touched,       &vhost->cold,         &vhost->settling,
-                            &vhost->confirm_waits, &vhost->commit_waits, &vhost->resuming,
-                            &vhost->going,         &vhost->alarm_waits,  &vhost->mark_waits,
-                            &vhost->read_waits,    &vhost->sharding_due, &vhost->slice_waits,
-                            &vhost->slow_waits,    &vhost->departed};
+    struct list *lists[] = {
+        &vhost->sessions,    &vhost->paused,     &vhost->dispatch,      &vhost->touched,
+        &vhost->cold,        &vhost->settling,   &vhost->confirm_waits, &vhost->commit_waits,
+        &vhost->resuming,    &vhost->going,      &vhost->alarm_waits,   &vhost->mark_waits,
+        &vhost->read_waits,  &vhost->turn_asks,  &vhost->turns,         &vhost->sharding_due,
+        &vhost->slice_waits, &vhost->slow_waits, &vhost->departed};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         list_init(lists[i]);
     declare_predeclared(vhost);
@@ -392,6 +392,7 @@ static void finish_input(struct vhost *vhost)
         dispatch_queues(vhost);
         internal_publish_all(vhost);
         flush_confirms(vhost);
+        vhost_read_lanes(vhost);
     } while (settle_empty_batch(vhost) || !list_is_empty(&vhost->resuming) ||
              (vhost->dispatch_left > 0 && !list_is_empty(&vhost->dispatch)));
     vhost->leave_left = leave_slice;
@@ -441,20 +442,21 @@ void vhost_read_done(struct vhost *vhost, struct store_read_result *result, uint
 {
     vhost->now_ms = now_ms;
     struct lane *lane = lane_find(vhost, result->read.lane);
-    vhost->reading_count -= result->read.kind == STORE_READ_LANE;
+    vhost->reading_count -= result->read.kind == STORE_READ_LANE && !result->read.is_probe;
     if (result->read.kind == STORE_READ_DELAYS) {
         exchange_read_done(vhost, result);
     } else if (lane != NULL) {
         vhost->counters.disk_reads += result->count;
         lane->queue->counters.disk_reads += result->count;
+        uint64_t before = lane->memory_bytes;
         CHECK(lane_read_done(lane, result));
+        lane_count_read(lane, lane->memory_bytes - before);
         lane_touch(vhost, lane);
         if (lane_is_parked(lane))
             parked_letters_retry(vhost, lane->queue);
         else
             queue_has_read(vhost, lane);
     }
-    read_waiting_lanes(vhost);
     finish_input(vhost);
 }
 
@@ -601,5 +603,7 @@ uint64_t vhost_deadline(const struct vhost *vhost)
     if (vhost->remains != NULL || vhost->former_values != NULL ||
         !list_is_empty(&vhost->dispatch) || vhost->is_policing || has_slices(vhost))
         return 0;
-    return timer != NULL && timer->key < vhost->evict_due_ms ? timer->key : vhost->evict_due_ms;
+    uint64_t due_ms =
+        vhost->evict_due_ms < vhost->turn_due_ms ? vhost->evict_due_ms : vhost->turn_due_ms;
+    return timer != NULL && timer->key < due_ms ? timer->key : due_ms;
 }

@@ -68,7 +68,7 @@ struct vhost_config {
     bool quorum_relaxed_redeclaration;  /* a quorum queue may be redeclared as a classic one */
     enum stamp stamps_time;             /* message interceptors: when a message came, */
     enum stamp stamps_node;             /* and that node_name took it */
-    size_t reads_max;                   /* lanes that are read at a time; > 0 */
+    size_t reads_max;                   /* lanes whose turn to be read it is at a time; > 0 */
     size_t settle_slice;  /* deliveries that are settled at once, about, before others have their
                              turn; > 0 */
     uint32_t mark_stride; /* after a crash, at most so many messages of a queue are redelivered

@@ -154,8 +154,13 @@ struct vhost {
     struct store_read *reads; /* owned */
     size_t read_count, read_capacity;
     uint64_t read_tokens;
-    size_t reading_count;       /* reads of lanes that are not answered, */
-    struct list read_waits;     /* and lanes that wait until they are fewer */
+    size_t reading_count;       /* reads of lanes whose turn it is that are not answered */
+    struct list read_waits;     /* lanes that wait for their turn, */
+    struct list turn_asks;      /* those whose turn it is and that are read next, */
+    struct list turns;          /* and the others, the one read longest ago first */
+    size_t turn_count;          /* in both, */
+    uint64_t turn_weight;       /* and the sum of their turn_weight */
+    uint64_t turn_due_ms;       /* when a turn ends that others wait for; UINT64_MAX: never */
     struct confirm_note *notes; /* owned; by operation of the batch note_batch */
     size_t note_count, note_capacity;
     uint64_t note_batch;

@@ -170,6 +170,15 @@ static struct entry pop_tail(struct lane *lane)
     return entry;
 }
 
+/* The head window keeps no room: of very many deep lanes each has one now and then. */
+static void leave_empty(const struct lane *lane, struct entry_ring *ring)
+{
+    if (ring == &lane->paged)
+        entry_ring_fini(ring);
+    else
+        entry_ring_empty(ring);
+}
+
 struct entry lane_pop(struct lane *lane)
 {
     struct entry_ring *ring = head_ring(lane);
@@ -182,7 +191,7 @@ struct entry lane_pop(struct lane *lane)
     if (ring == &lane->returned && entry.batch != 0)
         lane->returned_bytes -= message_footprint(entry.message);
     if (ring->count == 0)
-        entry_ring_empty(ring);
+        leave_empty(lane, ring);
     return entry;
 }
 
@@ -283,6 +292,7 @@ bool lane_wants_probe(struct lane *lane, uint64_t token, struct store_read *read
     if (!lane_wants_read(lane, token, 1, read))
         return false;
     read->count_max = 1;
+    read->is_probe = true;
     return true;
 }
 

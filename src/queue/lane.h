@@ -30,6 +30,14 @@ struct fetch_list {
 /* What a read that is under way is for. */
 enum lane_read { LANE_READ_NOTHING, LANE_READ_STRETCH, LANE_READ_RETURNED, LANE_READ_FETCHES };
 
+/* Where a lane is that has messages to be read. */
+enum lane_turn {
+    LANE_TURN_NONE,
+    LANE_TURN_WAITS, /* behind others whose turn it is */
+    LANE_TURN_ASKS,  /* it is its turn, and it is read next */
+    LANE_TURN_HELD,  /* it is being read, or was: it may ask again */
+};
+
 /* What the lanes of a priority queue have ready, all together. */
 struct lane_levels {
     uint64_t ready_count;
@@ -79,7 +87,11 @@ struct lane {
     size_t page_count;            /* messages in the last answer for the stretch */
     struct fetch_list fetches;    /* not ready, and in none of the counters */
     struct list_node memory_node; /* in the list of lanes that hold memory, coldest first */
-    struct list_node read_node;   /* in the list of lanes that wait for others to be read */
+    struct list_node read_node;   /* in the list for its turn to be read: see broker/reading.c */
+    uint8_t turn;                 /* enum lane_turn */
+    uint32_t turn_left;           /* bytes that may still be read of it before others */
+    uint32_t turn_weight;         /* bytes that one read of it is about, at least */
+    uint64_t turn_ms;             /* when it was read last */
 };
 
 enum lane_head {

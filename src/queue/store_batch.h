@@ -129,6 +129,7 @@ struct store_read {
     uint64_t end;    /* not of delays: there is no end */
     uint64_t due_ms; /* of delays */
     uint64_t token;  /* comes back with the answer */
+    bool is_probe;   /* the core's own: of a lane whose turn it is not */
     size_t count_max;
     size_t bytes_max;
 };

@@ -253,10 +253,9 @@ static void feed_store(struct gate *gate)
 {
     struct store_read *reads;
     size_t count = vhost_take_reads(gate->config.vhost, &reads);
-    for (size_t i = 0; i < count; i++)
-        store_pool_read(gate->config.pool, gate, &reads[i]);
+    if (count > 0)
+        store_pool_read(gate->config.pool, gate, reads, count);
     gate->reads_under_way += count;
-    free(reads);
     if (gate->is_writer_busy)
         return;
     if (feed_writer(gate))
@@ -561,9 +560,14 @@ void gate_maintained(struct gate *gate, bool has_more, bool is_short)
                (struct note){.kind = NOTE_MAINTAINED, .flag = has_more, .is_short = is_short});
 }
 
-void gate_read_done(struct gate *gate, struct store_read_result *result)
+void gate_reads_done(struct gate *gate, struct store_read_result **results, size_t count)
 {
-    leave_note(gate, (struct note){.kind = NOTE_READ_DONE, .result = result});
+    pthread_mutex_lock(&gate->mutex);
+    for (size_t i = 0; i < count; i++) {
+        struct note note = {.kind = NOTE_READ_DONE, .result = results[i]};
+        add_note_locked(gate, xmemdup(&note, sizeof note));
+    }
+    unlock_and_run(gate, GATE_NO_REACTOR);
 }
 
 bool gate_begin_checkpoint(struct gate *gate)

@@ -84,7 +84,7 @@ void gate_committed(struct gate *gate, uint64_t batch_number, bool is_short);
 void gate_pause(struct gate *gate);
 void gate_paused(struct gate *gate);
 void gate_maintained(struct gate *gate, bool has_more, bool is_short);
-void gate_read_done(struct gate *gate, struct store_read_result *result);
+void gate_reads_done(struct gate *gate, struct store_read_result **results, size_t count);
 /* A checkpoint of the store starts (false: one is under way already) and ends. */
 bool gate_begin_checkpoint(struct gate *gate);
 void gate_end_checkpoint(struct gate *gate);

@@ -34,7 +34,8 @@ struct work {
     enum work_kind kind;
     struct gate *gate;
     struct store_batch *batch; /* commit; owned */
-    struct store_read read;    /* read */
+    struct store_read *reads;  /* read; owned, */
+    size_t read_count;         /* so many */
     unsigned full_count;       /* commit: how often the disk was full */
     uint64_t due_ms;           /* when to try again */
 };
@@ -105,9 +106,10 @@ void store_pool_maintain(struct store_pool *pool, struct gate *gate)
     give(pool, (struct work){.kind = WORK_MAINTAIN, .gate = gate});
 }
 
-void store_pool_read(struct store_pool *pool, struct gate *gate, const struct store_read *read)
+void store_pool_read(struct store_pool *pool, struct gate *gate, struct store_read *reads,
+                     size_t count)
 {
-    give(pool, (struct work){.kind = WORK_READ, .gate = gate, .read = *read});
+    give(pool, (struct work){.kind = WORK_READ, .gate = gate, .reads = reads, .read_count = count});
 }
 
 static void fail(struct store_pool *pool, struct gate *gate)
@@ -185,12 +187,15 @@ static void wait_a_moment(struct store_pool *pool, struct gate *gate)
     gate_paused(gate);
 }
 
-static void read_rows(struct store_pool *pool, struct gate *gate, const struct store_read *read)
+static void read_rows(struct store_pool *pool, const struct work *work)
 {
-    struct store_read_result *result = store_read(gate_store(gate), read);
-    if (result == NULL)
-        fail(pool, gate);
-    gate_read_done(gate, result);
+    struct store_read_result **results =
+        xcalloc(work->read_count, sizeof(struct store_read_result *));
+    if (!store_read_together(gate_store(work->gate), work->reads, work->read_count, results))
+        fail(pool, work->gate);
+    gate_reads_done(work->gate, results, work->read_count);
+    free(results);
+    free(work->reads);
 }
 
 static void checkpoint(struct store_pool *pool, struct gate *gate)
@@ -213,7 +218,7 @@ static void do_work(struct store_pool *pool, struct work *work)
         maintain(pool, work->gate);
         break;
     case WORK_READ:
-        read_rows(pool, work->gate, &work->read);
+        read_rows(pool, work);
         break;
     case WORK_CHECKPOINT:
         checkpoint(pool, work->gate);

@@ -30,6 +30,8 @@ void store_pool_commit(struct store_pool *pool, struct gate *gate, struct store_
 /* The gate's writer does nothing for a moment (gate_pause, where nobody else needs the thread). */
 void store_pool_pause(struct store_pool *pool, struct gate *gate);
 void store_pool_maintain(struct store_pool *pool, struct gate *gate);
-void store_pool_read(struct store_pool *pool, struct gate *gate, const struct store_read *read);
+/* Requests that are answered together; the array passes. */
+void store_pool_read(struct store_pool *pool, struct gate *gate, struct store_read *reads,
+                     size_t count);
 
 #endif

@@ -241,5 +241,6 @@ void store_figures(const struct store *store, struct store_figures *figures)
         figures->messages_spilled += spilled.messages_live;
         figures->spill_bytes = spilled.file_bytes + spilled.wal_bytes;
         figures->mapping_bytes += spilled.mapping_bytes;
+        figures->segments_read += spilled.segments_read;
     }
 }

@@ -343,7 +343,9 @@ struct store *store_open_to_look(const char *folder, char *reason, size_t reason
 
 /* --- store_commit.c, store_read.c: one file of the two */
 enum store_result store_commit_part(struct store *store, const struct store_batch *batch);
-struct store_read_result *store_read_part(struct store *store, const struct store_read *read);
+/* false after a failure, which is noted: there are no results then. */
+bool store_read_part(struct store *store, const struct store_read *reads, size_t count,
+                     struct store_read_result **results);
 
 /* --- store_spill.c: the file of what is transient */
 /* NULL where nothing was spilled yet. */
@@ -363,9 +365,6 @@ bool spill_need_lane(struct store *store, uint64_t lane);
 bool spill_forget(struct store *store, const struct store_operation *operation);
 /* Tries again with what found no space there, where there is some. */
 enum store_result spill_settle(struct store *store);
-/* store_read of both. */
-struct store_read_result *spill_read(struct store *store, const struct store_read *read);
-
 /* --- store_backup.c: turns of the writer and of a backup beside it */
 void writer_turn_init(struct writer_turn *turn);
 void writer_turn_fini(struct writer_turn *turn);

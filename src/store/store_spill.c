@@ -274,15 +274,15 @@ static struct store_read_result *merge(struct store_read_result *a, struct store
 static struct store_read_result *add_part(struct store *part, const struct store_read *read,
                                           struct store_read_result *found)
 {
-    struct store_read_result *more = store_read_part(part, read);
-    if (more != NULL && found != NULL)
-        return merge(found, more);
+    struct store_read_result *more;
+    if (store_read_part(part, read, 1, &more))
+        return found != NULL ? merge(found, more) : more;
     store_read_result_free(found);
-    return more;
+    return NULL;
 }
 
 /* Messages go from memory into the file, never back: so memory is read first. */
-struct store_read_result *spill_read(struct store *store, const struct store_read *read)
+static struct store_read_result *read_everywhere(struct store *store, const struct store_read *read)
 {
     struct store *spill;
     struct store_read_result *found = unspilled_read(store, read);
@@ -296,4 +296,85 @@ struct store_read_result *spill_read(struct store *store, const struct store_rea
     }
     bool is_all = found != NULL && !has_lane(store, read->lane);
     return is_all ? found : add_part(store, read, found);
+}
+
+enum part { PART_MAIN, PART_SPILL, PART_SEVERAL };
+
+static enum part part_with(struct store *store, const struct store_read *read)
+{
+    struct store *spill = spill_of(store);
+    if (unspilled_has_any(store))
+        return PART_SEVERAL;
+    if (read->kind != STORE_READ_LANE || spill == NULL || !has_lane(spill, read->lane))
+        return PART_MAIN;
+    return has_lane(store, read->lane) ? PART_SEVERAL : PART_SPILL;
+}
+
+/* Requests that one file answers. */
+struct share {
+    struct store_read *reads;           /* owned */
+    struct store_read_result **results; /* owned */
+    size_t *indexes;                    /* owned: of the requests among all */
+    size_t count;
+};
+
+static void add_to_share(struct share *share, const struct store_read *read, size_t index,
+                         size_t most)
+{
+    if (share->reads == NULL) {
+        share->reads = xcalloc(most, sizeof *share->reads);
+        share->results = xcalloc(most, sizeof(struct store_read_result *));
+        share->indexes = xcalloc(most, sizeof *share->indexes);
+    }
+    share->reads[share->count] = *read;
+    share->indexes[share->count++] = index;
+}
+
+static bool read_share(struct store *part, const struct share *share,
+                       struct store_read_result **results)
+{
+    if (share->count > 0 && !store_read_part(part, share->reads, share->count, share->results))
+        return false;
+    for (size_t i = 0; i < share->count; i++)
+        results[share->indexes[i]] = share->results[i];
+    return true;
+}
+
+static void free_share(struct share *share)
+{
+    free(share->reads);
+    free(share->results);
+    free(share->indexes);
+}
+
+/* As far as they come; the others stay NULL. */
+static bool read_parts(struct store *store, const struct store_read *reads, size_t count,
+                       struct share *shares, struct store_read_result **results)
+{
+    for (size_t i = 0; i < count; i++) {
+        enum part part = part_with(store, &reads[i]);
+        if (part != PART_SEVERAL)
+            add_to_share(&shares[part], &reads[i], i, count);
+        else if ((results[i] = read_everywhere(store, &reads[i])) == NULL)
+            return false;
+    }
+    if (!read_share(spill_of(store), &shares[PART_SPILL], results)) {
+        (void)spill_fail(store);
+        return false;
+    }
+    return read_share(store, &shares[PART_MAIN], results);
+}
+
+bool store_read_together(struct store *store, const struct store_read *reads, size_t count,
+                         struct store_read_result **results)
+{
+    struct share shares[2] = {0};
+    for (size_t i = 0; i < count; i++)
+        results[i] = NULL;
+    bool succeeded = read_parts(store, reads, count, shares, results);
+    free_share(&shares[PART_MAIN]);
+    free_share(&shares[PART_SPILL]);
+    for (size_t i = 0; !succeeded && i < count; i++)
+        store_read_result_free(results[i]);
+    return succeeded;
 }

@@ -205,19 +205,23 @@ static bool answer_read(struct sim *sim)
     return true;
 }
 
-/* Nothing of the store is left to do. */
-/* The next slice of what is too much for one input. */
+/* The next slice of what is too much for one input; or the end of a turn that others wait for. */
 static bool go_on(struct sim *sim)
 {
     struct command_batch nothing = {0};
-    if (vhost_deadline(sim->vhost) != 0)
+    uint64_t turn_due_ms = sim->vhost->turn_due_ms;
+    if (vhost_deadline(sim->vhost) != 0 && turn_due_ms == UINT64_MAX)
         return false;
-    mirror_apply(sim->mirror, &nothing, ++sim->now_ms);
+    sim->now_ms++;
+    if (vhost_deadline(sim->vhost) != 0 && turn_due_ms > sim->now_ms)
+        sim->now_ms = turn_due_ms;
+    mirror_apply(sim->mirror, &nothing, sim->now_ms);
     vhost_apply(sim->vhost, &nothing, sim->now_ms);
     finish_input(sim);
     return true;
 }
 
+/* Nothing of the store is left to do. */
 static void settle_store(struct sim *sim)
 {
     unsigned rounds = 0;

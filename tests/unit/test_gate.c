@@ -56,10 +56,11 @@ enum store_result store_commit(struct store *store, const struct store_batch *ba
     return STORE_OK;
 }
 
-struct store_read_result *store_read(struct store *store, const struct store_read *read)
+bool store_read_together(struct store *store, const struct store_read *reads, size_t count,
+                         struct store_read_result **results)
 {
-    (void)store, (void)read;
-    return NULL;
+    (void)store, (void)reads, (void)count, (void)results;
+    return false;
 }
 
 enum store_result store_maintain(struct store *store, bool is_idle, bool *more)

@@ -349,6 +349,80 @@ static void very_many_queues_are_read_in_turn(void **state)
     core_fini(core);
 }
 
+/* A message for each of so many queues in turn, so many times; then consumers of all of them, in
+ * one input. */
+static void consume_what_came_in_turn(struct core *core, int queues, int of_each, int of_a_channel)
+{
+    char line[120];
+    for (int i = 0; i < queues; i++) {
+        snprintf(line, sizeof line, "1.1 queue.declare q%d durable no-wait", i);
+        run(core, line, "");
+    }
+    for (int i = 0; i < queues * of_each; i++) {
+        snprintf(line, sizeof line, "1.1 basic.publish - q%d a persistent", i % queues);
+        run(core, line, "");
+    }
+    quiet_commit(core);
+    core_restart(core);
+    pass(core, 1000, "");
+    core_settle(core, 1); /* the first of each lane was read: it might expire */
+    core_open(core, 1, (unsigned)(queues / of_a_channel));
+    struct buffer all = {0};
+    for (int i = 0; i < queues; i++)
+        buffer_append_format(&all, "1.%d basic.consume q%d c%d no-ack no-wait\n",
+                             1 + i / of_a_channel, i, i);
+    buffer_append_u8(&all, '\0');
+    run(core, (char *)all.data, "");
+    buffer_fini(&all);
+    quiet_commit(core);
+}
+
+/* All that was asked for; counts the messages read of each lane. */
+static void answer_together(struct core *core, size_t rows_max, size_t *seen)
+{
+    size_t count = core->read_count;
+    struct store_read *reads = core->reads;
+    core->reads = NULL;
+    core->read_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct store_read_result *result = model_store_read(core->store, &reads[i], rows_max);
+        seen[reads[i].lane] += result->count;
+        vhost_read_done(core->vhost, result, ++core->now_ms);
+        store_read_result_free(result);
+        quiet_run(core, "");
+    }
+    free(reads);
+}
+
+/* Lanes whose turn it is are read to the end before others begin, so that few are half read at a
+ * time, and are asked for together, so that neighbours share what is read. */
+static void neighbours_are_read_together(void **state)
+{
+    (void)state;
+    enum { QUEUES = 60, OF_EACH = 40, OF_A_CHANNEL = 15, AT_ONCE = 10, READS_MAX = 8 };
+    struct core core_, *core = &core_;
+    struct vhost_config config;
+    size_t seen[QUEUES + 1] = {0}, times = 0;
+    vhost_config_init(&config);
+    config.reads_max = READS_MAX;
+    core_init_with(core, &config);
+    core_open(core, 1, 1);
+    consume_what_came_in_turn(core, QUEUES, OF_EACH, OF_A_CHANNEL);
+    for (; core->read_count > 0; times++) {
+        size_t half_read = 0;
+        answer_together(core, AT_ONCE, seen);
+        quiet_commit(core);
+        for (size_t i = 1; i <= QUEUES; i++)
+            half_read += seen[i] > 0 && seen[i] < OF_EACH - 1;
+        assert_true(half_read <= READS_MAX);
+    }
+    for (size_t i = 1; i <= QUEUES; i++)
+        assert_int_equal(seen[i], OF_EACH - 1);
+    assert_int_equal(core_counters(core).delivered_no_ack, QUEUES * OF_EACH);
+    assert_true(times <= 2 * (QUEUES * OF_EACH / AT_ONCE) / READS_MAX);
+    core_fini(core);
+}
+
 /* Who waits for a queue whose turn has not come hears when it is purged meanwhile. */
 static void a_queue_is_purged_before_it_is_read(void **state)
 {
@@ -796,6 +870,7 @@ int main(void)
         cmocka_unit_test(expiry_keeps_up_while_the_store_is_busy),
         core_test(what_is_deferred_needs_no_more_memory_for_ever),
         cmocka_unit_test(very_many_queues_are_read_in_turn),
+        cmocka_unit_test(neighbours_are_read_together),
         cmocka_unit_test(a_queue_is_purged_before_it_is_read),
         cmocka_unit_test(nothing_is_delivered_while_a_channel_recovers),
         cmocka_unit_test(what_is_in_the_store_expires_behind_what_was_delivered),

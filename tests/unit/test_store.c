@@ -477,6 +477,52 @@ static void delays_come_back_in_the_order_in_which_they_are_due(void **state)
     check_equal(f);
 }
 
+/* Half of what each lane has, by one request for all of them. */
+static void check_read_together(struct fixture *f, uint64_t lanes, uint64_t of_each)
+{
+    struct store_read *reads = calloc(lanes, sizeof *reads);
+    struct store_read_result **results = calloc(lanes, sizeof(struct store_read_result *));
+    struct store_figures before, after;
+    for (uint64_t i = 0; i < lanes; i++)
+        reads[i] = (struct store_read){.lane = 1 + i,
+                                       .first = 1,
+                                       .end = of_each + 1,
+                                       .count_max = of_each / 2,
+                                       .bytes_max = 1 << 20};
+    store_figures(f->store, &before);
+    assert_true(store_read_together(f->store, reads, lanes, results));
+    store_figures(f->store, &after);
+    assert_int_equal(after.segments_read - before.segments_read, of_each / 2);
+    for (uint64_t i = 0; i < lanes; i++) {
+        assert_int_equal(results[i]->read.lane, 1 + i);
+        assert_int_equal(results[i]->count, of_each / 2);
+        assert_false(results[i]->is_complete);
+        for (size_t j = 0; j < results[i]->count; j++)
+            assert_int_equal(results[i]->rows[j].position, j + 1);
+        store_read_result_free(results[i]);
+    }
+    free(results);
+    free(reads);
+}
+
+/* Messages of very many lanes that came in turn share segments: each is read once for all. */
+static void a_segment_is_read_once_for_all_lanes(void **state)
+{
+    struct fixture *f = *state;
+    enum { lanes = 50, of_each = 40, body_bytes = 1000 };
+    commit_queues(f, 1, lanes);
+    for (int i = 0; i < of_each; i++) {
+        struct store_batch *batch = store_batch_new(2);
+        for (uint64_t lane = 1; lane <= lanes; lane++)
+            add_insert(f, batch, lane, body_bytes);
+        commit(f, batch);
+    }
+    check_read_together(f, lanes, of_each); /* the places are in memory */
+    reopen(f);
+    check_read_together(f, lanes, of_each);
+    check_messages(f);
+}
+
 static void read_of_delays_keeps_to_its_bounds(void **state)
 {
     struct fixture *f = *state;
@@ -1680,6 +1726,7 @@ int main(int count, char **arguments)
         fixture_test(attempts_are_counted_and_go_with_their_messages),
         fixture_test(values_come_and_go_with_their_messages),
         fixture_test(delays_come_back_in_the_order_in_which_they_are_due),
+        fixture_test(a_segment_is_read_once_for_all_lanes),
         fixture_test(read_of_delays_keeps_to_its_bounds),
         fixture_test(delays_are_read_on_while_others_come),
         fixture_test(what_an_exchange_leaves_goes_in_slices),
