@@ -87,6 +87,12 @@ static void init_texts(struct config *config)
 {
     config->node_name = default_node_name();
     config->cluster_name = xstrdup("");
+    config->http_headers.csp = xstrdup("");
+    config->http_headers.hsts = xstrdup("");
+    config->http_headers.content_type_options = xstrdup("");
+    config->http_headers.xss_protection = xstrdup("");
+    config->http_headers.frame_options = xstrdup("");
+    config->http_headers.referrer_policy = xstrdup("");
     config->product_name = xstrdup("RabbitMQ");
     config->product_version = xstrdup("3.13.7");
     config->data_dir = xstrdup("data");
@@ -162,6 +168,7 @@ void config_init(struct config *config)
         .memory_paging_ratio = 0.5,
         .memory_monitor_interval_ms = 2500,
         .disk_free_limit_bytes = 50000000,
+        .http_headers.cors_max_age_s = 1800,
         .lane_memory_bytes = 50331648,
         .connection_output_bytes = 1048576,
         .table_depth_max = 32,
@@ -179,6 +186,12 @@ static void fini_texts(struct config *config)
     char *texts[] = {config->node_name,
                      config->event_exchange_vhost,
                      config->cluster_name,
+                     config->http_headers.csp,
+                     config->http_headers.hsts,
+                     config->http_headers.content_type_options,
+                     config->http_headers.xss_protection,
+                     config->http_headers.frame_options,
+                     config->http_headers.referrer_policy,
                      config->product_name,
                      config->product_version,
                      config->data_dir,
@@ -299,6 +312,9 @@ static void setting_fini(struct config_setting *setting)
 
 void config_fini(struct config *config)
 {
+    config_list_fini(&config->http_headers.cors_origins);
+    config_list_fini(&config->statistics.retention_global);
+    config_list_fini(&config->statistics.retention_basic);
     config_log_fini(&config->log);
     fini_texts(config);
     fini_lists(config);
@@ -539,4 +555,21 @@ bool config_set_option(struct config *config, const char *assignment,
     bool ok = config_set(config, key, equals + 1, SOURCE, 0, messages);
     free(key);
     return ok;
+}
+
+uint64_t config_retention_age_s(const char *interval)
+{
+    static const struct {
+        const char *name;
+        uint64_t age_s;
+    } names[] = {{"minute", 60}, {"hour", 3600}, {"day", 86400}};
+    enum { AGE_MAX_S = 10 * 366 * 86400 };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(interval, names[i].name) == 0)
+            return names[i].age_s;
+    }
+    char *end;
+    unsigned long long age_s = strtoull(interval, &end, 10);
+    bool is_number = interval[0] >= '1' && interval[0] <= '9' && *end == '\0';
+    return is_number && age_s <= AGE_MAX_S ? age_s : 0;
 }

@@ -71,10 +71,23 @@ struct config_management {
     uint64_t body_bytes_max;
 };
 
+/* Headers of HTTP that tell browsers what pages may do; texts are owned, "": not sent, or as it is
+ * without the key. */
+struct config_http_headers {
+    char *csp, *hsts, *content_type_options, *xss_protection, *frame_options, *referrer_policy;
+    struct config_list cors_origins; /* values: of other sites' pages that may call, or "*" */
+    uint64_t cors_max_age_s;
+};
+
 /* Rates and histories, and who gives them to Prometheus. */
 struct config_statistics {
     uint64_t interval_ms;
     uint64_t memory_bytes;
+    /* Of samples: minute, hour, day or seconds, to the seconds between; empty: as RabbitMQ's. */
+    struct config_list retention_global, retention_basic;
+    bool is_disabled; /* in answers */
+    bool is_collector_disabled;
+    bool has_queue_totals; /* all the same */
 };
 
 /* One key as it was last set: what $(key) refers to, and where a message points. */
@@ -275,6 +288,8 @@ struct config {
     struct config_management management;
     struct config_management management_https; /* no body_bytes_max of its own */
     bool management_listener_tls;              /* management is what management_https is to be */
+    struct config_http_headers http_headers;
+    bool operator_policies_fixed; /* nobody changes them over HTTP */
     struct config_statistics statistics;
     struct config_management prometheus; /* where Prometheus asks */
     bool prometheus_per_object;
@@ -404,6 +419,11 @@ void config_messages_fini(struct config_messages *messages);
 bool config_has_anonymous(const struct config *config);
 
 /* Whether one of the entries has this name (loopback_users, default_user_tags). */
+/* How long the samples of a retention policy are kept, by the name of their interval; 0: it is
+ * none.
+ */
+uint64_t config_retention_age_s(const char *interval);
+enum { RETENTION_INTERVALS_MAX = 4 };
 bool config_list_has_name(const struct config_list *list, const char *name);
 
 #endif

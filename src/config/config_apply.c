@@ -488,3 +488,32 @@ enum config_outcome apply_only_words(const struct config_key *key,
         return CONFIG_APPLIED;
     return refuse(assignment, "%s", key->note);
 }
+
+/* A name of an interval, which says how long samples are kept, and the seconds between them. */
+enum config_outcome apply_retention(const struct config_key *key,
+                                    struct config_assignment *assignment)
+{
+    struct config_list *list = field_of(key, assignment);
+    uint64_t age_s = config_retention_age_s(assignment->name), interval_s = 0;
+    const char *reason = config_value_count(assignment->value, &interval_s);
+    if (age_s == 0)
+        return refuse(assignment, "an interval is minute, hour, day or a number of seconds");
+    if (reason != NULL)
+        return refuse(assignment, "%s", reason);
+    if (interval_s == 0 || interval_s > age_s)
+        return refuse(assignment, "from 1 s to all of it");
+    if (list->count >= RETENTION_INTERVALS_MAX && !config_list_has_name(list, assignment->name))
+        return refuse(assignment, "there are at most %d intervals", RETENTION_INTERVALS_MAX);
+    return apply_entry(key, assignment);
+}
+
+enum config_outcome apply_rates_mode(const struct config_key *key,
+                                     struct config_assignment *assignment)
+{
+    (void)key;
+    if (strcmp(assignment->value, "basic") == 0)
+        return CONFIG_APPLIED;
+    if (strcmp(assignment->value, "detailed") == 0 || strcmp(assignment->value, "none") == 0)
+        return CONFIG_NOT_YET;
+    return refuse(assignment, "one of basic, detailed, none");
+}

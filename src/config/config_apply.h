@@ -37,6 +37,10 @@ enum config_outcome apply_or_none(const struct config_key *key,
                                   struct config_assignment *assignment);
 
 /* Lists, whose entries have the name in the key. */
+enum config_outcome apply_retention(const struct config_key *key,
+                                    struct config_assignment *assignment);
+enum config_outcome apply_rates_mode(const struct config_key *key,
+                                     struct config_assignment *assignment);
 enum config_outcome apply_entry(const struct config_key *key, struct config_assignment *assignment);
 enum config_outcome apply_choice_entry(const struct config_key *key,
                                        struct config_assignment *assignment);

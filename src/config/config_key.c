@@ -164,6 +164,10 @@ static const char NO_SEED[] = "only default_user, default_vhost and their permis
 static const char NO_PLUGIN[] = "this plug-in is not part of Leveret";
 static const char NO_CLUSTER[] = "a Leveret node stands alone";
 static const char NO_ERLANG[] = "it tunes RabbitMQ's own runtime";
+static const char NO_DETAILS[] = "rates are those of rates_mode basic";
+static const char NO_REQUEST_LOG[] = "requests over HTTP are not logged";
+static const char NO_PREFIX[] = "the management API is at /api";
+static const char NO_SESSIONS[] = "a login over HTTP lasts for one request";
 static const char NO_EFFECT[] = "neither the management API nor the metrics use it";
 static const char ONE_LINE[] = "a message is one line, whatever is in it";
 static const char NO_OFFER[] = "known, but not offered";
@@ -607,7 +611,32 @@ static const struct config_key KEYS[] = {
     TLS_KEYS("management.ssl", management_tls),
     {"management.http.max_body_size", apply_count, FIELD(management.body_bytes_max), .min = 1,
      .max = INT64_MAX},
+    {"management.csp.policy", apply_text, FIELD(http_headers.csp)},
+    {"management.hsts.policy", apply_text, FIELD(http_headers.hsts)},
+    {"management.headers.content_type_options", apply_text,
+     FIELD(http_headers.content_type_options)},
+    {"management.headers.xss_protection", apply_text, FIELD(http_headers.xss_protection)},
+    {"management.headers.frame_options", apply_text, FIELD(http_headers.frame_options)},
+    {"management.headers.referrer_policy", apply_text, FIELD(http_headers.referrer_policy)},
+    {"management.cors.allow_origins", apply_only_none, .note = NULL},
+    {"management.cors.allow_origins.$name", apply_entry, FIELD(http_headers.cors_origins)},
+    {"management.cors.max_age", apply_count, FIELD(http_headers.cors_max_age_s), .max = INT64_MAX},
+    {"management.disable_stats", apply_bool, FIELD(statistics.is_disabled)},
+    {"management.enable_queue_totals", apply_bool, FIELD(statistics.has_queue_totals)},
+    {"management.sample_retention_policies.global.$interval", apply_retention,
+     FIELD(statistics.retention_global)},
+    {"management.sample_retention_policies.basic.$interval", apply_retention,
+     FIELD(statistics.retention_basic)},
+    {"management.sample_retention_policies.detailed.$interval", apply_nothing, .note = NO_DETAILS},
+    {"management.rates_mode", apply_rates_mode, .note = NO_DETAILS},
+    {"management.restrictions.operator_policy_changes.disabled", apply_bool,
+     FIELD(operator_policies_fixed)},
+    {"management.http_log_dir", apply_nothing, .note = NO_REQUEST_LOG},
+    {"management.path_prefix", apply_not_yet, .note = NO_PREFIX},
+    {"management.login_session_timeout", apply_nothing, .note = NO_SESSIONS},
     {"management.**", apply_nothing, .note = NO_EFFECT},
+    {"management_agent.disable_metrics_collector", apply_bool,
+     FIELD(statistics.is_collector_disabled)},
     {"management_agent.**", apply_nothing, .note = NO_EFFECT},
     {"prometheus.tcp.port", apply_management_port, FIELD(prometheus)},
     {"prometheus.tcp.ip", apply_address, FIELD(prometheus.address)},

@@ -16,6 +16,7 @@
 
 #include "base/check.h"
 #include "base/xmalloc.h"
+#include "http/http_browser.h"
 #include "http/http_crowd.h"
 #include "http/http_internal.h"
 #include "net/tls.h"
@@ -54,16 +55,19 @@ static int append_text(const char *text, size_t size, void *context)
 
 static void add_headers(const struct http_call *call, struct evbuffer *body)
 {
+    const struct config_http_headers *config = call->server->headers;
     struct evkeyvalq *headers = evhttp_request_get_output_headers(call->request);
-    evhttp_add_header(headers, "Content-Security-Policy",
-                      "default-src 'none'; frame-ancestors 'none'");
+    http_browser_add(call->request, config, "default-src 'none'; frame-ancestors 'none'");
     if (call->status == 401 && call->user == NULL)
         evhttp_add_header(headers, "WWW-Authenticate", "Basic realm=\"RabbitMQ Management\"");
     if (call->route != NULL && (call->status == 405 || call->method == HTTP_OPTIONS)) {
         struct buffer allow = {0};
         http_route_allow(call->route, &allow);
         evhttp_add_header(headers, "Allow", (const char *)allow.data);
+        http_browser_add_origin(call->request, config, (const char *)allow.data);
         buffer_fini(&allow);
+    } else {
+        http_browser_add_origin(call->request, config, NULL);
     }
     if (call->location != NULL && (call->status == 201 || call->status == 303))
         evhttp_add_header(headers, "Location", call->location);

@@ -219,6 +219,11 @@ void http_not_authorised(struct http_call *call, const char *reason)
     answer(call, 401, http_error("not_authorised", json_string(reason)), HTTP_AS_IT_IS, NULL);
 }
 
+void http_not_allowed(struct http_call *call, const char *reason)
+{
+    answer(call, 405, http_error("method_not_allowed", json_string(reason)), HTTP_AS_IT_IS, NULL);
+}
+
 void http_broken(struct http_call *call, const char *reason)
 {
     json_t *text = json_string(reason);

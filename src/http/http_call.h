@@ -154,6 +154,8 @@ void http_bad_request(struct http_call *call, const char *format, ...)
 void http_bad_request_json(struct http_call *call, struct json_t *reason);
 /* 401, which the right login would not be. */
 void http_not_authorised(struct http_call *call, const char *reason);
+/* 405, by the configuration. */
+void http_not_allowed(struct http_call *call, const char *reason);
 /* 500: something of the server's own failed. */
 void http_broken(struct http_call *call, const char *reason);
 

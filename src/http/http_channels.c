@@ -67,7 +67,7 @@ static void fill_row(const void *context, size_t number, struct http_row *row)
     http_row_number(row, "global_prefetch_count", status->prefetch_global);
     http_row_number(row, "pending_raft_commands", 0);
     http_row_idle_since(row, status->idle_since_ms);
-    if (!http_call_says(objects->job->call, "disable_stats", "true"))
+    if (http_stats_are_wanted(objects->job->context, objects->job->call))
         fill_stats(objects, status, row);
     if (http_row_wants(row, "connection_details"))
         http_row_put(row, "connection_details", http_connection_details(status->connection_name));

@@ -157,7 +157,7 @@ static void fill_row(const void *context, size_t number, struct http_row *row)
     if (peer->client_name.size > 0)
         http_row_text(row, "user_provided_name", peer->client_name);
     fill_socket(peer, row);
-    if (!http_call_says(connections->job->call, "disable_stats", "true"))
+    if (http_stats_are_wanted(connections->job->context, connections->job->call))
         fill_stats(connections, peer, row);
     fill_tls(peer, connections->is_one, row);
 }

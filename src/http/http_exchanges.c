@@ -48,7 +48,7 @@ static void fill_row(const void *context, size_t number, struct http_row *row)
         http_row_text(row, "user_who_performed_action", status->user);
     if (status->policy.data != NULL)
         http_row_text(row, "policy", status->policy);
-    if (!http_call_says(objects->job->call, "disable_stats", "true"))
+    if (http_stats_are_wanted(objects->job->context, objects->job->call))
         fill_stats(objects, object, row);
 }
 

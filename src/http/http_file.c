@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "http/http_browser.h"
 #include "ui/ui.h"
 
 static const char *const headers_of_page[][2] = {
@@ -67,7 +68,7 @@ static void send_file(struct evhttp_request *request, const struct ui_file *file
     evbuffer_free(body);
 }
 
-bool http_file_serve(struct evhttp_request *request)
+bool http_file_serve(struct evhttp_request *request, const struct config_http_headers *config)
 {
     const struct ui_file *file = file_of(request);
     if (file == NULL)
@@ -76,6 +77,7 @@ bool http_file_serve(struct evhttp_request *request)
     char tag[UI_TAG_SIZE];
     ui_tag(file, tag);
     add_headers(request, tag);
+    http_browser_add(request, config, "");
     if (command != EVHTTP_REQ_GET && command != EVHTTP_REQ_HEAD) {
         evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", "GET, HEAD");
         evhttp_send_reply(request, 405, "Method Not Allowed", NULL);

@@ -26,8 +26,9 @@ enum http_shape {
 };
 
 struct http_server {
-    struct event_base *base;              /* borrowed */
-    struct evhttp *https[HTTP_DOORS_MAX]; /* owned */
+    const struct config_http_headers *headers; /* borrowed */
+    struct event_base *base;                   /* borrowed */
+    struct evhttp *https[HTTP_DOORS_MAX];      /* owned */
     size_t http_count;
     struct http_crowd *crowd; /* owned; the clients of all */
     struct http_hooks hooks;

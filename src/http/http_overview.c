@@ -70,11 +70,11 @@ static json_t *versions(const struct http_context *context, const struct http_ca
     json_object_set_new(row, "sample_retention_policies",
                         retention(statistics_config(context->statistics)));
     json_object_set_new(row, "exchange_types", http_exchange_types());
-    json_object_set_new(row, "disable_stats",
-                        json_boolean(http_call_says(call, "disable_stats", "true")));
+    json_object_set_new(row, "disable_stats", json_boolean(!http_stats_are_wanted(context, call)));
     json_object_set_new(row, "enable_queue_totals",
-                        json_boolean(http_call_says(call, "enable_queue_totals", "true")));
-    json_object_set_new(row, "is_op_policy_updating_enabled", json_true());
+                        json_boolean(http_totals_are_wanted(context, call)));
+    json_object_set_new(row, "is_op_policy_updating_enabled",
+                        json_boolean(!config->operator_policies_fixed));
     json_object_set_new(row, "node", json_string(config->node_name));
     return row;
 }
@@ -258,7 +258,7 @@ static void get_overview(const struct http_context *context, struct http_call *c
     struct http_ages ages;
     json_t *row = versions(context, call);
     http_ages_read(&ages, call);
-    bool is_brief = http_call_says(call, "disable_stats", "true");
+    bool is_brief = !http_stats_are_wanted(context, call);
     if (!is_brief &&
         (http_call_has_tag(call, "monitoring") || http_call_has_tag(call, "administrator")))
         put_totals_of_node(row, context, &ages);

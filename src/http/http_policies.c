@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "auth/directory.h"
+#include "config/config.h"
 #include "config/json_table.h"
 #include "http/http_call.h"
 #include "http/http_change.h"
@@ -92,6 +93,15 @@ static bool is_there(const struct http_context *context, const char *vhost, cons
     return is_found;
 }
 
+/* Does the configuration let nobody change them? Answered then. */
+static bool are_fixed(const struct http_context *context, struct http_call *call, bool is_operator)
+{
+    if (!is_operator || !context->config->operator_policies_fixed)
+        return false;
+    http_not_allowed(call, "Broker settings disallow editing of operator policies.");
+    return true;
+}
+
 static void put_one(const struct http_context *context, struct http_call *call, bool is_operator)
 {
     static const char *const keys[] = {"pattern", "definition"};
@@ -99,8 +109,8 @@ static void put_one(const struct http_context *context, struct http_call *call, 
     const json_t *body = http_call_body(call);
     const char *vhost = http_call_parameter(call, "vhost");
     const char *name = http_call_parameter(call, "name");
-    if (!need_right(context, call, is_operator) || !http_need_vhost(context, call) ||
-        !http_need_keys(call, keys, 2))
+    if (are_fixed(context, call, is_operator) || !need_right(context, call, is_operator) ||
+        !http_need_vhost(context, call) || !http_need_keys(call, keys, 2))
         return;
     json_t *priority = json_object_get(body, "priority");
     json_t *apply_to = json_object_get(body, "apply-to");
@@ -124,7 +134,8 @@ static void put_one(const struct http_context *context, struct http_call *call, 
 static void delete_one(const struct http_context *context, struct http_call *call, bool is_operator)
 {
     struct directory_error error;
-    json_t *policy = need_policy(context, call, is_operator);
+    json_t *policy =
+        are_fixed(context, call, is_operator) ? NULL : need_policy(context, call, is_operator);
     if (policy == NULL)
         return;
     json_decref(policy);

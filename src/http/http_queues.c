@@ -126,9 +126,9 @@ static void fill_row(const void *context, size_t number, struct http_row *row)
     const struct http_object *object = http_object_at(context, number);
     const struct http_call *call = objects->job->call;
     const struct queue_status *status = object->status;
-    bool is_brief = http_call_says(call, "disable_stats", "true");
+    bool is_brief = !http_stats_are_wanted(objects->job->context, call);
     fill_definition(objects->job, object->vhost, status, row);
-    if (!is_brief || http_call_says(call, "enable_queue_totals", "true"))
+    if (!is_brief || http_totals_are_wanted(objects->job->context, call))
         fill_totals(status, row);
     if (!is_brief)
         fill_stats(objects, object, row);

@@ -22,6 +22,7 @@
 #include "base/check.h"
 #include "base/utf8.h"
 #include "base/xmalloc.h"
+#include "config/config.h"
 #include "http/http_crowd.h"
 #include "http/http_file.h"
 #include "http/http_form.h"
@@ -320,7 +321,7 @@ static void on_request(struct evhttp_request *request, void *context)
 {
     struct http_server *server = context;
     http_say_when_it_ends(evhttp_request_get_connection(request));
-    if (http_file_serve(request)) {
+    if (http_file_serve(request, server->headers)) {
         http_crowd_forget_request(server->crowd, request);
         return;
     }
@@ -369,18 +370,19 @@ static void open_door(struct http_server *server, const struct http_socket *sock
 }
 
 struct http_server *http_server_new(struct event_base *base, const struct http_socket *sockets,
-                                    size_t socket_count, uint64_t body_bytes_max,
+                                    size_t socket_count, const struct config *config,
                                     const struct http_hooks *hooks)
 {
     static const struct http_bounds bounds = {CLIENTS_MAX, REQUEST_S, WAITING_BYTES_MAX};
     struct http_server *server = xcalloc(1, sizeof *server);
     server->base = base;
+    server->headers = &config->http_headers;
     server->hooks = *hooks;
     server->crowd = http_crowd_new(base, &bounds);
     list_init(&server->calls);
     CHECK(socket_count <= HTTP_DOORS_MAX);
     for (size_t i = 0; i < socket_count; i++)
-        open_door(server, &sockets[i], body_bytes_max);
+        open_door(server, &sockets[i], config->management.body_bytes_max);
     return server;
 }
 

@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "http/http_call.h"
 
+struct config;
 struct event_base;
 struct tls_context;
 
@@ -48,7 +49,7 @@ struct http_socket {
 
 /* Serves what connects to the sockets, HTTP_DOORS_MAX at most. */
 struct http_server *http_server_new(struct event_base *base, const struct http_socket *sockets,
-                                    size_t socket_count, uint64_t body_bytes_max,
+                                    size_t socket_count, const struct config *config,
                                     const struct http_hooks *hooks);
 /* Ends all connections. Calls that a hook has are still to come back, to http_call_finish, which
  * then only frees them. */

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/config.h"
 #include "http/http_call.h"
 #include "http/http_row.h"
 
@@ -167,4 +168,17 @@ void http_stats_fill_row(const struct http_stats *stats, struct http_row *row)
         return;
     fill_row(stats, STATS_LENGTHS, row);
     fill_row(stats, STATS_DATA, row);
+}
+
+bool http_stats_are_wanted(const struct http_context *context, const struct http_call *call)
+{
+    const struct config_statistics *config = &context->config->statistics;
+    return !config->is_disabled && !config->is_collector_disabled &&
+           !http_call_says(call, "disable_stats", "true");
+}
+
+bool http_totals_are_wanted(const struct http_context *context, const struct http_call *call)
+{
+    return context->config->statistics.has_queue_totals ||
+           http_call_says(call, "enable_queue_totals", "true");
 }

@@ -6,6 +6,7 @@
 #include "stats/statistics.h"
 
 struct http_call;
+struct http_context;
 struct http_row;
 struct json_t;
 
@@ -40,5 +41,10 @@ void http_stats_add(const struct http_stats *stats, enum stats_group group, stru
 /* What a row of a list has of all that: message_stats where something was counted, and the other
  * numbers with their details, as far as the client wants them. */
 void http_stats_fill_row(const struct http_stats *stats, struct http_row *row);
+
+/* Has the answer counters and rates? Where it has not, by the query or the configuration, the
+ * numbers of a queue's messages may be wanted all the same. */
+bool http_stats_are_wanted(const struct http_context *context, const struct http_call *call);
+bool http_totals_are_wanted(const struct http_context *context, const struct http_call *call);
 
 #endif

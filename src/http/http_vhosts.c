@@ -52,7 +52,7 @@ static json_t *row_of(const struct http_context *context, const struct http_call
         json_object_set_new(row, "default_queue_type", json_string("undefined"));
     json_object_del(metadata, "tracing");
     json_object_set_new(row, "metadata", metadata);
-    if (!http_call_says(call, "disable_stats", "true"))
+    if (http_stats_are_wanted(context, call))
         put_stats(row, context, name, &ages);
     return row;
 }

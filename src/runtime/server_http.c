@@ -543,8 +543,7 @@ static struct http_server *make_server(struct server_http *http, const struct ht
         sockets[i] = (struct http_socket){listener_give_away(door->listener), door->tls};
         door->listener = NULL;
     }
-    return http_server_new(http->base, sockets, http->door_count,
-                           http->server->config->management.body_bytes_max, hooks);
+    return http_server_new(http->base, sockets, http->door_count, http->server->config, hooks);
 }
 
 void server_start_http(struct server *server)

@@ -421,6 +421,26 @@ void server_stats_tick(struct server_stats *stats)
     server_submit_job(stats->server, &stats->work);
 }
 
+/* By age, the youngest first. Nothing is changed where the configuration says nothing. */
+static void read_retention(const struct config_list *list, struct retention_policy *policy)
+{
+    _Static_assert((int)RETENTION_INTERVALS_MAX <= (int)HISTORY_LEVELS_MAX,
+                   "all of them have a level");
+    struct retention *levels = policy->levels;
+    if (list->count > 0)
+        policy->count = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct retention level = {
+            .age_s = (uint32_t)config_retention_age_s(list->entries[i].name),
+            .interval_s = (uint32_t)strtoul(list->entries[i].value, NULL, 10),
+        };
+        size_t at = policy->count++;
+        for (; at > 0 && levels[at - 1].age_s > level.age_s; at--)
+            levels[at] = levels[at - 1];
+        levels[at] = level;
+    }
+}
+
 struct server_stats *server_stats_new(struct server *server)
 {
     struct server_stats *stats = xcalloc(1, sizeof *stats);
@@ -428,6 +448,8 @@ struct server_stats *server_stats_new(struct server *server)
     stats_config_init(&config);
     config.interval_s = (uint32_t)((server->config->statistics.interval_ms + 999) / 1000);
     config.bytes_max = server->config->statistics.memory_bytes;
+    read_retention(&server->config->statistics.retention_global, &config.global);
+    read_retention(&server->config->statistics.retention_basic, &config.basic);
     stats->server = server;
     stats->statistics = statistics_new(&config);
     stats->alarms = server->alarms;

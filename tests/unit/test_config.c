@@ -512,6 +512,10 @@ static void wrong_values_are_refused_with_the_reason(void **state)
         {"listeners.tcp.default = 127.0.0.1", "PORT or ADDRESS:PORT is expected"},
         {"listeners.tcp.default = unix:/tmp/a", "Unix sockets are not supported"},
         {"management.tcp.port = 70000", "a port is at most 65535"},
+        {"management.sample_retention_policies.global.week = 5",
+         "an interval is minute, hour, day"},
+        {"management.sample_retention_policies.global.minute = 0", "from 1 s to all of it"},
+        {"management.rates_mode = any", "one of basic, detailed, none"},
         {"management.tcp.port = any", "a whole number is expected"},
         {"management.tcp.ip = localhost", "a numeric IPv4 or IPv6 address"},
         {"listeners.tcp = 5672", "the only value of the key itself is none"},
@@ -753,10 +757,31 @@ static void the_management_api_listens_where_it_is_told(void **state)
     assert_string_equal(f->config.management.address, "127.0.0.1");
 }
 
+static void management_keys_do_what_they_say(void **state)
+{
+    struct fixture *f = *state;
+    assert_loads_silently(f, "management.rates_mode = basic\nmanagement.cors.max_age = 5\n"
+                             "management.cors.allow_origins.1 = *\n"
+                             "management.cors.allow_origins = none\n"
+                             "management.sample_retention_policies.basic.day = 3600\n"
+                             "management.disable_stats = true\n");
+    assert_int_equal(f->config.http_headers.cors_max_age_s, 5);
+    assert_string_equal(f->config.http_headers.cors_origins.entries[0].value, "*");
+    assert_string_equal(f->config.statistics.retention_basic.entries[0].name, "day");
+    assert_true(f->config.statistics.is_disabled);
+    assert_int_equal(config_retention_age_s("hour"), 3600);
+    assert_int_equal(config_retention_age_s("90"), 90);
+    assert_int_equal(config_retention_age_s("week") + config_retention_age_s("0"), 0);
+    start_again(f);
+    assert_true(load_text(f, "management.path_prefix = /x\nmanagement.rates_mode = detailed\n"));
+    assert_message(f, CONFIG_WARNING, "the management API is at /api");
+    assert_message(f, CONFIG_WARNING, "rates are those of rates_mode basic");
+}
+
 static void keys_that_mean_nothing_here_are_info(void **state)
 {
-    static const char *const KEYS[] = {"management.rates_mode",
-                                       "management_agent.disable_metrics_collector",
+    static const char *const KEYS[] = {"management.login_session_timeout",
+                                       "management_agent.any",
                                        "prometheus.path",
                                        "collect_statistics",
                                        "hipe_compile",
@@ -1600,6 +1625,7 @@ int main(void)
         TEST(an_unknown_key_is_warned_of_once),
         TEST(the_management_api_listens_where_it_is_told),
         TEST(the_management_api_has_tls_where_it_is_told),
+        TEST(management_keys_do_what_they_say),
         TEST(keys_that_mean_nothing_here_are_info),
         TEST(definitions_come_from_a_file_or_a_folder),
         TEST(keys_whose_wish_is_not_met_are_warnings),
