@@ -47,16 +47,14 @@ static void answer(struct moving *moving)
     free_moving(moving);
 }
 
-static void move_next(struct moving *moving)
+static void move_slice(struct moving *moving)
 {
-    if (moving->left == 0 || now_s(moving) >= moving->begun_s + ANSWER_AFTER_S)
-        answer(moving);
-    else
-        moving->context->host->sessions->move(moving->session, moving->source, moving->destination,
-                                              moving->left);
+    moving->context->host->sessions->move(moving->session, moving->source, moving->destination,
+                                          moving->left);
 }
 
-/* First how much is there, then how much each slice has moved: none where the source is empty. */
+/* First how much is there, then how much each slice has moved: none where the source is empty,
+ * which asks all the same whether that would be allowed. */
 static void on_method(void *context, const struct amqp_method *method, struct message *message)
 {
     struct moving *moving = context;
@@ -66,11 +64,15 @@ static void on_method(void *context, const struct amqp_method *method, struct me
         moving->left = method->queue_declare_ok.message_count;
         if (moving->count_max < moving->left)
             moving->left = moving->count_max;
-    } else {
-        moving->moved += count;
-        moving->left = count > 0 ? moving->left - count : 0;
+        move_slice(moving);
+        return;
     }
-    move_next(moving);
+    moving->moved += count;
+    moving->left = count > 0 ? moving->left - count : 0;
+    if (moving->left == 0 || now_s(moving) >= moving->begun_s + ANSWER_AFTER_S)
+        answer(moving);
+    else
+        move_slice(moving);
 }
 
 static void on_settled(void *context, bool is_confirmed)
