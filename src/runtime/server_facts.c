@@ -13,6 +13,7 @@
 #include "auth/login_counts.h"
 #include "base/buffer.h"
 #include "base/xmalloc.h"
+#include "broker/feature_flag.h"
 #include "config/config.h"
 #include "config/config_key.h"
 #include "config/config_show.h"
@@ -201,6 +202,34 @@ static void handle_forget_logins(void *context, struct control_call *call)
     control_reply(call, json_pack("{s:s}", "node", server->config->node_name));
 }
 
+/* --- feature flags */
+
+static void handle_feature_flags(void *context, struct control_call *call)
+{
+    const struct feature_flag *flag;
+    json_t *rows = json_array();
+    (void)context;
+    for (size_t i = 0; (flag = feature_flag_at(i)) != NULL; i++)
+        json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "name", flag->name,
+                                              "state", "enabled", "stability", flag->stability,
+                                              "provided_by", flag->provided_by, "desc",
+                                              flag->description, "doc_url", ""));
+    control_reply(call, rows);
+}
+
+static void handle_enable_feature_flag(void *context, struct control_call *call)
+{
+    const struct server *server = context;
+    const char *name = control_text(call, "feature_flag");
+    if (name == NULL)
+        control_fail(call, CONTROL_USAGE, "a feature flag is needed");
+    else if (strcmp(name, "all") == 0 || feature_flag_exists(name))
+        control_reply(call, NULL);
+    else
+        control_fail(call, CONTROL_USAGE, "This feature flag is not supported by node %s",
+                     server->config->node_name);
+}
+
 void server_add_fact_commands(struct server *server)
 {
     static const struct control_command commands[] = {
@@ -211,6 +240,8 @@ void server_add_fact_commands(struct server *server)
         {"cipher_suites", handle_cipher_suites},
         {"list_node_auth_attempt_stats", handle_login_counts},
         {"reset_node_auth_attempt_metrics", handle_forget_logins},
+        {"list_feature_flags", handle_feature_flags},
+        {"enable_feature_flag", handle_enable_feature_flag},
     };
     control_add_commands(server->control, commands, sizeof commands / sizeof commands[0], server);
 }

@@ -277,7 +277,8 @@ void server_add_closing_commands(struct server *server);
 /* suspend_listeners, resume_listeners. */
 void server_add_listener_commands(struct server *server);
 /* os_env, command_line_arguments, environment, tls_versions, cipher_suites,
- * list_node_auth_attempt_stats, reset_node_auth_attempt_metrics. */
+ * list_node_auth_attempt_stats, reset_node_auth_attempt_metrics, list_feature_flags,
+ * enable_feature_flag. */
 void server_add_fact_commands(struct server *server);
 /* event_stream, event_stream_next, event_stream_end. */
 void server_add_event_stream_commands(struct server *server);
