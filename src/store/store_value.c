@@ -11,6 +11,8 @@
  * them in memory, where a hash table finds them. Rows are clustered by position because a table by
  * value would change a page for each.
  */
+#include <string.h>
+
 #include "store/store_internal.h"
 
 enum { at_once = 1024 }; /* positions whose rows go with the messages */
@@ -135,10 +137,28 @@ static bool list_lane(struct listing *listing)
     return succeeded && (code == SQLITE_DONE || store_note(store, code, "reading values"));
 }
 
+/* Rows have checksums, and messages are counted; but nothing counts values, and a page of SQLite's
+ * that was damaged may hide those behind it. */
+static bool check_pages(struct store *store)
+{
+    sqlite3_stmt *check = NULL;
+    int code = sqlite3_prepare_v2(store->db, "PRAGMA integrity_check(value)", -1, &check, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(check);
+    bool is_sound =
+        code == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(check, 0), "ok") == 0;
+    sqlite3_finalize(check);
+    if (code != SQLITE_ROW)
+        return store_note(store, code, "checking the pages of values");
+    return is_sound || store_note_damage(store, "the table of values");
+}
+
 bool value_list(struct store *store, struct store_opened *opened)
 {
     struct listing listing = {.store = store, .opened = opened};
     bool succeeded = true;
+    if (!check_pages(store))
+        return false;
     int code = sqlite3_prepare_v2(store->db,
                                   "SELECT position, data FROM value WHERE lane=? AND position>=?"
                                   " AND position<? ORDER BY position",

@@ -735,11 +735,39 @@ bool model_equals(const struct model *model, const struct store_opened *opened, 
            same_values(model, opened) && model_equals_messages(model, store, random);
 }
 
+/* All that the store would give to anybody: what is wrong may be found out when it is read. */
+static void read_all_of(struct store *store, struct store_read read)
+{
+    struct store_read_result *result;
+    read.count_max = 100;
+    read.bytes_max = 1 << 20;
+    for (bool has_more = true; has_more && (result = store_read(store, &read)) != NULL;) {
+        has_more = result->count > 0 && !result->is_complete;
+        if (has_more) {
+            read.due_ms = result->rows[result->count - 1].expiry_ms;
+            read.first = result->rows[result->count - 1].position + 1;
+        }
+        store_read_result_free(result);
+    }
+}
+
+static void read_everything(const struct model *model, struct store *store)
+{
+    for (size_t i = 0; i < model->lane_count; i++)
+        read_all_of(store, (struct store_read){.lane = model->lanes[i].id,
+                                               .end = end_of(&model->lanes[i])});
+    for (size_t i = 0; i < model->shelf_count; i++)
+        read_all_of(store,
+                    (struct store_read){.kind = STORE_READ_DELAYS, .lane = model->shelves[i].id});
+}
+
 bool model_would_equal(const struct model *model, const struct store_opened *opened,
                        struct store *store, uint64_t *random)
 {
     is_quiet = true;
     bool same = model_equals(model, opened, store, random);
+    if (!same)
+        read_everything(model, store);
     is_quiet = false;
     return same;
 }
