@@ -268,7 +268,7 @@ struct store {
     uint64_t moved;            /* references, in all */
     int reserve;               /* file descriptor, or -1 */
     _Atomic bool is_reserve_used;
-    bool was_full; /* the last commit found no space */
+    _Atomic bool was_full; /* the last commit found no space */
 
     /* the mapping: the writer changes it under this lock, readers look at it under this lock */
     pthread_mutex_t lock;

@@ -279,5 +279,6 @@ enum store_result store_maintain(struct store *store, bool is_idle, bool *more)
 
 bool store_is_short_of_space(const struct store *store)
 {
-    return atomic_load(&store->is_reserve_used) || unspilled_has_any(store);
+    return atomic_load(&store->was_full) || atomic_load(&store->is_reserve_used) ||
+           unspilled_has_any(store);
 }
