@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct json_t;
+
 /* How many logins there were, by protocol, since the start or since they were forgotten. Any
  * thread. */
 enum login_protocol { LOGIN_BY_HTTP, LOGIN_BY_AMQP, LOGIN_PROTOCOLS };
@@ -30,6 +32,10 @@ static inline void login_counts_read(struct login_counts *counts, enum login_pro
     *succeeded = atomic_load_explicit(&counts->by[protocol].succeeded, memory_order_relaxed);
     *failed = atomic_load_explicit(&counts->by[protocol].failed, memory_order_relaxed);
 }
+
+/* The caller's: an array with an object for each protocol that somebody has used, with the fields
+ * of RabbitMQ's management API. */
+struct json_t *login_counts_json(struct login_counts *counts);
 
 static inline void login_counts_forget(struct login_counts *counts)
 {

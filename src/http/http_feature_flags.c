@@ -3,21 +3,14 @@
  * Feature flags, which are looked up, and enabled once more. Deprecated features, of which RabbitMQ
  * 3.13 tells, are not listed: nothing is to be taken away.
  */
-#include "broker/feature_flag.h"
+#include "auth/feature_flags.h"
 #include "http/http_call.h"
 #include "http/http_resources.h"
 
 static void get_flags(const struct http_context *context, struct http_call *call)
 {
-    const struct feature_flag *flag;
-    json_t *rows = json_array();
     (void)context;
-    for (size_t i = 0; (flag = feature_flag_at(i)) != NULL; i++)
-        json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "name", flag->name,
-                                              "desc", flag->description, "doc_url", "", "state",
-                                              "enabled", "stability", flag->stability,
-                                              "provided_by", flag->provided_by));
-    http_reply_list(call, rows, NULL);
+    http_reply_list(call, feature_flags_json(), NULL);
 }
 
 static void enable(const struct http_context *context, struct http_call *call)

@@ -9,21 +9,8 @@
 
 static void get_logins(const struct http_context *context, struct http_call *call)
 {
-    static const char *const protocols[] = {[LOGIN_BY_HTTP] = "http", [LOGIN_BY_AMQP] = "amqp091"};
-    if (!http_need_monitored_node(context, call))
-        return;
-    json_t *rows = json_array();
-    for (unsigned i = 0; i < LOGIN_PROTOCOLS; i++) {
-        uint64_t succeeded, failed;
-        login_counts_read(context->logins, i, &succeeded, &failed);
-        if (succeeded + failed > 0)
-            json_array_append_new(rows,
-                                  json_pack("{s:s, s:I, s:I, s:I}", "protocol", protocols[i],
-                                            "auth_attempts", (json_int_t)(succeeded + failed),
-                                            "auth_attempts_failed", (json_int_t)failed,
-                                            "auth_attempts_succeeded", (json_int_t)succeeded));
-    }
-    http_reply_list(call, rows, NULL);
+    if (http_need_monitored_node(context, call))
+        http_reply_list(call, login_counts_json(context->logins), NULL);
 }
 
 static void delete_logins(const struct http_context *context, struct http_call *call)

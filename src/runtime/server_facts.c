@@ -10,10 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "auth/feature_flags.h"
 #include "auth/login_counts.h"
 #include "base/buffer.h"
 #include "base/xmalloc.h"
-#include "broker/feature_flag.h"
 #include "config/config.h"
 #include "config/config_key.h"
 #include "config/config_show.h"
@@ -178,21 +178,9 @@ static void handle_cipher_suites(void *context, struct control_call *call)
 
 static void handle_login_counts(void *context, struct control_call *call)
 {
-    static const char *const protocols[] = {[LOGIN_BY_HTTP] = "http", [LOGIN_BY_AMQP] = "amqp091"};
     struct server *server = context;
-    json_t *rows = json_array();
-    for (unsigned i = 0; i < LOGIN_PROTOCOLS; i++) {
-        uint64_t succeeded, failed;
-        login_counts_read(&server->logins, i, &succeeded, &failed);
-        if (succeeded + failed > 0)
-            json_array_append_new(rows,
-                                  json_pack("{s:s, s:I, s:I, s:I}", "protocol", protocols[i],
-                                            "auth_attempts", (json_int_t)(succeeded + failed),
-                                            "auth_attempts_failed", (json_int_t)failed,
-                                            "auth_attempts_succeeded", (json_int_t)succeeded));
-    }
-    control_reply(call,
-                  json_pack("{s:s, s:o}", "node", server->config->node_name, "attempts", rows));
+    control_reply(call, json_pack("{s:s, s:o}", "node", server->config->node_name, "attempts",
+                                  login_counts_json(&server->logins)));
 }
 
 static void handle_forget_logins(void *context, struct control_call *call)
@@ -206,15 +194,8 @@ static void handle_forget_logins(void *context, struct control_call *call)
 
 static void handle_feature_flags(void *context, struct control_call *call)
 {
-    const struct feature_flag *flag;
-    json_t *rows = json_array();
     (void)context;
-    for (size_t i = 0; (flag = feature_flag_at(i)) != NULL; i++)
-        json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "name", flag->name,
-                                              "state", "enabled", "stability", flag->stability,
-                                              "provided_by", flag->provided_by, "desc",
-                                              flag->description, "doc_url", ""));
-    control_reply(call, rows);
+    control_reply(call, feature_flags_json());
 }
 
 static void handle_enable_feature_flag(void *context, struct control_call *call)

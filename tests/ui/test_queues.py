@@ -12,6 +12,14 @@ from mark import test
 HOSTILE = "<img src=x onerror=alert(1)>\"'&amp;%2F/ ?#"
 
 
+def form_for_a_queue(visit, name):
+    """Of the page of queues, with the name in it."""
+    visit.button("Declare a queue").click()
+    form = visit.dialog("Declare a queue")
+    form.get_by_label("Name", exact=False).first.fill(name)
+    return form
+
+
 def publish(site, queue, payload):
     message = {"properties": {}, "routing_key": queue, "payload": payload, "payload_encoding": "string"}
     site.make("POST", "exchanges/%2F/amq.default/publish", message)
@@ -21,9 +29,7 @@ def publish(site, queue, payload):
 def queue_is_declared_bound_published_to_read_purged_and_deleted(visit, site):
     visit.enter("queues")
     page = visit.page
-    visit.button("Declare a queue").click()
-    form = visit.dialog("Declare a queue")
-    form.get_by_label("Name", exact=False).first.fill("orders")
+    form = form_for_a_queue(visit, "orders")
     form.get_by_label("Arguments: name").fill("x-max-length")
     form.get_by_label("Arguments: value").fill("1000")
     form.get_by_label("Arguments: type of the value").select_option("number")
@@ -135,9 +141,7 @@ def refusals_are_shown_in_the_servers_words(visit, site):
     site.make("PUT", "queues/%2F/taken", {"durable": True})
     publish(site, "taken", "m")
     visit.enter("queues")
-    visit.button("Declare a queue").click()
-    form = visit.dialog("Declare a queue")
-    form.get_by_label("Name", exact=False).first.fill("taken")
+    form = form_for_a_queue(visit, "taken")
     form.get_by_label("Durable").uncheck()
     visit.button("Declare", form).click()
     expect(form.get_by_role("alert")).to_contain_text("inequivalent arg 'durable' for queue 'taken' in vhost '/'")
@@ -167,9 +171,7 @@ def user_without_permission_hears_why(visit, site):
     site.make("PUT", "permissions/%2F/reader", {"configure": "^$", "write": "^$", "read": ".*"})
     visit.enter("queues", user="reader", password="secret")
     expect(visit.page.get_by_role("link", name="Users", exact=True)).to_have_count(0)
-    visit.button("Declare a queue").click()
-    form = visit.dialog("Declare a queue")
-    form.get_by_label("Name", exact=False).first.fill("mine")
+    form = form_for_a_queue(visit, "mine")
     visit.button("Declare", form).click()
     expect(form.get_by_role("alert")).to_have_text(re.compile("access.* refused", re.I))
 
@@ -206,9 +208,7 @@ def arguments_are_called_what_every_object_has(visit, site):
     names = {name: "of " + name for name in ("__proto__", "constructor", "hasOwnProperty", "toString")}
     visit.enter("queues")
     page = visit.page
-    visit.button("Declare a queue").click()
-    form = visit.dialog("Declare a queue")
-    form.get_by_label("Name", exact=False).first.fill("inherited")
+    form = form_for_a_queue(visit, "inherited")
     fill_lines(form, "Arguments", names)
     visit.button("Declare", form).click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("inherited")
@@ -238,9 +238,7 @@ def arguments_are_called_what_every_object_has(visit, site):
 @test()
 def argument_is_not_said_twice(visit, site):
     visit.enter("queues")
-    visit.button("Declare a queue").click()
-    form = visit.dialog("Declare a queue")
-    form.get_by_label("Name", exact=False).first.fill("double")
+    form = form_for_a_queue(visit, "double")
     fill_lines(form, "Arguments", {"x-max-length": "1", "x-expires": "2"})
     form.get_by_label("Arguments: name").nth(1).fill("x-max-length")
     visit.button("Declare", form).click()
@@ -259,9 +257,7 @@ def queue_that_is_gone_says_so(visit, site):
 @test()
 def names_that_no_browser_can_address_are_refused(visit, site):
     visit.enter("queues")
-    visit.button("Declare a queue").click()
-    form = visit.dialog("Declare a queue")
-    form.get_by_label("Name", exact=False).first.fill("..")
+    form = form_for_a_queue(visit, "..")
     visit.button("Declare", form).click()
     expect(form.get_by_role("alert")).to_contain_text('A browser cannot address the name ".."')
 

@@ -5,15 +5,22 @@
  * not (streams). They are listed as enabled, as by a RabbitMQ of the version that clients are told,
  * because tools look them up before an upgrade, and enabling one again is done at once.
  */
-#include "broker/feature_flag.h"
+#include "auth/feature_flags.h"
 
+#include <jansson.h>
 #include <string.h>
 
-/* RabbitMQ 3.13 cannot be without those that are required. */
+struct flag {
+    const char *name;
+    const char *description;
+    const char *stability;   /* RabbitMQ 3.13 cannot be without those that are required */
+    const char *provided_by; /* the part of RabbitMQ that has it */
+};
+
 static const char REQUIRED[] = "required", STABLE[] = "stable";
 static const char SERVER[] = "rabbit", AGENT[] = "rabbitmq_management_agent";
 
-static const struct feature_flag flags[] = {
+static const struct flag flags[] = {
     {"classic_mirrored_queue_version", "Versions of mirrored queues", REQUIRED, SERVER},
     {"classic_queue_type_delivery_support", "Deliveries of classic queues in mixed clusters",
      REQUIRED, SERVER},
@@ -43,15 +50,23 @@ static const struct feature_flag flags[] = {
     {"virtual_host_metadata", "Descriptions and tags of virtual hosts", REQUIRED, SERVER},
 };
 
-const struct feature_flag *feature_flag_at(size_t index)
+enum { FLAG_COUNT = sizeof flags / sizeof flags[0] };
+
+json_t *feature_flags_json(void)
 {
-    return index < sizeof flags / sizeof flags[0] ? &flags[index] : NULL;
+    json_t *rows = json_array();
+    for (const struct flag *flag = flags; flag < flags + FLAG_COUNT; flag++)
+        json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "name", flag->name,
+                                              "desc", flag->description, "doc_url", "", "state",
+                                              "enabled", "stability", flag->stability,
+                                              "provided_by", flag->provided_by));
+    return rows;
 }
 
 bool feature_flag_exists(const char *name)
 {
-    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
-        if (strcmp(flags[i].name, name) == 0)
+    for (const struct flag *flag = flags; flag < flags + FLAG_COUNT; flag++) {
+        if (strcmp(flag->name, name) == 0)
             return true;
     }
     return false;
