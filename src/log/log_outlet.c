@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -233,6 +234,7 @@ static void *run(void *context)
 {
     struct log_outlet *outlet = context;
     struct log_entry *batch[batch_max];
+    prctl(PR_SET_NAME, "log");
     pthread_mutex_lock(&mutex);
     if (!outlet->is_ending)
         wait_for_former_locked();

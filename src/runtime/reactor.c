@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "auth/identity.h"
@@ -321,6 +322,7 @@ static void wait_for_core(struct reactor *reactor)
 static void *run(void *context)
 {
     struct reactor *reactor = context;
+    prctl(PR_SET_NAME, "reactor");
     reactor->messages.pool = server_messages(reactor->server);
     reactor->messages.bytes_max = message_cache_bytes;
     if (reactor->messages.pool != NULL)

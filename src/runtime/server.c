@@ -47,6 +47,7 @@
 /* With 24 ms for each that is what 48 threads can do in the usual handshake_timeout: who comes
  * behind them could not be served in time. */
 static const struct worker_pool_limits worker_limits = {
+    .thread_name = "logins",
     .threads_max = 64,
     .stranger_threads_max = 48,
     .strangers_max = 20000,

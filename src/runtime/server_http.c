@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "auth/identity.h"
 #include "base/check.h"
@@ -463,6 +464,7 @@ static void end_thread(struct task *task)
 static void *run(void *context)
 {
     struct server_http *http = context;
+    prctl(PR_SET_NAME, "http");
     event_base_dispatch(http->base);
     http_server_free(http->http);
     return NULL;

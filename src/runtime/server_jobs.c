@@ -20,7 +20,8 @@
 #include "runtime/worker_pool.h"
 
 /* Nothing here is for strangers. */
-static const struct worker_pool_limits limits = {.threads_max = 4, .stranger_threads_max = 1};
+static const struct worker_pool_limits limits = {
+    .thread_name = "jobs", .threads_max = 4, .stranger_threads_max = 1};
 
 struct job {
     struct work work; /* the first half */

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -438,6 +439,7 @@ static void on_end(evutil_socket_t fd, short what, void *context)
 static void *run(void *context)
 {
     struct server_metrics *metrics = context;
+    prctl(PR_SET_NAME, "metrics");
     event_base_dispatch(metrics->base);
     evhttp_free(metrics->http);
     http_crowd_free(metrics->crowd);

@@ -15,6 +15,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include "base/check.h"
@@ -263,6 +264,7 @@ static void *run(void *context)
     struct store_pool *pool = context;
     struct message_cache cache = {.pool = pool->messages, .bytes_max = message_cache_bytes_one_way};
     struct work *work;
+    prctl(PR_SET_NAME, "store");
     if (pool->messages != NULL)
         message_cache_use(&cache);
     while ((work = take(pool)) != NULL)

@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include "base/check.h"
@@ -81,6 +82,7 @@ static void run_locked(struct worker_pool *pool, struct work *work)
 static void *serve(void *context)
 {
     struct worker_pool *pool = context;
+    prctl(PR_SET_NAME, pool->limits.thread_name);
     pthread_mutex_lock(&pool->mutex);
     while (!pool->is_ending) {
         struct work *work = take_locked(pool);

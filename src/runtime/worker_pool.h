@@ -27,6 +27,7 @@ struct work {
 };
 
 struct worker_pool_limits {
+    const char *thread_name; /* what the system shows them by, of at most 15 bytes */
     size_t threads_max;
     size_t stranger_threads_max; /* of them */
     size_t strangers_max;        /* that wait */

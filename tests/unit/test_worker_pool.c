@@ -77,8 +77,10 @@ static void let_end(struct step *step)
 
 static struct worker_pool *new_pool(size_t threads, size_t for_strangers, size_t places)
 {
-    return worker_pool_new(&(struct worker_pool_limits){
-        .threads_max = threads, .stranger_threads_max = for_strangers, .strangers_max = places});
+    return worker_pool_new(&(struct worker_pool_limits){.thread_name = "test",
+                                                        .threads_max = threads,
+                                                        .stranger_threads_max = for_strangers,
+                                                        .strangers_max = places});
 }
 
 static void end_pool(struct worker_pool *pool)
