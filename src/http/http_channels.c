@@ -26,7 +26,6 @@ static void fill_name(const struct channel_status *status, struct http_row *row)
     buffer_fini(&name);
 }
 
-/* Samples only of one channel, as of queues. */
 static void fill_stats(const struct http_objects *objects, const struct channel_status *status,
                        struct http_row *row)
 {
@@ -39,7 +38,7 @@ static void fill_stats(const struct http_objects *objects, const struct channel_
                                      .kind = STATS_CHANNEL,
                                      .name = stats_name_of(&number),
                                      .values = values,
-                                     .ages = objects->is_one ? &ages : NULL};
+                                     .ages = &ages};
     http_stats_fill_row(&stats, row);
 }
 
@@ -199,7 +198,7 @@ static const struct http_job_vhost *vhost_named(const struct http_job *job, cons
 
 static void run_one(struct http_job *job)
 {
-    struct http_objects objects = {.job = job, .is_one = true};
+    struct http_objects objects = {.job = job};
     struct filter filter = {.call = job->call,
                             .channel = bytes_of_text(http_call_parameter(job->call, "name"))};
     gather(&objects, &filter);

@@ -116,7 +116,6 @@ static void fill_socket(const struct http_peer *peer, struct http_row *row)
     http_row_number(row, "send_pend", peer->unwritten_bytes);
 }
 
-/* Samples only of one connection, as of queues. */
 static void fill_stats(const struct connections *connections, const struct http_peer *peer,
                        struct http_row *row)
 {
@@ -130,7 +129,7 @@ static void fill_stats(const struct connections *connections, const struct http_
                                      .kind = STATS_CONNECTION,
                                      .name = stats_name_of(&number),
                                      .values = values,
-                                     .ages = connections->is_one ? &ages : NULL};
+                                     .ages = &ages};
     http_stats_fill_row(&stats, row);
 }
 

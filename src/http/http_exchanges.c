@@ -14,7 +14,6 @@
 #include "http/http_row.h"
 #include "http/http_stats.h"
 
-/* Samples only of one exchange, as of queues. */
 static void fill_stats(const struct http_objects *objects, const struct http_object *object,
                        struct http_row *row)
 {
@@ -28,7 +27,7 @@ static void fill_stats(const struct http_objects *objects, const struct http_obj
                                      .vhost = bytes_of_text(object->vhost),
                                      .name = status->name,
                                      .values = values,
-                                     .ages = objects->is_one ? &ages : NULL};
+                                     .ages = &ages};
     http_stats_fill_row(&stats, row);
 }
 

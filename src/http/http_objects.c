@@ -112,7 +112,6 @@ bool http_objects_need_named(struct http_objects *objects, const struct http_nam
 {
     const struct http_job *job = objects->job;
     struct search search = {kind, name, kind->keep(&objects->kept)};
-    objects->is_one = true;
     for (size_t i = 0; i < job->vhost_count; i++)
         http_job_ask(job, job->vhosts[i].gate, find_named, &search);
     if (objects->kept.count == 0) {

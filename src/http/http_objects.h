@@ -20,7 +20,6 @@ struct http_objects {
     struct http_object *rows; /* owned */
     size_t count, capacity;
     struct buffer *name; /* owned; of a list: room for a name that is made when it is asked for */
-    bool is_one;         /* the answer is not a list */
 };
 
 /* In a job's run: adds what the vhost has of a kind; the visitor keeps it in objects->kept, where

@@ -170,7 +170,8 @@ static void delete_one(const struct http_context *context, struct http_call *cal
 
 /* --- topic permissions */
 
-/* A list: there is one for each exchange. */
+/* A list: there is one for each exchange. As in RabbitMQ it has all of them, and the body of a PUT
+ * says of which one it is, also where the path names an exchange. */
 static void get_topics(const struct http_context *context, struct http_call *call)
 {
     json_t *rows = find_topic_permissions(context, call);
@@ -198,17 +199,29 @@ static void put_topic(const struct http_context *context, struct http_call *call
         http_refuse(call, &error);
 }
 
-static void delete_topics(const struct http_context *context, struct http_call *call)
+/* Those of an exchange, which need not have any; NULL: all. */
+static void clear_topics(const struct http_context *context, struct http_call *call,
+                         const char *exchange)
 {
     struct directory_error error;
     if (!has_rows(find_topic_permissions(context, call)))
         http_not_found(call);
-    else if (directory_clear_topic_permissions(context->directory,
-                                               http_call_parameter(call, "user"),
-                                               http_call_parameter(call, "vhost"), NULL, &error))
+    else if (directory_clear_topic_permissions(
+                 context->directory, http_call_parameter(call, "user"),
+                 http_call_parameter(call, "vhost"), exchange, &error))
         http_reply_done(call);
     else
         http_refuse(call, &error);
+}
+
+static void delete_topics(const struct http_context *context, struct http_call *call)
+{
+    clear_topics(context, call, NULL);
+}
+
+static void delete_topic(const struct http_context *context, struct http_call *call)
+{
+    clear_topics(context, call, http_call_parameter(call, "exchange"));
 }
 
 const struct http_route http_permission_routes[] = {
@@ -222,6 +235,8 @@ const struct http_route http_permission_routes[] = {
     {"/topic-permissions", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS, .get = get_all_topics},
     {"/topic-permissions/:vhost/:user", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS,
      .get = get_topics, .put = put_topic, .delete = delete_topics},
+    {"/topic-permissions/:vhost/:user/:exchange", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS,
+     .get = get_topics, .put = put_topic, .delete = delete_topic},
     {"/users/:user/topic-permissions", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS,
      .get = get_topics_of_user},
     {"/vhosts/:vhost/topic-permissions", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS,

@@ -102,7 +102,6 @@ static void fill_state(const struct queue_status *status, struct http_row *row)
     http_row_put(row, "recoverable_slaves", json_null());
 }
 
-/* Samples only of one queue: those of a long list would be very many. */
 static void fill_stats(const struct http_objects *objects, const struct http_object *object,
                        struct http_row *row)
 {
@@ -116,7 +115,7 @@ static void fill_stats(const struct http_objects *objects, const struct http_obj
                                      .vhost = bytes_of_text(object->vhost),
                                      .name = status->name,
                                      .values = values,
-                                     .ages = objects->is_one ? &ages : NULL};
+                                     .ages = &ages};
     http_stats_fill_row(&stats, row);
 }
 

@@ -25,7 +25,7 @@ struct http_stats {
     enum stats_kind kind;
     struct bytes vhost, name;
     const uint64_t *values;       /* its numbers now, by its fields; NULL: those last sampled */
-    const struct http_ages *ages; /* NULL: no samples, as in long lists */
+    const struct http_ages *ages; /* NULL: no samples */
 };
 
 /* Puts the numbers of a group into an object, each with NAME_details beside it: the rate, and what
