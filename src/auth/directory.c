@@ -629,6 +629,10 @@ bool directory_delete_vhost(struct directory *directory, const char *name,
 {
     if (!directory_need_vhost(directory, name, CONTROL_DATA, error))
         return false;
+    if (directory_is_vhost_protected(directory, name))
+        return directory_refuse(error, CONTROL_DATA,
+                                "Cannot delete this virtual host: it is protected from deletion. "
+                                "To lift the protection, inspect and update its metadata");
     uint64_t id = directory_rows_vhost(&directory->rows, name)->id;
     if (!definitions_delete_vhost(directory->store, name))
         return directory_refuse_write(directory, error);

@@ -113,8 +113,14 @@ bool directory_add_vhost_with(struct directory *directory, const char *vhost,
 bool directory_set_tracing(struct directory *directory, const char *vhost, bool is_tracing,
                            struct directory_error *error) __attribute__((warn_unused_result));
 
-/* description, tags, default_queue_type, tracing, as far as they were set; a new object. */
+/* description, tags, default_queue_type, tracing, protected_from_deletion, as far as they were set;
+ * a new object. */
 struct json_t *directory_vhost_metadata(const struct directory *directory, const char *vhost);
+/* A vhost that is protected is not deleted. */
+bool directory_set_vhost_protection(struct directory *directory, const char *vhost,
+                                    bool is_protected, struct directory_error *error)
+    __attribute__((warn_unused_result));
+bool directory_is_vhost_protected(const struct directory *directory, const char *vhost);
 
 /* --- policies, parameters, limits: values are JSON texts; checked as RabbitMQ checks them */
 

@@ -172,6 +172,26 @@ static void handle_delete_vhost(void *context, struct control_call *call)
     with_vhost(context, call, directory_delete_vhost);
 }
 
+static bool protect(struct directory *directory, const char *vhost, struct directory_error *error)
+{
+    return directory_set_vhost_protection(directory, vhost, true, error);
+}
+
+static bool unprotect(struct directory *directory, const char *vhost, struct directory_error *error)
+{
+    return directory_set_vhost_protection(directory, vhost, false, error);
+}
+
+static void handle_protect_vhost(void *context, struct control_call *call)
+{
+    with_vhost(context, call, protect);
+}
+
+static void handle_unprotect_vhost(void *context, struct control_call *call)
+{
+    with_vhost(context, call, unprotect);
+}
+
 static void add_metadata(const struct directory *directory, json_t *row, const char *vhost)
 {
     static const char *const names[] = {"description", "tags", "default_queue_type"};
@@ -185,6 +205,9 @@ static void add_metadata(const struct directory *directory, json_t *row, const c
         json_object_set_new(row, names[2], json_string("undefined"));
     json_object_set_new(row, "tracing",
                         json_boolean(json_is_true(json_object_get(metadata, "tracing"))));
+    json_object_set_new(
+        row, "protected_from_deletion",
+        json_boolean(json_is_true(json_object_get(metadata, "protected_from_deletion"))));
     json_decref(metadata);
 }
 
@@ -285,6 +308,8 @@ void directory_add_commands(struct directory *directory, struct control *control
         {"add_vhost", handle_add_vhost},
         {"set_vhost_tags", handle_set_vhost_tags},
         {"delete_vhost", handle_delete_vhost},
+        {"enable_vhost_deletion_protection", handle_protect_vhost},
+        {"disable_vhost_deletion_protection", handle_unprotect_vhost},
         {"list_vhosts", handle_list_vhosts},
         {"set_permissions", handle_set_permissions},
         {"clear_permissions", handle_clear_permissions},

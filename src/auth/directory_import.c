@@ -245,6 +245,7 @@ static bool import_vhost(const struct importing *importing, const json_t *vhost)
     take_metadata(metadata, vhost, "tags");
     take_metadata(metadata, vhost, "default_queue_type");
     take_metadata(metadata, vhost, "tracing");
+    take_metadata(metadata, vhost, "protected_from_deletion");
     bool is_done = directory_set_vhost_metadata(directory, name, metadata, importing->error);
     if (is_done && is_new) {
         directory_event_vhost_created(directory, name, metadata);

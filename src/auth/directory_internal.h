@@ -106,6 +106,8 @@ void directory_event_vhost_created(struct directory *directory, const char *vhos
 void directory_event_vhost_emptied(struct directory *directory, const char *vhost);
 void directory_event_vhost_deleted(struct directory *directory, const char *vhost);
 
+/* Is it what a plug-in of RabbitMQ acts on, and nothing here? */
+bool parameter_is_foreign(const char *component);
 /* Checks of a parameter's value, which append complaints, each ended by a line feed. */
 bool parameter_check(const char *component, const char *name, const json_t *value,
                      struct buffer *complaints);

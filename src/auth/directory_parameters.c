@@ -89,12 +89,13 @@ bool directory_set_parameter_json(struct directory *directory, const char *vhost
     return true;
 }
 
-/* As RabbitMQ without the plug-in: who makes one expects messages to be moved. Imports keep them,
- * since definitions are to come in, and to go out again, as they are. */
-static bool refuse_shovel(struct directory_error *error)
+/* As RabbitMQ without the plug-in: who makes a shovel, or an upstream of federation, expects
+ * messages to be moved. Imports keep them, since definitions are to come in, and to go out again,
+ * as they are. */
+static bool refuse_foreign(const char *component, struct directory_error *error)
 {
     struct buffer complaint = {0};
-    buffer_append_format(&complaint, "component shovel not found\n");
+    buffer_append_format(&complaint, "component %s not found\n", component);
     bool is_right = directory_refuse_invalid(error, &complaint);
     buffer_fini(&complaint);
     return is_right;
@@ -106,8 +107,8 @@ bool directory_set_parameter(struct directory *directory, const char *vhost, con
     if (strcmp(component, "policy") == 0)
         return directory_refuse(error, CONTROL_UNAVAILABLE,
                                 "policies may not be set using this method");
-    if (strcmp(component, "shovel") == 0)
-        return refuse_shovel(error);
+    if (parameter_is_foreign(component))
+        return refuse_foreign(component, error);
     json_t *value = directory_parse(text, error);
     bool is_set = value != NULL &&
                   directory_set_parameter_json(directory, vhost, component, name, value, error);

@@ -224,6 +224,8 @@ static bool is_fine_metadata(const json_t *metadata, struct directory_error *err
            directory_refuse(error, CONTROL_UNAVAILABLE, "invalid_queue_type");
 }
 
+static const char protection[] = "protected_from_deletion";
+
 bool directory_set_vhost_metadata(struct directory *directory, const char *vhost,
                                   const json_t *metadata, struct directory_error *error)
 {
@@ -284,6 +286,24 @@ bool directory_set_tracing(struct directory *directory, const char *vhost, bool 
     bool is_done = directory_set_vhost_metadata(directory, vhost, metadata, error);
     json_decref(metadata);
     return is_done;
+}
+
+bool directory_set_vhost_protection(struct directory *directory, const char *vhost,
+                                    bool is_protected, struct directory_error *error)
+{
+    json_t *metadata = directory_vhost_metadata(directory, vhost);
+    json_object_set_new(metadata, protection, json_boolean(is_protected));
+    bool is_done = directory_set_vhost_metadata(directory, vhost, metadata, error);
+    json_decref(metadata);
+    return is_done;
+}
+
+bool directory_is_vhost_protected(const struct directory *directory, const char *vhost)
+{
+    json_t *metadata = directory_vhost_metadata(directory, vhost);
+    bool is_protected = json_is_true(json_object_get(metadata, protection));
+    json_decref(metadata);
+    return is_protected;
 }
 
 static const char *queue_type_of(const json_t *metadata)

@@ -3,8 +3,8 @@
  * What the value of a runtime parameter may be, component by component, with RabbitMQ's complaints:
  * all of them, the last key's first, as it gathers them.
  *
- * Parameters of federation, and shovels of definitions, are kept and exported; nothing acts on them
- * yet. Of a shovel only that it is an object is checked.
+ * Shovels and what is of federation come with definitions only, are kept and exported; nothing acts
+ * on them.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,13 +14,12 @@
 #include "broker/policy.h"
 #include "config/json_table.h"
 
-enum value_kind { NUMBER, BINARY, BOOLEAN, ENUMERATION, URI, REGEX, APPLY_TO, DEFINITION };
+enum value_kind { NUMBER, REGEX, APPLY_TO, DEFINITION };
 
 struct key {
     const char *name;
     enum value_kind kind;
     bool is_mandatory;
-    const char *words; /* of an ENUMERATION, as Erlang prints the list */
 };
 
 static void complain(struct buffer *complaints, const char *before, const json_t *value,
@@ -78,54 +77,6 @@ static void check_definition(struct buffer *complaints, const json_t *value, boo
 
 /* --- values */
 
-static bool is_uri(const char *text)
-{
-    return strncmp(text, "amqp://", 7) == 0 || strncmp(text, "amqps://", 8) == 0;
-}
-
-static void complain_of_uri(struct buffer *complaints, const char *text)
-{
-    const char *end = strstr(text, "://");
-    buffer_append_format(complaints, "\"%s\" not a valid URI: ", text);
-    if (end != NULL)
-        buffer_append_format(complaints, "{{unexpected_uri_scheme,\"%.*s\"},\"%s\"}\n",
-                             (int)(end - text), text, text);
-    else if (text[0] != '\0')
-        buffer_append_format(complaints, "{{unable_to_parse_uri,no_scheme},\"%s\"}\n", text);
-    else
-        buffer_append_format(complaints, "{{unable_to_parse_uri,no_scheme},[]}\n");
-}
-
-static void check_uri(struct buffer *complaints, const char *name, const json_t *value)
-{
-    if (json_is_array(value)) {
-        for (size_t i = 0; i < json_array_size(value); i++)
-            check_uri(complaints, name, json_array_get(value, i));
-    } else if (!json_is_string(value)) {
-        complain_of_type(complaints, name, "list", value);
-    } else if (!is_uri(json_string_value(value))) {
-        complain_of_uri(complaints, json_string_value(value));
-    }
-}
-
-static bool is_listed(const char *words, const json_t *value)
-{
-    char quoted[80];
-    snprintf(quoted, sizeof quoted, "\"%s\"", json_string_value(value));
-    return strstr(words, quoted) != NULL;
-}
-
-static void check_enumeration(struct buffer *complaints, const struct key *key, const json_t *value)
-{
-    char type[200];
-    if (!json_is_string(value)) {
-        complain_of_type(complaints, key->name, "binary", value);
-    } else if (!is_listed(key->words, value)) {
-        snprintf(type, sizeof type, "one of %s", key->words);
-        complain_of_type(complaints, key->name, type, value);
-    }
-}
-
 static void check_value(struct buffer *complaints, const struct key *key, const json_t *value,
                         bool is_operator)
 {
@@ -133,20 +84,6 @@ static void check_value(struct buffer *complaints, const struct key *key, const 
     case NUMBER:
         if (!json_is_number(value))
             complain_of_type(complaints, key->name, "a number", value);
-        break;
-    case BINARY:
-        if (!json_is_string(value))
-            complain_of_type(complaints, key->name, "binary", value);
-        break;
-    case BOOLEAN:
-        if (!json_is_boolean(value))
-            complain_of_type(complaints, key->name, "boolean", value);
-        break;
-    case ENUMERATION:
-        check_enumeration(complaints, key, value);
-        break;
-    case URI:
-        check_uri(complaints, key->name, value);
         break;
     case REGEX:
     case APPLY_TO:
@@ -226,7 +163,7 @@ static void check_object(struct buffer *complaints, const char *name, const json
 bool parameter_check_limits(const char *name, const json_t *value, const char *const *keys,
                             size_t key_count, struct buffer *complaints)
 {
-    struct key limits[4] = {{NULL, NUMBER, false, NULL}};
+    struct key limits[4] = {{NULL, NUMBER, false}};
     size_t before = complaints->size;
     if (is_empty_list(value)) {
         complain_of_shape(complaints, name, value);
@@ -246,41 +183,36 @@ bool parameter_check_limits(const char *name, const json_t *value, const char *c
 /* --- components */
 
 static const struct key policy_keys[] = {
-    {"priority", NUMBER, true, NULL},
-    {"pattern", REGEX, true, NULL},
-    {"apply-to", APPLY_TO, false, NULL},
-    {"definition", DEFINITION, true, NULL},
+    {"priority", NUMBER, true},
+    {"pattern", REGEX, true},
+    {"apply-to", APPLY_TO, false},
+    {"definition", DEFINITION, true},
 };
-
-#define FEDERATION_KEYS                                                                            \
-    {"exchange", BINARY, false, NULL}, {"queue", BINARY, false, NULL},                             \
-        {"consumer-tag", BINARY, false, NULL}, {"prefetch-count", NUMBER, false, NULL},            \
-        {"reconnect-delay", NUMBER, false, NULL}, {"max-hops", NUMBER, false, NULL},               \
-        {"expires", NUMBER, false, NULL}, {"message-ttl", NUMBER, false, NULL},                    \
-        {"trust-user-id", BOOLEAN, false, NULL},                                                   \
-        {"ack-mode", ENUMERATION, false,                                                           \
-         "[<<\"no-ack\">>,<<\"on-publish\">>,<<\"on-confirm\">>]"},                                \
-        {"resource-cleanup-mode", ENUMERATION, false, "[<<\"default\">>,<<\"never\">>]"},          \
-        {"queue-type", ENUMERATION, false, "[<<\"classic\">>,<<\"quorum\">>]"},                    \
-        {"ha-policy", BINARY, false, NULL}, {"bind-nowait", BOOLEAN, false, NULL},                 \
-    {                                                                                              \
-        "channel-use-mode", ENUMERATION, false, "[<<\"multiple\">>,<<\"single\">>]"                \
-    }
-
-static const struct key upstream_keys[] = {{"uri", URI, true, NULL}, FEDERATION_KEYS};
-static const struct key upstream_set_keys[] = {{"upstream", BINARY, true, NULL}, FEDERATION_KEYS};
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-static void check_upstream_set(struct buffer *complaints, const char *name, const json_t *value)
+/* Of what a plug-in of RabbitMQ would act on, only the shape is checked. */
+static void check_foreign(struct buffer *complaints, const char *component, const char *name,
+                          const json_t *value)
 {
-    if (!json_is_array(value)) {
+    bool is_list = strcmp(component, "federation-upstream-set") == 0;
+    if (!parameter_is_foreign(component))
+        buffer_append_format(complaints, "component %s not found\n", component);
+    else if (is_list && !json_is_array(value))
         complain_of_type(complaints, name, "list", value);
-        return;
+    else if (!is_list && !json_is_object(value))
+        complain_of_shape(complaints, name, value);
+}
+
+bool parameter_is_foreign(const char *component)
+{
+    static const char *const components[] = {"shovel", "federation-upstream",
+                                             "federation-upstream-set"};
+    for (size_t i = 0; i < COUNT(components); i++) {
+        if (strcmp(component, components[i]) == 0)
+            return true;
     }
-    for (size_t i = 0; i < json_array_size(value); i++)
-        check_object(complaints, name, json_array_get(value, i), upstream_set_keys,
-                     COUNT(upstream_set_keys), false);
+    return false;
 }
 
 bool parameter_check(const char *component, const char *name, const json_t *value,
@@ -293,13 +225,7 @@ bool parameter_check(const char *component, const char *name, const json_t *valu
         check_object(complaints, name, value, policy_keys, COUNT(policy_keys), is_operator);
     else if (strcmp(component, "vhost-limits") == 0)
         (void)!parameter_check_limits(name, value, limits, COUNT(limits), complaints);
-    else if (strcmp(component, "federation-upstream") == 0)
-        check_object(complaints, name, value, upstream_keys, COUNT(upstream_keys), false);
-    else if (strcmp(component, "federation-upstream-set") == 0)
-        check_upstream_set(complaints, name, value);
-    else if (strcmp(component, "shovel") != 0)
-        buffer_append_format(complaints, "component %s not found\n", component);
-    else if (!json_is_object(value))
-        complain(complaints, "shovel not a list ", value, "");
+    else
+        check_foreign(complaints, component, name, value);
     return complaints->size == before;
 }

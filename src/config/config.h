@@ -290,6 +290,7 @@ struct config {
     bool management_listener_tls;              /* management is what management_https is to be */
     struct config_http_headers http_headers;
     bool operator_policies_fixed; /* nobody changes them over HTTP */
+    bool quorum_replicas_fixed;   /* likewise */
     struct config_statistics statistics;
     struct config_management prometheus; /* where Prometheus asks */
     bool prometheus_per_object;

@@ -631,6 +631,8 @@ static const struct config_key KEYS[] = {
     {"management.rates_mode", apply_rates_mode, .note = NO_DETAILS},
     {"management.restrictions.operator_policy_changes.disabled", apply_bool,
      FIELD(operator_policies_fixed)},
+    {"management.restrictions.quorum_queue_replica_operations.disabled", apply_bool,
+     FIELD(quorum_replicas_fixed)},
     {"management.http_log_dir", apply_nothing, .note = NO_REQUEST_LOG},
     {"management.path_prefix", apply_not_yet, .note = NO_PREFIX},
     {"management.login_session_timeout", apply_nothing, .note = NO_SESSIONS},

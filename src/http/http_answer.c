@@ -74,7 +74,8 @@ static void add_headers(const struct http_call *call, struct evbuffer *body)
     if (call->attachment != NULL)
         evhttp_add_header(headers, "Content-Disposition", call->attachment);
     if (evbuffer_get_length(body) > 0) {
-        evhttp_add_header(headers, "Content-Type", "application/json");
+        evhttp_add_header(headers, "Content-Type",
+                          call->has_plain_text ? "text/plain" : "application/json");
         evhttp_add_header(headers, "Cache-Control", "no-cache");
     }
     if (call->is_head && call->status != 204) {
@@ -93,12 +94,15 @@ static const char *phrase_of(int status)
         const char *phrase;
     } phrases[] = {{200, "OK"},
                    {201, "Created"},
+                   {202, "Accepted"},
                    {204, "No Content"},
                    {303, "See Other"},
                    {400, "Bad Request"},
                    {401, "Unauthorized"},
                    {404, "Not Found"},
                    {405, "Method Not Allowed"},
+                   {412, "Precondition Failed"},
+                   {413, "Payload Too Large"},
                    {500, "Internal Server Error"},
                    {503, "Service Unavailable"}};
     for (size_t i = 0; i < sizeof phrases / sizeof phrases[0]; i++) {

@@ -56,6 +56,11 @@ const char *http_call_user(const struct http_call *call)
     return call->user;
 }
 
+struct bytes http_call_credentials(const struct http_call *call)
+{
+    return buffer_bytes(&call->credentials);
+}
+
 const char *http_call_tag(const struct http_call *call, size_t number)
 {
     return json_string_value(json_array_get(call->tags, number));
@@ -144,6 +149,19 @@ void http_reply_row_pages(struct http_call *call, const struct http_list *list)
     reply_rows(call, list, true);
 }
 
+void http_reply_text(struct http_call *call, struct buffer *text)
+{
+    call->text = *text;
+    buffer_init(text);
+    call->has_plain_text = true;
+    answer(call, 200, NULL, HTTP_AS_IT_IS, NULL);
+}
+
+void http_reply_accepted(struct http_call *call)
+{
+    answer(call, 202, NULL, HTTP_AS_IT_IS, NULL);
+}
+
 void http_reply_put(struct http_call *call, bool is_new)
 {
     answer(call, is_new ? 201 : 204, NULL, HTTP_AS_IT_IS, NULL);
@@ -178,10 +196,14 @@ void http_reply_failed(struct http_call *call, json_t *json)
     answer(call, 503, json, HTTP_AS_IT_IS, NULL);
 }
 
+void http_unavailable(struct http_call *call, const char *reason)
+{
+    http_reply_failed(call, http_error("service_unavailable", json_string(reason)));
+}
+
 void http_refuse_at_end(struct http_call *call)
 {
-    http_reply_failed(
-        call, http_error("service_unavailable", json_string("the broker is being stopped")));
+    http_unavailable(call, "the broker is being stopped");
 }
 
 void http_not_found(struct http_call *call)
@@ -217,6 +239,11 @@ void http_bad_request(struct http_call *call, const char *format, ...)
 void http_not_authorised(struct http_call *call, const char *reason)
 {
     answer(call, 401, http_error("not_authorised", json_string(reason)), HTTP_AS_IT_IS, NULL);
+}
+
+void http_precondition_failed(struct http_call *call, const char *reason)
+{
+    answer(call, 412, http_error("precondition_failed", json_string(reason)), HTTP_AS_IT_IS, NULL);
 }
 
 void http_not_allowed(struct http_call *call, const char *reason)

@@ -80,6 +80,10 @@ struct http_host {
                 void *function_context);
     /* Likewise: copies of struct http_peer, of all connections that are in a vhost. */
     void (*list_peers)(void *context, struct status_rows *peers);
+    /* Every key of the configuration that has an effect, and its value in force. */
+    void (*each_setting)(void *context,
+                         void (*visit)(void *visitor, const char *key, const char *value),
+                         void *visitor);
     bool (*is_ending)(void *context);
     void (*node)(void *context, struct http_node_facts *facts);
     /* Of a vhost (NULL: of all there were), as of the last sampling; false: it is in none yet. */
@@ -112,6 +116,8 @@ bool http_call_says(const struct http_call *call, const char *name, const char *
 /* Why the client does it, by its header X-Reason; NULL where it does not say. */
 const char *http_call_excuse(const struct http_call *call);
 const char *http_call_user(const struct http_call *call);
+/* The name and the password with which it has logged in, a colon between; borrowed. */
+struct bytes http_call_credentials(const struct http_call *call);
 /* The user's tags; NULL behind the last one. */
 const char *http_call_tag(const struct http_call *call, size_t number);
 bool http_call_has_tag(const struct http_call *call, const char *tag);
@@ -132,6 +138,10 @@ void http_reply(struct http_call *call, struct json_t *json);
 void http_reply_list(struct http_call *call, struct json_t *json, const char *sort);
 /* The same for what may be asked for in pages. */
 void http_reply_pages(struct http_call *call, struct json_t *json, const char *sort);
+/* 200 with a plain text, which is taken over. */
+void http_reply_text(struct http_call *call, struct buffer *text);
+/* 202: it will be done. */
+void http_reply_accepted(struct http_call *call);
 /* 201 or 204. */
 void http_reply_put(struct http_call *call, bool is_new);
 void http_reply_done(struct http_call *call);
@@ -142,6 +152,8 @@ void http_call_attach(struct http_call *call, const char *name);
 /* 201 with the header Location. */
 void http_reply_created(struct http_call *call, const char *location);
 
+/* 503, "service_unavailable" with a reason. */
+void http_unavailable(struct http_call *call, const char *reason);
 /* 503 with an object. */
 void http_reply_failed(struct http_call *call, struct json_t *json);
 
@@ -154,6 +166,8 @@ void http_bad_request(struct http_call *call, const char *format, ...)
 void http_bad_request_json(struct http_call *call, struct json_t *reason);
 /* 401, which the right login would not be. */
 void http_not_authorised(struct http_call *call, const char *reason);
+/* 412: something would have to be changed first. */
+void http_precondition_failed(struct http_call *call, const char *reason);
 /* 405, by the configuration. */
 void http_not_allowed(struct http_call *call, const char *reason);
 /* 500: something of the server's own failed. */

@@ -202,8 +202,7 @@ void http_refuse_session(struct http_call *call, const struct amqp_error *error)
     if (error->code == AMQP_NOT_ALLOWED)
         http_not_authorised(call, "Access refused.");
     else if (error->code == AMQP_RESOURCE_ERROR)
-        http_reply_failed(call, json_pack("{s:s, s:s}", "error", "service_unavailable", "reason",
-                                          bare_text(error)));
+        http_unavailable(call, bare_text(error));
     else
         http_bad_request(call, "%u %s", error->code, error->text);
 }

@@ -218,19 +218,37 @@ static void run_of_user(struct http_job *job)
     http_reply_rows(job->call, &list);
 }
 
+/* Of the path's connection alone; false, answered, where it is not there or not for the user. */
+static bool need_one(struct connections *connections)
+{
+    struct http_call *call = connections->job->call;
+    gather(connections, NULL, http_call_parameter(call, "name"));
+    if (connections->count == 0)
+        http_not_found(call);
+    else if (!http_call_sees_user(call, connections->rows[0].peer->user))
+        http_not_authorised(call, "User not authorised to access object");
+    else
+        return true;
+    return false;
+}
+
 static void run_one(struct http_job *job)
 {
     struct connections connections = {.job = job, .is_one = true};
-    gather(&connections, NULL, http_call_parameter(job->call, "name"));
-    if (connections.count == 0) {
-        http_not_found(job->call);
-    } else if (!http_call_sees_user(job->call, connections.rows[0].peer->user)) {
-        http_not_authorised(job->call, "User not authorised to access object");
-    } else {
+    if (need_one(&connections)) {
         struct http_row row = {json_object(), NULL};
         fill_row(&connections, 0, &row);
         http_reply(job->call, row.json);
     }
+    fini(&connections);
+}
+
+/* Sessions are AMQP 1.0's. */
+static void run_sessions(struct http_job *job)
+{
+    struct connections connections = {.job = job};
+    if (need_one(&connections))
+        http_bad_request(job->call, "connection does not use AMQP 1.0");
     fini(&connections);
 }
 
@@ -242,6 +260,11 @@ static void get_connections(const struct http_context *context, struct http_call
 static void get_connection(const struct http_context *context, struct http_call *call)
 {
     http_job_answer_all(context, call, run_one);
+}
+
+static void get_sessions(const struct http_context *context, struct http_call *call)
+{
+    http_job_answer_all(context, call, run_sessions);
 }
 
 static void get_connections_of_user(const struct http_context *context, struct http_call *call)
@@ -261,6 +284,8 @@ const struct http_route http_connection_routes[] = {
      .get = get_connections_of_user, .delete = http_close_connections_of},
     {"/connections/:name", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
      .get = get_connection, .delete = http_close_connection},
+    {"/connections/:name/sessions", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
+     .get = get_sessions},
     {"/vhosts/:vhost/connections", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
      .get = get_connections_of_vhost},
     {.pattern = NULL},

@@ -60,6 +60,7 @@ struct http_call {
     int status;                /* of the answer; 0: none yet */
     json_t *reply;             /* owned, or NULL: no body, or text */
     struct buffer text;        /* owned: a body that is ready to be sent, or a piece of it */
+    bool has_plain_text;       /* it is no JSON */
     struct http_rows *rows;    /* owned: what comes behind that piece; NULL: nothing */
     struct http_job *job;      /* owned: that the rows are of, or NULL */
     size_t rows_bytes;         /* that count with the server for them */

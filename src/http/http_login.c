@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The header in which a client says who it is.
+ * The header in which a client says who it is, or a form.
  */
 #include "http/http_login.h"
 
+#include <event2/http.h>
+#include <event2/keyvalq_struct.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/queue.h>
 
 #include "http/http_base64.h"
+#include "http/http_query.h"
 
 /* Is it this scheme? Then rest is what comes behind it. */
 static bool has_scheme(const char *header, const char *scheme, const char **rest)
@@ -17,6 +21,13 @@ static bool has_scheme(const char *header, const char *scheme, const char **rest
         return false;
     *rest = header + size + strspn(header + size, " ");
     return true;
+}
+
+/* Of "user:password". */
+static void split(const struct buffer *text, size_t user_size, struct http_login *login)
+{
+    login->user = bytes_of(text->data, user_size);
+    login->password = bytes_of(text->data + user_size + 1, text->size - user_size - 1);
 }
 
 enum http_login_outcome http_login_read(const char *header, struct buffer *text,
@@ -36,8 +47,29 @@ enum http_login_outcome http_login_read(const char *header, struct buffer *text,
     const uint8_t *colon = text->size > 0 ? memchr(text->data, ':', text->size) : NULL;
     if (colon == NULL)
         return HTTP_LOGIN_MALFORMED;
-    size_t user_size = (size_t)(colon - text->data);
-    login->user = bytes_of(text->data, user_size);
-    login->password = bytes_of(colon + 1, text->size - user_size - 1);
+    split(text, (size_t)(colon - text->data), login);
     return HTTP_LOGIN_READ;
+}
+
+static struct bytes field_of(const struct evkeyvalq *form, const char *name)
+{
+    const char *value = evhttp_find_header(form, name);
+    return bytes_of_text(value != NULL ? value : "");
+}
+
+enum http_login_outcome http_login_read_form(const char *form, struct buffer *text,
+                                             struct http_login *login)
+{
+    struct evkeyvalq fields;
+    TAILQ_INIT(&fields);
+    bool is_right = http_query_parse(form, &fields);
+    if (is_right) {
+        size_t user_size = field_of(&fields, "username").size;
+        buffer_append_bytes(text, field_of(&fields, "username"));
+        buffer_append_u8(text, ':');
+        buffer_append_bytes(text, field_of(&fields, "password"));
+        split(text, user_size, login);
+    }
+    evhttp_clear_headers(&fields);
+    return is_right ? HTTP_LOGIN_READ : HTTP_LOGIN_MALFORMED;
 }

@@ -16,4 +16,9 @@ enum http_login_outcome {
 enum http_login_outcome http_login_read(const char *header, struct buffer *text,
                                         struct http_login *login);
 
+/* The same of a form (application/x-www-form-urlencoded) with the fields username and password,
+ * where what is missing counts as empty. It ends with a NUL. */
+enum http_login_outcome http_login_read_form(const char *form, struct buffer *text,
+                                             struct http_login *login);
+
 #endif

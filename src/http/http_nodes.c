@@ -226,11 +226,27 @@ static void get_node(const struct http_context *context, struct http_call *call)
         http_reply(call, row_of(context, call));
 }
 
+/* --- rates and histories */
+
+static void reset(const struct http_context *context, struct http_call *call)
+{
+    statistics_reset(context->statistics);
+    http_reply_done(call);
+}
+
+static void reset_node(const struct http_context *context, struct http_call *call)
+{
+    if (http_need_node_in_path(context, call))
+        reset(context, call);
+}
+
 const struct http_route http_node_routes[] = {
     {"/nodes", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .get = get_nodes},
     {"/nodes/:node", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .get = get_node},
     {"/nodes/:node/memory", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .get = get_memory},
     {"/nodes/:node/memory/relative", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
      .get = get_memory_relative},
+    {"/reset", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS, .delete = reset},
+    {"/reset/:node", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS, .delete = reset_node},
     {.pattern = NULL},
 };

@@ -17,13 +17,13 @@
 const struct http_route *http_find_route(const struct http_path *path)
 {
     static const struct http_route *const tables[] = {
-        http_whoami_routes,   http_overview_routes,    http_node_routes,
-        http_vhost_routes,    http_user_routes,        http_permission_routes,
-        http_policy_routes,   http_parameter_routes,   http_limit_routes,
-        http_health_routes,   http_queue_list_routes,  http_queue_routes,
-        http_exchange_routes, http_binding_routes,     http_connection_routes,
-        http_channel_routes,  http_consumer_routes,    http_definition_routes,
-        http_login_routes,    http_feature_flag_routes};
+        http_whoami_routes,     http_overview_routes,  http_node_routes,
+        http_vhost_routes,      http_user_routes,      http_permission_routes,
+        http_policy_routes,     http_parameter_routes, http_limit_routes,
+        http_health_routes,     http_quorum_routes,    http_queue_list_routes,
+        http_queue_routes,      http_exchange_routes,  http_binding_routes,
+        http_connection_routes, http_channel_routes,   http_consumer_routes,
+        http_definition_routes, http_login_routes,     http_feature_flag_routes};
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         for (const struct http_route *route = tables[i]; route->pattern != NULL; route++) {
             if (http_route_matches(route, path))
@@ -79,14 +79,17 @@ bool http_need_monitor(struct http_call *call)
     return false;
 }
 
-bool http_need_monitored_node(const struct http_context *context, struct http_call *call)
+bool http_need_node_in_path(const struct http_context *context, struct http_call *call)
 {
-    if (!http_need_monitor(call))
-        return false;
     if (strcmp(http_call_parameter(call, "node"), context->config->node_name) == 0)
         return true;
     http_not_found(call);
     return false;
+}
+
+bool http_need_monitored_node(const struct http_context *context, struct http_call *call)
+{
+    return http_need_monitor(call) && http_need_node_in_path(context, call);
 }
 
 json_t *http_find_named(json_t *rows, const char *name)

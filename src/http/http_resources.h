@@ -31,6 +31,7 @@ extern const struct http_route http_parameter_routes[];
 extern const struct http_route http_permission_routes[];
 extern const struct http_route http_policy_routes[];
 extern const struct http_route http_queue_list_routes[];
+extern const struct http_route http_quorum_routes[];
 extern const struct http_route http_queue_routes[];
 extern const struct http_route http_user_routes[];
 extern const struct http_route http_vhost_routes[];
@@ -61,7 +62,9 @@ bool http_need_policymaker(const struct http_context *context, struct http_call 
 
 /* Does the user monitor? False, answered, where not. */
 bool http_need_monitor(struct http_call *call);
-/* And is the path's node this one? */
+/* Is the path's node this one? */
+bool http_need_node_in_path(const struct http_context *context, struct http_call *call);
+/* Both. */
 bool http_need_monitored_node(const struct http_context *context, struct http_call *call);
 
 /* The one of these objects whose "name" that is, the caller's, or NULL; the list is given up. */

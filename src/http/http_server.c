@@ -36,8 +36,9 @@ enum {
     HEADER_BYTES_MAX = 1 << 16,
     WAITING_BYTES_MAX = 1 << 28,
     VALUE_BYTES = 64, /* of memory for a value of JSON, about */
-    IDLE_S = 60,      /* a silent connection */
-    REQUEST_S = 60,   /* from a client's first chance to a whole request */
+    FORM_BYTES_MAX = 64000,
+    IDLE_S = 60,    /* a silent connection */
+    REQUEST_S = 60, /* from a client's first chance to a whole request */
 };
 
 static void finish_with(struct http_call *call, int status, json_t *reply)
@@ -167,7 +168,7 @@ static void refuse_body(struct http_call *call, const json_t *body)
 
 static void go_on(struct http_call *call)
 {
-    const char *missing = call->route->to_read != HTTP_FOR_ALL ? missing_right(call) : NULL;
+    const char *missing = call->user != NULL ? missing_right(call) : NULL;
     if (missing != NULL) {
         finish_with(call, 401, http_error("not_authorised", json_string(missing)));
         return;
@@ -317,6 +318,25 @@ static void read_excuse(struct http_call *call)
         call->excuse = xstrdup(text);
 }
 
+/* A form is no longer than a login can be. */
+static void ask_who_by_form(struct http_call *call)
+{
+    struct evbuffer *input = evhttp_request_get_input_buffer(call->request);
+    size_t size = evbuffer_get_length(input);
+    if (size > FORM_BYTES_MAX) {
+        finish_with(call, 413, NULL);
+        return;
+    }
+    char *form = xstrndup(size > 0 ? (const char *)evbuffer_pullup(input, -1) : "", size);
+    evbuffer_drain(input, size);
+    if (http_login_read_form(form, &call->credentials, &call->login) == HTTP_LOGIN_READ)
+        call->hooks.log_in(call->hooks.context, call, &call->login);
+    else
+        finish_with(call, 400, NULL);
+    explicit_bzero(form, size);
+    free(form);
+}
+
 static void on_request(struct evhttp_request *request, void *context)
 {
     struct http_server *server = context;
@@ -344,7 +364,9 @@ static void on_request(struct evhttp_request *request, void *context)
         finish_with(call, 200, NULL);
     else if (http_route_handler(call->route, call->method) == NULL)
         finish_with(call, 405, NULL);
-    else if (call->route->to_read == HTTP_FOR_ALL)
+    else if (call->route->takes_login && call->method == HTTP_POST)
+        ask_who_by_form(call);
+    else if (call->route->takes_login || call->route->to_read == HTTP_FOR_ALL)
         go_on(call);
     else
         ask_who(call);

@@ -44,9 +44,11 @@ static json_t *row_of(const struct http_context *context, const struct http_call
         json_object_set_new(metadata, "description", description = json_string(""));
     if (tags == NULL)
         json_object_set_new(metadata, "tags", tags = json_array());
-    json_t *row = json_pack("{s:s, s:O, s:O, s:b, s:{s:s}}", "name", name, "description",
-                            description, "tags", tags, "tracing", is_tracing, "cluster_state",
-                            context->config->node_name, "running");
+    bool is_protected = json_is_true(json_object_get(metadata, "protected_from_deletion"));
+    json_t *row =
+        json_pack("{s:s, s:O, s:O, s:b, s:b, s:{s:s}}", "name", name, "description", description,
+                  "tags", tags, "tracing", is_tracing, "protected_from_deletion", is_protected,
+                  "cluster_state", context->config->node_name, "running");
     json_object_set(row, "default_queue_type", type);
     if (type == NULL)
         json_object_set_new(row, "default_queue_type", json_string("undefined"));
@@ -157,16 +159,52 @@ static void put_vhost(const struct http_context *context, struct http_call *call
     buffer_fini(&tags);
 }
 
+static void refuse_protected(struct http_call *call, const char *name)
+{
+    struct buffer reason = {0};
+    buffer_append_format(
+        &reason, "Refusing to delete virtual host '%s' because it is protected from deletion",
+        name);
+    buffer_append_u8(&reason, '\0');
+    http_precondition_failed(call, (const char *)reason.data);
+    buffer_fini(&reason);
+}
+
 static void delete_vhost(const struct http_context *context, struct http_call *call)
 {
     struct directory_error error;
     const char *name = http_call_parameter(call, "vhost");
     if (!directory_has_vhost(context->directory, name))
         http_not_found(call);
+    else if (directory_is_vhost_protected(context->directory, name))
+        refuse_protected(call, name);
     else if (directory_delete_vhost(context->directory, name, &error))
         http_reply_done(call);
     else
         http_refuse(call, &error);
+}
+
+static void set_protection(const struct http_context *context, struct http_call *call,
+                           bool is_protected)
+{
+    struct directory_error error;
+    const char *name = http_call_parameter(call, "vhost");
+    if (!directory_has_vhost(context->directory, name))
+        http_not_found(call);
+    else if (directory_set_vhost_protection(context->directory, name, is_protected, &error))
+        http_reply_done(call);
+    else
+        http_refuse(call, &error);
+}
+
+static void protect_vhost(const struct http_context *context, struct http_call *call)
+{
+    set_protection(context, call, true);
+}
+
+static void unprotect_vhost(const struct http_context *context, struct http_call *call)
+{
+    set_protection(context, call, false);
 }
 
 /* One that is there runs; it is for RabbitMQ's nodes, each of which may have failed to start it. */
@@ -186,6 +224,8 @@ const struct http_route http_vhost_routes[] = {
      .get = get_vhosts},
     {"/vhosts/:vhost", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS, .get = get_vhost,
      .put = put_vhost, .delete = delete_vhost},
+    {"/vhosts/:vhost/deletion/protection", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS,
+     .post = protect_vhost, .delete = unprotect_vhost},
     {"/vhosts/:vhost/start/:node", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS,
      .post = start_vhost},
     {.pattern = NULL},

@@ -113,27 +113,44 @@ static void add_setting(void *context, const char *key, const char *value)
     json_object_set_new(context, key, json_text(value));
 }
 
-static void add_live(void *context, const char *key, const char *value)
+struct settings {
+    void (*visit)(void *visitor, const char *key, const char *value);
+    void *visitor;
+};
+
+static void visit_live(void *context, const char *key, const char *value)
 {
+    const struct settings *settings = context;
     if (server_is_live_key(key))
-        add_setting(context, key, value);
+        settings->visit(settings->visitor, key, value);
 }
 
-static void add_lasting(void *context, const char *key, const char *value)
+static void visit_lasting(void *context, const char *key, const char *value)
 {
+    const struct settings *settings = context;
     if (!server_is_live_key(key))
-        add_setting(context, key, value);
+        settings->visit(settings->visitor, key, value);
 }
 
 /* A reload has changed some keys, and others wait for a restart. */
+void server_each_setting(void *context,
+                         void (*visit)(void *visitor, const char *key, const char *value),
+                         void *visitor)
+{
+    const struct server *server = context;
+    struct settings settings = {visit, visitor};
+    config_show(server->config, visit_lasting, &settings);
+    config_show(server->last_config != NULL ? server->last_config : server->config, visit_live,
+                &settings);
+}
+
 static void handle_environment(void *context, struct control_call *call)
 {
     const struct server *server = context;
-    const struct config *config = server->config;
     json_t *settings = json_object();
-    config_show(config, add_lasting, settings);
-    config_show(server->last_config != NULL ? server->last_config : config, add_live, settings);
-    control_reply(call, json_pack("{s:s, s:o}", "node", config->node_name, "settings", settings));
+    server_each_setting(context, add_setting, settings);
+    control_reply(call,
+                  json_pack("{s:s, s:o}", "node", server->config->node_name, "settings", settings));
 }
 
 /* --- TLS */

@@ -570,6 +570,7 @@ void server_start_http(struct server *server)
         .release_vhost = release_vhost,
         .ask = ask_vhost,
         .list_peers = list_peers,
+        .each_setting = server_each_setting,
         .is_ending = is_ending,
         .node = node_facts,
         .counters = counters_of,

@@ -168,6 +168,11 @@ void server_each_certificate(void *context,
                              void (*visit)(void *visitor,
                                            const struct http_certificate *certificate),
                              void *visitor);
+/* Every key of the configuration that has an effect, with its value as of the last reload; context
+ * is the server. */
+void server_each_setting(void *context,
+                         void (*visit)(void *visitor, const char *key, const char *value),
+                         void *visitor);
 /* Returns when its thread has ended; what it asked for may still be under way. */
 void server_stop_http(struct server *server);
 /* Nothing is under way any more. */

@@ -414,6 +414,28 @@ void statistics_end(struct statistics *statistics)
     pthread_mutex_unlock(&statistics->mutex);
 }
 
+/* Of the node and the vhosts the numbers themselves are read here, so they stay. */
+static void reset(struct statistics *statistics, struct entry *entry)
+{
+    if (is_total(entry->kind)) {
+        drop_history(statistics, entry);
+        memset(entry->rates, 0, tables[entry->kind].count * sizeof entry->rates[0]);
+    } else {
+        forget(statistics, entry);
+    }
+}
+
+void statistics_reset(struct statistics *statistics)
+{
+    struct hash_node *node, *next;
+    pthread_mutex_lock(&statistics->mutex);
+    for (node = hash_table_next(&statistics->entries, NULL); node != NULL; node = next) {
+        next = hash_table_next(&statistics->entries, node);
+        reset(statistics, container_of(node, struct entry, by_identity));
+    }
+    pthread_mutex_unlock(&statistics->mutex);
+}
+
 /* --- reading */
 
 bool statistics_read(struct statistics *statistics, enum stats_kind kind, struct bytes vhost,

@@ -78,6 +78,9 @@ void statistics_forget(struct statistics *statistics, enum stats_kind kind, stru
  * than is kept is forgotten. */
 void statistics_end(struct statistics *statistics);
 
+/* Rates and histories begin anew, as of the next pass; any thread. */
+void statistics_reset(struct statistics *statistics);
+
 /* --- the numbers of objects, in the order of their fields; return how many */
 
 size_t stats_of_queue(uint64_t *values, const struct queue_counters *counters, uint64_t ready,

@@ -13,6 +13,7 @@ import json
 import re
 
 LINE = re.compile(r"(\S+) (\S+)(?: (?!as |with )(.*?))??(?: as (\S+))?(?: with ([\w-]+): (.*))?$")
+FORM = "application/x-www-form-urlencoded"
 HEADERS = ["allow", "content-type", "location", "www-authenticate"]
 
 
@@ -33,7 +34,7 @@ class Call:
         elif self.user != "none":
             headers["authorization"] = "Basic " + base64.b64encode(self.user.encode()).decode()
         if self.body:
-            headers["content-type"] = "application/json"
+            headers["content-type"] = FORM if self.path == "/api/login" else "application/json"
         return headers
 
     def make(self, host, port, peers=None):

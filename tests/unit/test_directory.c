@@ -263,6 +263,25 @@ static void the_first_start_follows_the_configuration(void **state)
     assert_false(has_vhost(f, "/"));
 }
 
+static void a_protected_vhost_is_not_deleted(void **state)
+{
+    struct fixture *f = *state;
+    struct directory_error error;
+    begin(f);
+    must_not(f, directory_set_vhost_protection(f->directory, "none", true, &error), &error, 65,
+             "Virtual host 'none' does not exist");
+    assert_false(directory_is_vhost_protected(f->directory, "/"));
+    must(directory_set_vhost_protection(f->directory, "/", true, &error), &error);
+    reopen(f);
+    must(directory_add_vhost_with(f->directory, "/", "changed", "a", NULL, &error), &error);
+    assert_true(directory_is_vhost_protected(f->directory, "/"));
+    must_not(f, directory_delete_vhost(f->directory, "/", &error), &error, 65,
+             "Cannot delete this virtual host: it is protected from deletion. To lift the "
+             "protection, inspect and update its metadata");
+    must(directory_set_vhost_protection(f->directory, "/", false, &error), &error);
+    must(directory_delete_vhost(f->directory, "/", &error), &error);
+}
+
 static void later_starts_do_not_bring_the_default_back(void **state)
 {
     struct fixture *f = *state;
@@ -630,6 +649,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         OPEN(the_first_start_makes_guest),
         NEW(the_first_start_follows_the_configuration),
+        OPEN(a_protected_vhost_is_not_deleted),
         OPEN(later_starts_do_not_bring_the_default_back),
         NEW(a_first_start_that_was_interrupted_is_completed),
         NEW(a_default_pattern_that_does_not_compile_stops_the_start),

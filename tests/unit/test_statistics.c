@@ -281,6 +281,43 @@ static void vhosts_in_which_nothing_happens_cost_little(void **state)
     statistics_free(statistics);
 }
 
+static uint64_t sample_count(struct statistics *statistics, enum stats_kind kind, const char *name)
+{
+    const struct stats_range range = {60, 5};
+    struct stats_samples samples;
+    statistics_sample(statistics, kind, VHOST, bytes_of_text(name), &range, &samples);
+    uint64_t count = samples.count;
+    stats_samples_fini(&samples);
+    return count;
+}
+
+/* A vhost's numbers are read from here, an exchange's are not. */
+static void a_reset_begins_anew(void **state)
+{
+    (void)state;
+    struct stats_reading reading;
+    uint64_t numbers[STATS_WIDTH_MAX] = {100};
+    struct statistics *statistics = new_statistics(1 << 20);
+    statistics_begin(statistics, BEGIN);
+    statistics_record(statistics, STATS_VHOST, VHOST, bytes_of_text(""), numbers, true);
+    statistics_end(statistics);
+    pass(statistics, 5, "x", 10, 10, true);
+    assert_true(has_rates(statistics, "x", 2, 2));
+    assert_int_not_equal(sample_count(statistics, STATS_EXCHANGE, "x"), 0);
+    statistics_reset(statistics);
+    assert_true(has_rates(statistics, "x", 0, 0));
+    assert_int_equal(sample_count(statistics, STATS_EXCHANGE, "x"), 0);
+    assert_int_equal(sample_count(statistics, STATS_VHOST, ""), 0);
+    assert_true(statistics_read(statistics, STATS_VHOST, VHOST, bytes_of_text(""), &reading));
+    assert_int_equal(reading.values[0], 100);
+    assert_true(reading.rates[0] == 0);
+    pass(statistics, 10, "x", 15, 10, false);
+    assert_true(has_rates(statistics, "x", 0, 0));
+    pass(statistics, 15, "x", 20, 10, false);
+    assert_true(has_rates(statistics, "x", 1, 0));
+    statistics_free(statistics);
+}
+
 static void the_numbers_of_a_queue_are_in_the_order_of_its_fields(void **state)
 {
     (void)state;
@@ -316,6 +353,7 @@ int main(void)
         cmocka_unit_test(many_busy_objects_keep_to_the_budget),
         cmocka_unit_test(who_is_busy_now_takes_the_place_of_who_was),
         cmocka_unit_test(what_is_idle_for_long_costs_nothing),
+        cmocka_unit_test(a_reset_begins_anew),
         cmocka_unit_test(vhosts_in_which_nothing_happens_cost_little),
         cmocka_unit_test(the_numbers_of_a_queue_are_in_the_order_of_its_fields),
     };
