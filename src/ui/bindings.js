@@ -8,7 +8,7 @@ import { ask, formDialog, notice } from './dialog.js';
 import { h } from './dom.js';
 import { exchangeName } from './format.js';
 import { argumentList, exchangeLink, queueLink } from './parts.js';
-import { pager, table } from './table.js';
+import { namesLike, pager, table } from './table.js';
 
 export const NO_BINDINGS = { items: [], page: 1, page_count: 1, filtered_count: 0, total_count: 0 };
 const FEW = 100; // rows, of which nobody wants to see fewer
@@ -44,7 +44,8 @@ export function bindingTable(page, { reload, hides, search, caption = 'Bindings'
     [source, type, destination, props].map(encodeURIComponent).join('/');
   return [
     table({ caption, columns, rows: page.items, search, key,
-      empty: search.name ? 'No binding has that in its names or its key.' : 'Nothing is bound.' }),
+      empty: search.name ? 'No binding has that in its names or its key: clear the filter to see all.'
+        : 'Nothing is bound: Bind, above, makes a binding.' }),
     (page.page_count > 1 || page.filtered_count > FEW || page.refusal) && pager(page, search, caption.toLowerCase()),
   ];
 }
@@ -54,10 +55,13 @@ export function bindDialog({ vhost, source, type, destination, reload }) {
   formDialog({
     title: 'Bind', submit: 'Bind', isWide: true,
     fields: [
-      source === undefined && { name: 'source', label: 'From exchange', isRequired: true },
+      source === undefined && { name: 'source', label: 'From exchange', isRequired: true,
+        namesLike: (text) => namesLike('exchanges', vhost, text) },
       type === undefined && { name: 'type', label: 'To', kind: 'select',
         options: [['q', 'a queue'], ['e', 'an exchange']] },
-      destination === undefined && { name: 'destination', label: 'Name of it', isRequired: true },
+      destination === undefined && { name: 'destination', label: 'Name of it', isRequired: true,
+        namesLike: async (text) => (await Promise.all(['queues', 'exchanges'].map((kind) =>
+          namesLike(kind, vhost, text)))).flat() },
       { name: 'key', label: 'Routing key' },
       { name: 'arguments', label: 'Arguments', kind: 'table', known: BINDING_ARGUMENTS },
     ],

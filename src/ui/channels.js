@@ -2,16 +2,11 @@
 //
 // Channels, as their own list and their connection show them.
 
+import { EXTRA, figureColumn, rateColumn, shownColumns, textColumn, timeColumn } from './columns.js';
 import { h } from './dom.js';
-import { number, rate, rateOf } from './format.js';
 import { badge, legend, state } from './parts.js';
 import { link } from './router.js';
-import { table } from './table.js';
-
-// What the table shows of one.
-export const CHANNEL_FIELDS = ['name', 'vhost', 'user', 'confirm', 'transactional', 'state', 'consumer_count',
-  'prefetch_count', 'messages_unacknowledged', 'messages_unconfirmed',
-  ...['publish', 'deliver_get', 'ack'].map((name) => `message_stats.${name}_details.rate`)].join(',');
+import { notFound, table } from './table.js';
 
 // Of what is abbreviated: [abbreviation, meaning].
 function modes(channel) {
@@ -25,34 +20,41 @@ function mode(channel) {
   return h('span', { class: 'badges' }, modes(channel).map(([text, meaning]) => badge(text, meaning)));
 }
 
-function count(label, name) {
-  return { label, kind: 'figure', sort: name, cell: (channel) => number(channel[name]) };
-}
-
-function rateColumn(label, name) {
-  return { label, kind: 'figure', sort: `message_stats.${name}_details.rate`,
-    cell: ({ message_stats: stats }) => rate(rateOf(stats, name)) };
-}
-
-export function channelTable(channels, { search, vhost = 'hidden' }) {
-  const columns = [
+export function channelColumns(vhost) {
+  return [
     { label: 'Channel', sort: 'name', cell: ({ name }) =>
       h('a', { class: 'name', title: name, href: link('channels', name) }, name) },
-    vhost === '' && { label: 'Virtual host', sort: 'vhost', cell: (channel) => channel.vhost },
-    { label: 'User', sort: 'user', cell: ({ user }) => user },
-    { label: 'Mode', cell: mode },
-    { label: 'State', sort: 'state', cell: (channel) => state(channel.state) },
-    count('Consumers', 'consumer_count'),
-    count('Prefetch', 'prefetch_count'),
-    count('Unacked', 'messages_unacknowledged'),
-    count('Unconfirmed', 'messages_unconfirmed'),
+    vhost === '' && textColumn('Virtual host', 'vhost'),
+    textColumn('User', 'user'),
+    { label: 'Mode', cell: mode, fields: ['confirm', 'transactional'] },
+    { label: 'State', sort: 'state', fields: ['state'], cell: (channel) => state(channel.state) },
+    figureColumn('Consumers', 'consumer_count'),
+    figureColumn('Prefetch', 'prefetch_count'),
+    figureColumn('Prefetch of the channel', 'global_prefetch_count', EXTRA),
+    figureColumn('Unacked', 'messages_unacknowledged'),
+    figureColumn('Unconfirmed', 'messages_unconfirmed'),
+    figureColumn('Uncommitted', 'messages_uncommitted', EXTRA),
     rateColumn('In', 'publish'),
+    rateColumn('Confirmed', 'confirm', EXTRA),
+    rateColumn('Unroutable', 'return_unroutable', EXTRA),
     rateColumn('Out', 'deliver_get'),
+    rateColumn('Redelivered', 'redeliver', EXTRA),
     rateColumn('Acked', 'ack'),
+    timeColumn('Idle since', 'idle_since', EXTRA),
   ];
-  return table({ caption: 'Channels', columns: columns.map((column) => column && (vhost === 'hidden'
-    ? { ...column, sort: undefined } : column)), rows: channels, search, key: ({ name }) => name,
-  empty: search.name ? 'No channel has such a name.' : 'No channel is open.' });
+}
+
+// search: of the page, where the table is its list.
+export function channelTable(channels, columns, search = {}) {
+  return table({ caption: 'Channels', columns, rows: channels, search, key: ({ name }) => name,
+    empty: search.name ? notFound('channel')
+      : 'No channel is open. An application opens one to publish or consume.' });
+}
+
+// The same of one connection, which is short.
+export function channelsOfConnection(channels) {
+  const columns = shownColumns('channels', channelColumns(null));
+  return channelTable(channels, columns.map((column) => ({ ...column, sort: undefined })));
 }
 
 export function channelLegend(channels) {

@@ -9,7 +9,7 @@ import { h, morph, svg } from './dom.js';
 import { clock, NOTHING } from './format.js';
 
 const HEIGHT = 190;
-const EDGE = { left: 54, right: 12, top: 10, bottom: 24 };
+const EDGE = { left: 54, right: 12, top: 10, bottom: 24, time: 26 };
 const TABLE_ROWS_MAX = 12;
 
 // By the chart's id: what is to be drawn, which lines are hidden, where the pointer is.
@@ -45,14 +45,15 @@ function spanOf(lines) {
   return times.length === 0 ? null : { from: Math.min(...times), to: Math.max(...times) };
 }
 
-function timeTicks({ from, to }, count) {
-  const ticks = [];
-  for (let i = 0; i <= count; i += 1) ticks.push(from + ((to - from) * i) / count);
-  return ticks;
-}
+const STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400];
 
-function timeLabel(time, span) {
-  return span.to - span.from > 2 * 3600 * 1000 ? clock(time).slice(0, 5) : clock(time);
+// Round times of the reader's clock, about `count` of them.
+function timeTicks({ from, to }, count) {
+  const step = 1000 * (STEPS_S.find((seconds) => (to - from) / 1000 / seconds <= count) ?? STEPS_S.at(-1));
+  const ahead = 60000 * new Date(from).getTimezoneOffset();
+  const ticks = [];
+  for (let time = Math.ceil((from - ahead) / step) * step + ahead; time <= to; time += step) ticks.push(time);
+  return { ticks, step };
 }
 
 function drawAxes(place, span, spec) {
@@ -63,9 +64,10 @@ function drawAxes(place, span, spec) {
     svg('text', { class: 'tick', x: EDGE.left - 8, y: place.y(value) + 4, 'text-anchor': 'end' },
       spec.axis(value)),
   ]);
-  const times = timeTicks(span, count).map((time, index) => svg('text', { class: 'tick', x: place.x(time),
-    y: HEIGHT - 6, 'text-anchor': index === 0 ? 'start' : index === count ? 'end' : 'middle' },
-  timeLabel(time, span)));
+  const { ticks, step } = timeTicks(span, count);
+  // What would stand over the edge of the drawing is moved into it.
+  const times = ticks.map((time) => svg('text', { class: 'tick', x: Math.min(place.x(time), place.width - EDGE.time),
+    y: HEIGHT - 6, 'text-anchor': 'middle' }, step < 60000 ? clock(time) : clock(time).slice(0, 5)));
   return [across, times];
 }
 
@@ -74,14 +76,15 @@ function pathOf(points, place) {
     `${index === 0 ? 'M' : 'L'}${place.x(time).toFixed(1)} ${place.y(value).toFixed(1)}`).join('');
 }
 
-function drawLine(line, place) {
+// The first line has an area below it; several of them would be one grey.
+function drawLine(line, place, hasArea) {
   if (line.points.length === 0) return null;
   const path = pathOf(line.points, place);
   const first = place.x(line.points[0].time).toFixed(1);
   const last = place.x(line.points[line.points.length - 1].time).toFixed(1);
   const floor = place.y(0).toFixed(1);
   return svg('g', { class: `line line-${line.colour}` },
-    svg('path', { class: 'area', d: `${path}L${last} ${floor}L${first} ${floor}Z` }),
+    hasArea && svg('path', { class: 'area', d: `${path}L${last} ${floor}L${first} ${floor}Z` }),
     svg('path', { class: 'stroke', d: path }));
 }
 
@@ -130,7 +133,7 @@ function drawing(state, lines, width) {
     y: (value) => EDGE.top + high * (1 - value / scale.top) };
   const root = svg('svg', { class: 'chart-drawing', 'data-key': 'drawing', width, height: HEIGHT,
     viewBox: `0 0 ${width} ${HEIGHT}`, role: 'img', 'aria-label': label },
-  drawAxes(place, span, state.spec), [...lines].reverse().map((line) => drawLine(line, place)),
+  drawAxes(place, span, state.spec), lines.map((line, index) => drawLine(line, place, index === 0)).reverse(),
   drawPointer(state, lines, place));
   root.onpointermove = (event) => {
     const x = event.clientX - root.getBoundingClientRect().left - EDGE.left;

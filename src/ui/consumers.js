@@ -26,6 +26,7 @@ export function consumerTable(consumers, { withChannel }) {
     { label: 'Arguments', cell: (consumer) => argumentList(consumer.arguments) },
   ];
   return table({ caption: 'Consumers', columns, rows: consumers, empty: withChannel
-    ? 'Nobody consumes. Messages wait until an application does.' : 'The channel has no consumers.',
+    ? 'Nobody consumes. Messages wait until an application does.'
+    : 'The channel has no consumers: it publishes, or has nothing to do.',
     key: (consumer) => `${consumer.channel_details?.name} ${consumer.consumer_tag}` });
 }

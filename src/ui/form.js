@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fields of forms, from descriptions: {name, label, kind, value, hint, options, isRequired, suggestions}. A kind
-// makes the control and reads its value; an empty optional text or number is left out of what is read.
+// Fields of forms, from descriptions: {name, label, kind, value, hint, options, isRequired, isBrief, namesLike, known}.
+// A kind makes the control and reads its value; an empty optional text or number is left out of what is read. isBrief:
+// it can share a line; namesLike: promises names that are like a text; known: names for the lines of a table, as in
+// arguments.js.
 
 import { h, freshId } from './dom.js';
 
@@ -10,12 +12,26 @@ function control(name, attributes, field, id) {
     'aria-describedby': field.hint ? `${id}-hint` : null, ...attributes });
 }
 
+// What there is of what is typed, when the typing has stopped. Without an answer there is nothing to choose from.
+function suggest(input, list, namesLike) {
+  let typing = 0;
+  const ask = async () => {
+    const names = await namesLike(input.value).catch(() => []);
+    list.replaceChildren(...names.map((value) => h('option', { value })));
+  };
+  input.onfocus = ask;
+  input.oninput = () => {
+    clearTimeout(typing);
+    typing = setTimeout(ask, 250);
+  };
+}
+
 function text(type) {
   return (field, id) => {
-    const list = field.suggestions && h('datalist', { id: `${id}-list` },
-      field.suggestions.map((value) => h('option', { value })));
+    const list = field.namesLike && h('datalist', { id: `${id}-list` });
     const input = control('input', { type, value: field.value ?? '', list: list ? `${id}-list` : null,
       autocomplete: type === 'password' ? 'new-password' : 'off', spellcheck: 'false' }, field, id);
+    if (list) suggest(input, list, field.namesLike);
     return { node: list ? [input, list] : input, read: () => (input.value === '' ? undefined : input.value) };
   };
 }
@@ -77,22 +93,40 @@ export function typeOf(value) {
   return ['number', 'boolean'].includes(typeof value) ? typeof value : 'string';
 }
 
+function valuesOf({ values = [] } = {}, id) {
+  return h('datalist', { id }, values.map((value) => h('option', { value })));
+}
+
 function tableRow(field, key, value) {
-  const known = field.known ?? {};
+  const known = (name) => (Object.hasOwn(field.known ?? {}, name) ? field.known[name] : undefined);
+  const id = freshId('line');
   const name = h('input', { type: 'text', value: key, 'aria-label': `${field.label}: name`, spellcheck: 'false',
     placeholder: 'name', list: field.listId });
   const shown = value === undefined ? '' : typeof value === 'object' ? JSON.stringify(value) : String(value);
   const content = h('input', { type: 'text', value: shown, 'aria-label': `${field.label}: value`,
-    placeholder: 'value', spellcheck: 'false' });
+    placeholder: 'value', spellcheck: 'false', list: `${id}-values`, 'aria-describedby': `${id}-hint` });
   const type = h('select', { 'aria-label': `${field.label}: type of the value` },
     TYPES.map(([one, label]) => h('option', { value: one }, label)));
   type.value = value === undefined ? 'string' : typeOf(value);
-  name.onchange = () => {
-    if (Object.hasOwn(known, name.value) && content.value === '') type.value = known[name.value];
+  const hint = h('p', { class: 'hint', id: `${id}-hint` });
+  const row = h('div', { class: 'table-row' }, name, content, type,
+    h('button', { type: 'button', class: 'quiet', 'aria-label': `${field.label}: remove this line`,
+      onclick: () => row.remove() }, '✕'), hint);
+  row.say = () => {
+    const what = known(name.value);
+    hint.textContent = what?.hint ?? '';
+    row.querySelector('datalist')?.remove();
+    row.append(valuesOf(what, `${id}-values`));
+    if (what && content.value === '') type.value = what.type;
   };
-  const remove = h('button', { type: 'button', class: 'quiet', 'aria-label': `${field.label}: remove this line`,
-    onclick: () => row.remove() }, '✕');
-  const row = h('div', { class: 'table-row' }, name, content, type, remove);
+  name.onchange = row.say;
+  row.say();
+  row.named = () => name.value;
+  row.take = (wanted) => {
+    name.value = wanted;
+    row.say();
+    content.focus();
+  };
   row.read = () => (name.value === '' ? [] : [[name.value, typed(name.value, type.value, content.value)]]);
   return row;
 }
@@ -121,11 +155,33 @@ function table(field, id) {
     'Add a line');
   const list = h('datalist', { id: described.listId },
     Object.keys(field.known ?? {}).map((value) => h('option', { value })));
-  return { node: [rows, more, list], isGroup: true,
+  const take = (name) => {
+    const lines = [...rows.children];
+    const line = lines.find((row) => row.named() === name) ?? lines.find((row) => row.named() === '')
+      ?? add('', undefined);
+    line.take(name);
+  };
+  return { node: [rows, more, list, field.known && suggestions(field, take)], isGroup: true,
     read: () => readRows([...rows.children], field.label) };
 }
 
-const KINDS = { text: text('text'), password: text('password'), figure, area, select, checkbox, file, table };
+// What the server knows, each with what it does; a click makes a line of it.
+function suggestions({ known }, take) {
+  return h('details', { class: 'known' }, h('summary', null, 'Choose from what there is'),
+    h('ul', null, Object.entries(known).map(([name, { hint }]) => h('li', null,
+      h('button', { type: 'button', class: 'small', onclick: () => take(name) }, name), ' ', h('span', null, hint)))));
+}
+
+// Some of a few.
+function checks(field, id) {
+  const boxes = field.options.map((value, index) => h('input', { type: 'checkbox', id: `${id}-${index}`,
+    checked: field.value.includes(value) }));
+  return { node: h('div', { class: 'checks' }, field.options.map((value, index) =>
+    h('label', { class: 'check' }, boxes[index], value))), isGroup: true,
+  read: () => field.options.filter((value, index) => boxes[index].checked) };
+}
+
+const KINDS = { text: text('text'), password: text('password'), figure, area, select, checkbox, checks, file, table };
 
 function label(field, id, part) {
   const hint = field.hint && h('p', { class: 'hint', id: `${id}-hint` }, field.hint);
@@ -134,7 +190,7 @@ function label(field, id, part) {
   }
   const name = h('label', { for: id }, field.label, field.isRequired && h('span', { class: 'required' }, ' required'));
   if (part.isBeside) return h('div', { class: 'field beside' }, part.node, h('div', null, name, hint));
-  return h('div', { class: 'field' }, name, part.node, hint);
+  return h('div', { class: field.isBrief ? 'field brief' : 'field' }, name, part.node, hint);
 }
 
 // The nodes of all fields, and a function that reads their values; that throws what is wrong with one.

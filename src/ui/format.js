@@ -43,6 +43,12 @@ export function rate(value) {
   return `${value >= 100 ? whole.format(Math.round(value)) : short.format(value)}/s`;
 }
 
+// Of a part between 0 and 1.
+export function share(value) {
+  if (!isFigure(value)) return NOTHING;
+  return value > 0 && value < 0.01 ? 'below 1 %' : `${Math.round(value * 100)} %`;
+}
+
 // By how much something becomes more or less.
 export function trend(value) {
   if (!isFigure(value)) return NOTHING;

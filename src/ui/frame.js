@@ -2,6 +2,7 @@
 //
 // What stands around every page: the way to the others, which virtual host is looked at, how often, and who looks.
 
+import { alarmsOf } from './alarms.js';
 import { h, morph } from './dom.js';
 import { link } from './router.js';
 import { isAdministrator, mayMakePolicies, session } from './session.js';
@@ -18,6 +19,7 @@ function sections() {
       mayMakePolicies() && ['policies', 'Policies'],
       isAdministrator() && ['limits', 'Limits'],
       isAdministrator() && ['definitions', 'Definitions'],
+      ['cluster-name', 'Cluster'],
     ].filter(Boolean)],
   ];
 }
@@ -49,6 +51,8 @@ function header(state) {
     h('a', { class: 'brand', href: '#/' }, h('img', { src: 'icon.svg', alt: '', width: '28', height: '28' }),
       'Leveret'),
     h('span', { class: 'cluster', title: session.overview?.cluster_name }, session.overview?.cluster_name),
+    h('div', { class: 'alarms', 'aria-live': 'polite' }, alarmsOf(session.nodes).map(({ short, text }) =>
+      h('a', { href: '#/', title: text, 'data-key': text }, short))),
     h('div', { class: 'choices' },
       vhostChoice(state.vhosts, state.vhostChanged),
       choice('Refresh', REFRESHES, refreshSeconds(), (value) => {

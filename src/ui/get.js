@@ -48,9 +48,9 @@ export function getDialog(queue, reload) {
     title: `Get messages from ${queue.name}`, submit: 'Get', isWide: true,
     intro: 'What goes back is marked as redelivered, and a queue with a delivery limit counts it.',
     fields: [
-      { name: 'count', label: 'How many', kind: 'figure', value: 1, min: 1, isRequired: true },
-      { name: 'mode', label: 'The messages', kind: 'select', options: MODES },
-      { name: 'encoding', label: 'Show payloads', kind: 'select',
+      { name: 'count', label: 'How many', kind: 'figure', value: 1, min: 1, isRequired: true, isBrief: true },
+      { name: 'mode', label: 'The messages', kind: 'select', options: MODES, isBrief: true },
+      { name: 'encoding', label: 'Show payloads', kind: 'select', isBrief: true,
         options: [['auto', 'as text where they are text'], ['base64', 'as base64']] },
     ],
     keepsOpen: true,

@@ -10,13 +10,16 @@ import { exchangeName, plural } from './format.js';
 import { link } from './router.js';
 
 const NODES_MAX = 60;
-const BOX = { width: 210, height: 34, knot: 4, down: 14, across: 150, edge: 8 };
-const NAME_MAX = 26;
+const BOX = { width: 240, height: 34, knot: 4, down: 14, across: 150, edge: 8 };
+const NAME_MAX = 31;
 const KEY_MAX = 20;
 
+// In the middle: names that begin alike end in another way.
 function cut(text, length) {
   const letters = [...text];
-  return letters.length > length ? `${letters.slice(0, length - 1).join('')}…` : text;
+  if (letters.length <= length) return text;
+  const end = Math.floor(length / 2);
+  return `${letters.slice(0, length - 1 - end).join('')}…${letters.slice(-end).join('')}`;
 }
 
 function nodeKey(kind, name) {
@@ -116,6 +119,23 @@ function columnHeight(column) {
   return column.reduce((sum, node) => sum + heightOf(node) + BOX.down, -BOX.down);
 }
 
+// In a column with room to spare each thing stands in the middle of its neighbours.
+function spread(column, height) {
+  let free = BOX.edge;
+  for (const node of column) {
+    const middles = node.near.map(({ middle }) => middle);
+    const wish = middles.length > 0 ? middles.reduce((sum, middle) => sum + middle, 0) / middles.length : node.middle;
+    node.y = Math.max(free, wish - heightOf(node) / 2);
+    free = node.y + heightOf(node) + BOX.down;
+  }
+  let end = BOX.edge + height;
+  for (const node of [...column].reverse()) {
+    node.y = Math.min(node.y, end - heightOf(node));
+    node.middle = node.y + heightOf(node) / 2;
+    end = node.y - BOX.down;
+  }
+}
+
 function setPlaces(columns) {
   const highest = Math.max(...columns.map(columnHeight));
   columns.forEach((column, index) => {
@@ -127,6 +147,9 @@ function setPlaces(columns) {
       y += heightOf(node) + BOX.down;
     }
   });
+  for (const column of [...columns].reverse()) {
+    if (columnHeight(column) < highest) spread(column, highest);
+  }
   return { width: columns.length * (BOX.width + BOX.across) - BOX.across + 2 * BOX.edge,
     height: highest + 2 * BOX.edge };
 }

@@ -3,6 +3,7 @@
 // The start, and the turn that everything goes through: find the page of the address, load its data, draw it,
 // and again after a while. A page that is no longer looked at is not loaded.
 
+import { loadNodes } from './alarms.js';
 import { api, ApiError, optional, query } from './api.js';
 import { drawCharts, forgetCharts } from './chart.js';
 import { h, morph } from './dom.js';
@@ -68,9 +69,10 @@ function draw() {
 }
 
 async function loadFrame(signal) {
-  const [overview, vhosts] = await Promise.all([optional(api.get(FRAME, { signal }), session.overview),
-    optional(api.get('vhosts?columns=name', { signal }), [])]);
+  const [overview, vhosts, nodes] = await Promise.all([optional(api.get(FRAME, { signal }), session.overview),
+    optional(api.get('vhosts?columns=name', { signal }), []), loadNodes(signal, session.nodes)]);
   session.overview = overview;
+  session.nodes = nodes;
   turn.vhosts = vhosts.map(({ name }) => name);
 }
 
@@ -152,11 +154,12 @@ function logOut() {
 async function enter() {
   const [who, overview, extensions] = await Promise.all([api.get('whoami'), optional(api.get(FRAME), null),
     optional(api.get('extensions'), [])]);
-  session.user = who.name;
   // Before version 3.9 tags were one text.
   session.tags = Array.isArray(who.tags) ? who.tags : who.tags.split(',');
   session.overview = overview;
   session.extensions = extensions;
+  session.nodes = await loadNodes(undefined, []);
+  session.user = who.name;
   app.replaceChildren();
   onAddress();
 }

@@ -9,6 +9,7 @@ import { h } from './dom.js';
 import { number } from './format.js';
 import { vhostField } from './pages/queues.js';
 import { hasExtension } from './session.js';
+import { namesLike } from './table.js';
 
 function shovelDialog(queue, vhosts) {
   const uri = (vhost) => `amqp:///${encodeURIComponent(vhost)}`;
@@ -35,8 +36,9 @@ function ownDialog(queue, reload) {
     title: 'Move the messages', submit: 'Move',
     intro: 'The first ones that are ready go to the end of another queue of this virtual host, in their order. Each ' +
       'is in one of the two at any moment.',
-    fields: [{ name: 'to', label: 'To queue', isRequired: true },
-      { name: 'count', label: 'How many at most', kind: 'figure', min: 1, hint: 'Empty: all that are ready now.' }],
+    fields: [{ name: 'to', label: 'To queue', isRequired: true,
+      namesLike: (text) => namesLike('queues', queue.vhost, text) },
+    { name: 'count', label: 'How many at most', kind: 'figure', min: 1, hint: 'Empty: all that are ready now.' }],
     run: async ({ to, count }) => {
       let moved = 0;
       stop.hidden = false;

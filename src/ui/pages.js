@@ -9,12 +9,14 @@ import { link } from './router.js';
 import { bindingsPage } from './pages/bindings.js';
 import { channelPage } from './pages/channel.js';
 import { channelsPage } from './pages/channels.js';
+import { clusterPage } from './pages/cluster.js';
 import { connectionPage } from './pages/connection.js';
 import { connectionsPage } from './pages/connections.js';
 import { definitionsPage } from './pages/definitions.js';
 import { exchangePage } from './pages/exchange.js';
 import { exchangesPage } from './pages/exchanges.js';
 import { limitsPage } from './pages/limits.js';
+import { nodePage } from './pages/node.js';
 import { overviewPage } from './pages/overview.js';
 import { policiesPage } from './pages/policies.js';
 import { queuePage } from './pages/queue.js';
@@ -29,9 +31,11 @@ const LISTS = new Map(Object.entries({
   '': overviewPage,
   bindings: bindingsPage,
   channels: channelsPage,
+  'cluster-name': clusterPage,
   connections: connectionsPage,
   definitions: definitionsPage,
   exchanges: exchangesPage,
+  'feature-flags': clusterPage,
   limits: limitsPage,
   policies: policiesPage,
   queues: queuesPage,
@@ -45,6 +49,7 @@ const THINGS = new Map(Object.entries({
   channels: [2, channelPage],
   connections: [2, connectionPage],
   exchanges: [3, exchangePage],
+  nodes: [2, nodePage],
   queues: [3, queuePage],
   users: [2, userPage],
   vhosts: [2, vhostPage],

@@ -42,6 +42,11 @@ export function argumentList(table) {
     h('dd', null, typeof value === 'string' && value !== '' ? value : JSON.stringify(value)))));
 }
 
+// Those, as a fact; none is no fact.
+export function argumentsFact(label, table) {
+  return Object.keys(table ?? {}).length > 0 && [label, argumentList(table), true];
+}
+
 export function exchangeLink(vhost, name) {
   return h('a', { class: 'name', title: exchangeName(name),
     href: link('exchanges', vhost, name === '' ? 'amq.default' : name) }, exchangeName(name));

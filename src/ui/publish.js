@@ -23,8 +23,8 @@ export function publishDialog({ vhost, exchange, routingKey, reload }) {
     fields: [
       !isToQueue && { name: 'routingKey', label: 'Routing key' },
       { name: 'payload', label: 'Payload', kind: 'area', rows: 6 },
-      { name: 'encoding', label: 'The payload is', kind: 'select', options: ENCODINGS },
-      { name: 'mode', label: 'Delivery mode', kind: 'select', options: DELIVERY_MODES },
+      { name: 'encoding', label: 'The payload is', kind: 'select', options: ENCODINGS, isBrief: true },
+      { name: 'mode', label: 'Delivery mode', kind: 'select', options: DELIVERY_MODES, isBrief: true },
       { name: 'headers', label: 'Headers', kind: 'table' },
       { name: 'properties', label: 'Properties', kind: 'table', known: PROPERTIES },
     ],

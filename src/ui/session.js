@@ -6,7 +6,7 @@ const KEY = 'leveret.login';
 
 let onEnd = () => {};
 
-export const session = { user: null, tags: [], overview: null, extensions: [] };
+export const session = { user: null, tags: [], overview: null, nodes: [], extensions: [] };
 
 function basic(name, password) {
   const bytes = new TextEncoder().encode(`${name}:${password}`);

@@ -3,7 +3,7 @@
 // Tables of things. Long ones are the server's: it filters, sorts and cuts pages, so that fifty thousand queues
 // cost as much as a hundred. How a table is looked at stands in the address.
 
-import { api, ApiError, query } from './api.js';
+import { api, ApiError, path, query } from './api.js';
 import { h } from './dom.js';
 import { number } from './format.js';
 import { here, link, look } from './router.js';
@@ -17,7 +17,7 @@ function pageQuery({ page = 1, size = 100, name = '', regex, sort, down }) {
 }
 
 // The page of a list that the server sends whole.
-function pageHere(rows, { page = 1, size = 100 }) {
+export function pageHere(rows, { page = 1, size = 100 }) {
   const pageSize = Number(size);
   const pageCount = Math.max(1, Math.ceil(rows.length / pageSize));
   const at = Math.min(Math.max(1, Number(page)), pageCount);
@@ -45,6 +45,20 @@ export async function loadPage(where, search, signal, more, isWanted = () => tru
     }
     throw error;
   }
+}
+
+const SUGGESTED = 20;
+
+// The names of queues or exchanges of a virtual host that are like a text, to be suggested.
+export async function namesLike(kind, vhost, text) {
+  const asked = query({ page: 1, page_size: SUGGESTED, name: text, columns: 'name' });
+  const { items } = await api.get(`${kind}/${path(vhost)}${asked}`);
+  return items.map(({ name }) => name).filter((name) => name !== '');
+}
+
+// For a list in which the filter finds nothing.
+export function notFound(thing) {
+  return `No ${thing} has such a name: clear the filter to see all.`;
 }
 
 const WIDE = 24;
@@ -98,14 +112,15 @@ function later(changes) {
   }, 250);
 }
 
-// what: of many; by: of what of them something is looked for.
-export function filterBar(search, what, by = 'name') {
+// what: of many; by: of what of them something is looked for; more: nodes beside it.
+export function filterBar(search, what, by = 'name', ...more) {
   return h('form', { class: 'filter', role: 'search', onsubmit: (event) => event.preventDefault() },
     h('label', { class: 'unseen', for: 'filter' }, `Filter ${what} by ${by}`),
     h('input', { id: 'filter', type: 'search', placeholder: `Filter by ${by}`, value: search.name ?? '',
       spellcheck: 'false', autocomplete: 'off', oninput: (event) => later({ name: event.target.value, page: '' }) }),
     h('label', { class: 'check' }, h('input', { type: 'checkbox', checked: search.regex === '1',
-      onchange: (event) => look({ regex: event.target.checked ? '1' : '', page: '' }, true) }), 'Regular expression'));
+      onchange: (event) => look({ regex: event.target.checked ? '1' : '', page: '' }, true) }), 'Regular expression'),
+    more);
 }
 
 function step(label, symbol, page, isThere) {

@@ -75,6 +75,10 @@ class Broker:
             self.stop()
             raise
 
+    def begin(self):
+        """Again, after its end."""
+        subprocess.run([self.program, "start", self.node], check=True, stdout=subprocess.DEVNULL)
+
     def end(self):
         subprocess.run([self.program, "stop", self.node], stdout=subprocess.DEVNULL)
 

@@ -88,6 +88,8 @@ DIALOGS = [
     (["limits"], "Take away", "Take this limit away"),
     (["definitions"], "Export definitions", "Export definitions"),
     (["definitions"], "Import definitions", "Import definitions"),
+    (["queues"], "Columns", "Columns of the queues"),
+    (["cluster-name"], "Change the name", "Change the name of the cluster"),
 ]  # fmt: skip
 PERMISSIONS = {"configure": "^$", "write": "^(orders|mail)$", "read": ".*"}
 
@@ -121,7 +123,7 @@ def clear(site):
 def connect(site, name, user="guest", password="guest"):
     return pika.BlockingConnection(
         pika.ConnectionParameters(
-            "127.0.0.1", site.amqp_port(), "shop", pika.PlainCredentials(user, password),
+            "127.0.0.1", site.amqp_port(), "shop", pika.PlainCredentials(user, password), heartbeat=600,
             client_properties={"connection_name": name, "product": "pika", "version": pika.__version__},
         )
     )  # fmt: skip
@@ -173,13 +175,14 @@ def pages(site):
     """Of every page the names in its address; of one connection and one channel those that are there."""
     connection = site.wait_for("connections", bool)[0]["name"]
     channel = site.wait_for("channels", bool)[0]["name"]
+    node = site.make("GET", "nodes")[0]["name"]
     return [
-        [],
+        [], ["nodes", node],
         ["connections"], ["connections", connection], ["channels"], ["channels", channel],
         ["exchanges"], ["exchanges", "shop", "orders"], ["exchanges", "shop", "amq.default"],
         ["queues"], ["queues", "shop", "orders.new"], ["queues", "shop", "orders.dead"],
         ["streams"], ["bindings"],
         ["users"], ["users", "shop-frontend"], ["vhosts"], ["vhosts", "shop"],
-        ["policies"], ["limits"], ["definitions"],
+        ["policies"], ["limits"], ["definitions"], ["cluster-name"],
         ["queues", "shop", "not-there"], ["nothing"],
     ]  # fmt: skip

@@ -158,3 +158,54 @@ def definitions_keep_their_numbers(visit, site):
     expect_equal(repr(bindings[0]["arguments"]), repr(numbers), "the arguments of the binding")
     site.make("DELETE", "exchanges/%2F/of-numbers")
     site.make("DELETE", "queues/%2F/of-numbers")
+
+
+@test()
+def cluster_gets_another_name(visit, site):
+    former = site.make("GET", "cluster-name")["name"]
+    site.make("PUT", "users/namer", {"password": "secret", "tags": "administrator"})
+    visit.enter("feature-flags", user="namer", password="secret")
+    page = visit.page
+    expect(page.get_by_role("table", name="Feature flags")).to_contain_text("quorum_queueenabled")
+    visit.button("Change the name").click()
+    form = visit.dialog("Change the name of the cluster")
+    form.get_by_label("Name").fill("hutch@field")
+    site.make("PUT", "users/namer", {"password": "secret", "tags": "management"})
+    visit.button("Change", form).click()
+    expect(form.get_by_role("alert")).to_contain_text("Not administrator user")
+    site.make("PUT", "users/namer", {"password": "secret", "tags": "administrator"})
+    visit.button("Change", form).click()
+    expect(page.locator("header .cluster")).to_have_text("hutch@field")
+    site.make("PUT", "cluster-name", {"name": former})
+    site.make("DELETE", "users/namer")
+
+
+@test()
+def feature_flag_that_is_disabled_can_be_enabled(visit, site):
+    page = visit.page
+    asked = []
+    flag = {"name": "new_one", "state": "disabled", "stability": "stable", "provided_by": "rabbit",
+            "desc": "of the test"}  # fmt: skip
+    page.route("**/api/feature-flags", lambda route: route.fulfill(json=[flag]))
+    page.route("**/api/feature-flags/new_one/enable", lambda route: (asked.append(route.request.method),
+                                                                     route.fulfill(status=204)))
+    visit.enter("cluster-name")
+    visit.button("Enable").click()
+    visit.button("Enable", visit.dialog("Enable this feature flag")).click()
+    expect(page.get_by_text("new_one is enabled.")).to_be_visible()
+    expect_equal(asked, ["PUT"], "what is asked for")
+
+
+@test()
+def limit_is_set_where_it_holds(visit, site):
+    visit.enter("vhosts", "/")
+    visit.button("Set a limit").click()
+    form = visit.dialog("Set a limit of a virtual host")
+    form.get_by_label("Limit").select_option("max-queues")
+    form.get_by_label("At most").fill("1234")
+    visit.button("Set", form).click()
+    limits = visit.page.get_by_role("table", name="Limits of virtual hosts")
+    expect(limits).to_contain_text("max-queues1,234")
+    visit.button("Take away", limits).click()
+    visit.button("Take away", visit.dialog("Take this limit away")).click()
+    expect(limits).to_contain_text("There are none")

@@ -29,6 +29,16 @@ LISTEN = """() => {
 }"""
 
 
+# Of the whole of what is seen; browsers call a page good below 0.1.
+SHIFT_MAX = 0.01
+SHIFTS = """() => new Promise((done) => {
+  window.moved = 0;
+  new PerformanceObserver((list) => list.getEntries().forEach(({ value }) => { window.moved += value; }))
+    .observe({ type: 'layout-shift', buffered: false });
+  requestAnimationFrame(() => done());
+})"""
+
+
 def with_a_shop(work):
     def wrapped(visit, site):
         scene.build(site)
@@ -78,6 +88,12 @@ def every_dialog_is_accessible_and_gives_the_focus_back(visit, site):
         inside = page.evaluate("document.querySelector('dialog').contains(document.activeElement)")
         expect_equal(inside, True, "the focus is in " + title)
         expect_equal(visit.violations("dialog"), [], "what axe finds in " + title)
+        # Who has made everything twice as large scrolls to the end of it.
+        page.set_viewport_size({"width": 640, "height": 400})
+        last = form.get_by_role("button").last
+        last.scroll_into_view_if_needed()
+        expect(last).to_be_in_viewport(ratio=1)
+        page.set_viewport_size({"width": 1280, "height": 800})
         page.keyboard.press("Escape")
         expect(form).to_have_count(0)
         expect(button).to_be_focused()
@@ -129,3 +145,17 @@ def refreshes_are_silent(visit, site):
         page.evaluate(LISTEN)
         refresh(page, 5)
         expect_equal(page.evaluate("window.said"), [], "what live regions say in " + "/".join(names))
+
+
+@with_a_shop
+def pages_stand_still_while_they_are_refreshed(visit, site):
+    enter_and_count(visit)
+    page = visit.page
+    page.get_by_label("Virtual host").select_option("shop")
+    for names in ([], ["queues"], ["queues", "shop", "orders.new"], ["channels"]):
+        open_page(visit, names)
+        refresh(page, 1)
+        page.evaluate(SHIFTS)
+        refresh(page, 20)
+        moved = page.evaluate("window.moved")
+        expect_equal(moved < SHIFT_MAX, True, "what moves on %s: %f" % (names, moved))

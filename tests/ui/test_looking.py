@@ -79,6 +79,72 @@ def server_that_is_gone_is_told(visit, site):
 
 
 @test()
+def server_that_was_stopped_is_there_again_by_itself(visit, site):
+    site.make("PUT", "queues/%2F/kept", {"durable": True})
+    visit.enter("queues")
+    page = visit.page
+    page.get_by_role("combobox", name="Refresh").select_option("2")
+    expect(page.get_by_role("link", name="kept")).to_be_visible()
+    site.broker.end()
+    expect(page.get_by_role("alert")).to_have_text("The server does not answer. What you see is older.")
+    site.broker.begin()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    expect(page.get_by_role("link", name="kept")).to_be_visible()
+    site.make("DELETE", "queues/%2F/kept")
+
+
+@test()
+def alarm_is_told_on_every_page(visit, site):
+    visit.enter("exchanges")
+    page = visit.page
+    expect(page.get_by_role("table", name="Exchanges")).to_be_visible()
+    expect(page.get_by_role("link", name="Memory alarm")).to_have_count(0)
+    site.broker.command(["set_vm_memory_high_watermark", "0.00001"])
+    visit.button("Refresh now").click()
+    page.get_by_role("link", name="Memory alarm").click()
+    expect(page.get_by_role("alert")).to_contain_text("the memory is used up")
+    site.broker.command(["set_vm_memory_high_watermark", "0.6"])
+    visit.button("Refresh now").click()
+    expect(page.get_by_role("link", name="Memory alarm")).to_have_count(0)
+
+
+@test()
+def columns_are_chosen_and_nothing_else_is_asked_for(visit, site):
+    asked = []
+    visit.page.on("request", lambda request: asked.append(request.url))
+    visit.enter("queues")
+    page = visit.page
+    head = page.get_by_role("table", name="Queues").get_by_role("columnheader")
+    expect(head.get_by_text("State")).to_be_visible()
+    visit.button("Columns").click()
+    form = visit.dialog("Columns of the queues")
+    form.get_by_label("State").uncheck()
+    form.get_by_label("Memory", exact=True).check()
+    asked.clear()
+    visit.button("Show", form).click()
+    expect(head.get_by_text("State")).to_have_count(0)
+    visit.button("Memory").click()
+    expect(page.get_by_role("columnheader", name="Memory")).to_have_attribute("aria-sort", "descending")
+    columns = [url.split("columns=")[1].split("%2C") for url in asked if "/api/queues" in url][-1]
+    expect_equal(("memory" in columns, "state" in columns), (True, False), "memory and state in what is asked for")
+    page.reload()
+    expect(page.get_by_role("columnheader", name="Memory")).to_have_attribute("aria-sort", "descending")
+    expect(head.get_by_text("State")).to_have_count(0)
+
+
+@test()
+def memory_of_a_node_is_shown_by_its_use(visit, site):
+    visit.enter()
+    page = visit.page
+    page.get_by_role("link", name="Its memory by use").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Node " + site.make("GET", "nodes")[0]["name"])
+    uses = page.get_by_role("table", name="Memory by use")
+    expect(uses.get_by_role("row").nth(2)).to_contain_text("%")
+    expect(uses.get_by_role("meter").first).to_be_visible()
+    expect(page.get_by_role("region", name="About")).to_contain_text("PLAIN")
+
+
+@test()
 def server_that_hangs_is_told(visit, site):
     visit.page.clock.install()
     visit.enter()

@@ -236,6 +236,34 @@ def arguments_are_called_what_every_object_has(visit, site):
 
 
 @test()
+def arguments_are_chosen_from_what_there_is(visit, site):
+    visit.enter("queues")
+    page = visit.page
+    form = form_for_a_queue(visit, "chosen")
+    form.get_by_text("Choose from what there is").focus()
+    page.keyboard.press("Enter")
+    for name, value in (("x-max-length", "10"), ("x-overflow", "reject-publish")):
+        visit.button(name, form).focus()
+        page.keyboard.press("Enter")
+        expect(form.get_by_label("Arguments: value").last).to_be_focused()
+        page.keyboard.type(value)
+    expect(form.get_by_text("So many messages wait at most.").first).to_be_visible()
+    last = form.get_by_label("Arguments: value").last
+    expect(last).to_have_accessible_description("What happens beyond these limits.")
+    visit.button("Declare", form).click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("chosen")
+    arguments = {"x-max-length": 10, "x-overflow": "reject-publish"}
+    expect_equal(site.make("GET", "queues/%2F/chosen")["arguments"], arguments, "arguments")
+    visit.button("Bind").click()
+    source = visit.dialog("Bind").get_by_label("From exchange")
+    source.fill("amq.top")
+    names = page.locator("dialog datalist option")
+    expect(names.nth(0)).to_have_attribute("value", "amq.topic")
+    page.keyboard.press("Escape")
+    site.make("DELETE", "queues/%2F/chosen")
+
+
+@test()
 def argument_is_not_said_twice(visit, site):
     visit.enter("queues")
     form = form_for_a_queue(visit, "double")

@@ -3,12 +3,12 @@
 // One connection: who is at its other end, its channels, and closing it.
 
 import { api, optional, path, query } from '../api.js';
-import { channelLegend, channelTable } from '../channels.js';
+import { channelLegend, channelsOfConnection } from '../channels.js';
 import { chart } from '../chart.js';
 import { ask, notice } from '../dialog.js';
 import { h } from '../dom.js';
 import { bytes, moment, number } from '../format.js';
-import { argumentList, facts, heading, panel, rangeChoice, state } from '../parts.js';
+import { argumentsFact, facts, heading, panel, rangeChoice, state } from '../parts.js';
 import { go, link } from '../router.js';
 import { rangeOf, rates } from '../samples.js';
 import { bytesRate, givenName } from './connections.js';
@@ -53,8 +53,8 @@ function details(connection) {
     ['Largest frame', bytes(connection.frame_max)],
     ['Channels at most', connection.channel_max && number(connection.channel_max)],
     ['From client, in all', bytes(connection.recv_oct)], ['To client, in all', bytes(connection.send_oct)],
-    ['Waiting to be sent', number(connection.send_pend)], ['Node', connection.node],
-    ['Client', Object.keys(client).length > 0 && argumentList(client), true],
+    ['Waiting to be sent', bytes(connection.send_pend)], ['Node', connection.node],
+    argumentsFact('Client', client),
     ['Client can', can.join(', '), true],
   ]);
 }
@@ -74,7 +74,7 @@ function draw({ connection, channels }, { search }) {
     rangeChoice(search),
     panel('data', 'Data', dataChart(connection)),
     panel('details', 'Details', details(connection)),
-    panel('channels', `Channels (${number(channels.length)})`, channelTable(channels, { search: {} }),
+    panel('channels', `Channels (${number(channels.length)})`, channelsOfConnection(channels),
       channelLegend(channels)),
   ];
 }

@@ -3,18 +3,19 @@
 // The connections: who is there, and how much comes from and goes to each.
 
 import { path } from '../api.js';
+import { columnsButton, EXTRA, fieldsOf, figureColumn, shownColumns, textColumn, timeColumn }
+  from '../columns.js';
 import { h } from '../dom.js';
-import { bytes, isFigure, NOTHING, number } from '../format.js';
+import { bytes, isFigure, NOTHING } from '../format.js';
 import { heading, state } from '../parts.js';
 import { link } from '../router.js';
-import { filterBar, loadPage, pager, table } from '../table.js';
+import { filterBar, loadPage, notFound, pager, table } from '../table.js';
 
-const FIELDS = ['name', 'user_provided_name', 'client_properties.connection_name', 'vhost', 'user', 'state', 'ssl',
-  'protocol', 'channels', 'recv_oct_details.rate', 'send_oct_details.rate'].join(',');
+const NAMES = ['name', 'user_provided_name', 'client_properties.connection_name', 'vhost'];
 
 async function load({ search, signal, vhost }) {
   const where = vhost === '' ? 'connections' : `vhosts/${path(vhost)}/connections`;
-  return loadPage(where, search, signal, { columns: FIELDS });
+  return loadPage(where, search, signal, { columns: fieldsOf('connections', columnsOf(vhost), NAMES) });
 }
 
 export function connectionLink(name) {
@@ -30,29 +31,46 @@ export function bytesRate(value) {
   return isFigure(value) ? `${bytes(Math.round(value))}/s` : NOTHING;
 }
 
-function columns(vhost) {
+function octetColumn(label, name) {
+  const field = `${name}_details.rate`;
+  return { label, kind: 'figure', sort: field, fields: [field],
+    cell: (connection) => bytesRate(connection[`${name}_details`]?.rate) };
+}
+
+const CLIENT = ['product', 'version', 'platform'];
+
+function columnsOf(vhost) {
   return [
     { label: 'Name', sort: 'name', cell: (connection) => [connectionLink(connection.name),
       givenName(connection) && h('small', { class: 'name' }, givenName(connection))] },
-    vhost === '' && { label: 'Virtual host', sort: 'vhost', cell: (connection) => connection.vhost },
-    { label: 'User', sort: 'user', cell: ({ user }) => user },
-    { label: 'State', sort: 'state', cell: (connection) => state(connection.state) },
-    { label: 'TLS', sort: 'ssl', cell: ({ ssl }) => (ssl ? 'yes' : 'no') },
-    { label: 'Protocol', sort: 'protocol', cell: ({ protocol }) => protocol },
-    { label: 'Channels', kind: 'figure', sort: 'channels', cell: ({ channels }) => number(channels) },
-    { label: 'From client', kind: 'figure', sort: 'recv_oct_details.rate',
-      cell: (connection) => bytesRate(connection.recv_oct_details?.rate) },
-    { label: 'To client', kind: 'figure', sort: 'send_oct_details.rate',
-      cell: (connection) => bytesRate(connection.send_oct_details?.rate) },
+    vhost === '' && textColumn('Virtual host', 'vhost'),
+    textColumn('User', 'user'),
+    { label: 'State', sort: 'state', fields: ['state'], cell: (connection) => state(connection.state) },
+    { label: 'TLS', sort: 'ssl', fields: ['ssl'], cell: ({ ssl }) => (ssl ? 'yes' : 'no') },
+    textColumn('Version of TLS', 'ssl_protocol', EXTRA),
+    textColumn('Protocol', 'protocol', { kind: 'short' }),
+    textColumn('Login by', 'auth_mechanism', EXTRA),
+    { label: 'Client', ...EXTRA, fields: CLIENT.map((name) => `client_properties.${name}`),
+      cell: ({ client_properties: client = {} }) => CLIENT.map((name) => client[name]).filter(Boolean).join(' ') },
+    timeColumn('Connected', 'connected_at', EXTRA),
+    figureColumn('Channels', 'channels'),
+    figureColumn('Heartbeat', 'timeout', EXTRA, (value) => (value > 0 ? `${value} s` : NOTHING)),
+    octetColumn('From client', 'recv_oct'),
+    octetColumn('To client', 'send_oct'),
+    figureColumn('From client in all', 'recv_oct', EXTRA, bytes),
+    figureColumn('To client in all', 'send_oct', EXTRA, bytes),
+    figureColumn('Waiting to be sent', 'send_pend', EXTRA, bytes),
   ];
 }
 
-function draw(page, { search, vhost }) {
+function draw(page, { search, vhost, reload }) {
+  const columns = columnsOf(vhost);
   return [
     heading({ title: 'Connections' }),
-    filterBar(search, 'connections'),
-    table({ caption: 'Connections', columns: columns(vhost), rows: page.items, search, key: ({ name }) => name,
-      empty: search.name ? 'No connection has such a name.'
+    filterBar(search, 'connections', 'name', columnsButton('connections', columns, reload)),
+    table({ caption: 'Connections', columns: shownColumns('connections', columns), rows: page.items, search,
+      key: ({ name }) => name,
+      empty: search.name ? notFound('connection')
         : 'Nobody is connected. The overview says on which ports applications can connect.' }),
     pager(page, search, 'connections'),
   ];

@@ -25,7 +25,7 @@ function exportDialog(vhosts) {
     run: async ({ vhost }) => {
       const definitions = await api.get(below(vhost), { isText: true });
       const day = new Date().toISOString().slice(0, 10);
-      save(definitions, `definitions-${day}.json`);
+      save(definitions, `definitions-${vhost === '' ? '' : `${vhost.replaceAll('/', '_')}-`}${day}.json`);
       notice('The definitions are exported.');
     },
   });

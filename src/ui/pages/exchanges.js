@@ -4,21 +4,18 @@
 
 import { api, path } from '../api.js';
 import { EXCHANGE_ARGUMENTS } from '../arguments.js';
+import { columnsButton, EXTRA, fieldsOf, rateColumn, shownColumns, textColumn } from '../columns.js';
 import { formDialog, notice } from '../dialog.js';
 import { h } from '../dom.js';
-import { rate, rateOf } from '../format.js';
-import { badge, exchangeLink, heading, legend } from '../parts.js';
+import { argumentList, badge, exchangeLink, heading, legend } from '../parts.js';
 import { go } from '../router.js';
 import { session } from '../session.js';
-import { filterBar, loadPage, pager, table } from '../table.js';
+import { filterBar, loadPage, notFound, pager, table } from '../table.js';
 import { vhostField } from './queues.js';
-
-const FIELDS = ['name', 'vhost', 'type', 'durable', 'auto_delete', 'internal', 'arguments', 'policy',
-  'message_stats.publish_in_details.rate', 'message_stats.publish_out_details.rate'].join(',');
 
 async function load({ search, signal, vhost }) {
   const where = vhost === '' ? 'exchanges' : `exchanges/${path(vhost)}`;
-  return loadPage(where, search, signal, { columns: FIELDS });
+  return loadPage(where, search, signal, { columns: fieldsOf('exchanges', columnsOf(vhost), ['name', 'vhost']) });
 }
 
 // Of what is abbreviated: [abbreviation, meaning].
@@ -37,16 +34,15 @@ export function exchangeBadges(exchange) {
     exchange.policy && badge(exchange.policy, `policy: ${exchange.policy}`, 'policy'));
 }
 
-function rateColumn(label, name) {
-  return { label, kind: 'figure', sort: `message_stats.${name}_details.rate`,
-    cell: ({ message_stats: stats }) => rate(rateOf(stats, name)) };
-}
+const KIND_FIELDS = ['type', 'durable', 'auto_delete', 'internal', 'arguments', 'policy'];
 
-function columns(vhost) {
+function columnsOf(vhost) {
   return [
     { label: 'Name', sort: 'name', cell: (exchange) => exchangeLink(exchange.vhost, exchange.name) },
-    vhost === '' && { label: 'Virtual host', sort: 'vhost', cell: (exchange) => exchange.vhost },
-    { label: 'Kind', sort: 'type', cell: exchangeBadges },
+    vhost === '' && textColumn('Virtual host', 'vhost'),
+    { label: 'Kind', sort: 'type', cell: exchangeBadges, fields: KIND_FIELDS },
+    { label: 'Arguments', ...EXTRA, fields: ['arguments'], cell: (exchange) => argumentList(exchange.arguments) },
+    textColumn('Declared by', 'user_who_performed_action', EXTRA),
     rateColumn('In', 'publish_in'),
     rateColumn('Out', 'publish_out'),
   ];
@@ -62,7 +58,7 @@ function declare({ vhosts, vhost }) {
     title: 'Declare an exchange', submit: 'Declare', isWide: true,
     fields: [
       vhostField(vhosts, vhost),
-      { name: 'name', label: 'Name', isRequired: true },
+      { name: 'name', label: 'Name', isRequired: true, isBrief: true },
       { name: 'type', label: 'Type', kind: 'select', options: types() },
       { name: 'durable', label: 'Durable', kind: 'checkbox', value: true, hint: 'It survives a restart.' },
       { name: 'autoDelete', label: 'Delete with its last binding', kind: 'checkbox' },
@@ -79,12 +75,14 @@ function declare({ vhosts, vhost }) {
 }
 
 function draw(page, place) {
+  const columns = columnsOf(place.vhost);
   return [
     heading({ title: 'Exchanges', actions: [{ label: 'Declare an exchange', isMain: true,
       run: () => declare(place) }] }),
-    filterBar(place.search, 'exchanges'),
-    table({ caption: 'Exchanges', columns: columns(place.vhost), rows: page.items, search: place.search,
-      key: (exchange) => `${exchange.vhost}/${exchange.name}`, empty: 'No exchange has such a name.' }),
+    filterBar(place.search, 'exchanges', 'name', columnsButton('exchanges', columns, place.reload)),
+    table({ caption: 'Exchanges', columns: shownColumns('exchanges', columns), rows: page.items,
+      search: place.search,
+      key: (exchange) => `${exchange.vhost}/${exchange.name}`, empty: notFound('exchange') }),
     pager(page, place.search, 'exchanges'),
     legend([...page.items.flatMap(features), ['In', 'published to it'], ['Out', 'that it gave to queues']]),
   ];

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Limits: how many connections and queues a virtual host may have, how many connections and channels a user.
+// Limits: how many connections and queues a virtual host may have, how many connections and channels a user. The page
+// of one of them has its own.
 
 import { api, optional, path } from '../api.js';
 import { ask, formDialog, notice } from '../dialog.js';
 import { h } from '../dom.js';
 import { number } from '../format.js';
 import { heading, panel } from '../parts.js';
+import { link } from '../router.js';
 import { table } from '../table.js';
 
 const KINDS = {
@@ -14,7 +16,7 @@ const KINDS = {
   user: { where: 'user-limits', label: 'User', names: ['max-connections', 'max-channels'] },
 };
 
-function rowsOf(limits, kind) {
+export function limitRows(limits, kind) {
   return limits.flatMap((limit) => Object.entries(limit.value).map(([name, value]) =>
     ({ of: limit[kind], name, value })));
 }
@@ -22,10 +24,11 @@ function rowsOf(limits, kind) {
 async function load({ signal }) {
   const [vhosts, users, names] = await Promise.all([api.get('vhost-limits', { signal }),
     optional(api.get('user-limits', { signal }), []), optional(api.get('users?columns=name', { signal }), [])]);
-  return { vhost: rowsOf(vhosts, 'vhost'), user: rowsOf(users, 'user'), users: names.map(({ name }) => name) };
+  return { vhost: limitRows(vhosts, 'vhost'), user: limitRows(users, 'user'), users: names.map(({ name }) => name) };
 }
 
-function limitDialog(kind, of, reload) {
+// of: the names of those that the limit may be for.
+export function limitDialog(kind, of, reload) {
   const { where, label, names } = KINDS[kind];
   formDialog({
     title: `Set a limit of a ${label.toLowerCase()}`, submit: 'Set',
@@ -53,12 +56,14 @@ function remove(kind, { of, name }, reload) {
   });
 }
 
-function limitTable(kind, rows, reload) {
+// isOfOne: the rows are, whose page says its name.
+export function limitTable(kind, rows, { reload, isOfOne, canChange = true }) {
   const columns = [
-    { label: KINDS[kind].label, cell: ({ of }) => h('span', { class: 'name' }, of) },
+    !isOfOne && { label: KINDS[kind].label, cell: ({ of }) =>
+      h('a', { class: 'name', href: link(`${kind}s`, of) }, of) },
     { label: 'Limit', cell: ({ name }) => name },
     { label: 'At most', kind: 'figure', cell: ({ value }) => number(value) },
-    { label: 'Action', cell: (row) => h('button', { type: 'button', class: 'small',
+    canChange && { label: 'Action', cell: (row) => h('button', { type: 'button', class: 'small',
       onclick: () => remove(kind, row, reload) }, 'Take away') },
   ];
   return table({ caption: `Limits of ${kind === 'vhost' ? 'virtual hosts' : 'users'}`, columns, rows,
@@ -73,8 +78,8 @@ function draw({ vhost, user, users }, { vhosts, reload }) {
       { label: 'Limit a virtual host', isMain: true, run: () => limitDialog('vhost', vhosts, reload) },
       { label: 'Limit a user', run: () => limitDialog('user', users, reload) },
     ] }),
-    panel('vhosts', 'Virtual hosts', limitTable('vhost', vhost, reload)),
-    panel('users', 'Users', limitTable('user', user, reload)),
+    panel('vhosts', 'Virtual hosts', limitTable('vhost', vhost, { reload })),
+    panel('users', 'Users', limitTable('user', user, { reload })),
   ];
 }
 

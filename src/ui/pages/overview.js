@@ -2,36 +2,29 @@
 //
 // The overview: what flows, what waits, how the node is.
 
-import { api, optional, path, query } from '../api.js';
+import { alarmsOf } from '../alarms.js';
+import { api, optional, query } from '../api.js';
 import { h } from '../dom.js';
-import { bytes, duration, number, plural } from '../format.js';
+import { duration, number, plural } from '../format.js';
 import { loadLongest, longestPanel } from '../longest.js';
-import { bytesChart, facts, gauge, heading, lengthChart, panel, rangeChoice, rateChart, state } from '../parts.js';
+import { facts, heading, lengthChart, panel, rangeChoice, rateChart, state } from '../parts.js';
 import { link } from '../router.js';
-import { ages, columnsOf, MESSAGE_RATES, QUEUE_LENGTHS, rangeOf, rateLines, sinceStart, valueLines }
-  from '../samples.js';
-import { mayMonitor } from '../session.js';
+import { ages, columnsOf, MESSAGE_RATES, QUEUE_LENGTHS, rangeOf, rateLines, valueLines } from '../samples.js';
+import { session } from '../session.js';
 import { table } from '../table.js';
+import { loadNode, nodeCharts, nodeGauges } from './node.js';
 
 const CHURN = [['connection_created', 'Connections opened', true], ['connection_closed', 'Connections closed', true],
   ['channel_created', 'Channels opened'], ['channel_closed', 'Channels closed'], ['queue_declared', 'Queues declared'],
   ['queue_created', 'Queues created'], ['queue_deleted', 'Queues deleted']];
 
-const MEMORY = [['mem_used', 'Used']];
-const DISK = [['disk_free', 'Free']];
 const FIELDS = ['leveret_version', 'rabbitmq_version', 'product_name', 'product_version', 'cluster_name', 'node',
   'rates_mode', 'object_totals', 'listeners', 'exchange_types', ...columnsOf(MESSAGE_RATES, 'message_stats'),
   ...columnsOf(QUEUE_LENGTHS, 'queue_totals'), ...columnsOf(CHURN, 'churn_rates')].join(',');
-const NODE_FIELDS = ['name', 'running', 'mem_alarm', 'mem_limit', 'fd_used', 'fd_total', 'sockets_used',
-  'sockets_total', 'disk_free_alarm', 'disk_free_limit', 'uptime', 'processors', 'os_pid', 'db_dir', 'log_files',
-  'config_files', ...columnsOf([...MEMORY, ...DISK])].join(',');
 
-async function nodesOf({ age, step }, signal) {
-  if (!mayMonitor()) return [];
-  const nodes = await optional(api.get('nodes?columns=name,running', { signal }), []);
-  const ask = query({ node_stats_age: age, node_stats_incr: step, columns: NODE_FIELDS });
-  return Promise.all(nodes.map(async (node) => (!node.running ? node
-    : optional(api.get(`nodes/${path(node.name)}${ask}`, { signal }), node))));
+async function nodesOf(range, signal) {
+  return Promise.all(session.nodes.map(async (node) => (!node.running ? node
+    : optional(loadNode(node.name, range, signal), node))));
 }
 
 async function load({ search, signal, vhost }) {
@@ -43,17 +36,13 @@ async function load({ search, signal, vhost }) {
 }
 
 function alarms(nodes) {
-  return nodes.flatMap((node) => [
-    node.mem_alarm && `${node.name}: the memory is used up. Who publishes has to wait.`,
-    node.disk_free_alarm && `${node.name}: the disk is nearly full. Who publishes has to wait.`,
-    node.running === false && `${node.name}: does not run.`,
-  ]).filter(Boolean).map((text) => h('p', { class: 'banner alarm', role: 'alert', 'data-key': text }, text));
+  return alarmsOf(nodes).map(({ text }) => h('p', { class: 'banner alarm', role: 'alert', 'data-key': text }, text));
 }
 
 // That all is well is worth a line as well.
 function health(overview, nodes) {
   const [node] = nodes;
-  if (node === undefined || alarms(nodes).length > 0) return null;
+  if (node === undefined || alarmsOf(nodes).length > 0) return null;
   const version = overview.leveret_version ? `Leveret ${overview.leveret_version}`
     : `RabbitMQ ${overview.rabbitmq_version}`;
   return h('p', { class: 'health', 'data-key': 'health' }, state('running'),
@@ -72,20 +61,8 @@ function counts({ object_totals: totals = {} }) {
 }
 
 function nodePanel(node) {
-  const memory = valueLines(node, MEMORY).map(sinceStart);
-  const disk = valueLines(node, DISK).map(sinceStart);
-  return panel(`node ${node.name}`, `Node ${node.name}`,
-    h('div', { class: 'gauges' },
-      gauge('Memory', node.mem_used, node.mem_limit, bytes, node.mem_alarm),
-      gauge('Descriptors', node.fd_used, node.fd_total, number),
-      gauge('Sockets', node.sockets_used, node.sockets_total, number),
-      h('div', { class: node.disk_free_alarm ? 'gauge alarmed' : 'gauge' }, h('span', null, 'Disk free'),
-        h('strong', null, bytes(node.disk_free)), h('small', null, `alarm below ${bytes(node.disk_free_limit)}`))),
-    h('div', { class: 'charts' }, bytesChart(`memory ${node.name}`, 'Memory', memory),
-      bytesChart(`disk ${node.name}`, 'Free disk', disk.map((line) => ({ ...line, colour: 3 })))),
-    facts([['Running for', duration(node.uptime)], ['Cores', node.processors], ['Process', node.os_pid],
-      ['Data', node.db_dir], ['Files of the log', (node.log_files ?? []).join(', ')],
-      ['Files of the configuration', (node.config_files ?? []).join(', ')]]));
+  return panel(`node ${node.name}`, `Node ${node.name}`, nodeGauges(node), nodeCharts(node),
+    h('p', { class: 'more' }, h('a', { href: link('nodes', node.name) }, 'Its memory by use, and all about it')));
 }
 
 const LISTENERS = [

@@ -3,13 +3,13 @@
 // Policies and operator policies: settings of all queues and exchanges whose names match.
 
 import { api, optional, path } from '../api.js';
-import { POLICY_KEYS } from '../arguments.js';
+import { OPERATOR_KEYS, policyKeys } from '../arguments.js';
 import { ask, formDialog, notice } from '../dialog.js';
 import { h } from '../dom.js';
 import { number } from '../format.js';
 import { argumentList, heading, panel } from '../parts.js';
 import { isAdministrator } from '../session.js';
-import { table } from '../table.js';
+import { arranged, filterBar, notFound, table } from '../table.js';
 import { vhostField } from './queues.js';
 
 const KINDS = { policies: 'policy', 'operator-policies': 'operator policy' };
@@ -30,14 +30,15 @@ function policyDialog(kind, { vhosts, vhost, reload }, policy) {
     submit: policy ? 'Change' : 'Add', isWide: true,
     fields: [
       !policy && vhostField(vhosts, vhost),
-      !policy && { name: 'name', label: 'Name', isRequired: true },
+      !policy && { name: 'name', label: 'Name', isRequired: true, isBrief: true },
       { name: 'pattern', label: 'Pattern', value: policy?.pattern, isRequired: true,
         hint: 'A regular expression for names: ^orders\\. for all that begin with "orders."' },
-      { name: 'applyTo', label: 'Apply to', kind: 'select', options: choices,
+      { name: 'applyTo', label: 'Apply to', kind: 'select', options: choices, isBrief: true,
         value: policy?.['apply-to'] ?? choices[0] },
       { name: 'priority', label: 'Priority', kind: 'figure', value: policy?.priority ?? 0,
-        hint: 'Of several that match, the one with the highest counts.' },
-      { name: 'definition', label: 'Definition', kind: 'table', known: POLICY_KEYS, value: policy?.definition },
+        isBrief: true, hint: 'Of several that match, the one with the highest counts.' },
+      { name: 'definition', label: 'Definition', kind: 'table', value: policy?.definition,
+        known: kind === 'policies' ? policyKeys() : OPERATOR_KEYS },
     ],
     run: async ({ vhost: chosen = policy?.vhost, name = policy?.name, pattern, applyTo, priority = 0, definition }) => {
       await api.put(`${kind}/${path(chosen, name)}`, { pattern, definition, priority, 'apply-to': applyTo });
@@ -67,18 +68,18 @@ const EMPTY = {
 function policyTable(kind, caption, policies, place, canChange) {
   const button = (label, onclick) => h('button', { type: 'button', class: 'small', onclick }, label);
   const columns = [
-    { label: 'Name', cell: ({ name }) => h('span', { class: 'name' }, name) },
+    { label: 'Name', sort: 'name', cell: ({ name }) => h('span', { class: 'name' }, name) },
     place.vhost === '' && { label: 'Virtual host', cell: ({ vhost }) => vhost },
     { label: 'Pattern', cell: ({ pattern }) => h('code', null, pattern) },
     { label: 'Apply to', cell: (policy) => policy['apply-to'] },
     { label: 'Definition', cell: ({ definition }) => argumentList(definition) },
-    { label: 'Priority', kind: 'figure', cell: ({ priority }) => number(priority) },
+    { label: 'Priority', kind: 'figure', sort: 'priority', cell: ({ priority }) => number(priority) },
     canChange && { label: 'Action', cell: (policy) => h('span', { class: 'actions' },
       button('Change', () => policyDialog(kind, place, policy)),
       button('Delete', () => remove(kind, policy, place.reload))) },
   ];
-  return table({ caption, columns, rows: policies, key: ({ vhost, name }) => `${vhost}/${name}`,
-    empty: EMPTY[kind] });
+  return table({ caption, columns, rows: arranged(policies, place.search), search: place.search,
+    key: ({ vhost, name }) => `${vhost}/${name}`, empty: policies.length > 0 ? notFound('policy') : EMPTY[kind] });
 }
 
 function draw({ policies, operatorPolicies }, place) {
@@ -87,6 +88,7 @@ function draw({ policies, operatorPolicies }, place) {
       { label: 'Add a policy', isMain: true, run: () => policyDialog('policies', place) },
       isAdministrator() && { label: 'Add an operator policy', run: () => policyDialog('operator-policies', place) },
     ] }),
+    filterBar(place.search, 'policies'),
     panel('policies', 'Policies', policyTable('policies', 'Policies', policies, place, true)),
     panel('operator', 'Operator policies', h('p', { class: 'intro' }, 'They hold together with a policy; of two ' +
       'limits the smaller one counts.'),

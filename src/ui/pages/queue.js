@@ -7,15 +7,15 @@ import { bindDialog, bindingTable, NO_BINDINGS } from '../bindings.js';
 import { consumerTable } from '../consumers.js';
 import { ask, notice } from '../dialog.js';
 import { h } from '../dom.js';
-import { bytes, isFigure, moment, number, plural, rate, rateOf, trend } from '../format.js';
+import { bytes, isFigure, moment, number, plural, rate, rateOf, share, trend } from '../format.js';
 import { getDialog } from '../get.js';
 import { bindingGraph } from '../graph.js';
 import { moveDialog } from '../move.js';
-import { argumentList, facts, gauge, heading, lengthChart, panel, rangeChoice, rateChart, state } from '../parts.js';
+import { argumentsFact, facts, gauge, heading, lengthChart, panel, rangeChoice, rateChart, state } from '../parts.js';
 import { publishDialog } from '../publish.js';
 import { go, link } from '../router.js';
 import { ages, MESSAGE_RATES, QUEUE_LENGTHS, rangeOf, rateLines, valueLines } from '../samples.js';
-import { loadPage } from '../table.js';
+import { loadPage, table } from '../table.js';
 import { queueBadges } from './queues.js';
 
 async function load({ names: [, vhost, name], search, signal }) {
@@ -101,31 +101,37 @@ function fill(queue, what, count, write) {
 }
 
 function details(queue) {
-  const share = queue.consumer_capacity ?? queue.consumer_utilisation;
+  const capacity = queue.consumer_capacity ?? queue.consumer_utilisation;
   return facts([
     ['State', state(queue.state)], ['Node', queue.node], ['Leader', queue.leader],
     ['Members', (queue.members ?? []).join(', ')],
     ['Policy', queue.policy && h('a', { href: link('policies') }, queue.policy)],
     ['Operator policy', queue.operator_policy],
-    ['Effective definition', Object.keys(queue.effective_policy_definition ?? {}).length > 0 &&
-      argumentList(queue.effective_policy_definition), true],
-    ['Arguments', argumentList(queue.arguments), Object.keys(queue.arguments ?? {}).length > 0],
+    argumentsFact('Effective definition', queue.effective_policy_definition),
+    argumentsFact('Arguments', queue.arguments),
     ['Limit of messages', fill(queue, 'max-length', queue.messages_ready, number)],
     ['Limit of bytes', fill(queue, 'max-length-bytes', queue.message_bytes_ready, bytes)],
-    ['Consumers can take', queue.consumers > 0 && isFigure(share) && `${Math.round(share * 100)} % of the time`],
+    ['Consumers can take', queue.consumers > 0 && isFigure(capacity) && `${share(capacity)} of the time`],
     ['Active consumer', queue.single_active_consumer_tag],
     ['Owner', queue.owner_pid_details?.name &&
       h('a', { href: link('connections', queue.owner_pid_details.name) }, queue.owner_pid_details.name)],
-    ['Bodies of all messages', bytes(queue.message_bytes)], ['Bodies of ready ones', bytes(queue.message_bytes_ready)],
-    ['Bodies of unacked ones', bytes(queue.message_bytes_unacknowledged)],
-    ['In memory', isFigure(queue.messages_ram) &&
-      `${number(queue.messages_ram)} messages, ${bytes(queue.message_bytes_ram)}`],
-    ['Persistent', isFigure(queue.messages_persistent) &&
-      `${number(queue.messages_persistent)} messages, ${bytes(queue.message_bytes_persistent)}`],
     ['Memory of the queue', bytes(queue.memory)],
     ['Time of the first message', queue.head_message_timestamp && moment(queue.head_message_timestamp * 1000)],
     ['Idle since', queue.idle_since && moment(queue.idle_since)],
   ]);
+}
+
+const PARTS = [['All', ''], ['Ready', '_ready'], ['Unacked', '_unacknowledged'], ['In memory', '_ram'],
+  ['Persistent', '_persistent']];
+
+// How many messages there are and how large their bodies are, and which part of them is where.
+function contents(queue) {
+  const figure = ([label, suffix]) => ({ label, kind: 'figure',
+    cell: ({ stem, write }) => write(queue[`${stem}${suffix}`]) });
+  const rows = [{ stem: 'messages', label: 'Messages', write: number },
+    { stem: 'message_bytes', label: 'Bodies', write: bytes }];
+  return table({ caption: 'Messages and bytes', rows, key: ({ stem }) => stem,
+    columns: [{ label: 'Counted', cell: ({ label }) => label }, ...PARTS.map(figure)] });
 }
 
 function draw({ queue, bindings }, place) {
@@ -140,7 +146,7 @@ function draw({ queue, bindings }, place) {
       panel('lengths', 'Messages', lengthChart('lengths', 'Messages in the queue', valueLines(queue, QUEUE_LENGTHS))),
       panel('rates', 'Rates', rateChart('rates', 'Messages per second',
         rateLines(queue.message_stats ?? {}, MESSAGE_RATES)))),
-    panel('details', 'Details', details(queue)),
+    panel('details', 'Details', details(queue), contents(queue)),
     panel('consumers', `Consumers (${number((queue.consumer_details ?? []).length)})`,
       consumerTable(queue.consumer_details ?? [], { withChannel: true })),
     panel('bindings', `Bindings (${number(bindings.total_count)})`,

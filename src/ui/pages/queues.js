@@ -3,23 +3,20 @@
 // The queues, a page at a time: whatever their number, the server filters, sorts and cuts.
 
 import { api, path } from '../api.js';
-import { h } from '../dom.js';
+import { queueArguments } from '../arguments.js';
+import { columnsButton, EXTRA, fieldsOf, figureColumn, rateColumn, shownColumns, textColumn, timeColumn }
+  from '../columns.js';
 import { formDialog, notice } from '../dialog.js';
-import { number, rate, rateOf } from '../format.js';
+import { h } from '../dom.js';
+import { bytes, isFigure, moment, NOTHING, share } from '../format.js';
 import { badge, heading, legend, queueLink, state } from '../parts.js';
 import { go } from '../router.js';
 import { isLeveret } from '../session.js';
-import { filterBar, loadPage, pager, table } from '../table.js';
-import { QUEUE_ARGUMENTS } from '../arguments.js';
-
-// What the list shows: all that there is of a queue is several times as much.
-const QUEUE_FIELDS = ['name', 'vhost', 'type', 'durable', 'auto_delete', 'exclusive', 'owner_pid_details', 'arguments',
-  'policy', 'operator_policy', 'state', 'messages_ready', 'messages_unacknowledged', 'messages', 'consumers',
-  ...['publish', 'deliver_get', 'ack'].map((name) => `message_stats.${name}_details.rate`)].join(',');
+import { filterBar, loadPage, notFound, pager, table } from '../table.js';
 
 async function load({ search, signal, vhost }) {
   const where = vhost === '' ? 'queues' : `queues/${path(vhost)}`;
-  return loadPage(where, search, signal, { columns: QUEUE_FIELDS });
+  return loadPage(where, search, signal, { columns: fieldsOf('queues', queueColumns(vhost), ['name', 'vhost']) });
 }
 
 const ARGUMENT_BADGES = [['x-message-ttl', 'TTL', 'messages expire'], ['x-expires', 'Exp', 'expires when unused'],
@@ -54,28 +51,34 @@ export function queueLegend(queues) {
     ['Out', 'delivered to consumers or got'], ['Acked', 'acknowledged by consumers']]);
 }
 
-function rateColumn(label, name) {
-  return { label, kind: 'figure', sort: `message_stats.${name}_details.rate`,
-    cell: ({ message_stats: stats }) => rate(rateOf(stats, name)) };
-}
-
-function countColumn(label, name) {
-  return { label, kind: 'figure', sort: name, cell: (queue) => number(queue[name]) };
-}
+const KIND_FIELDS = ['type', 'durable', 'auto_delete', 'exclusive', 'owner_pid_details', 'arguments', 'policy',
+  'operator_policy'];
 
 export function queueColumns(vhost) {
   return [
     { label: 'Name', sort: 'name', cell: (queue) => queueLink(queue.vhost, queue.name) },
-    vhost === '' && { label: 'Virtual host', sort: 'vhost', cell: (queue) => queue.vhost },
-    { label: 'Kind', kind: 'minor', cell: queueBadges },
-    { label: 'State', sort: 'state', cell: (queue) => state(queue.state) },
-    countColumn('Ready', 'messages_ready'),
-    countColumn('Unacked', 'messages_unacknowledged'),
-    countColumn('All', 'messages'),
-    countColumn('Consumers', 'consumers'),
+    vhost === '' && textColumn('Virtual host', 'vhost'),
+    { label: 'Kind', kind: 'minor', cell: queueBadges, fields: KIND_FIELDS },
+    { label: 'State', sort: 'state', cell: (queue) => state(queue.state), fields: ['state'] },
+    figureColumn('Ready', 'messages_ready'),
+    figureColumn('Unacked', 'messages_unacknowledged'),
+    figureColumn('All', 'messages'),
+    figureColumn('Persistent', 'messages_persistent', EXTRA),
+    figureColumn('In memory', 'messages_ram', EXTRA),
+    figureColumn('Bytes', 'message_bytes', EXTRA, bytes),
+    figureColumn('Bytes ready', 'message_bytes_ready', EXTRA, bytes),
+    figureColumn('Bytes in memory', 'message_bytes_ram', EXTRA, bytes),
+    figureColumn('Memory', 'memory', EXTRA, bytes),
+    figureColumn('Consumers', 'consumers'),
+    figureColumn('Can take', 'consumer_capacity', { isExtra: true, hint: 'how often a consumer could take a message' },
+      share),
     rateColumn('In', 'publish'),
     rateColumn('Out', 'deliver_get'),
     rateColumn('Acked', 'ack'),
+    rateColumn('Redelivered', 'redeliver', EXTRA),
+    timeColumn('First message', 'head_message_timestamp', { isExtra: true,
+      cell: ({ head_message_timestamp: time }) => (isFigure(time) ? moment(time * 1000) : NOTHING) }),
+    timeColumn('Idle since', 'idle_since', EXTRA),
   ];
 }
 
@@ -86,7 +89,7 @@ function types() {
 }
 
 export function vhostField(vhosts, vhost) {
-  return { name: 'vhost', label: 'Virtual host', kind: 'select', options: vhosts,
+  return { name: 'vhost', label: 'Virtual host', kind: 'select', options: vhosts, isBrief: true,
     value: vhost !== '' ? vhost : (vhosts.includes('/') ? '/' : vhosts[0]) };
 }
 
@@ -102,11 +105,11 @@ export function declareQueue({ vhosts, vhost }, type = '') {
     title: 'Declare a queue', submit: 'Declare', isWide: true,
     fields: [
       vhostField(vhosts, vhost),
-      { name: 'name', label: 'Name', isRequired: true },
+      { name: 'name', label: 'Name', isRequired: true, isBrief: true },
       { name: 'type', label: 'Type', kind: 'select', options: types(), value: type },
       { name: 'durable', label: 'Durable', kind: 'checkbox', value: true, hint: 'It survives a restart.' },
       { name: 'autoDelete', label: 'Delete with its last consumer', kind: 'checkbox' },
-      { name: 'arguments', label: 'Arguments', kind: 'table', known: QUEUE_ARGUMENTS },
+      { name: 'arguments', label: 'Arguments', kind: 'table', known: queueArguments() },
     ],
     run: async (values) => {
       await declare(values);
@@ -117,12 +120,13 @@ export function declareQueue({ vhosts, vhost }, type = '') {
 }
 
 function draw(page, place) {
+  const columns = queueColumns(place.vhost);
   return [
     heading({ title: 'Queues', actions: [{ label: 'Declare a queue', isMain: true, run: () => declareQueue(place) }] }),
-    filterBar(place.search, 'queues'),
-    table({ caption: 'Queues', columns: queueColumns(place.vhost), rows: page.items, search: place.search,
+    filterBar(place.search, 'queues', 'name', columnsButton('queues', columns, place.reload)),
+    table({ caption: 'Queues', columns: shownColumns('queues', columns), rows: page.items, search: place.search,
       key: (queue) => `${queue.vhost}/${queue.name}`,
-      empty: place.search.name ? 'No queue has such a name.'
+      empty: place.search.name ? notFound('queue')
         : 'There are no queues yet. Declare one here, or let an application declare its own.' }),
     pager(page, place.search, 'queues'),
     queueLegend(page.items),

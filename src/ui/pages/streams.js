@@ -3,12 +3,13 @@
 // The streams: the queues of that type. Leveret has none yet, and says so rather than to show an empty list.
 
 import { api, optional, path } from '../api.js';
+import { shownColumns } from '../columns.js';
 import { h } from '../dom.js';
 import { number } from '../format.js';
 import { heading, panel } from '../parts.js';
 import { link } from '../router.js';
 import { isLeveret } from '../session.js';
-import { arranged, filterBar, table } from '../table.js';
+import { arranged, filterBar, notFound, table } from '../table.js';
 import { declareQueue, queueColumns } from './queues.js';
 
 const SHOWN_MAX = 100;
@@ -65,8 +66,10 @@ function draw(data, place) {
     heading({ title: 'Streams', actions: [{ label: 'Declare a stream', isMain: true,
       run: () => declareQueue(place, 'stream') }] }),
     filterBar(place.search, 'streams'),
-    table({ caption: 'Streams', columns: queueColumns(place.vhost), rows: arranged(streams, place.search),
-      search: place.search, key: (queue) => `${queue.vhost}/${queue.name}`, empty: 'There are no streams.' }),
+    table({ caption: 'Streams', columns: shownColumns('queues', queueColumns(place.vhost)), search: place.search,
+      rows: arranged(streams, place.search), key: (queue) => `${queue.vhost}/${queue.name}`,
+      empty: place.search.name ? notFound('stream')
+        : 'There are no streams yet. Declare one here, or let an application declare its own.' }),
     count > SHOWN_MAX && h('p', { class: 'more' }, `The first ${SHOWN_MAX} of ${number(count)} are shown.`),
   ];
 }

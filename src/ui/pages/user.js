@@ -4,10 +4,11 @@
 
 import { api, optional, path } from '../api.js';
 import { ask, notice } from '../dialog.js';
-import { argumentList, facts, heading, panel } from '../parts.js';
+import { facts, heading, panel } from '../parts.js';
 import { grantDialog, grantTopicDialog, permissionTable, topicPermissionTable } from '../permissions.js';
 import { go, link } from '../router.js';
 import { session } from '../session.js';
+import { limitDialog, limitRows, limitTable } from './limits.js';
 import { tagBadges, userDialog } from './users.js';
 
 async function load({ names: [, name], signal }) {
@@ -15,7 +16,7 @@ async function load({ names: [, name], signal }) {
   const [user, permissions, topicPermissions, limits] = await Promise.all([api.get(where, { signal }),
     api.get(`${where}/permissions`, { signal }), optional(api.get(`${where}/topic-permissions`, { signal }), []),
     optional(api.get(`user-limits/${path(name)}`, { signal }), [])]);
-  return { user, permissions, topicPermissions, limits: Array.isArray(limits) ? limits[0]?.value : {} };
+  return { user, permissions, topicPermissions, limits: limitRows(limits, 'user') };
 }
 
 function remove({ name }) {
@@ -37,14 +38,15 @@ function draw({ user, permissions, topicPermissions, limits }, { vhosts, reload 
       actions: [
         { label: 'Give permissions', isMain: true, run: () => grantDialog(about) },
         { label: 'Give topic permissions', run: () => grantTopicDialog(about) },
+        { label: 'Set a limit', run: () => limitDialog('user', [user.name], reload) },
         { label: 'Change password or tags', run: () => userDialog(user, reload) },
         { label: 'Delete', isDangerous: true, run: () => remove(user) },
       ] }),
     panel('details', 'Details', facts([['Password', user.password_hash ? 'yes' : 'no, other ways to log in only'],
-      ['Hashed by', user.password_hash && user.hashing_algorithm],
-      ['Limits', Object.keys(limits ?? {}).length > 0 ? argumentList(limits) : 'none']])),
+      ['Hashed by', user.password_hash && user.hashing_algorithm, true]])),
     panel('permissions', 'Permissions', permissionTable(permissions, about)),
     panel('topics', 'Topic permissions', topicPermissionTable(topicPermissions, about)),
+    panel('limits', 'Limits', limitTable('user', limits, { reload, isOfOne: true })),
   ];
 }
 

@@ -7,7 +7,7 @@ import { formDialog, notice } from '../dialog.js';
 import { h } from '../dom.js';
 import { badge, heading } from '../parts.js';
 import { go, link } from '../router.js';
-import { arranged, filterBar, table } from '../table.js';
+import { arranged, filterBar, notFound, pageHere, pager, table } from '../table.js';
 
 const TAGS = ['administrator', 'monitoring', 'policymaker', 'management', 'impersonator'];
 
@@ -36,17 +36,18 @@ export function userDialog(user, done) {
       !user && { name: 'name', label: 'Name', isRequired: true },
       { name: 'password', label: 'Password', kind: 'password',
         hint: user ? 'Empty: it stays.' : 'Empty: nobody can log in by a password.' },
-      ...TAGS.map((tag) => ({ name: `tag ${tag}`, label: tag, kind: 'checkbox', value: tags.includes(tag) })),
+      { name: 'tags', label: 'Tags', kind: 'checks', options: TAGS, value: tags, hint: 'An administrator may do ' +
+        'everything, monitoring sees all, a policymaker makes policies, management sees what is its own. Without a ' +
+        'tag a user cannot log in here.' },
       { name: 'others', label: 'Other tags', value: tags.filter((tag) => !TAGS.includes(tag)).join(','),
         hint: 'With commas between them.' },
     ],
     run: async (values) => {
       const name = user?.name ?? values.name;
-      const chosen = [...TAGS.filter((tag) => values[`tag ${tag}`]), ...(values.others ?? '').split(',')
-        .map((tag) => tag.trim())].filter((tag) => tag !== '');
+      const others = (values.others ?? '').split(',').map((tag) => tag.trim()).filter((tag) => tag !== '');
       const secret = values.password !== undefined ? { password: values.password }
         : { password_hash: user?.password_hash ?? '', hashing_algorithm: user?.hashing_algorithm };
-      await api.put(`users/${path(name)}`, { ...secret, tags: chosen.join(',') });
+      await api.put(`users/${path(name)}`, { ...secret, tags: [...values.tags, ...others].join(',') });
       notice(`User ${name} is ${user ? 'changed' : 'added'}.`);
       done(name);
     },
@@ -63,12 +64,14 @@ const COLUMNS = [
 ];
 
 function draw(users, { search }) {
+  const page = pageHere(arranged(users, search), search);
   return [
     heading({ title: 'Users', actions: [{ label: 'Add a user', isMain: true,
       run: () => userDialog(null, (name) => go('users', name)) }] }),
     filterBar(search, 'users'),
-    table({ caption: 'Users', columns: COLUMNS, rows: arranged(users, search), search, key: ({ name }) => name,
-      empty: 'No user has such a name.' }),
+    table({ caption: 'Users', columns: COLUMNS, rows: page.items, search, key: ({ name }) => name,
+      empty: notFound('user') }),
+    pager(page, search, 'users'),
   ];
 }
 

@@ -10,15 +10,18 @@ import { grantDialog, grantTopicDialog, permissionTable, topicPermissionTable } 
 import { go, link } from '../router.js';
 import { ages, MESSAGE_RATES, QUEUE_LENGTHS, rangeOf, rateLines, valueLines } from '../samples.js';
 import { isAdministrator } from '../session.js';
+import { limitDialog, limitRows, limitTable } from './limits.js';
 import { vhostDialog, vhostState } from './vhosts.js';
 
 async function load({ names: [, name], search, signal }) {
   const where = `vhosts/${path(name)}`;
   const ofAdministrators = (what) => (isAdministrator() ? optional(api.get(what, { signal }), []) : []);
-  const [vhost, permissions, topicPermissions, users] = await Promise.all([
+  const [vhost, permissions, topicPermissions, users, limits] = await Promise.all([
     api.get(`${where}${query(ages(rangeOf(search)))}`, { signal }), ofAdministrators(`${where}/permissions`),
-    ofAdministrators(`${where}/topic-permissions`), ofAdministrators('users')]);
-  return { vhost, permissions, topicPermissions, users: users.map(({ name: user }) => user) };
+    ofAdministrators(`${where}/topic-permissions`), ofAdministrators('users?columns=name'),
+    optional(api.get(`vhost-limits/${path(name)}`, { signal }), [])]);
+  return { vhost, permissions, topicPermissions, limits: limitRows(limits, 'vhost'),
+    users: users.map(({ name: user }) => user) };
 }
 
 function remove({ name }) {
@@ -35,13 +38,14 @@ function remove({ name }) {
   });
 }
 
-function draw({ vhost, permissions, topicPermissions, users }, { search, reload }) {
+function draw({ vhost, permissions, topicPermissions, users, limits }, { search, reload }) {
   const about = { by: 'vhost', name: vhost.name, others: users, reload, canChange: isAdministrator() };
   return [
     heading({ title: vhost.name, above: { href: link('vhosts'), label: 'Virtual hosts' },
       actions: isAdministrator() ? [
         { label: 'Give permissions', isMain: true, run: () => grantDialog(about) },
         { label: 'Give topic permissions', run: () => grantTopicDialog(about) },
+        { label: 'Set a limit', run: () => limitDialog('vhost', [vhost.name], reload) },
         { label: 'Change', run: () => vhostDialog(vhost, reload) },
         { label: 'Delete', isDangerous: true, run: () => remove(vhost) },
       ] : [] }),
@@ -54,6 +58,7 @@ function draw({ vhost, permissions, topicPermissions, users }, { search, reload 
     panel('details', 'Details', facts([['State', vhostState(vhost)], ['Description', vhost.description],
       ['Tags', (vhost.tags ?? []).join(', ')], ['Tracing', vhost.tracing ? 'on' : 'off'],
       ['Queues are, where nobody says', vhost.default_queue_type !== 'undefined' && vhost.default_queue_type]])),
+    panel('limits', 'Limits', limitTable('vhost', limits, { reload, isOfOne: true, canChange: isAdministrator() })),
     isAdministrator() && [
       panel('permissions', 'Permissions', permissionTable(permissions, about)),
       panel('topics', 'Topic permissions', topicPermissionTable(topicPermissions, about)),

@@ -9,7 +9,7 @@ import { number, rate, rateOf } from '../format.js';
 import { badge, heading, state } from '../parts.js';
 import { go, link } from '../router.js';
 import { isAdministrator, isLeveret } from '../session.js';
-import { filterBar, loadPage, pager, table } from '../table.js';
+import { filterBar, loadPage, notFound, pager, table } from '../table.js';
 
 const DEFAULT_TYPES = [['', 'classic'], ['quorum', 'quorum'], ['stream', 'stream']];
 
@@ -63,7 +63,7 @@ function draw(page, { search }) {
       run: () => vhostDialog(null, (name) => go('vhosts', name)) }] }),
     filterBar(search, 'virtual hosts'),
     table({ caption: 'Virtual hosts', columns: COLUMNS, rows: page.items, search, key: ({ name }) => name,
-      empty: 'No virtual host has such a name.' }),
+      empty: notFound('virtual host') }),
     pager(page, search, 'virtual hosts'),
   ];
 }

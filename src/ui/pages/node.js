@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One node: what it uses of what it may, what its memory is used for, and what it is made of.
+
+import { api, optional, path, query } from '../api.js';
+import { h } from '../dom.js';
+import { bytes, duration, number, share } from '../format.js';
+import { badge, bytesChart, facts, gauge, heading, lengthChart, panel, rangeChoice, state } from '../parts.js';
+import { link } from '../router.js';
+import { columnsOf, rangeOf, sinceStart, valueLines } from '../samples.js';
+import { table } from '../table.js';
+
+const MEMORY = [['mem_used', 'Used']];
+const DISK = [['disk_free', 'Free']];
+const OPEN = [['fd_used', 'Descriptors'], ['sockets_used', 'Sockets of clients']];
+const NOW = ['name', 'running', 'mem_alarm', 'mem_limit', 'fd_used', 'fd_total', 'sockets_used', 'sockets_total',
+  'disk_free_alarm', 'disk_free_limit', 'being_drained', 'uptime'];
+const ABOUT = ['processors', 'os_pid', 'db_dir', 'log_files', 'config_files', 'enabled_plugins', 'auth_mechanisms',
+  'exchange_types'];
+
+// more: what else is of interest.
+export async function loadNode(name, { age, step }, signal, more = []) {
+  const columns = [...NOW, ...columnsOf([...MEMORY, ...DISK]), ...more].join(',');
+  return api.get(`nodes/${path(name)}${query({ node_stats_age: age, node_stats_incr: step, columns })}`, { signal });
+}
+
+async function load({ names: [, name], search, signal }) {
+  const [node, memory] = await Promise.all([loadNode(name, rangeOf(search), signal, [...ABOUT, ...columnsOf(OPEN)]),
+    optional(api.get(`nodes/${path(name)}/memory`, { signal }), null)]);
+  return { node, memory: memory?.memory };
+}
+
+// What it uses, with the limits.
+export function nodeGauges(node) {
+  return h('div', { class: 'gauges' },
+    gauge('Memory', node.mem_used, node.mem_limit, bytes, node.mem_alarm),
+    gauge('Descriptors', node.fd_used, node.fd_total, number),
+    gauge('Sockets', node.sockets_used, node.sockets_total, number),
+    h('div', { class: node.disk_free_alarm ? 'gauge alarmed' : 'gauge' }, h('span', null, 'Disk free'),
+      h('strong', null, bytes(node.disk_free)), h('small', null, `alarm below ${bytes(node.disk_free_limit)}`)));
+}
+
+export function nodeCharts(node) {
+  const disk = valueLines(node, DISK).map((line) => ({ ...sinceStart(line), colour: 3 }));
+  return h('div', { class: 'charts' },
+    bytesChart(`memory ${node.name}`, 'Memory', valueLines(node, MEMORY).map(sinceStart)),
+    bytesChart(`disk ${node.name}`, 'Free disk', disk));
+}
+
+const PARTS = new Map(Object.entries({
+  binary: 'Messages', connection_channels: 'Connections and channels', mgmt_db: 'Figures of this interface',
+  other_system: 'Everything else, and free pieces', queue_procs: 'Classic queues', quorum_queue_procs: 'Quorum queues',
+  stream_queue_procs: 'Streams', connection_readers: 'Reading of connections',
+  connection_writers: 'Writing of connections', connection_other: 'Connections, the rest', code: 'Code',
+  plugins: 'Plug-ins', msg_index: 'Index of messages', allocated_unused: 'Allocated and unused',
+  reserved_unallocated: 'Reserved and not allocated',
+}));
+
+// Of two ways of counting what is resident counts.
+function memoryTable(memory) {
+  const total = memory.total?.rss ?? memory.total;
+  const parts = Object.entries(memory).filter(([name, value]) => name !== 'total' && value > 0)
+    .map(([name, value]) => ({ name, value })).sort((a, b) => b.value - a.value);
+  const columns = [
+    { label: 'Used for', cell: ({ name }) => PARTS.get(name) ?? name.replaceAll('_', ' ') },
+    { label: 'Memory', kind: 'figure', cell: ({ value }) => bytes(value) },
+    { label: 'Share', kind: 'figure', cell: ({ value }) => share(value / total) },
+    { label: 'Of all', cell: ({ name, value }) => h('meter', { value: value / total, min: '0', max: '1',
+      'aria-label': `${PARTS.get(name) ?? name}, share of the memory` }) },
+  ];
+  return table({ caption: 'Memory by use', columns, rows: parts, key: ({ name }) => name,
+    empty: 'The server does not say what its memory is used for.' });
+}
+
+function badges(names) {
+  return names?.length > 0 && h('span', { class: 'badges' }, names.map((name) => badge(name)));
+}
+
+function about(node) {
+  return facts([
+    ['State', state(node.being_drained ? 'drained' : node.running ? 'running' : 'down',
+      node.being_drained ? 'warn' : undefined)],
+    ['Running for', duration(node.uptime)], ['Cores', number(node.processors)],
+    ['Process', node.os_pid], ['Data', node.db_dir], ['Files of the log', (node.log_files ?? []).join(', ')],
+    ['Files of the configuration', (node.config_files ?? []).join(', ')],
+    ['Ways to log in', badges((node.auth_mechanisms ?? []).filter(({ enabled }) => enabled).map(({ name }) => name)),
+      true],
+    ['Exchange types', badges((node.exchange_types ?? []).map(({ name }) => name)), true],
+    ['Plug-ins, or what they would do', badges(node.enabled_plugins), true],
+  ]);
+}
+
+function draw({ node, memory }, { search }) {
+  return [
+    heading({ title: `Node ${node.name}`, above: { href: link(), label: 'Overview' } }),
+    rangeChoice(search),
+    panel('use', 'What it uses', nodeGauges(node), nodeCharts(node),
+      lengthChart(`open ${node.name}`, 'Open descriptors and sockets', valueLines(node, OPEN).map(sinceStart))),
+    memory && panel('memory', 'Memory', memoryTable(memory)),
+    panel('about', 'About', about(node)),
+  ];
+}
+
+export const nodePage = { section: '', title: ({ names }) => `Node ${names[1]}`, load, draw };
