@@ -34,11 +34,12 @@ static json_t *name_of(json_int_t stream)
 }
 
 /* What there is. *is_over where that cannot be told any more. */
-static int follow(const struct options *options, json_int_t stream, bool *is_over)
+static int follow(const struct options *options, json_int_t stream, bool *has_more, bool *is_over)
 {
     json_t *answer;
     int status = ask_server(options, "event_stream_next", name_of(stream), &answer);
     *is_over = status != CONTROL_OK || !print_events(json_object_get(answer, "events"));
+    *has_more = json_is_true(json_object_get(answer, "has_more"));
     json_decref(answer);
     return status;
 }
@@ -46,11 +47,12 @@ static int follow(const struct options *options, json_int_t stream, bool *is_ove
 static int follow_until(const struct options *options, json_int_t stream, int64_t end_ms)
 {
     struct timespec pause = {.tv_nsec = look_ms * 1000000L};
-    bool is_over = false;
+    bool has_more = false, is_over = false;
     int status = CONTROL_OK;
     while (!is_over && client_now_ms() < end_ms) {
-        nanosleep(&pause, NULL);
-        status = follow(options, stream, &is_over);
+        if (!has_more)
+            nanosleep(&pause, NULL);
+        status = follow(options, stream, &has_more, &is_over);
     }
     return status;
 }
@@ -61,11 +63,12 @@ int event_view_run(const struct options *options, const struct json_t *arguments
     char *end = NULL;
     const char *text = options_value(options, "duration");
     long duration_s = text != NULL ? strtol(text, &end, 10) : 0;
-    if (text != NULL && (*text == '\0' || *end != '\0' || duration_s <= 0)) {
+    if (text != NULL &&
+        (*text == '\0' || *end != '\0' || duration_s <= 0 || duration_s > INT32_MAX)) {
         options_complain(options, "--duration: a number of seconds is expected");
         return CONTROL_USAGE;
     }
-    int64_t end_ms = text != NULL ? client_now_ms() + duration_s * 1000 : INT64_MAX;
+    int64_t end_ms = text != NULL ? client_now_ms() + (int64_t)duration_s * 1000 : INT64_MAX;
     json_t *pattern = json_object_get(arguments, "pattern");
     int status =
         ask_server(options, "event_stream", json_pack("{s:O}", "pattern", pattern), &answer);

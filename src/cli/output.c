@@ -3,7 +3,8 @@
  * Lists, as rabbitmqctl prints them: lines with tabs between, JSON with a row per line, CSV, and a
  * table with borders. A formatter is a function for the beginning, for each row, and for the end.
  *
- * Control characters are escaped wherever a reader could take them for the end of a column.
+ * Control characters are escaped: a reader could take them for the end of a column, and a terminal
+ * obey them.
  */
 #include "cli/output.h"
 
@@ -26,18 +27,21 @@ struct listing {
 
 /* --- values */
 
-static void append_text(struct buffer *text, const char *value)
+/* Some terminals obey U+0080 to U+009f, too. */
+static void append_text(struct buffer *text, const json_t *value)
 {
-    for (; *value != '\0'; value++) {
-        unsigned char byte = (unsigned char)*value;
-        if (byte == '\t')
+    const uint8_t *place = (const uint8_t *)json_string_value(value);
+    for (const uint8_t *end = place + json_string_length(value); place < end; place++) {
+        if (*place == '\t')
             buffer_append_format(text, "\\t");
-        else if (byte == '\n')
+        else if (*place == '\n')
             buffer_append_format(text, "\\n");
-        else if (byte < 0x20 || byte == 0x7f)
-            buffer_append_format(text, "\\%03o", byte);
+        else if (*place < 0x20 || *place == 0x7f)
+            buffer_append_format(text, "\\%03o", *place);
+        else if (*place == 0xc2 && place[1] < 0xa0)
+            buffer_append_format(text, "\\%03o", *++place);
         else
-            buffer_append_u8(text, byte);
+            buffer_append_u8(text, *place);
     }
 }
 
@@ -54,7 +58,7 @@ void output_append_value(struct buffer *text, const struct json_t *value)
 {
     switch (value != NULL ? json_typeof(value) : JSON_NULL) {
     case JSON_STRING:
-        append_text(text, json_string_value(value));
+        append_text(text, value);
         break;
     case JSON_INTEGER:
         buffer_append_format(text, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
@@ -103,7 +107,7 @@ static void append_term(struct buffer *text, const char *type, const json_t *val
         buffer_append_format(text, "[]");
     } else if (json_is_string(value)) {
         buffer_append_u8(text, '"');
-        append_text(text, json_string_value(value));
+        append_text(text, value);
         buffer_append_u8(text, '"');
     } else if (json_is_array(value)) {
         buffer_append_u8(text, '[');

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "base/utf8.h"
 #include "base/xmalloc.h"
 #include "config/config_internal.h"
 #include "config/config_key.h"
@@ -376,6 +377,12 @@ bool config_record(struct config *config, const char *key, const char *value, co
     struct config_path path;
     if (!config_path_init(&path, key)) {
         config_report(messages, CONFIG_ERROR, source, line, "%.80s: this is not a key", key);
+        return false;
+    }
+    if (!utf8_is_valid(bytes_of_text(value))) { /* what is told of it is JSON */
+        config_report(messages, CONFIG_ERROR, source, line, "%.80s: its value is not text in UTF-8",
+                      key);
+        config_path_fini(&path);
         return false;
     }
     bool known = is_known(config, &path, key, source, line, messages);

@@ -113,11 +113,11 @@ static void answer(struct event_stream *stream, json_t *result)
     control_reply(call, result);
 }
 
-static void answer_with_events(struct event_stream *stream)
+static void answer_with_events(struct event_stream *stream, bool has_more)
 {
     json_t *events = stream->events;
     stream->events = json_array();
-    answer(stream, json_pack("{s:o}", "events", events));
+    answer(stream, json_pack("{s:o, s:b}", "events", events, "has_more", has_more));
 }
 
 /* --- the steps */
@@ -162,9 +162,9 @@ static void on_method(void *context, const struct amqp_method *method, struct me
         if (json_array_size(stream->events) < ANSWER_MAX)
             get_next(stream);
         else
-            answer_with_events(stream);
+            answer_with_events(stream, method->basic_get_ok.message_count > 0);
     } else if (method->id == AMQP_BASIC_GET_EMPTY) {
-        answer_with_events(stream);
+        answer_with_events(stream, false);
     }
 }
 

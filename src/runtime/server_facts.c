@@ -76,12 +76,14 @@ static void read_all(int fd, struct buffer *bytes)
 /* A key of the configuration may be set by one. */
 static void add_argument(json_t *arguments, const char *argument)
 {
+    struct buffer shown = {0};
     size_t name_size = strcspn(argument, "=");
     if (argument[name_size] == '=')
-        json_array_append_new(
-            arguments, json_sprintf("%.*s=%s", (int)name_size, argument, shown_value(argument)));
+        buffer_append_format(&shown, "%.*s=%s", (int)name_size, argument, shown_value(argument));
     else
-        json_array_append_new(arguments, json_text(argument));
+        buffer_append_format(&shown, "%s", argument);
+    json_array_append_new(arguments, control_json_text(buffer_bytes(&shown)));
+    buffer_fini(&shown);
 }
 
 /* The kernel has them, each with a NUL behind it. */

@@ -1006,6 +1006,8 @@ static void wrong_options_are_refused(void **state)
     assert_false(config_set_option(&f->config, "heart beat=1", &f->messages));
     assert_message(f, CONFIG_ERROR, "heart beat: this is not a key");
     assert_false(config_set_option(&f->config, "=1", &f->messages));
+    assert_false(config_set_option(&f->config, "cluster_name=\xff", &f->messages));
+    assert_message(f, CONFIG_ERROR, "command line: cluster_name: its value is not text in UTF-8");
 }
 
 /* --- cross checks --- */
