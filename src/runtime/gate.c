@@ -562,10 +562,15 @@ void gate_maintained(struct gate *gate, bool has_more, bool is_short)
 
 void gate_reads_done(struct gate *gate, struct store_read_result **results, size_t count)
 {
+    struct note *notes = NULL, *next;
+    for (size_t i = count; i > 0; i--) {
+        struct note note = {.kind = NOTE_READ_DONE, .result = results[i - 1], .next = notes};
+        notes = xmemdup(&note, sizeof note);
+    }
     pthread_mutex_lock(&gate->mutex);
-    for (size_t i = 0; i < count; i++) {
-        struct note note = {.kind = NOTE_READ_DONE, .result = results[i]};
-        add_note_locked(gate, xmemdup(&note, sizeof note));
+    for (; notes != NULL; notes = next) {
+        next = notes->next;
+        add_note_locked(gate, notes);
     }
     unlock_and_run(gate, GATE_NO_REACTOR);
 }
