@@ -16,6 +16,7 @@
 #include "base/check.h"
 #include "base/xmalloc.h"
 #include "http/http_internal.h"
+#include "http/http_query.h"
 #include "http/http_row.h"
 #include "http/http_server.h"
 
@@ -37,12 +38,12 @@ const struct json_t *http_call_body(const struct http_call *call)
 
 const char *http_call_query(const struct http_call *call, const char *name)
 {
-    return evhttp_find_header(&call->query, name);
+    return http_query_find(&call->query, name);
 }
 
 bool http_call_says(const struct http_call *call, const char *name, const char *value)
 {
-    const char *said = evhttp_find_header(&call->query, name);
+    const char *said = http_query_find(&call->query, name);
     return said != NULL && strcmp(said, value) == 0;
 }
 

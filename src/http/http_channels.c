@@ -240,12 +240,12 @@ static void get_channels_of_vhost(const struct http_context *context, struct htt
 
 const struct http_route http_channel_routes[] = {
     {"/channels", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
-     .get = get_channels},
+     .age_error = "bad_request", .get = get_channels},
     {"/channels/:name", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
-     .get = get_channel},
+     .age_error = "bad_request", .get = get_channel},
     {"/connections/:name/channels", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
-     .get = get_channels_of_connection},
+     .age_error = "bad_request", .get = get_channels_of_connection},
     {"/vhosts/:vhost/channels", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
-     .get = get_channels_of_vhost},
+     .age_error = "bad_request", .get = get_channels_of_vhost},
     {.pattern = NULL},
 };

@@ -279,14 +279,14 @@ static void get_connections_of_vhost(const struct http_context *context, struct 
 
 const struct http_route http_connection_routes[] = {
     {"/connections", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
-     .get = get_connections},
+     .age_error = "bad_request", .get = get_connections},
     {"/connections/username/:user", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
      .get = get_connections_of_user, .delete = http_close_connections_of},
     {"/connections/:name", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
-     .get = get_connection, .delete = http_close_connection},
+     .age_error = "bad_request", .get = get_connection, .delete = http_close_connection},
     {"/connections/:name/sessions", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
      .get = get_sessions},
     {"/vhosts/:vhost/connections", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
-     .get = get_connections_of_vhost},
+     .age_error = "bad_request", .get = get_connections_of_vhost},
     {.pattern = NULL},
 };

@@ -102,11 +102,12 @@ static void get_exchange(const struct http_context *context, struct http_call *c
 
 const struct http_route http_exchange_routes[] = {
     {"/exchanges", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
-     .get = get_exchanges},
+     .age_error = "invalid_range_parameters", .get = get_exchanges},
     {"/exchanges/:vhost", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
-     .get = get_exchanges},
+     .age_error = "invalid_range_parameters", .get = get_exchanges},
     {"/exchanges/:vhost/:exchange", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
-     .get = get_exchange, .put = http_put_exchange, .delete = http_delete_exchange},
+     .age_error = "bad_request", .get = get_exchange, .put = http_put_exchange,
+     .delete = http_delete_exchange},
     {"/exchanges/:vhost/:exchange/publish", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
      .lists_vhosts = true, .post = http_publish},
     {.pattern = NULL},

@@ -53,7 +53,7 @@ enum http_login_outcome http_login_read(const char *header, struct buffer *text,
 
 static struct bytes field_of(const struct evkeyvalq *form, const char *name)
 {
-    const char *value = evhttp_find_header(form, name);
+    const char *value = http_query_find(form, name);
     return bytes_of_text(value != NULL ? value : "");
 }
 

@@ -241,8 +241,10 @@ static void reset_node(const struct http_context *context, struct http_call *cal
 }
 
 const struct http_route http_node_routes[] = {
-    {"/nodes", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .get = get_nodes},
-    {"/nodes/:node", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .get = get_node},
+    {"/nodes", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .age_error = "bad_request",
+     .get = get_nodes},
+    {"/nodes/:node", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .age_error = "bad_request",
+     .get = get_node},
     {"/nodes/:node/memory", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .get = get_memory},
     {"/nodes/:node/memory/relative", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
      .get = get_memory_relative},

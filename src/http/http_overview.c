@@ -271,6 +271,6 @@ static void get_overview(const struct http_context *context, struct http_call *c
 
 const struct http_route http_overview_routes[] = {
     {"/overview", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
-     .get = get_overview},
+     .age_error = "bad_request", .get = get_overview},
     {.pattern = NULL},
 };

@@ -83,7 +83,8 @@ void http_act_on_queue(const struct http_context *context, struct http_call *cal
 
 const struct http_route http_queue_routes[] = {
     {"/queues/:vhost/:name", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
-     .get = http_get_queue, .put = http_put_queue, .delete = http_delete_queue},
+     .age_error = "bad_request", .get = http_get_queue, .put = http_put_queue,
+     .delete = http_delete_queue},
     {"/queues/:vhost/:name/contents", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
      .lists_vhosts = true, .delete = http_purge_queue},
     {"/queues/:vhost/:name/actions", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS,

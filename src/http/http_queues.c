@@ -219,10 +219,12 @@ void http_get_queue(const struct http_context *context, struct http_call *call)
 
 /* What is at the path of one queue is in http_queue_changes.c. */
 const struct http_route http_queue_list_routes[] = {
-    {"/queues", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true, .get = get_queues},
+    {"/queues", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
+     .age_error = "invalid_range_parameters", .get = get_queues},
     {"/queues/detailed", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
+     .age_error = "invalid_range_parameters",
      .get = get_queues}, /* of later versions, whose /queues has less */
     {"/queues/:vhost", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
-     .get = get_queues},
+     .age_error = "invalid_range_parameters", .get = get_queues},
     {.pattern = NULL},
 };

@@ -36,8 +36,10 @@ struct http_route {
     const char *pattern; /* below /api */
     enum http_right to_read, to_write;
     bool lists_vhosts; /* goes by which vhosts the user may enter */
-    bool takes_file;   /* the body may be a form with the JSON as the part "file" */
-    bool takes_login;  /* the body of a POST is a form with the login, and nothing else needs one */
+    /* The error where ages of the query make no sense; NULL: nobody looks at them. */
+    const char *age_error;
+    bool takes_file;  /* the body may be a form with the JSON as the part "file" */
+    bool takes_login; /* the body of a POST is a form with the login, and nothing else needs one */
     http_handler *get, *put, *delete, *post;
 };
 

@@ -7,8 +7,6 @@
  * the words true, false and null, then texts. What a row does not have counts as 0 there.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
-#include <event2/http.h>
-#include <limits.h>
 #include <pcre2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +14,9 @@
 
 #include "base/xmalloc.h"
 #include "http/http_internal.h"
+#include "http/http_query.h"
 #include "http/http_row.h"
+#include "http/http_stats.h"
 
 enum {
     PAGE_ROWS = 100,
@@ -27,7 +27,7 @@ enum {
 
 static const char *asked(const struct http_call *call, const char *name)
 {
-    return evhttp_find_header(&call->query, name);
+    return http_query_find(&call->query, name);
 }
 
 static bool is_asked(const struct http_call *call, const char *name)
@@ -41,12 +41,12 @@ static bool is_asked(const struct http_call *call, const char *name)
 /* The value at a.b.c; borrowed, NULL where there is none. */
 static json_t *find_dotted(json_t *row, const char *path)
 {
-    while (row != NULL && path[0] != '\0') {
+    for (path += strspn(path, "."); row != NULL && path[0] != '\0'; path += strspn(path, ".")) {
         size_t size = strcspn(path, ".");
         char name[256];
         snprintf(name, sizeof name, "%.*s", (int)size, path);
         row = json_object_get(row, name);
-        path += size + (path[size] == '.');
+        path += size;
     }
     return row;
 }
@@ -54,10 +54,12 @@ static json_t *find_dotted(json_t *row, const char *path)
 /* Puts a value that was found at a path to the same place of another object. */
 static void put_dotted(json_t *target, const char *path, json_t *value)
 {
+    path += strspn(path, ".");
     size_t size = strcspn(path, ".");
     char name[256];
     snprintf(name, sizeof name, "%.*s", (int)size, path);
-    if (path[size] == '\0') {
+    const char *rest = path + size + strspn(path + size, ".");
+    if (rest[0] == '\0') {
         json_object_set(target, name, value);
         return;
     }
@@ -66,7 +68,7 @@ static void put_dotted(json_t *target, const char *path, json_t *value)
         inner = json_object();
         json_object_set_new(target, name, inner);
     }
-    put_dotted(inner, path + size + 1, value);
+    put_dotted(inner, rest, value);
 }
 
 static json_t *select_columns(json_t *row, const char *columns)
@@ -163,33 +165,56 @@ static size_t *sort_rows(const struct http_list *list, const char *key, bool is_
 /* --- pages */
 
 struct paging {
-    long page, size; /* size -1: it was not said */
+    const char *page, *size; /* as they were said; NULL: they were not */
+    long page_number, size_number;
     const char *name;
     pcre2_code *pattern; /* owned; NULL: name is a part of the name */
 };
 
-static bool read_number(const char *text, long *number)
+static json_t *refuse(struct http_call *call, const char *error, json_t *reason)
 {
-    char *end;
-    *number = strtol(text, &end, 10);
-    return end != text && *end == '\0' && *number > INT_MIN && *number < INT_MAX;
+    call->status = 400;
+    return http_error(error, reason);
 }
 
-/* False where the query makes no sense. */
-static bool read_paging(const struct http_call *call, struct paging *paging)
+static json_t *refuse_paging(struct http_call *call)
 {
-    const char *size = asked(call, "page_size");
-    *paging = (struct paging){.size = -1, .name = asked(call, "name")};
-    if (!read_number(asked(call, "page"), &paging->page) ||
-        (size != NULL && !read_number(size, &paging->size)))
-        return false;
+    return refuse(call, "bad_request", json_string("Pagination parameters are invalid"));
+}
+
+/* A size is looked at even where no page is asked for. NULL, or the error. */
+static json_t *read_paging(struct http_call *call, struct paging *paging)
+{
+    *paging = (struct paging){.page = asked(call, "page"),
+                              .size = asked(call, "page_size"),
+                              .size_number = PAGE_ROWS,
+                              .name = asked(call, "name")};
+    if ((paging->page != NULL && !http_query_number(paging->page, &paging->page_number)) ||
+        (paging->size != NULL && !http_query_number(paging->size, &paging->size_number)))
+        return refuse_paging(call);
+    if (paging->page == NULL)
+        return NULL;
+    if (paging->page_number < 1 || paging->size_number < 1 || paging->size_number > PAGE_ROWS_MAX)
+        return refuse(call, "invalid_pagination_parameters",
+                      json_sprintf("Invalid pagination parameters: page number %s, page size %s",
+                                   paging->page,
+                                   paging->size != NULL ? paging->size : "undefined"));
     if (paging->name == NULL || !is_asked(call, "use_regex"))
-        return true;
+        return NULL;
     int error;
     PCRE2_SIZE place;
     paging->pattern = pcre2_compile((PCRE2_SPTR)paging->name, PCRE2_ZERO_TERMINATED,
                                     PCRE2_UTF | PCRE2_CASELESS, &error, &place, NULL);
-    return paging->pattern != NULL;
+    return paging->pattern != NULL ? NULL : refuse_paging(call);
+}
+
+/* NULL, or the error. Who wants no statistics may say of them what it likes. */
+static json_t *check_ages(struct http_call *call)
+{
+    const char *error = call->route->age_error;
+    json_t *fault =
+        error != NULL && !is_asked(call, "disable_stats") ? http_ages_fault(call) : NULL;
+    return fault != NULL ? refuse(call, error, fault) : NULL;
 }
 
 static uint8_t lower(uint8_t c)
@@ -229,22 +254,6 @@ static size_t filter(const struct paging *paging, const struct http_list *list, 
     pcre2_match_data_free(match);
     pcre2_match_context_free(limits);
     return count;
-}
-
-static json_t *refuse(struct http_call *call, const char *error, const char *reason)
-{
-    call->status = 400;
-    return http_error(error, json_string(reason));
-}
-
-static json_t *refuse_page(struct http_call *call, const struct paging *paging)
-{
-    char reason[160], size[32] = "undefined";
-    if (paging->size != -1)
-        snprintf(size, sizeof size, "%ld", paging->size);
-    snprintf(reason, sizeof reason, "Invalid pagination parameters: page number %ld, page size %s",
-             paging->page, size);
-    return refuse(call, "invalid_pagination_parameters", reason);
 }
 
 /* --- the text */
@@ -296,18 +305,17 @@ void http_rows_write(struct http_call *call)
     call->rows = NULL;
 }
 
-/* The page as an object; count is that of the rows that fit. */
+/* The page as an object; count is that of the rows that fit. A page behind the last one is empty
+ * where the last one is full, and else an error. */
 static json_t *choose_page(struct http_call *call, const struct paging *paging,
                            struct http_rows *rows, size_t count)
 {
-    size_t size = paging->size == -1 ? PAGE_ROWS : (size_t)paging->size;
-    size_t page = (size_t)paging->page, first = (page - 1) * size;
-    if (first >= count && page > 1) {
-        char reason[160];
-        snprintf(reason, sizeof reason, "Page out of range, page: %zu page size: %zu, len: %zu",
-                 page, size, count);
-        return refuse(call, "page_out_of_range", reason);
-    }
+    size_t size = (size_t)paging->size_number, page = (size_t)paging->page_number;
+    if (page - 1 > count / size)
+        return refuse(call, "page_out_of_range",
+                      json_sprintf("Page out of range, page: %s page size: %zu, len: %zu",
+                                   paging->page, size, count));
+    size_t first = (page - 1) * size;
     size_t shown = count - first < size ? count - first : size;
     rows->next = first;
     rows->end = first + shown;
@@ -320,35 +328,32 @@ static json_t *choose_page(struct http_call *call, const struct paging *paging,
     return NULL;
 }
 
-static json_t *make_page(struct http_call *call, struct http_rows *rows)
+static json_t *begin_rows(struct http_call *call, struct http_rows *rows,
+                          const struct paging *paging, const char *sort)
 {
-    struct paging paging;
-    json_t *error;
-    if (!read_paging(call, &paging))
-        error = refuse(call, "bad_request", "Pagination parameters are invalid");
-    else if (paging.page < 1 || paging.size == 0 || paging.size < -1 || paging.size > PAGE_ROWS_MAX)
-        error = refuse_page(call, &paging);
-    else
-        error = choose_page(call, &paging, rows, filter(&paging, &rows->list, rows->numbers));
-    pcre2_code_free(paging.pattern);
-    return error;
+    const char *key = asked(call, "sort");
+    rows->numbers =
+        sort_rows(&rows->list, key != NULL ? key : sort, is_asked(call, "sort_reverse"));
+    rows->end = rows->list.count;
+    if (paging->page != NULL)
+        return choose_page(call, paging, rows, filter(paging, &rows->list, rows->numbers));
+    buffer_append_u8(&call->text, '[');
+    buffer_append_u8(&rows->last, ']');
+    return NULL;
 }
 
 json_t *http_shape_list(struct http_call *call, const struct http_list *list, const char *sort,
                         bool has_pages)
 {
-    json_t *error = NULL;
-    const char *key = asked(call, "sort");
+    struct paging paging = {.page = NULL};
     struct http_rows *rows = xcalloc(1, sizeof *rows);
     rows->list = *list;
-    rows->numbers = sort_rows(list, key != NULL ? key : sort, is_asked(call, "sort_reverse"));
-    rows->end = list->count;
-    if (has_pages && asked(call, "page") != NULL) {
-        error = make_page(call, rows);
-    } else {
-        buffer_append_u8(&call->text, '[');
-        buffer_append_u8(&rows->last, ']');
-    }
+    json_t *error = has_pages ? read_paging(call, &paging) : NULL;
+    if (error == NULL)
+        error = check_ages(call);
+    if (error == NULL)
+        error = begin_rows(call, rows, &paging, sort);
+    pcre2_code_free(paging.pattern);
     if (error != NULL) {
         http_rows_free(rows);
     } else {
@@ -376,14 +381,22 @@ static void free_array(void *context)
     json_decref(context);
 }
 
-void http_shape_reply(struct http_call *call)
+static void shape_object(struct http_call *call)
 {
     const char *columns = asked(call, "columns");
-    if (call->shape == HTTP_OBJECT && columns != NULL) {
-        json_t *selected = select_columns(call->reply, columns);
-        json_decref(call->reply);
-        call->reply = selected;
-    }
+    json_t *shaped = check_ages(call);
+    if (shaped == NULL && columns != NULL)
+        shaped = select_columns(call->reply, columns);
+    if (shaped == NULL)
+        return;
+    json_decref(call->reply);
+    call->reply = shaped;
+}
+
+void http_shape_reply(struct http_call *call)
+{
+    if (call->shape == HTTP_OBJECT)
+        shape_object(call);
     if (call->shape != HTTP_LIST && call->shape != HTTP_PAGES)
         return;
     json_t *rows = call->reply;

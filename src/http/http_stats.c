@@ -17,37 +17,62 @@
 
 #include "config/config.h"
 #include "http/http_call.h"
+#include "http/http_query.h"
 #include "http/http_row.h"
 
-enum { NAME_MAX_SIZE = 64 };
+enum { NAME_MAX_SIZE = 64, RANGE_SAMPLES_MAX = 500 };
+
+/* Each with _age and _incr behind it. */
+static const char *const ranges[] = {"lengths", "msg_rates", "data_rates", "node_stats"};
 
 /* --- what is asked for */
 
-static uint64_t number_of(const struct http_call *call, const char *name)
+/* False where the query has not got both numbers; what is no number counts as not said. */
+static bool find_range(const struct http_call *call, const char *name, const char *texts[2],
+                       long *age, long *incr)
 {
-    const char *text = http_call_query(call, name);
-    char *end;
-    if (text == NULL || text[0] < '0' || text[0] > '9')
-        return 0;
-    unsigned long number = strtoul(text, &end, 10);
-    return end[0] == '\0' && number < UINT32_MAX ? number : 0;
+    char key[NAME_MAX_SIZE];
+    snprintf(key, sizeof key, "%s_age", name);
+    texts[0] = http_call_query(call, key);
+    snprintf(key, sizeof key, "%s_incr", name);
+    texts[1] = http_call_query(call, key);
+    return texts[0] != NULL && texts[1] != NULL && http_query_number(texts[0], age) &&
+           http_query_number(texts[1], incr);
 }
 
-static void read_range(struct stats_range *range, const struct http_call *call, const char *age,
-                       const char *incr)
+static bool is_fine_range(long age, long incr)
 {
-    range->age_s = number_of(call, age);
-    range->incr_s = number_of(call, incr);
-    if (range->incr_s == 0)
-        range->age_s = 0;
+    return age > 0 && incr > 0 && age / incr <= RANGE_SAMPLES_MAX;
+}
+
+static struct stats_range read_range(const struct http_call *call, const char *name)
+{
+    const char *texts[2];
+    long age, incr;
+    if (!find_range(call, name, texts, &age, &incr) || !is_fine_range(age, incr))
+        return (struct stats_range){0, 0};
+    return (struct stats_range){(uint64_t)age, (uint64_t)incr};
 }
 
 void http_ages_read(struct http_ages *ages, const struct http_call *call)
 {
-    read_range(&ages->lengths, call, "lengths_age", "lengths_incr");
-    read_range(&ages->messages, call, "msg_rates_age", "msg_rates_incr");
-    read_range(&ages->data, call, "data_rates_age", "data_rates_incr");
-    read_range(&ages->node, call, "node_stats_age", "node_stats_incr");
+    *ages = (struct http_ages){
+        .lengths = read_range(call, ranges[0]),
+        .messages = read_range(call, ranges[1]),
+        .data = read_range(call, ranges[2]),
+        .node = read_range(call, ranges[3]),
+    };
+}
+
+json_t *http_ages_fault(const struct http_call *call)
+{
+    const char *texts[2];
+    long age, incr;
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
+        if (find_range(call, ranges[i], texts, &age, &incr) && !is_fine_range(age, incr))
+            return json_sprintf("Invalid range parameters: age %s, incr %s", texts[0], texts[1]);
+    }
+    return NULL;
 }
 
 static const struct stats_range *range_of(const struct http_ages *ages, enum stats_group group)

@@ -18,6 +18,8 @@ struct http_ages {
 
 /* As the query has it. RabbitMQ wants both of a pair, and so does this. */
 void http_ages_read(struct http_ages *ages, const struct http_call *call);
+/* What is wrong with the ages of the query, a text; NULL: nothing. Those count as not said. */
+struct json_t *http_ages_fault(const struct http_call *call);
 
 /* What is known of an object. */
 struct http_stats {

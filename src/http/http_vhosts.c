@@ -221,9 +221,9 @@ static void start_vhost(const struct http_context *context, struct http_call *ca
 
 const struct http_route http_vhost_routes[] = {
     {"/vhosts", HTTP_FOR_MANAGEMENT, HTTP_FOR_ADMINISTRATORS, .lists_vhosts = true,
-     .get = get_vhosts},
-    {"/vhosts/:vhost", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS, .get = get_vhost,
-     .put = put_vhost, .delete = delete_vhost},
+     .age_error = "invalid_range_parameters", .get = get_vhosts},
+    {"/vhosts/:vhost", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS, .age_error = "bad_request",
+     .get = get_vhost, .put = put_vhost, .delete = delete_vhost},
     {"/vhosts/:vhost/deletion/protection", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS,
      .post = protect_vhost, .delete = unprotect_vhost},
     {"/vhosts/:vhost/start/:node", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS,

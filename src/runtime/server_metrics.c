@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/queue.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -27,6 +28,7 @@
 #include "base/xmalloc.h"
 #include "config/config.h"
 #include "http/http_crowd.h"
+#include "http/http_query.h"
 #include "net/listener.h"
 #include "runtime/clock.h"
 #include "runtime/event_loop.h"
@@ -94,11 +96,6 @@ static bool has_value(const struct evkeyvalq *query, const char *name, const cha
     return false;
 }
 
-static bool has_name(const struct evkeyvalq *query, const char *name)
-{
-    return evhttp_find_header(query, name) != NULL;
-}
-
 static bool wants_metric(const struct scrape *scrape, const struct object_metric *metric)
 {
     if (!scrape->has_families)
@@ -112,7 +109,8 @@ static bool wants_metric(const struct scrape *scrape, const struct object_metric
 
 static bool wants_vhost(const struct scrape *scrape, const char *name)
 {
-    return !has_name(&scrape->query, "vhost") || has_value(&scrape->query, "vhost", name);
+    return http_query_find(&scrape->query, "vhost") == NULL ||
+           has_value(&scrape->query, "vhost", name);
 }
 
 /* --- pieces */
@@ -380,7 +378,8 @@ static void answer_objects(struct server_metrics *metrics, struct evhttp_request
         return;
     }
     struct scrape *scrape = xcalloc(1, sizeof *scrape);
-    if (evhttp_parse_query_str(query != NULL ? query : "", &scrape->query) != 0) {
+    TAILQ_INIT(&scrape->query);
+    if (query != NULL && !http_query_parse(query, &scrape->query)) {
         free(scrape);
         evhttp_send_error(request, 400, "Bad Request");
         return;

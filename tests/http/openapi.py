@@ -64,7 +64,7 @@ class Description:
         if method not in path:
             is_meant = status in (405, 401) or method == "options"
             return [] if is_meant else ["status %d, and no such method is described" % status]
-        if status in BEYOND or (status == 401 and not answer["body"]):
+        if status in BEYOND or (status in (400, 401) and not answer["body"]):
             return []
         responses = path[method]["responses"]
         if str(status) not in responses:
@@ -92,7 +92,7 @@ class Description:
             return ["content-type %s is not described" % kind]
         if kind != "application/json":
             return []
-        some = "columns=" in call.path
+        some = "columns=" in urllib.parse.unquote(call.path)
         document = self.some_columns if some else self.text
         schema = content["application/json"]["schema"]
         schema = without_required(schema) if some else schema

@@ -3,6 +3,7 @@
  * Paths, queries, routes and the header with a login: what a client writes, and what it is taken
  * for.
  */
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -167,7 +168,7 @@ static void assert_query(const char *text, const char *name, const char *expecte
     struct evkeyvalq query;
     TAILQ_INIT(&query);
     assert_true(http_query_parse(text, &query));
-    const char *value = evhttp_find_header(&query, name);
+    const char *value = http_query_find(&query, name);
     if (expected == NULL)
         assert_null(value);
     else
@@ -188,6 +189,42 @@ static void a_query_has_words_and_values(void **state)
     assert_query("a=1&a=2", "a", "1");
     assert_query("a=%2B+%2f", "a", "+ /");
     assert_query("a=1", "b", NULL);
+    assert_query("a=1", "A", NULL);
+    assert_query("if-%65mpty=1", "if-empty", "1");
+    assert_query("p%61ge%5Fsize=1", "page_size", "1");
+    assert_query("a%3Db=1", "a", NULL);
+    assert_query("a%26b=1", "b", NULL);
+    assert_query("a%3Db=1", "a%3Db", "1");
+}
+
+static void whole_numbers_are_read(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {"", "-", "+", "x", "1x", " 1", "1 ", "1.5", "--1", "0x1"};
+    long number;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        assert_false(http_query_number(wrong[i], &number));
+    assert_true(http_query_number("+07", &number) && number == 7);
+    assert_true(http_query_number("-5", &number) && number == -5);
+    assert_true(http_query_number("99999999999999999999", &number) && number == LONG_MAX);
+    assert_true(http_query_number("-99999999999999999999", &number) && number == LONG_MIN);
+}
+
+static void a_form_has_a_login(void **state)
+{
+    (void)state;
+    struct buffer text = {0};
+    struct http_login login;
+    assert_int_equal(http_login_read_form("password=p%3Aq&x=1&username=b%6fb+1", &text, &login),
+                     HTTP_LOGIN_READ);
+    assert_true(bytes_equal_text(login.user, "bob 1"));
+    assert_true(bytes_equal_text(login.password, "p:q"));
+    buffer_fini(&text);
+    assert_int_equal(http_login_read_form("", &text, &login), HTTP_LOGIN_READ);
+    assert_int_equal(login.user.size + login.password.size, 0);
+    buffer_fini(&text);
+    assert_int_equal(http_login_read_form("username=%z", &text, &login), HTTP_LOGIN_MALFORMED);
+    buffer_fini(&text);
 }
 
 static void a_query_without_sense_is_refused(void **state)
@@ -228,6 +265,8 @@ int main(void)
         cmocka_unit_test(a_login_is_read),
         cmocka_unit_test(what_is_no_login_is_refused),
         cmocka_unit_test(a_query_has_words_and_values),
+        cmocka_unit_test(whole_numbers_are_read),
+        cmocka_unit_test(a_form_has_a_login),
         cmocka_unit_test(a_query_without_sense_is_refused),
         cmocka_unit_test(a_form_has_fields),
         cmocka_unit_test(a_form_of_nothing_but_boundaries_is_looked_through_once),
