@@ -23,6 +23,7 @@ COPY --from=build /image /
 COPY etc/docker/leveret-entrypoint /usr/bin/
 # Health checks and scripts that call RabbitMQ's programs find ours.
 RUN ln -s leveretctl /usr/bin/rabbitmqctl && ln -s leveretctl /usr/bin/rabbitmq-diagnostics && \
+    ln -s leveretctl /usr/bin/rabbitmq-plugins && \
     ln -s leveretctl /usr/bin/rabbitmq-queues && ln -s leveretd /usr/bin/rabbitmq-server
 
 ENV LEVERET_DATA_DIR=/var/lib/leveret

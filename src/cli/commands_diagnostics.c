@@ -9,6 +9,7 @@
 #include "cli/diagnosis.h"
 #include "cli/event_view.h"
 #include "cli/facts.h"
+#include "cli/plugins.h"
 #include "cli/report.h"
 #include "cli/single_node.h"
 #include "cli/top.h"
@@ -127,6 +128,13 @@ static const struct command commands[] = {
      .print = diagnosis_booting,
      .help = "Says whether the server is still starting",
      .usage = ""},
+    {.name = "is_enabled",
+     .request = DIAGNOSIS,
+     .print = plugins_is_enabled,
+     .help = "Fails where a plug-in is not part of the server",
+     .usage = "<plugin> ...",
+     .arguments = {"plugin"},
+     .rest = "plugins"},
     {.name = "is_running",
      .request = DIAGNOSIS,
      .print = diagnosis_running,

@@ -8,6 +8,7 @@
 #include "cli/backup.h"
 #include "cli/check.h"
 #include "cli/log_view.h"
+#include "cli/plugins.h"
 #include "cli/status.h"
 #include "cli/wait.h"
 
@@ -60,6 +61,25 @@ static const struct command commands[] = {
      .arguments = {"feature_flag"},
      .banner = "Enabling feature flag \"{feature_flag}\" ...",
      .banner_other = "Enabling all feature flags ..."},
+    {.name = "list",
+     .run = plugins_list,
+     .help = "Lists the plug-ins of RabbitMQ that are part of the server",
+     .usage = "[<pattern>] [--enabled|-E] [--implicitly-enabled|-e] [--minimal|-m]",
+     .arguments = {"pattern"},
+     .optional_count = 1,
+     .options = "enabled if-empty implicitly-enabled minimal"}, /* -e is also --if-empty */
+    {.name = "enable",
+     .run = plugins_enable,
+     .help = "Says that plug-ins are enabled, which those are that are part of the server",
+     .usage = "<plugin> ... | --all [--offline | --online]",
+     .rest = "plugins",
+     .options = "all offline online"},
+    {.name = "disable",
+     .run = plugins_disable,
+     .help = "Says of plug-ins that they are part of the server and stay enabled",
+     .usage = "<plugin> ... | --all [--offline | --online]",
+     .rest = "plugins",
+     .options = "all offline online"},
     {.name = "log_location",
      .print = log_view_location,
      .help = "Says where the log is",

@@ -28,6 +28,7 @@ static const struct option long_options[] = {
     {"default-queue-type", required_argument, NULL, OTHER},
     {"description", required_argument, NULL, OTHER},
     {"duration", required_argument, NULL, 'd'},
+    {"enabled", no_argument, NULL, 'E'},
     {"filter", required_argument, NULL, OTHER},
     {"force", no_argument, NULL, OTHER},
     {"format", required_argument, NULL, OTHER},
@@ -37,9 +38,11 @@ static const struct option long_options[] = {
     {"idempotent", no_argument, NULL, OTHER},
     {"if-empty", no_argument, NULL, 'e'},
     {"if-unused", no_argument, NULL, 'u'},
+    {"implicitly-enabled", no_argument, NULL, OTHER},
     {"interval", required_argument, NULL, OTHER},
     {"local", no_argument, NULL, OTHER},
     {"longnames", no_argument, NULL, 'l'},
+    {"minimal", no_argument, NULL, 'm'},
     {"no-table-headers", no_argument, NULL, 'H'},
     {"no-wait", no_argument, NULL, OTHER},
     {"node", required_argument, NULL, 'n'},
@@ -120,8 +123,12 @@ static bool apply(struct options *options, int option, const char *value)
         return true;
     case 'a':
         return add_other(options, "all", NULL);
+    case 'E':
+        return add_other(options, "enabled", NULL);
     case 'e':
         return add_other(options, "if-empty", NULL);
+    case 'm':
+        return add_other(options, "minimal", NULL);
     case 'u':
         return add_other(options, "if-unused", NULL);
     case 'N':
@@ -181,7 +188,7 @@ bool options_parse(struct options *options, int argc, char **argv)
         .data_dir = default_data_dir(), .vhost = "/", .formatter = "table", .has_headers = true};
     int option, index;
     opterr = 0;
-    while ((option = getopt_long(argc, argv, "aD:d:ehlN:n:P:p:qst:uV", long_options, &index)) !=
+    while ((option = getopt_long(argc, argv, "aD:d:EehlmN:n:P:p:qst:uV", long_options, &index)) !=
            -1) {
         if (option == OTHER && long_options[index].has_arg == optional_argument)
             optarg = optional_value(argc, argv);

@@ -13,6 +13,7 @@
 #include "http/http_memory.h"
 #include "http/http_resources.h"
 #include "http/http_stats.h"
+#include "net/plugin_names.h"
 
 /* --- memory */
 
@@ -97,18 +98,6 @@ static json_t *mechanisms(const struct config *config)
             list, json_pack("{s:s, s:s, s:b}", "name", config->auth_mechanisms.entries[i].value,
                             "description", config->auth_mechanisms.entries[i].value, "enabled", 1));
     return list;
-}
-
-/* What RabbitMQ needs a plug-in for, and is there. */
-static json_t *plugins(void)
-{
-    return json_pack("[s, s, s, s, s, s, s, s, s, s, s, s, s, s]", "rabbitmq_auth_backend_cache",
-                     "rabbitmq_auth_backend_http", "rabbitmq_auth_backend_ldap",
-                     "rabbitmq_auth_backend_oauth2", "rabbitmq_auth_mechanism_ssl",
-                     "rabbitmq_consistent_hash_exchange", "rabbitmq_delayed_message_exchange",
-                     "rabbitmq_event_exchange", "rabbitmq_management", "rabbitmq_management_agent",
-                     "rabbitmq_message_deduplication", "rabbitmq_random_exchange",
-                     "rabbitmq_recent_history_exchange", "rabbitmq_sharding");
 }
 
 static json_t *applications(const struct config *config)
@@ -199,7 +188,7 @@ static json_t *row_of(const struct http_context *context, const struct http_call
     json_object_set_new(row, "exchange_types", http_exchange_types());
     json_object_set_new(row, "auth_mechanisms", mechanisms(config));
     json_object_set_new(row, "applications", applications(config));
-    json_object_set_new(row, "enabled_plugins", plugins());
+    json_object_set_new(row, "enabled_plugins", plugin_names());
     json_object_set_new(row, "contexts", http_contexts(context));
     json_object_set_new(row, "log_files", json_array());
     json_object_set_new(row, "config_files", json_array());

@@ -16,6 +16,7 @@
 #include "config/config.h"
 #include "http/http_call.h"
 #include "net/control.h"
+#include "net/plugin_names.h"
 #include "net/tls.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
@@ -210,7 +211,7 @@ static json_t *describe(const struct server *server)
     (void)uname(&system);
     json_object_set_new(status, "os", json_string(system.sysname));
     json_object_set_new(status, "crypto_lib_version", json_string(tls_library()));
-    json_object_set_new(status, "active_plugins", json_array());
+    json_object_set_new(status, "active_plugins", plugin_names());
     json_object_set_new(status, "config_files", config_files(config));
     json_object_set_new(status, "log_files", server_log_places());
     json_object_set_new(status, "listeners", server_listener_rows(server));
