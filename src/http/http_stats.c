@@ -136,6 +136,15 @@ static bool find_parts(const struct stats_field *fields, size_t count, enum stat
     return has_part[STATS_WHOLE];
 }
 
+static bool are_all_zero(const uint64_t *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (values[i] != 0)
+            return false;
+    }
+    return true;
+}
+
 bool http_stats_put(const struct http_stats *stats, enum stats_group group, json_t *object)
 {
     size_t count;
@@ -151,6 +160,8 @@ bool http_stats_put(const struct http_stats *stats, enum stats_group group, json
     if (range != NULL)
         statistics_sample(stats->statistics, stats->kind, stats->vhost, stats->name, range,
                           &samples);
+    if (range != NULL && samples.count == 0 && are_all_zero(values, count))
+        statistics_sample_nothing(stats->statistics, stats->kind, range, &samples);
     for (size_t i = 0; i < count; i++) {
         if (fields[i].group == group && has_part[fields[i].part])
             put_number(object, fields[i].name, values[i], reading.rates[i], &samples, i);

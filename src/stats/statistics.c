@@ -457,10 +457,11 @@ bool statistics_read(struct statistics *statistics, enum stats_kind kind, struct
     return is_known;
 }
 
-static void sample(const struct statistics *statistics, const struct entry *entry,
-                   const struct stats_range *range, struct stats_samples *samples)
+/* Of 0s; when they are, and how many. */
+static void lay_out(const struct statistics *statistics, enum stats_kind kind,
+                    const struct stats_range *range, struct stats_samples *samples)
 {
-    const struct retention_policy *policy = policy_of(statistics, entry->kind);
+    const struct retention_policy *policy = policy_of(statistics, kind);
     uint64_t interval_s = retention_interval_s(policy, range->age_s);
     uint64_t step_s = range->incr_s > interval_s ? range->incr_s : interval_s;
     uint64_t age_s =
@@ -469,8 +470,14 @@ static void sample(const struct statistics *statistics, const struct entry *entr
     samples->count = count < STATS_SAMPLES_MAX ? count : STATS_SAMPLES_MAX;
     samples->step_ms = step_s * 1000;
     samples->newest_ms = statistics->read_ms - statistics->read_ms % (interval_s * 1000);
-    samples->width = tables[entry->kind].count;
+    samples->width = tables[kind].count;
     samples->values = xcalloc(samples->count * samples->width, sizeof samples->values[0]);
+}
+
+static void sample(const struct statistics *statistics, const struct entry *entry,
+                   const struct stats_range *range, struct stats_samples *samples)
+{
+    lay_out(statistics, entry->kind, range, samples);
     for (size_t i = 0; i < samples->count; i++) {
         uint64_t back_ms = i * samples->step_ms;
         if (back_ms < samples->newest_ms)
@@ -489,6 +496,16 @@ void statistics_sample(struct statistics *statistics, enum stats_kind kind, stru
     const struct entry *entry = find(statistics, &identity);
     if (entry != NULL && entry->history != NULL)
         sample(statistics, entry, range, samples);
+    pthread_mutex_unlock(&statistics->mutex);
+}
+
+void statistics_sample_nothing(struct statistics *statistics, enum stats_kind kind,
+                               const struct stats_range *range, struct stats_samples *samples)
+{
+    *samples = (struct stats_samples){0};
+    pthread_mutex_lock(&statistics->mutex);
+    if (statistics->read_ms > 0)
+        lay_out(statistics, kind, range, samples);
     pthread_mutex_unlock(&statistics->mutex);
 }
 

@@ -129,6 +129,9 @@ struct stats_samples {
 void statistics_sample(struct statistics *statistics, enum stats_kind kind, struct bytes vhost,
                        struct bytes name, const struct stats_range *range,
                        struct stats_samples *samples);
+/* The same of an object that never did anything: of 0s. */
+void statistics_sample_nothing(struct statistics *statistics, enum stats_kind kind,
+                               const struct stats_range *range, struct stats_samples *samples);
 void stats_samples_fini(struct stats_samples *samples);
 
 /* Memory in use, in bytes. */

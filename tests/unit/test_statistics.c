@@ -182,6 +182,12 @@ static void samples_go_back_from_the_last_pass(void **state)
     statistics_sample(statistics, STATS_EXCHANGE, VHOST, bytes_of_text("y"),
                       &(struct stats_range){60, 5}, &samples);
     assert_int_equal(samples.count, 0);
+    statistics_sample_nothing(statistics, STATS_EXCHANGE, &(struct stats_range){60, 5}, &samples);
+    assert_int_equal(samples.count, 13);
+    assert_int_equal(samples.newest_ms, BEGIN + 20 * SECOND);
+    for (size_t i = 0; i < samples.count * samples.width; i++)
+        assert_int_equal(samples.values[i], 0);
+    stats_samples_fini(&samples);
     statistics_free(statistics);
 }
 
