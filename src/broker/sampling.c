@@ -102,6 +102,7 @@ static void look_at_queue(void *context, struct hash_node *node)
     struct queue *queue = container_of(node, struct queue, by_name);
     struct queue_sums *sums = &slice->sampling->sums;
     uint64_t ready = queue_ready_count(queue), unacked = queue->unacked_count;
+    uint64_t persistent, persistent_bytes;
     slice->looked_at++;
     if (queue->is_reply)
         return;
@@ -110,6 +111,9 @@ static void look_at_queue(void *context, struct hash_node *node)
     sums->unacked += unacked;
     sums->ready_bytes += queue_ready_bytes(queue);
     sums->unacked_bytes += queue->unacked_bytes;
+    queue_persistent(queue, &persistent, &persistent_bytes);
+    sums->persistent += persistent;
+    sums->persistent_bytes += persistent_bytes;
     if (queue->settings.type == QUEUE_QUORUM)
         delivery_counters_add(&sums->from_quorum, &queue->counters.deliveries);
     uint64_t mark = mark_of_queue(queue), former = queue->sampled;

@@ -239,6 +239,7 @@ struct vhost_counters {
     uint64_t publishers;                   /* channels that have published */
     uint64_t ready, unacked;               /* messages */
     uint64_t ready_bytes, unacked_bytes;   /* sums of body sizes */
+    uint64_t persistent, persistent_bytes; /* of both: what a restart leaves */
     uint64_t window_bytes, unstored_bytes; /* memory: of messages that are in the store, too, and
                                               of those on their way to it, */
     uint64_t transient_bytes;              /* and of ready ones that are in memory alone */
@@ -387,6 +388,7 @@ struct channel_sample {
 struct queue_sums {
     uint64_t ready, unacked;
     uint64_t ready_bytes, unacked_bytes;
+    uint64_t persistent, persistent_bytes; /* of both: what a restart leaves */
     struct delivery_counters from_quorum;
 };
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "broker/dead_letter.h"
+#include "http/http_memory.h"
 
 void metrics_append_label(struct buffer *text, struct bytes value)
 {
@@ -169,6 +170,60 @@ static void put_auth_attempts(const struct metrics_out *out, const struct metric
             snprintf(labels, sizeof labels, "protocol=\"%s\"", protocols[j]);
             value_of(out, names[i], labels, succeeded + failed);
         }
+    }
+}
+
+/* --- memory */
+
+/* Those of RabbitMQ's parts that there are; SIZE_MAX: there is nothing of the kind. */
+static const struct {
+    const char *name;
+    size_t part;
+} memory_metrics[] = {
+    {"code_module", SIZE_MAX},
+    {"client_connection_reader", SIZE_MAX},
+    {"client_connection_writer", SIZE_MAX},
+    {"client_connection_channel", MEMORY_PART_CONNECTIONS},
+    {"client_connection_other", SIZE_MAX},
+    {"classic_queue_erlang_process", SIZE_MAX},
+    {"quorum_queue_erlang_process", SIZE_MAX},
+    {"quorum_queue_dlx_erlang_process", SIZE_MAX},
+    {"stream_erlang_process", SIZE_MAX},
+    {"stream_replica_reader_erlang_process", SIZE_MAX},
+    {"stream_coordinator_erlang_process", SIZE_MAX},
+    {"plugin", SIZE_MAX},
+    {"modern_metadata_store", SIZE_MAX},
+    {"other_erlang_process", SIZE_MAX},
+    {"metrics", SIZE_MAX},
+    {"management_stats_db", MEMORY_PART_STATISTICS},
+    {"classic_metadata_store", SIZE_MAX},
+    {"quorum_queue_ets_table", SIZE_MAX},
+    {"modern_metadata_store_ets_table", SIZE_MAX},
+    {"other_ets_table", SIZE_MAX},
+    {"binary_heap", MEMORY_PART_MESSAGES},
+    {"message_index", SIZE_MAX},
+    {"atom_table", SIZE_MAX},
+    {"other_system", MEMORY_PART_OTHER},
+    {"runtime_allocated_unused", SIZE_MAX},
+    {"runtime_reserved_unallocated", SIZE_MAX},
+};
+
+void metrics_put_memory(const struct metrics_out *out, const struct metrics_facts *facts)
+{
+    static const char *const helps[MEMORY_PART_COUNT] = {
+        [MEMORY_PART_CONNECTIONS] = "Memory of connections, channels and consumers",
+        [MEMORY_PART_MESSAGES] = "Memory of messages",
+        [MEMORY_PART_STATISTICS] = "Memory of rates and histories",
+        [MEMORY_PART_OTHER] = "All other memory",
+    };
+    struct memory_part parts[MEMORY_PART_COUNT];
+    memory_parts(parts, &facts->counters, facts->statistics_bytes, facts->facts.mem_used);
+    for (size_t i = 0; i < sizeof memory_metrics / sizeof memory_metrics[0]; i++) {
+        char name[80];
+        size_t part = memory_metrics[i].part;
+        snprintf(name, sizeof name, "memory_%s_bytes", memory_metrics[i].name);
+        gauge(out, name, part != SIZE_MAX ? helps[part] : "As RabbitMQ has it",
+              part != SIZE_MAX ? parts[part].bytes : 0);
     }
 }
 
@@ -343,6 +398,8 @@ static void put_queue_totals(const struct metrics_out *out, const struct vhost_c
     gauge(out, "queue_messages_unacked_bytes", "Bodies of messages that wait for acks",
           counters->unacked_bytes);
     gauge(out, "queue_messages_bytes", "Both", counters->ready_bytes + counters->unacked_bytes);
+    gauge(out, "queue_messages_persistent", "Messages that a restart leaves", counters->persistent);
+    gauge(out, "queue_messages_persistent_bytes", "Their bodies", counters->persistent_bytes);
     gauge(out, "queue_consumers", "Consumers", counters->consumers);
     counter(out, "queue_messages_published_total", "Messages from publishers", counters->published);
     counter(out, "queue_disk_reads_total", "Messages read from the disk", counters->disk_reads);

@@ -29,6 +29,7 @@ struct metrics_facts {
     } logins[LOGIN_PROTOCOLS];
     unsigned alarms; /* enum vhost_alarm */
     uint64_t started_s;
+    uint64_t statistics_bytes; /* memory of rates and histories */
 };
 
 /* Where lines go, and what stands before each name: "rabbitmq_" or "rabbitmq_detailed_". */
@@ -42,6 +43,8 @@ void metrics_put_identity(struct buffer *text, const struct metrics_facts *facts
 /* Those of the whole server; with_totals: also the totals of what objects have one by one. */
 void metrics_put_server(const struct metrics_out *out, const struct metrics_facts *facts,
                         bool with_totals);
+/* What the memory is used for. */
+void metrics_put_memory(const struct metrics_out *out, const struct metrics_facts *facts);
 /* Those of a family of /metrics/detailed that is about the whole server; number from 0 on. False
  * behind the last one. */
 bool metrics_server_family(size_t number, const char **name,

@@ -39,6 +39,7 @@
 #include "runtime/reactor.h"
 #include "runtime/server_internal.h"
 #include "runtime/server_stats.h"
+#include "stats/statistics.h"
 
 enum {
     SLICE_OBJECTS = 128,
@@ -325,6 +326,7 @@ static void fill_facts(struct server *server, const char *cluster, const char *e
         .alarms = server_stats_alarms(server->stats),
         .octets = server_stats_octets(server->stats),
         .started_s = server->started_wall_ms / 1000,
+        .statistics_bytes = statistics_bytes(server_stats_statistics(server->stats)),
     };
     for (int i = 0; i < LOGIN_PROTOCOLS; i++)
         login_counts_read(server_logins(server), (enum login_protocol)i,
@@ -351,15 +353,20 @@ static void set_type(struct evhttp_request *request)
                       "text/plain; version=0.0.4; charset=utf-8");
 }
 
-static void answer_totals(struct server_metrics *metrics, struct evhttp_request *request)
+static void answer_totals(struct server_metrics *metrics, struct evhttp_request *request,
+                          bool is_memory)
 {
     struct metrics_facts facts;
     struct buffer text = {0};
     struct evbuffer *out = evbuffer_new();
     char *cluster = server_cluster_name(metrics->server);
-    fill_facts(metrics->server, cluster, "aggregated", &facts);
+    const struct metrics_out lines = {&text, "rabbitmq_"};
+    fill_facts(metrics->server, cluster, is_memory ? "memory-breakdown" : "aggregated", &facts);
     metrics_put_identity(&text, &facts);
-    metrics_put_server(&(struct metrics_out){&text, "rabbitmq_"}, &facts, true);
+    if (is_memory)
+        metrics_put_memory(&lines, &facts);
+    else
+        metrics_put_server(&lines, &facts, true);
     free(cluster);
     CHECK(out != NULL && evbuffer_add(out, text.data, text.size) == 0);
     set_type(request);
@@ -420,7 +427,9 @@ static void on_request(struct evhttp_request *request, void *context)
              (strcmp(path, "/metrics") == 0 && has_objects))
         answer_objects(metrics, request, false);
     else if (strcmp(path, "/metrics") == 0)
-        answer_totals(metrics, request);
+        answer_totals(metrics, request, false);
+    else if (strcmp(path, "/metrics/memory-breakdown") == 0)
+        answer_totals(metrics, request, true);
     else
         evhttp_send_error(request, 404, "Not Found");
 }

@@ -256,6 +256,8 @@ static void sample_vhost(struct server_stats *stats, struct gate *gate,
     counters->unacked = slice.sampling.sums.unacked;
     counters->ready_bytes = slice.sampling.sums.ready_bytes;
     counters->unacked_bytes = slice.sampling.sums.unacked_bytes;
+    counters->persistent = slice.sampling.sums.persistent;
+    counters->persistent_bytes = slice.sampling.sums.persistent_bytes;
     delivery_counters_add(&counters->from_quorum, &slice.sampling.sums.from_quorum);
 }
 
@@ -309,6 +311,7 @@ static void keep_what_was(struct vhost_counters *gone, const struct vhost_counte
     past.sessions = past.channels = past.consumers = 0;
     past.queues = past.exchanges = past.bindings = past.publishers = 0;
     past.ready = past.unacked = past.ready_bytes = past.unacked_bytes = 0;
+    past.persistent = past.persistent_bytes = 0;
     past.window_bytes = past.unstored_bytes = past.transient_bytes = 0;
     past.session_bytes = past.value_bytes = 0;
     add_counters(gone, &past);
