@@ -87,6 +87,12 @@ static bool has_takers(const struct queue *queue)
     return false;
 }
 
+/* Also where the clock was set back meanwhile: then the difference is very large. */
+static bool is_over(const struct vhost *vhost, const struct lane *lane)
+{
+    return vhost->now_ms - lane->turn_ms >= turn_ms;
+}
+
 /* Others wait: turns end that nobody needs. Nothing is being read. */
 static void end_idle_turns(struct vhost *vhost)
 {
@@ -94,8 +100,7 @@ static void end_idle_turns(struct vhost *vhost)
     for (; node != NULL; node = next) {
         struct lane *lane = list_entry(node, struct lane, read_node);
         next = node->next != &vhost->turns.head ? node->next : NULL;
-        if (lane->paged.count == 0 || vhost->now_ms >= lane->turn_ms + turn_ms ||
-            !has_takers(lane->queue))
+        if (lane->paged.count == 0 || is_over(vhost, lane) || !has_takers(lane->queue))
             lane_end_turn(vhost, lane);
     }
 }

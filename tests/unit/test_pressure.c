@@ -423,6 +423,44 @@ static void neighbours_are_read_together(void **state)
     core_fini(core);
 }
 
+/* A consumer that takes nothing more keeps the turn of its queue no longer where somebody sets the
+ * clock back. */
+static void turns_end_when_the_clock_goes_back(void **state)
+{
+    (void)state;
+    enum { HOUR_MS = 3600000 };
+    struct core core_, *core = &core_;
+    struct vhost_config config;
+    vhost_config_init(&config);
+    config.reads_max = 1;
+    core_init_with(core, &config);
+    core_open(core, 1, 1);
+    run(core, "1.1 queue.declare q durable no-wait\n1.1 queue.declare r durable no-wait", "");
+    run_repeated(core, "1.1 basic.publish - q a persistent", 20);
+    run_repeated(core, "1.1 basic.publish - r a persistent", 4);
+    quiet_commit(core);
+    core_restart(core);
+    pass(core, HOUR_MS, "");
+    core_settle(core, 1); /* the first of each lane was read: it might expire */
+    core->session_config.output_bytes = 1;
+    core_open(core, 1, 1);
+    core->session_config.output_bytes = 1u << 30;
+    core_open(core, 2, 1);
+    quiet_run(core, "1.1 basic.consume q slow no-ack no-wait");
+    core_settle(core, 20);
+    quiet_run(core, "1.0 credit 300");
+    core_settle(core, 20);
+    quiet_run(core, "2.1 basic.consume r c no-ack no-wait");
+    core_settle(core, 20);
+    uint64_t of_slow = core_counters(core).delivered_no_ack - 1;
+    assert_true(of_slow < 10);
+    core->now_ms -= HOUR_MS;
+    quiet_run(core, "");
+    core_settle(core, 20);
+    assert_int_equal(core_counters(core).delivered_no_ack, of_slow + 4);
+    core_fini(core);
+}
+
 /* Who waits for a queue whose turn has not come hears when it is purged meanwhile. */
 static void a_queue_is_purged_before_it_is_read(void **state)
 {
@@ -871,6 +909,7 @@ int main(void)
         core_test(what_is_deferred_needs_no_more_memory_for_ever),
         cmocka_unit_test(very_many_queues_are_read_in_turn),
         cmocka_unit_test(neighbours_are_read_together),
+        cmocka_unit_test(turns_end_when_the_clock_goes_back),
         cmocka_unit_test(a_queue_is_purged_before_it_is_read),
         cmocka_unit_test(nothing_is_delivered_while_a_channel_recovers),
         cmocka_unit_test(what_is_in_the_store_expires_behind_what_was_delivered),
