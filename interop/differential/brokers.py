@@ -137,36 +137,24 @@ class Leveret(Broker):
         return done.returncode, done.stdout, done.stderr
 
 
-class RabbitMQ(Broker):
-    """Its rabbitmqctl is one process that stays (rabbitmqctl_server.erl)."""
+class KeptRabbitmqctl:
+    """Debian's rabbitmqctl as one process that stays (rabbitmqctl_server.erl). code is where
+    unpack_rabbitmqctl has put it, values the environment of its node."""
 
-    name = "rabbitmq"
-
-    def __init__(self, base, profile, arguments):
-        super().__init__(base, profile, ["--plugins", PLUGINS])
-        self.code = os.path.join(base, "rabbitmqctl")
-        self.server = None
-
-    @property
-    def node(self):
-        return "leveret-%d@localhost" % self.port
-
-    def start(self):
-        super().start()
-        self.start_server()
-
-    def start_server(self):
+    def __init__(self, code, folder, values, **more):
         environment = dict(
             os.environ,
-            HOME=self.folder,
-            ERL_EPMD_PORT=self.environment["BROKER_EXTRA_PORT_1"],
+            HOME=folder,
+            ERL_EPMD_PORT=values["BROKER_EXTRA_PORT_1"],
             ERL_EPMD_ADDRESS="127.0.0.1",
+            **more,
         )
-        command = ["erl", "-noshell", "-pa", self.code, "-eval", "rabbitmqctl_server:main()."]
-        self.server = subprocess.Popen(
+        command = ["erl", "-noshell", "-pa", code, "-eval", "rabbitmqctl_server:main()."]
+        self.node = "leveret-%s@localhost" % values["AMQP_PORT"]
+        self.process = subprocess.Popen(
             command + ["-extra", "rabbitmqctl"],
             env=environment,
-            cwd=self.folder,
+            cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -174,30 +162,57 @@ class RabbitMQ(Broker):
             errors="replace",
         )
 
-    def end_server(self):
-        if self.server:
-            self.server.communicate()
-            self.server = None
+    def run(self, arguments):
+        """(status, what it prints, what it says on standard error)"""
+        words = ["-n", self.node, *arguments]
+        line = " ".join("=" + base64.b64encode(word.encode()).decode() for word in words)
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        output, end = until_end(self.process.stdout)
+        error, _ = until_end(self.process.stderr)
+        return int(end), output, error
+
+    def end(self):
+        self.process.communicate()
+
+
+class RabbitMQ(Broker):
+    name = "rabbitmq"
+
+    def __init__(self, base, profile, arguments):
+        super().__init__(base, profile, ["--plugins", PLUGINS])
+        self.code = os.path.join(base, "rabbitmqctl")
+        self.kept = None
+
+    @property
+    def node(self):
+        return "leveret-%d@localhost" % self.port
+
+    def start(self):
+        super().start()
+        self.keep()
+
+    def keep(self):
+        self.kept = KeptRabbitmqctl(self.code, self.folder, self.environment)
+
+    def let_go(self):
+        if self.kept:
+            self.kept.end()
+            self.kept = None
 
     def restart_now(self):
         with self.lock:
-            self.end_server()
+            self.let_go()
             super().restart_now()
-            self.start_server()
+            self.keep()
 
     def stop(self):
-        self.end_server()
+        self.let_go()
         super().stop()
 
     def ctl(self, arguments):
-        words = ["-n", self.node, *arguments]
-        line = " ".join("=" + base64.b64encode(word.encode()).decode() for word in words)
         with self.lock:
-            self.server.stdin.write(line + "\n")
-            self.server.stdin.flush()
-            output, end = until_end(self.server.stdout)
-            error, _ = until_end(self.server.stderr)
-        return int(end), output, error
+            return self.kept.run(arguments)
 
 
 def until_end(stream):

@@ -10,6 +10,8 @@
 
 -define(CONFIG, 'Elixir.RabbitMQ.CLI.Core.Config').
 -define(OUTPUT, 'Elixir.RabbitMQ.CLI.Core.Output').
+-define(EXIT_CODES, 'Elixir.RabbitMQ.CLI.Core.ExitCodes').
+-define(HELPERS, 'Elixir.RabbitMQ.CLI.Core.Helpers').
 
 main() ->
     {ok, _} = application:ensure_all_started(elixir),
@@ -50,4 +52,10 @@ argument(<<"=", Word/binary>>) ->
 print(Result, Command, Options) ->
     Formatter = ?CONFIG:get_formatter(Command, Options),
     Printer = ?CONFIG:get_printer(Command, Options),
-    ?OUTPUT:print_output(?OUTPUT:format_output(Result, Formatter, Options), Printer, Options).
+    case ?OUTPUT:print_output(?OUTPUT:format_output(Result, Formatter, Options), Printer, Options) of
+        {error, Reason} = Error ->
+            %% What a command finds out while it prints.
+            {error, ?EXIT_CODES:exit_code_for(Error), ?HELPERS:string_or_inspect(Reason)};
+        Printed ->
+            Printed
+    end.

@@ -49,11 +49,12 @@ const char *alarm_limit_check_memory(char *const *words, size_t count, int *stat
     const char *value = words[count - 1];
     if (complaint != NULL)
         return complaint;
-    if (!is_digit(value[0]))
+    bool is_negative = value[0] == '-' && is_number(value + 1);
+    if (!is_digit(value[0]) && !(is_negative && count == 1))
         return bad;
     if (count == 2 && is_number(value) && strchr(value, '.') != NULL)
         return "Bad argument: The threshold should be an integer.";
-    if (count == 1 && is_number(value) && strtod(value, NULL) > 1)
+    if (is_negative || (count == 1 && is_number(value) && strtod(value, NULL) > 1))
         return "Bad argument: The threshold should be a fraction between 0.0 and 1.0";
     return NULL;
 }

@@ -19,6 +19,7 @@
 #include "cli/command_tables.h"
 #include "cli/definitions.h"
 #include "cli/options.h"
+#include "cli/output.h"
 #include "net/control.h"
 
 static const struct command_table *const tables[] = {
@@ -104,23 +105,47 @@ static bool has_word(const char *words, const char *word, size_t word_size)
     return false;
 }
 
+static void add_column(const struct command *command, const char *name, size_t size,
+                       struct buffer *columns, json_t *unknown)
+{
+    bool is_known =
+        has_word(command->columns, name, size) || has_word(command->columns_other, name, size);
+    json_t *text = json_stringn(name, size);
+    if (size > 0 && !is_known)
+        json_object_set_new(unknown, json_string_value(text), json_true());
+    else if (size > 0)
+        buffer_append_format(columns, "%s%.*s", columns->size > 0 ? " " : "", (int)size, name);
+    json_decref(text);
+}
+
 /* A word may name several columns, with commas between. Those that are not known go into unknown,
  * in their order, each once. */
 static void add_columns(const struct command *command, const char *word, struct buffer *columns,
                         json_t *unknown)
 {
     while (*word != '\0') {
-        size_t size = strcspn(word, ", ");
-        bool is_known =
-            has_word(command->columns, word, size) || has_word(command->columns_other, word, size);
-        json_t *name = json_stringn(word, size);
-        if (size > 0 && !is_known)
-            json_object_set_new(unknown, json_string_value(name), json_true());
-        else if (size > 0)
-            buffer_append_format(columns, "%s%.*s", columns->size > 0 ? " " : "", (int)size, word);
-        word += size + strspn(word + size, ", ");
-        json_decref(name);
+        word += strspn(word, ", ");
+        size_t size = strcspn(word, ","), next = size;
+        while (size > 0 && word[size - 1] == ' ')
+            size--;
+        add_column(command, word, size, columns, unknown);
+        word += next;
     }
+}
+
+/* Those that were asked for, in the command's own order. */
+static void put_in_order(const struct command *command, struct buffer *columns)
+{
+    struct buffer asked = *columns;
+    buffer_append_u8(&asked, '\0');
+    *columns = (struct buffer){0};
+    for (const char *name = command->column_order; *name != '\0'; name += strspn(name, " ")) {
+        size_t size = strcspn(name, " ");
+        if (has_word((const char *)asked.data, name, size))
+            buffer_append_format(columns, "%s%.*s", columns->size > 0 ? " " : "", (int)size, name);
+        name += size;
+    }
+    buffer_fini(&asked);
 }
 
 static int compare_texts(const void *one, const void *other)
@@ -159,6 +184,8 @@ static char *read_columns(const struct command *command, const struct options *o
         add_columns(command, options->words[i], &columns, unknown);
     if (columns.size == 0 && command->columns != NULL)
         buffer_append_format(&columns, "%s", command->columns);
+    if (command->column_order != NULL)
+        put_in_order(command, &columns);
     if (json_object_size(unknown) > 0)
         complain_about_columns(command, options, unknown);
     else
@@ -185,18 +212,25 @@ static const char *find_option(const struct command *command, const char *name)
     return NULL;
 }
 
+/* What cannot be read, and what only other commands have. */
 static int check_options(const struct command *command, const struct options *options)
 {
-    char what[100];
+    struct buffer what = {0};
+    buffer_append_bytes(&what, buffer_bytes(&options->invalid));
     for (size_t i = 0; i < options->other_count; i++) {
-        const char *value = options->others[i].value;
-        if (find_option(command, options->others[i].name) != NULL)
-            continue;
-        snprintf(what, sizeof what, "Invalid options for this command:\n--%s : %s",
-                 options->others[i].name, value != NULL ? value : "true");
-        return complain(command, options, what);
+        const char *name = options->others[i].name, *value = options->others[i].value;
+        if (find_option(command, name) == NULL)
+            buffer_append_format(&what, "\n--%s%s : %s", options->others[i].is_off ? "no-" : "",
+                                 name, value != NULL ? value : "");
     }
-    return CONTROL_OK;
+    bool is_right = what.size == 0;
+    if (!is_right) {
+        options_complain(options, "Invalid options for this command:%.*s", (int)what.size,
+                         (const char *)what.data);
+        command_print_usage(command);
+    }
+    buffer_fini(&what);
+    return is_right ? CONTROL_OK : CONTROL_USAGE;
 }
 
 /* Defaults first; what was given replaces them. */
@@ -216,6 +250,8 @@ static bool add_options(const struct command *command, const struct options *opt
     }
     for (size_t i = 0; i < options->other_count; i++) {
         const char *value = options->others[i].value;
+        if (!options_has(options, options->others[i].name))
+            continue;
         json_t *json = value != NULL ? json_string(value) : json_true();
         is_right = json_object_set_new(arguments, options->others[i].name, json) == 0 && is_right;
     }
@@ -294,8 +330,7 @@ static const char *choose_banner(const struct command *command, const struct opt
 static void print_banner(const struct command *command, const struct options *options,
                          const json_t *arguments)
 {
-    bool is_wanted = !options->is_quiet && (strcmp(options->formatter, "table") == 0 ||
-                                            strcmp(options->formatter, "pretty_table") == 0);
+    bool is_wanted = !options->is_quiet && !output_is_for_machines(options->formatter);
     const char *banner = choose_banner(command, options, arguments);
     if (banner == NULL || banner[0] == '\0' || !is_wanted)
         return;
@@ -392,9 +427,9 @@ struct json_t *command_request(const struct command *command, const struct optio
                                char **columns, int *status)
 {
     *columns = NULL;
-    *status = check_count(command, options);
+    *status = check_options(command, options);
     if (*status == CONTROL_OK)
-        *status = check_options(command, options);
+        *status = check_count(command, options);
     if (*status == CONTROL_OK)
         *status = check_words(command, options);
     if (*status != CONTROL_OK)

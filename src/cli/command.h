@@ -48,7 +48,10 @@ struct command {
     bool success_is_value;    /* what JSON calls it: "value", else "message" */
     const char *columns;      /* of a list, with blanks between */
     const char *columns_other; /* further ones that may be asked for; NULL: it takes no columns */
+    const char *column_order;  /* the order in which they are shown; NULL: as they are asked for */
     bool is_blank_if_empty;    /* a list without rows is an empty line */
+    bool is_empty_if_absent;   /* a list of a virtual host that is not there has no rows */
+    int absent_status;         /* where there is no such virtual host or user; 0: the server's */
 };
 
 /* NULL where there is none. */

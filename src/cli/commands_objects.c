@@ -82,7 +82,8 @@ static const struct command commands[] = {
      .has_vhost = true,
      .banner = "Listing exchanges for vhost {vhost} ...",
      .columns = "name type",
-     .columns_other = "durable auto_delete internal arguments policy"},
+     .columns_other = "durable auto_delete internal arguments policy",
+     .is_empty_if_absent = true},
     {.name = "list_bindings",
      .kind = COMMAND_LIST,
      .help = "Lists the bindings of a virtual host",
@@ -90,7 +91,8 @@ static const struct command commands[] = {
      .has_vhost = true,
      .banner = "Listing bindings for vhost {vhost}...",
      .columns = "source_name source_kind destination_name destination_kind routing_key arguments",
-     .columns_other = ""},
+     .columns_other = "",
+     .is_empty_if_absent = true},
     {.name = "list_queues",
      .kind = COMMAND_LIST,
      .help = "Lists the queues of a virtual host",
@@ -106,7 +108,8 @@ static const struct command commands[] = {
          "message_bytes_ram disk_reads disk_writes memory consumers consumer_capacity "
          "consumer_utilisation durable auto_delete exclusive arguments policy operator_policy type "
          "state exclusive_consumer_tag single_active_consumer_tag owner_pid "
-         "head_message_timestamp slave_pids synchronised_slave_pids pid leader members online"},
+         "head_message_timestamp slave_pids synchronised_slave_pids pid leader members online",
+     .is_empty_if_absent = true},
     {.name = "list_connections",
      .kind = COMMAND_LIST,
      .help = "Lists the connections",
@@ -133,7 +136,10 @@ static const struct command commands[] = {
      .has_vhost = true,
      .banner = "Listing consumers in vhost {vhost} ...",
      .columns = "queue_name channel_pid consumer_tag ack_required prefetch_count active arguments",
-     .columns_other = "activity_status"},
+     .columns_other = "activity_status",
+     .is_empty_if_absent = true,
+     .column_order = "queue_name channel_pid consumer_tag ack_required prefetch_count active "
+                     "activity_status arguments"},
 };
 
 const struct command_table commands_objects = {commands, sizeof commands / sizeof commands[0]};

@@ -3,6 +3,7 @@
  * The commands about policies and parameters.
  */
 #include "cli/command_tables.h"
+#include "net/control.h"
 
 static const struct command commands[] = {
     {.name = "set_policy",
@@ -64,7 +65,8 @@ static const struct command commands[] = {
      .arguments = {"component", "name"},
      .has_vhost = true,
      .banner = "Clearing runtime parameter \"{name}\" for component \"{component}\" on vhost "
-               "\"{vhost}\" ..."},
+               "\"{vhost}\" ...",
+     .absent_status = CONTROL_UNAVAILABLE},
     {.name = "list_parameters",
      .kind = COMMAND_LIST,
      .help = "Lists the runtime parameters of a virtual host",

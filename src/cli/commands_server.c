@@ -7,12 +7,30 @@
 #include "cli/alarm_limit.h"
 #include "cli/backup.h"
 #include "cli/check.h"
+#include "cli/help.h"
 #include "cli/log_view.h"
 #include "cli/plugins.h"
 #include "cli/status.h"
 #include "cli/wait.h"
 
 static const struct command commands[] = {
+    {.name = "autocomplete",
+     .run = help_run_autocomplete,
+     .help = "Lists the commands whose names begin with a word",
+     .usage = "[<word>]",
+     .arguments = {"word"},
+     .optional_count = 1},
+    {.name = "help",
+     .run = help_run,
+     .help = "Explains the program, or a command",
+     .usage = "[<command> | --list-commands]",
+     .arguments = {"command"},
+     .optional_count = 1,
+     .options = "list-commands"},
+    {.name = "version",
+     .run = help_run_version,
+     .help = "Prints the version of this program",
+     .usage = ""},
     {.name = "await_startup",
      .kind = COMMAND_AWAIT,
      .help = "Waits until the server serves",
@@ -155,9 +173,8 @@ static const struct command commands[] = {
     {.name = "status",
      .print = status_print,
      .help = "Says what the server is and does",
-     .usage = "[--unit bytes|mb|gb]",
-     .options = "unit=gb",
-     .banner = "Status of the server ..."},
+     .usage = "[--unit bytes|kb|mb|gb|tb]",
+     .options = "unit=gb"},
     {.name = "stop",
      .kind = COMMAND_STOP,
      .help = "Stops the server and waits for its end",

@@ -3,6 +3,7 @@
  * The commands about users, their permissions and limits.
  */
 #include "cli/command_tables.h"
+#include "net/control.h"
 
 static const struct command commands[] = {
     {.name = "add_user",
@@ -31,7 +32,8 @@ static const struct command commands[] = {
      .help = "Leaves a user without a password, so that only a certificate logs it in",
      .usage = "<username>",
      .arguments = {"user"},
-     .banner = "Clearing password for user \"{user}\" ..."},
+     .banner = "Clearing password for user \"{user}\" ...",
+     .absent_status = CONTROL_UNAVAILABLE},
     {.name = "delete_user",
      .help = "Removes a user and closes its connections",
      .usage = "<username>",
@@ -71,7 +73,8 @@ static const struct command commands[] = {
      .arguments = {"user"},
      .banner = "Listing permissions for user \"{user}\" ...",
      .columns = "vhost configure write read",
-     .is_blank_if_empty = true},
+     .is_blank_if_empty = true,
+     .absent_status = CONTROL_UNAVAILABLE},
     {.name = "set_permissions",
      .help = "Says what a user may configure, write and read in a virtual host: three patterns",
      .usage = "[--vhost <vhost>] <username> <conf> <write> <read>",

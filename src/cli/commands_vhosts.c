@@ -5,6 +5,7 @@
 #include "cli/command_tables.h"
 
 #include "cli/single_node.h"
+#include "net/control.h"
 
 static const struct command commands[] = {
     {.name = "add_vhost",
@@ -59,7 +60,8 @@ static const struct command commands[] = {
      .help = "Takes the limits of a virtual host away",
      .usage = "[--vhost <vhost>]",
      .has_vhost = true,
-     .banner = "Clearing vhost \"{vhost}\" limits ..."},
+     .banner = "Clearing vhost \"{vhost}\" limits ...",
+     .absent_status = CONTROL_UNAVAILABLE},
     {.name = "list_vhost_limits",
      .kind = COMMAND_LIMITS,
      .help = "Lists the limits of a virtual host, or of all",

@@ -22,6 +22,7 @@
 #include "base/xmalloc.h"
 #include "cli/answer.h"
 #include "cli/options.h"
+#include "cli/unit.h"
 #include "net/control.h"
 
 enum { CONNECT_TIMEOUT_S = 30, PORT_MAX = 65535 };
@@ -452,34 +453,17 @@ static int compare_parts(const void *one, const void *other)
     return (a->bytes < b->bytes) - (a->bytes > b->bytes);
 }
 
-static void print_part(const struct part *part, double percentage, const char *unit)
+static void print_part(const struct part *part, double percentage, const struct unit *unit)
 {
-    double bytes = (double)part->bytes;
-    if (strcasecmp(unit, "bytes") == 0)
-        printf("%s: %" JSON_INTEGER_FORMAT " bytes (%.2f%%)\n", part->name, part->bytes,
-               percentage);
-    else if (strcasecmp(unit, "mb") == 0)
-        printf("%s: %.4f mb (%.2f%%)\n", part->name, bytes / 1e6, percentage);
-    else
-        printf("%s: %.4f gb (%.2f%%)\n", part->name, bytes / 1e9, percentage);
+    printf("%s: %.*f %s (%.2f%%)\n", part->name, unit->digits, (double)part->bytes / unit->bytes,
+           unit->name, percentage);
 }
 
-static bool has_unit(const struct options *options)
-{
-    static const char *const units[] = {"bytes", "mb", "gb"};
-    const char *unit = options_value(options, "unit");
-    for (size_t i = 0; unit != NULL && i < sizeof units / sizeof units[0]; i++) {
-        if (strcasecmp(unit, units[i]) == 0)
-            return true;
-    }
-    return unit == NULL;
-}
-
-static void print_parts(const struct part *parts, size_t count, const struct options *options)
+static void print_parts(const struct part *parts, size_t count, const struct unit *unit,
+                        const struct options *options)
 {
     json_int_t total = 0;
     json_t *object = json_object();
-    const char *unit = options_value(options, "unit");
     for (size_t i = 0; i < count; i++)
         total += parts[i].bytes;
     for (size_t i = 0; i < count; i++) {
@@ -488,7 +472,7 @@ static void print_parts(const struct part *parts, size_t count, const struct opt
                             json_pack("{s:I, s:f}", "bytes", parts[i].bytes, "percentage",
                                       (double)(json_int_t)(percentage * 100 + 0.5) / 100));
         if (!answer_is_json(options))
-            print_part(&parts[i], percentage, unit != NULL ? unit : "gb");
+            print_part(&parts[i], percentage, unit);
     }
     if (answer_is_json(options)) {
         char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(6));
@@ -504,17 +488,15 @@ int diagnosis_memory(const json_t *answer, const struct options *options)
     json_t *value;
     json_t *memory = json_object_get(answer, "memory");
     size_t count = 0;
-    if (!has_unit(options)) {
-        options_complain(options, "unit '%s' is not supported. Please use one of: bytes, mb, gb",
-                         options_value(options, "unit"));
+    const struct unit *unit = unit_of_options(options);
+    if (unit == NULL)
         return CONTROL_USAGE;
-    }
     struct part *parts = xcalloc(json_object_size(memory) + 1, sizeof parts[0]);
     answer_print_banner(answer, options, "Reporting memory breakdown on node ", "...");
     json_object_foreach(memory, name, value) parts[count++] =
         (struct part){name, json_integer_value(value)};
     qsort(parts, count, sizeof parts[0], compare_parts);
-    print_parts(parts, count, options);
+    print_parts(parts, count, unit, options);
     free(parts);
     return CONTROL_OK;
 }

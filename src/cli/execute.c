@@ -6,17 +6,20 @@
  */
 #include "cli/execute.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "cli/answer.h"
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/definitions.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "cli/term.h"
 #include "net/control.h"
 
 enum { TIMEOUT_MS = 60000, AWAIT_TIMEOUT_MS = 300000 };
@@ -36,6 +39,28 @@ static int fail(const struct options *options, enum client_result result, const 
     }
 }
 
+static bool is_erlang(const struct options *options)
+{
+    return strcmp(options->formatter, "erlang") == 0;
+}
+
+static void print_erlang(struct term *term)
+{
+    struct buffer text = {0};
+    term_append_erlang(&text, term);
+    printf("%.*s\n", (int)text.size, (const char *)text.data);
+    term_free(term);
+    buffer_fini(&text);
+}
+
+static void print_text(const struct options *options, const char *text)
+{
+    if (is_erlang(options))
+        print_erlang(term_binary(text));
+    else
+        puts(text);
+}
+
 static void print_limits(const struct command *command, const struct options *options,
                          const char *columns, const json_t *request, const json_t *result)
 {
@@ -45,7 +70,37 @@ static void print_limits(const struct command *command, const struct options *op
         return;
     }
     const char *limits = json_string_value(json_object_get(json_array_get(result, 0), "limits"));
-    puts(limits != NULL ? limits : "");
+    print_text(options, limits != NULL ? limits : "");
+}
+
+/* What a command says as JSON, as a term: its message, its value, nothing where all is well, else
+ * all of it. */
+static void print_json_as_term(const char *printed)
+{
+    json_t *json = json_loads(printed, 0, NULL);
+    const json_t *text = json_object_get(json, "message");
+    if (text == NULL)
+        text = json_object_get(json, "value");
+    if (json != NULL && (text != NULL || json_object_get(json, "result") == NULL))
+        print_erlang(term_of_json(text != NULL ? text : json));
+    json_decref(json);
+}
+
+static int print_with_terms(const struct command *command, const struct options *options,
+                            const json_t *result)
+{
+    struct options asked = *options;
+    FILE *terminal = stdout;
+    char *printed = NULL;
+    size_t size;
+    asked.formatter = "json";
+    stdout = open_memstream(&printed, &size);
+    int status = command->print(result, &asked);
+    fclose(stdout);
+    stdout = terminal;
+    print_json_as_term(printed);
+    free(printed);
+    return status;
 }
 
 static void print_list(const struct command *command, const struct options *options,
@@ -78,7 +133,7 @@ static void print_success(const struct command *command, const struct options *o
     if (answer_is_json(options))
         print_json_success(command, node, text);
     else if (text != NULL && !(options->is_quiet && command->success_is_chatter))
-        puts(text);
+        print_text(options, text);
     free(text);
 }
 
@@ -98,7 +153,9 @@ static int print_result(const struct command *command, const struct options *opt
     json_t *node = json_object_get(reply, "node"), *result = json_object_get(reply, "result");
     if (json_is_object(result) && node != NULL && json_object_get(result, "node") == NULL)
         json_object_set(result, "node", node);
-    if (command->print != NULL)
+    if (command->print != NULL && is_erlang(options))
+        status = print_with_terms(command, options, result);
+    else if (command->print != NULL)
         status = command->print(result, options);
     else if (command->kind == COMMAND_LIST)
         print_list(command, options, columns, result);
@@ -111,24 +168,35 @@ static int print_result(const struct command *command, const struct options *opt
     return status;
 }
 
-/* As rabbitmqctl has it, which says of a missing virtual host only that. */
-static void print_error(int status, const char *error)
+static bool is_absent_vhost(int status, const char *error)
 {
-    bool is_vhost = status == CONTROL_DATA && strncmp(error, "Virtual host '", 14) == 0;
+    return status == CONTROL_DATA && strncmp(error, "Virtual host '", 14) == 0;
+}
+
+/* As rabbitmqctl has it, which says of a missing virtual host only that, and asks some commands not
+ * whether there is one. */
+static int print_error(const struct command *command, int status, const char *error)
+{
+    bool is_vhost = is_absent_vhost(status, error);
+    if (command->absent_status != 0 && (is_vhost || status == CONTROL_NO_USER))
+        status = command->absent_status;
     fprintf(stderr, "%s%s\n", is_vhost ? "" : "Error:\n", error);
+    return status;
 }
 
 /* The exit status that the reply says. */
 static int answer(const struct command *command, const struct options *options, const char *columns,
-                  const json_t *request, const json_t *reply)
+                  const json_t *request, json_t *reply)
 {
     const json_t *number = json_object_get(reply, "status");
     const char *error = json_string_value(json_object_get(reply, "error"));
     int status = json_is_integer(number) ? (int)json_integer_value(number) : CONTROL_SOFTWARE;
+    if (status != CONTROL_OK && command->is_empty_if_absent && error != NULL &&
+        is_absent_vhost(status, error))
+        status = json_object_set_new(reply, "result", json_array());
     if (status == CONTROL_OK)
         return print_result(command, options, columns, request, reply);
-    print_error(status, error != NULL ? error : "the server's answer is not one");
-    return status;
+    return print_error(command, status, error != NULL ? error : "the server's answer is not one");
 }
 
 static int ask(const struct command *command, const struct options *options, const char *columns,
@@ -164,21 +232,54 @@ static int ask(const struct command *command, const struct options *options, con
 
 /* --- the whole way */
 
-int execute_command(const struct options *options)
+/* Everything that is printed from now on. */
+static int redirect(const struct options *options)
+{
+    bool is_file = options->printer != NULL && strcmp(options->printer, "file") == 0;
+    if (!is_file || options->file == NULL)
+        return CONTROL_OK;
+    fflush(stdout);
+    if (freopen(options->file, "w", stdout) != NULL)
+        return CONTROL_OK;
+    fprintf(stderr, "Error:\ncannot write %s: %s\n", options->file, strerror(errno));
+    return CONTROL_SOFTWARE;
+}
+
+static int execute(const struct command *command, const struct options *options)
 {
     int status;
     char *columns;
-    const struct command *command = command_find(options->words[0]);
-    if (!output_has_formatter(options->formatter)) {
-        options_complain(options, "there is no formatter '%s'", options->formatter);
-        return CONTROL_USAGE;
-    }
     json_t *request = command_request(command, options, &columns, &status);
     if (request == NULL)
         return status;
-    status = command->run != NULL ? command->run(options, json_object_get(request, "arguments"))
-                                  : ask(command, options, columns, request);
+    status = redirect(options);
+    if (options->is_dry || status != CONTROL_OK) {
+        /* the banner was all */
+    } else if (options->has_timeout && options->timeout_ms <= 0) {
+        fprintf(stderr, "Error: operation %s on the server timed out. Timeout value used: %lld\n",
+                command->name, (long long)options->timeout_ms);
+        status = options->timeout_ms < 0 ? CONTROL_SOFTWARE : CONTROL_TIMEOUT;
+    } else if (command->run != NULL) {
+        status = command->run(options, json_object_get(request, "arguments"));
+    } else {
+        status = ask(command, options, columns, request);
+    }
     json_decref(request);
     free(columns);
     return status;
+}
+
+int execute_command(const struct options *options)
+{
+    struct options known = *options;
+    const struct command *command = command_find(options->words[0]);
+    bool has_rows = command->kind == COMMAND_LIST || command->kind == COMMAND_LIMITS;
+    known.formatter = output_find_formatter(options->formatter);
+    if (known.formatter == NULL) {
+        options_complain(options, "there is no formatter '%s'", options->formatter);
+        return CONTROL_USAGE;
+    }
+    if (!has_rows && strcmp(known.formatter, "json_stream") == 0)
+        known.formatter = "json";
+    return execute(command, &known);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Lists, as rabbitmqctl prints them: lines with tabs between, JSON with a row per line, CSV, and a
- * table with borders. A formatter is a function for the beginning, for each row, and for the end.
+ * Lists, as rabbitmqctl prints them: lines with tabs between, JSON with a row per line, CSV, a
+ * table with borders, and terms of Erlang's in its own and in Elixir's notation. A formatter is a
+ * function.
  *
  * Control characters are escaped: a reader could take them for the end of a column, and a terminal
  * obey them.
@@ -12,16 +13,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/buffer.h"
 #include "base/xmalloc.h"
 #include "cli/options.h"
+#include "cli/row_term.h"
+#include "cli/term.h"
 
 struct listing {
     const json_t *rows;
     char **columns; /* owned */
     size_t column_count;
     bool has_headers;
+    bool is_padded;
     bool is_blank_if_empty;
 };
 
@@ -145,6 +150,16 @@ static void print(struct buffer *text)
 
 /* --- table */
 
+/* Blanks behind a cell that is narrower than its header. */
+static void pad(struct buffer *line, size_t from, const struct listing *listing, size_t column)
+{
+    size_t width = 0, wanted = listing->is_padded ? strlen(listing->columns[column]) : 0;
+    for (size_t i = from; i < line->size; i++)
+        width += (line->data[i] & 0xc0) != 0x80;
+    for (; width < wanted; width++)
+        buffer_append_u8(line, ' ');
+}
+
 static void print_table(const struct listing *listing)
 {
     struct buffer line = {0};
@@ -153,7 +168,9 @@ static void print_table(const struct listing *listing)
         printf("%s%c", listing->columns[i], i + 1 < listing->column_count ? '\t' : '\n');
     for (size_t row = 0; row < count; row++) {
         for (size_t i = 0; i < listing->column_count; i++) {
+            size_t from = line.size;
             append_cell_text(&line, listing, row, i);
+            pad(&line, from, listing, i);
             buffer_append_u8(&line, i + 1 < listing->column_count ? '\t' : '\n');
         }
         print(&line);
@@ -165,21 +182,81 @@ static void print_table(const struct listing *listing)
 
 /* --- JSON */
 
+static void print_json_row(const struct listing *listing, size_t row)
+{
+    json_t *object = json_object();
+    for (size_t i = 0; i < listing->column_count; i++)
+        json_object_set(object, listing->columns[i], (json_t *)(uintptr_t)cell(listing, row, i));
+    char *text = json_dumps(object, JSON_COMPACT);
+    printf("%s\n", text);
+    free(text);
+    json_decref(object);
+}
+
 static void print_json(const struct listing *listing)
 {
     size_t count = json_array_size(listing->rows);
     printf("[%s", count > 0 ? "\n" : "");
     for (size_t row = 0; row < count; row++) {
-        json_t *object = json_object();
-        for (size_t i = 0; i < listing->column_count; i++)
-            json_object_set(object, listing->columns[i],
-                            (json_t *)(uintptr_t)cell(listing, row, i));
-        char *text = json_dumps(object, JSON_COMPACT);
-        printf("%s%s\n", row > 0 ? "," : "", text);
-        free(text);
-        json_decref(object);
+        fputs(row > 0 ? "," : "", stdout);
+        print_json_row(listing, row);
     }
     printf("]\n");
+}
+
+/* A document for each row, with an empty line behind it. */
+static void print_json_stream(const struct listing *listing)
+{
+    for (size_t row = 0; row < json_array_size(listing->rows); row++) {
+        print_json_row(listing, row);
+        putchar('\n');
+    }
+}
+
+/* --- terms */
+
+static struct term *term_of_row(const struct listing *listing, size_t row)
+{
+    return row_term(json_array_get(listing->rows, row), listing->columns, listing->column_count);
+}
+
+static void print_erlang(const struct listing *listing)
+{
+    struct buffer text = {0};
+    struct term *rows = term_list();
+    for (size_t row = 0; row < json_array_size(listing->rows); row++)
+        term_add(rows, term_of_row(listing, row));
+    term_append_erlang(&text, rows);
+    buffer_append_u8(&text, '\n');
+    print(&text);
+    term_free(rows);
+    buffer_fini(&text);
+}
+
+static void print_elixir_rows(const struct listing *listing, const char *between)
+{
+    struct buffer text = {0};
+    for (size_t row = 0; row < json_array_size(listing->rows); row++) {
+        struct term *term = term_of_row(listing, row);
+        buffer_append_format(&text, "%s", row > 0 ? between : "");
+        term_append_elixir(&text, term);
+        buffer_append_u8(&text, '\n');
+        print(&text);
+        term_free(term);
+    }
+    buffer_fini(&text);
+}
+
+static void print_inspected(const struct listing *listing)
+{
+    puts("[");
+    print_elixir_rows(listing, ",");
+    puts("]");
+}
+
+static void print_strings(const struct listing *listing)
+{
+    print_elixir_rows(listing, "");
 }
 
 /* --- CSV */
@@ -289,8 +366,11 @@ static void print_bordered(const struct listing *listing)
         print_bordered_row(listing, widths, SIZE_MAX);
         print_border(listing, widths, "\u251c", "\u253c", "\u2524");
     }
-    for (size_t row = 0; row < count; row++)
+    for (size_t row = 0; row < count; row++) {
+        if (row > 0)
+            print_border(listing, widths, "\u251c", "\u253c", "\u2524");
         print_bordered_row(listing, widths, row);
+    }
     print_border(listing, widths, "\u2514", "\u2534", "\u2518");
     free(widths);
 }
@@ -300,25 +380,37 @@ static void print_bordered(const struct listing *listing)
 static const struct formatter {
     const char *name;
     void (*print)(const struct listing *listing);
+    bool is_for_machines;
 } formatters[] = {
-    {"table", print_table},
-    {"json", print_json},
-    {"csv", print_csv},
-    {"pretty_table", print_bordered},
+    {"table", print_table, false},
+    {"json", print_json, true},
+    {"json_stream", print_json_stream, true},
+    {"csv", print_csv, true},
+    {"pretty_table", print_bordered, false},
+    {"erlang", print_erlang, false},
+    {"inspect", print_inspected, false},
+    {"string", print_strings, false},
 };
 
+/* In any case, as rabbitmqctl has it. */
 static const struct formatter *find_formatter(const char *name)
 {
     for (size_t i = 0; i < sizeof formatters / sizeof formatters[0]; i++) {
-        if (strcmp(formatters[i].name, name) == 0)
+        if (strcasecmp(formatters[i].name, name) == 0)
             return &formatters[i];
     }
     return NULL;
 }
 
-bool output_has_formatter(const char *name)
+const char *output_find_formatter(const char *name)
 {
-    return find_formatter(name) != NULL;
+    const struct formatter *formatter = find_formatter(name);
+    return formatter != NULL ? formatter->name : NULL;
+}
+
+bool output_is_for_machines(const char *name)
+{
+    return find_formatter(name)->is_for_machines;
 }
 
 static void print_rows(const struct json_t *rows, const char *columns, const char *between,
@@ -330,6 +422,7 @@ static void print_rows(const struct json_t *rows, const char *columns, const cha
     struct listing listing = {.rows = rows,
                               .columns = xcalloc(strlen(columns) + 1, sizeof listing.columns[0]),
                               .has_headers = options->has_headers,
+                              .is_padded = options->is_padded,
                               .is_blank_if_empty = is_blank_if_empty};
     for (char *name = strtok_r(text, between, &rest); name != NULL;
          name = strtok_r(NULL, between, &rest))

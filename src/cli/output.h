@@ -8,8 +8,11 @@ struct buffer;
 struct json_t;
 struct options;
 
-/* Is there such a --formatter? */
-bool output_has_formatter(const char *name);
+/* The name of a --formatter, in whatever case it was given; NULL: there is none. */
+const char *output_find_formatter(const char *name);
+
+/* Is what it prints for programs, so that there are no banners? There is such a formatter. */
+bool output_is_for_machines(const char *name);
 
 /* Prints rows (an array of objects) with these columns, by the formatter of the options.
  * is_blank_if_empty: a table without rows is an empty line, else nothing. */

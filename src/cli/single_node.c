@@ -87,15 +87,6 @@ int single_node_health(const json_t *answer, const struct options *options)
     return CONTROL_OK;
 }
 
-/* The core has answered, and all queues are in it. */
-int single_node_unresponsive(const json_t *answer, const struct options *options)
-{
-    (void)answer;
-    if (answer_is_json(options))
-        puts("[\n]");
-    return CONTROL_OK;
-}
-
 int single_node_restart_vhost(const json_t *answer, const struct options *options)
 {
     if (!options->is_quiet && !answer_is_json(options))

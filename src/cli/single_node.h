@@ -13,7 +13,6 @@ int single_node_check_quorum(const struct json_t *answer, const struct options *
 int single_node_check_mirrors(const struct json_t *answer, const struct options *options);
 int single_node_await_nodes(const struct json_t *answer, const struct options *options);
 int single_node_health(const struct json_t *answer, const struct options *options);
-int single_node_unresponsive(const struct json_t *answer, const struct options *options);
 int single_node_restart_vhost(const struct json_t *answer, const struct options *options);
 int single_node_await_quorum(const struct json_t *answer, const struct options *options);
 int single_node_await_mirrors(const struct json_t *answer, const struct options *options);

@@ -15,6 +15,7 @@
 #include "cli/answer.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "cli/unit.h"
 #include "net/control.h"
 
 static void print_line(const json_t *object, const char *label, const char *key)
@@ -59,26 +60,10 @@ static void print_runtime(const json_t *status)
 
 /* --- what it uses, in gigabytes unless --unit says otherwise */
 
-struct unit {
-    const char *name;
-    double bytes;
-};
-
-/* NULL where there is none of that name. */
-static const struct unit *find_unit(const char *name)
-{
-    static const struct unit units[] = {{"gb", 1e9}, {"mb", 1e6}, {"bytes", 1}};
-    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        if (strcasecmp(units[i].name, name != NULL ? name : "gb") == 0)
-            return &units[i];
-    }
-    return NULL;
-}
-
 static void print_amount(const char *label, const json_t *bytes, const struct unit *unit)
 {
-    printf("%s: %.*f %s\n", label, unit->bytes > 1 ? 4 : 0,
-           (double)json_integer_value(bytes) / unit->bytes, unit->name);
+    printf("%s: %.*f %s\n", label, unit->digits, (double)json_integer_value(bytes) / unit->bytes,
+           unit->name);
 }
 
 static void print_alarms(const json_t *alarms)
@@ -167,18 +152,16 @@ static void print_each(const json_t *list, const char *title, void (*print)(cons
 
 int status_print(const struct json_t *status, const struct options *options)
 {
-    const struct unit *unit = find_unit(options_value(options, "unit"));
-    if (unit == NULL) {
-        options_complain(options, "unit '%s' is not supported. Please use one of: bytes, mb, gb",
-                         options_value(options, "unit"));
+    const struct unit *unit = unit_of_options(options);
+    if (unit == NULL)
         return CONTROL_USAGE;
-    }
     if (strcmp(options->formatter, "json") == 0) {
         char *text = json_dumps(status, JSON_COMPACT);
         puts(text != NULL ? text : "");
         free(text);
         return CONTROL_OK;
     }
+    answer_print_banner(status, options, "Status of node ", " ...");
     print_problems(json_object_get(status, "problems"));
     print_runtime(status);
     print_each(json_object_get(status, "config_files"), "Config files", print_file);
