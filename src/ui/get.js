@@ -9,7 +9,7 @@ import { bytes, exchangeName, number } from './format.js';
 import { argumentList, badge, facts } from './parts.js';
 
 const MODES = [['ack_requeue_true', 'go back into the queue'], ['ack_requeue_false', 'are taken out for good'],
-  ['reject_requeue_true', 'are rejected and go back'], ['reject_requeue_false', 'are rejected and dead-lettered']];
+  ['reject_requeue_true', 'are rejected, and go back'], ['reject_requeue_false', 'are rejected, as dead letters']];
 const TRUNCATE_BYTES = 50000;
 
 function bare(text) {
@@ -51,7 +51,7 @@ export function getDialog(queue, reload) {
       { name: 'count', label: 'How many', kind: 'figure', value: 1, min: 1, isRequired: true, isBrief: true },
       { name: 'mode', label: 'The messages', kind: 'select', options: MODES, isBrief: true },
       { name: 'encoding', label: 'Show payloads', kind: 'select', isBrief: true,
-        options: [['auto', 'as text where they are text'], ['base64', 'as base64']] },
+        options: [['auto', 'as text, where they are'], ['base64', 'as base64']] },
     ],
     keepsOpen: true,
     run: async ({ count, mode, encoding }) => {

@@ -12,6 +12,7 @@ import { link } from './router.js';
 const NODES_MAX = 60;
 const BOX = { width: 240, height: 34, knot: 4, down: 14, across: 150, edge: 8 };
 const NAME_MAX = 31;
+const SEEN = 540; // of its height, at once: style/figures.css
 const KEY_MAX = 20;
 
 // In the middle: names that begin alike end in another way.
@@ -119,12 +120,14 @@ function columnHeight(column) {
   return column.reduce((sum, node) => sum + heightOf(node) + BOX.down, -BOX.down);
 }
 
-// In a column with room to spare each thing stands in the middle of its neighbours.
+// In a column with room to spare each thing stands in the middle of its neighbours; in a high drawing, of which the top
+// is seen, beside the first of them.
 function spread(column, height) {
   let free = BOX.edge;
   for (const node of column) {
     const middles = node.near.map(({ middle }) => middle);
-    const wish = middles.length > 0 ? middles.reduce((sum, middle) => sum + middle, 0) / middles.length : node.middle;
+    const mean = middles.reduce((sum, middle) => sum + middle, 0) / middles.length;
+    const wish = middles.length === 0 ? node.middle : height > SEEN ? Math.min(...middles) : mean;
     node.y = Math.max(free, wish - heightOf(node) / 2);
     free = node.y + heightOf(node) + BOX.down;
   }

@@ -69,6 +69,7 @@ export const MESSAGE_RATES = [
   ['redeliver', 'Redelivered'],
   ['return_unroutable', 'Returned, unroutable'],
   ['drop_unroutable', 'Dropped, unroutable'],
+  ['get_empty', 'Asked for in vain'],
 ];
 
 export const QUEUE_LENGTHS = [

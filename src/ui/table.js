@@ -94,7 +94,7 @@ export function table({ caption, columns, rows, key, search = {}, empty = 'Nothi
   const shown = columns.filter(Boolean);
   const body = rows.map((row) => h('tr', { 'data-key': key(row) }, shown.map((column, index) =>
     h(index === 0 ? 'th' : 'td', { scope: index === 0 ? 'row' : null, class: column.kind }, content(column, row)))));
-  const nothing = h('tr', null, h('td', { colspan: shown.length, class: 'nothing' }, empty));
+  const nothing = h('tr', null, h('td', { colspan: shown.length, class: 'nothing' }, h('span', null, empty)));
   return h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': `Table: ${caption}` },
     h('table', null, h('caption', { class: 'unseen' }, caption),
       h('thead', null, h('tr', null, shown.map((column) => headerCell(column, search)))),

@@ -144,7 +144,7 @@ class Gallery:
             for box in boxes:
                 box.check()
             self.visit.button("Show", form).click()
-            expect(self.page.get_by_role("columnheader")).to_have_count(len(boxes) + 1)
+            expect(self.page.locator("thead th")).to_have_count(len(boxes) + 1)
             self.picture("state-all-columns-" + label)
         self.page.evaluate("localStorage.removeItem('leveret.columns')")
 
@@ -185,4 +185,6 @@ class Gallery:
         self.visit.go("exchanges")
         expect(self.page.locator(".loading")).to_be_visible()
         self.picture("state-loading")
+        for route in held:
+            route.continue_()
         self.page.unroute("**/api/exchanges/**")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the objects of a page's JavaScript take, and how many nodes it has.
+"""What the objects of a page's JavaScript take, how many nodes it has, and how long it worked.
 
 The size that the browser itself tells grows by about a kilobyte with each refresh of a page, whatever the page does:
 who watches a page through DevTools has a record of each of its requests kept in the same process
@@ -36,5 +36,12 @@ class Heap:
     def nodes(self):
         """Those of the document and those that only a script still holds."""
         self.devtools.send("HeapProfiler.collectGarbage")
+        return int(self.metric("Nodes"))
+
+    def metric(self, name):
         metrics = self.devtools.send("Performance.getMetrics")["metrics"]
-        return next(int(metric["value"]) for metric in metrics if metric["name"] == "Nodes")
+        return next(metric["value"] for metric in metrics if metric["name"] == name)
+
+    def work_ms(self):
+        """Of the page's thread since it was loaded: scripts, layout, painting."""
+        return 1000 * self.metric("TaskDuration")

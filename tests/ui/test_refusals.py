@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every form that the server may refuse: its reason stands in the form, and what was typed is still there. First
-because something is wrong in it, then, with that mended, because the user has lost the rights in the meantime."""
+because something is wrong in it, then, with that mended, because the user has lost the rights in the meantime. And
+every other thing that can be done, by who has lost the rights to do it."""
 
 import json
 import re
@@ -83,6 +84,35 @@ FORMS = [
 ]  # fmt: skip
 
 
+class Action(NamedTuple):
+    page: list
+    opens: str
+    title: str
+    submits: str
+    reason: object
+    typed: dict = {}
+
+
+THEIRS = ["queues", "/", "theirs"]
+ACTIONS = [
+    Action(THEIRS, "Get messages", "Get messages from theirs", "Get", REFUSED),
+    Action(THEIRS, "Purge", "Purge this queue", "Purge", REFUSED),
+    Action(THEIRS, "Unbind", "Unbind", "Unbind", REFUSED),
+    Action(THEIRS, "Delete", "Delete this queue", "Delete", REFUSED),
+    Action(["exchanges", "/", "hub"], "Delete", "Delete this exchange", "Delete", REFUSED),
+    Action(["users", "other"], "Take away", "Take the permissions away", "Take away", NO_ADMINISTRATOR),
+    Action(["users", "other"], "Change password or tags", "Change other", "Change", NO_ADMINISTRATOR),
+    Action(["users", "other"], "Delete", "Delete this user", "Delete", NO_ADMINISTRATOR),
+    Action(["vhosts", "aside"], "Change", "Change aside", "Change", NO_ADMINISTRATOR),
+    Action(["vhosts", "aside"], "Delete", "Delete this virtual host", "Delete", NO_ADMINISTRATOR,
+           {"Its name, once more": "aside"}),
+    Action(["policies"], "Delete", "Delete this policy", "Delete", NO_POLICYMAKER),
+    Action(["limits"], "Take away", "Take this limit away", "Take away", NO_ADMINISTRATOR),
+    Action(["definitions"], "Export definitions", "Export definitions", "Export", NO_ADMINISTRATOR),
+    Action(["cluster-name"], "Change the name", "Change the name of the cluster", "Change", NO_ADMINISTRATOR),
+]  # fmt: skip
+
+
 def field(form, label):
     return form.get_by_label(re.compile("^%s( required)?$" % re.escape(label)))
 
@@ -152,6 +182,42 @@ def try_it(row, visit, site):
         site.make("DELETE", "queues/%2F/" + queue)
 
 
+def make_what_is_acted_on(site):
+    site.make("PUT", "queues/%2F/theirs", {"durable": True})
+    site.make("PUT", "exchanges/%2F/hub", {"type": "topic"})
+    site.make("POST", "bindings/%2F/e/hub/q/theirs", {"routing_key": "a", "arguments": {}})
+    site.make("PUT", "users/other", {"password": "secret", "tags": ""})
+    site.make("PUT", "permissions/%2F/other", {"configure": "", "write": "", "read": ""})
+    site.make("PUT", "vhosts/aside", {})
+    site.make("PUT", "policies/%2F/theirs", {"pattern": "^none$", "definition": {"max-length": 5}})
+    site.make("PUT", "vhost-limits/%2F/max-queues", {"value": 500})
+
+
+def take_away(site):
+    for what in ("queues/%2F/theirs", "exchanges/%2F/hub", "users/other", "vhosts/aside", "policies/%2F/theirs",
+                 "vhost-limits/%2F/max-queues"):  # fmt: skip
+        site.make("DELETE", what)
+
+
+@test()
+def what_is_not_allowed_says_why(visit, site):
+    make_what_is_acted_on(site)
+    set_rights(site, "administrator", ".*")
+    visit.enter(user="loser", password="secret")
+    for row in ACTIONS:
+        visit.go(*row.page)
+        visit.button(row.opens, visit.page.locator("main")).first.click()
+        form = visit.dialog(row.title)
+        type_in(form, row.typed)
+        set_rights(site, "management", "^$")
+        visit.button(row.submits, form).click()
+        expect(form.get_by_role("alert")).to_contain_text(row.reason)
+        visit.page.keyboard.press("Escape")
+        expect(form).to_have_count(0)
+        set_rights(site, "administrator", ".*")
+    take_away(site)
+
+
 def made_of(row):
     @test()
     def refused(visit, site):
@@ -162,4 +228,4 @@ def made_of(row):
 
 
 def tests():
-    return [made_of(row) for row in FORMS]
+    return [what_is_not_allowed_says_why, *(made_of(row) for row in FORMS)]

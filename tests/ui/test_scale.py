@@ -58,14 +58,17 @@ def name_of(names):
 def look(visit, names, shown):
     """Goes there, and says how it was."""
     page = visit.page
+    heap = Heap(visit)
     start = time.monotonic()
     visit.go(*names)
     expect(shown).to_be_visible()
     there_ms = 1000 * (time.monotonic() - start)
+    before_ms = heap.work_ms()
     again = refresh(page)
+    work_ms = heap.work_ms() - before_ms
     elements = page.evaluate("document.querySelectorAll('*').length")
-    print("  %-22s there after %4d ms, a refresh is %6d bytes in %d calls, %4d elements"
-          % (name_of(names), there_ms, again["bytes"], again["calls"], elements))  # fmt: skip
+    print("  %-22s there after %4d ms, a refresh is %6d bytes in %d calls, %3d ms of work, %4d elements"
+          % (name_of(names), there_ms, again["bytes"], again["calls"], work_ms, elements))  # fmt: skip
     expect_equal(elements < ELEMENTS_MAX, True, "%d elements of %s" % (elements, names))
     expect_equal(again["bytes"] < BYTES_MAX, True, "%d bytes for %s" % (again["bytes"], names))
 

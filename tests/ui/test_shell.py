@@ -64,10 +64,14 @@ def login_lasts_as_long_as_the_tab(visit, site):
 @test()
 def changed_password_ends_the_session(visit, site):
     site.make("PUT", "users/passing", {"password": "one", "tags": "administrator"})
-    visit.enter(user="passing", password="one")
+    visit.enter("exchanges", user="passing", password="one")
     site.make("PUT", "users/passing", {"password": "two", "tags": "administrator"})
     # The next refresh finds it out.
     expect(visit.page.get_by_role("alert")).to_have_text("Your login is no longer accepted.")
+    visit.page.get_by_label("User").fill("passing")
+    visit.page.get_by_label("Password").fill("two")
+    visit.button("Log in").click()
+    expect(visit.page.get_by_role("heading", name="Exchanges", exact=True)).to_be_visible()
 
 
 @test()

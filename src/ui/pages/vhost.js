@@ -3,9 +3,9 @@
 // One virtual host: what waits in it, and who may use it.
 
 import { api, optional, path, query } from '../api.js';
-import { ask, notice } from '../dialog.js';
+import { ask, formDialog, notice } from '../dialog.js';
 import { h } from '../dom.js';
-import { facts, heading, lengthChart, panel, rangeChoice, rateChart } from '../parts.js';
+import { badge, facts, heading, lengthChart, panel, rangeChoice, rateChart } from '../parts.js';
 import { grantDialog, grantTopicDialog, permissionTable, topicPermissionTable } from '../permissions.js';
 import { go, link } from '../router.js';
 import { ages, MESSAGE_RATES, QUEUE_LENGTHS, rangeOf, rateLines, valueLines } from '../samples.js';
@@ -38,15 +38,33 @@ function remove({ name }) {
   });
 }
 
+// RabbitMQ has that from 4.1 on.
+function protectDialog({ name, protected_from_deletion: isProtected }, reload) {
+  const where = `vhosts/${path(name)}/deletion/protection`;
+  formDialog({
+    title: isProtected ? 'Allow the deletion' : 'Protect this virtual host',
+    submit: isProtected ? 'Allow it' : 'Protect',
+    intro: isProtected ? `${name} can be deleted then.` : `${name} cannot be deleted until somebody allows it.`,
+    run: async () => {
+      await (isProtected ? api.delete(where) : api.post(where));
+      notice(`Virtual host ${name} ${isProtected ? 'can be deleted' : 'is protected'} now.`);
+      reload();
+    },
+  });
+}
+
 function draw({ vhost, permissions, topicPermissions, users, limits }, { search, reload }) {
   const about = { by: 'vhost', name: vhost.name, others: users, reload, canChange: isAdministrator() };
   return [
     heading({ title: vhost.name, above: { href: link('vhosts'), label: 'Virtual hosts' },
+      badges: vhost.protected_from_deletion && badge('protected', 'it cannot be deleted'),
       actions: isAdministrator() ? [
         { label: 'Give permissions', isMain: true, run: () => grantDialog(about) },
         { label: 'Give topic permissions', run: () => grantTopicDialog(about) },
         { label: 'Set a limit', run: () => limitDialog('vhost', [vhost.name], reload) },
         { label: 'Change', run: () => vhostDialog(vhost, reload) },
+        vhost.protected_from_deletion !== undefined && { run: () => protectDialog(vhost, reload),
+          label: vhost.protected_from_deletion ? 'Allow deletion' : 'Protect' },
         { label: 'Delete', isDangerous: true, run: () => remove(vhost) },
       ] : [] }),
     rangeChoice(search),
