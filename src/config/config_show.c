@@ -22,7 +22,7 @@ struct showing {
     void *context;
 };
 
-bool config_name_is_secret(const char *name)
+static bool is_secret(const char *name)
 {
     static const char *const words[] = {"pass", "secret", "cookie"};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
@@ -35,9 +35,38 @@ bool config_name_is_secret(const char *name)
     return false;
 }
 
+/* Of "user:password@host/path" what is in front of the "@"; 0: there is no login. */
+static size_t login_size(const char *address)
+{
+    size_t size = strcspn(address, "/?#");
+    while (size > 0 && address[size] != '@')
+        size--;
+    return size;
+}
+
+void config_append_shown(struct buffer *text, const char *name, const char *value)
+{
+    const char *address;
+    if (is_secret(name))
+        value = CONFIG_SHOWN_SECRET;
+    for (; (address = strstr(value, "://")) != NULL; value = address) {
+        address += strlen("://");
+        buffer_append(text, value, (size_t)(address - value));
+        size_t size = login_size(address);
+        if (size > 0)
+            buffer_append_format(text, CONFIG_SHOWN_SECRET);
+        address += size;
+    }
+    buffer_append(text, value, strlen(value));
+}
+
 static void show(const struct showing *showing, const char *key, const char *value)
 {
-    showing->visit(showing->context, key, config_name_is_secret(key) ? CONFIG_SHOWN_SECRET : value);
+    struct buffer text = {0};
+    config_append_shown(&text, key, value);
+    buffer_append_u8(&text, '\0');
+    showing->visit(showing->context, key, (const char *)text.data);
+    buffer_fini(&text);
 }
 
 static const void *field_of(const struct showing *showing, const struct config_key *key)

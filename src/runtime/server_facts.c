@@ -30,27 +30,17 @@ static bool is_ours(const char *variable)
     return strncmp(variable, "RABBITMQ_", 9) == 0 || strncmp(variable, "LEVERET_", 8) == 0;
 }
 
-/* What is behind the name in NAME=VALUE, or what stands there instead. */
-static const char *shown_value(const char *pair)
-{
-    size_t name_size = strcspn(pair, "=");
-    char *name = xstrdup(pair);
-    name[name_size] = '\0';
-    bool is_secret = pair[name_size] == '=' && config_name_is_secret(name);
-    free(name);
-    return is_secret ? CONFIG_SHOWN_SECRET : pair + name_size + (pair[name_size] == '=');
-}
-
-static json_t *json_text(const char *text)
-{
-    return control_json_text(bytes_of_text(text));
-}
-
 static void add_variable(json_t *variables, const char *variable)
 {
-    json_t *name = control_json_text(bytes_of(variable, strcspn(variable, "=")));
-    json_object_set_new(variables, json_string_value(name), json_text(shown_value(variable)));
+    struct buffer value = {0};
+    size_t name_size = strcspn(variable, "=");
+    json_t *name = control_json_text(bytes_of(variable, name_size));
+    config_append_shown(&value, json_string_value(name),
+                        variable + name_size + (variable[name_size] == '='));
+    json_object_set_new(variables, json_string_value(name),
+                        control_json_text(buffer_bytes(&value)));
     json_decref(name);
+    buffer_fini(&value);
 }
 
 static void handle_os_env(void *context, struct control_call *call)
@@ -77,11 +67,12 @@ static void read_all(int fd, struct buffer *bytes)
 static void add_argument(json_t *arguments, const char *argument)
 {
     struct buffer shown = {0};
-    size_t name_size = strcspn(argument, "=");
-    if (argument[name_size] == '=')
-        buffer_append_format(&shown, "%.*s=%s", (int)name_size, argument, shown_value(argument));
-    else
-        buffer_append_format(&shown, "%s", argument);
+    const char *equals = strchr(argument, '=');
+    char *name = xstrndup(argument, strcspn(argument, "="));
+    buffer_append_format(&shown, "%s%s", name, equals != NULL ? "=" : "");
+    if (equals != NULL)
+        config_append_shown(&shown, name, equals + 1);
+    free(name);
     json_array_append_new(arguments, control_json_text(buffer_bytes(&shown)));
     buffer_fini(&shown);
 }
@@ -112,7 +103,7 @@ static void handle_command_line(void *context, struct control_call *call)
 
 static void add_setting(void *context, const char *key, const char *value)
 {
-    json_object_set_new(context, key, json_text(value));
+    json_object_set_new(context, key, control_json_text(bytes_of_text(value)));
 }
 
 struct settings {

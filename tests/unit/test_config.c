@@ -1533,6 +1533,8 @@ static void what_is_in_force_is_shown(void **state)
                              "default_user_tags.monitoring = true\n"
                              "default_users.x.vhost_pattern = ^a\n"
                              "default_users.x.password = geheim\n"
+                             "auth_http.user_path = http://a:geheim@b/c@d\n"
+                             "auth_http.vhost_path = http://b/c@d\n"
                              "log.file.rotation.count = 3\n"
                              "log.queue.rotation.compress = true\n"
                              "vm_memory_high_watermark.relative = 0.25\n");
@@ -1547,6 +1549,8 @@ static void what_is_in_force_is_shown(void **state)
         "default_user_tags.monitoring = true\n",
         "default_users.x.vhost_pattern = ^a\n",
         "default_users.x.password = " CONFIG_SHOWN_SECRET "\n",
+        "auth_http.user_path = http://" CONFIG_SHOWN_SECRET "@b/c@d\n",
+        "auth_http.vhost_path = http://b/c@d\n",
         "log.file.rotation.count = 3\n",
         "log.queue.rotation.compress = true\n",
         "vm_memory_high_watermark.relative = 0.25\n",
