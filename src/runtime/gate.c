@@ -30,6 +30,7 @@
 #include "base/xmalloc.h"
 #include "runtime/clock.h"
 #include "runtime/event_bus.h"
+#include "runtime/log.h"
 #include "runtime/store_pool.h"
 #include "runtime/wake.h"
 
@@ -150,6 +151,10 @@ static void set_disk_full(struct gate *gate, bool is_full, uint64_t now_ms)
         return;
     gate->is_disk_full = is_full;
     set_alarms(gate, now_ms);
+    if (is_full)
+        log_warning("vhost '%s': no space for its store, publishers are blocked", gate_name(gate));
+    else
+        log_info("vhost '%s': there is space for its store again", gate_name(gate));
 }
 
 /* What others have for an exchange of this vhost. */
