@@ -5,6 +5,7 @@
  */
 #include "http/http_objects.h"
 
+#include <jansson.h>
 #include <stdlib.h>
 
 #include "base/buffer.h"
@@ -39,6 +40,7 @@ struct http_objects *http_objects_new(const struct http_job *job)
     struct http_objects *objects = xcalloc(1, sizeof *objects);
     objects->job = job;
     objects->name = xcalloc(1, sizeof *objects->name);
+    objects->definitions = json_object();
     return objects;
 }
 
@@ -48,6 +50,7 @@ void http_objects_free(void *context)
     http_objects_fini(objects);
     buffer_fini(objects->name);
     free(objects->name);
+    json_decref(objects->definitions);
     free(objects);
 }
 

@@ -20,6 +20,8 @@ struct http_objects {
     struct http_object *rows; /* owned */
     size_t count, capacity;
     struct buffer *name; /* owned; of a list: room for a name that is made when it is asked for */
+    struct json_t
+        *definitions; /* owned; of a list, an object: what policies say, which rows share */
 };
 
 /* In a job's run: adds what the vhost has of a kind; the visitor keeps it in objects->kept, where

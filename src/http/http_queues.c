@@ -2,6 +2,9 @@
 /*
  * Queues: those of all vhosts, of one, and one alone. Rows are made in a job, of copies.
  */
+#include <jansson.h>
+#include <stdio.h>
+
 #include "broker/policy.h"
 #include "broker/status_rows.h"
 #include "broker/vhost.h"
@@ -13,6 +16,8 @@
 #include "http/http_resources.h"
 #include "http/http_row.h"
 #include "http/http_stats.h"
+
+enum { DEFINITIONS_MAX = 16 }; /* that a list keeps for its next rows */
 
 /* --- a row */
 
@@ -38,7 +43,7 @@ static void fill_totals(const struct queue_status *status, struct http_row *row)
 }
 
 /* What both policies together say: of two numbers the smaller one. */
-static json_t *effective_definition(const struct queue_status *status)
+static json_t *merged_definition(const struct queue_status *status)
 {
     json_t *merged = json_of_table(policy_definition(status->policy)), *operators, *value;
     const char *key;
@@ -54,12 +59,30 @@ static json_t *effective_definition(const struct queue_status *status)
     return merged;
 }
 
-static void fill_policies(const struct queue_status *status, struct http_row *row)
+/* A definition may be large, and that of all queues of a list. */
+static json_t *effective_definition(const struct http_objects *objects,
+                                    const struct queue_status *status)
+{
+    char key[64];
+    snprintf(key, sizeof key, "%p %p", (const void *)status->policy,
+             (const void *)status->operator_policy);
+    json_t *definition = json_object_get(objects->definitions, key);
+    if (definition != NULL)
+        return json_incref(definition);
+    if (json_object_size(objects->definitions) >= DEFINITIONS_MAX)
+        json_object_clear(objects->definitions);
+    definition = merged_definition(status);
+    json_object_set(objects->definitions, key, definition);
+    return definition;
+}
+
+static void fill_policies(const struct http_objects *objects, const struct queue_status *status,
+                          struct http_row *row)
 {
     http_row_text(row, "policy", policy_name(status->policy));
     http_row_text(row, "operator_policy", policy_name(status->operator_policy));
     if (http_row_wants(row, "effective_policy_definition"))
-        http_row_put(row, "effective_policy_definition", effective_definition(status));
+        http_row_put(row, "effective_policy_definition", effective_definition(objects, status));
 }
 
 static void fill_bytes(const struct queue_status *status, struct http_row *row)
@@ -90,9 +113,10 @@ static void fill_consumers(const struct queue_status *status, struct http_row *r
     http_row_text(row, "single_active_consumer_tag", status->single_tag);
 }
 
-static void fill_state(const struct queue_status *status, struct http_row *row)
+static void fill_state(const struct http_objects *objects, const struct queue_status *status,
+                       struct http_row *row)
 {
-    fill_policies(status, row);
+    fill_policies(objects, status, row);
     fill_bytes(status, row);
     fill_consumers(status, row);
     http_row_idle_since(row, status->idle_since_ms);
@@ -132,7 +156,7 @@ static void fill_row(const void *context, size_t number, struct http_row *row)
     if (!is_brief)
         fill_stats(objects, object, row);
     if (!is_brief)
-        fill_state(status, row);
+        fill_state(objects, status, row);
     else if (status->policy != NULL)
         http_row_text(row, "policy", policy_name(status->policy));
 }
