@@ -5,6 +5,8 @@
  * A long answer goes in pieces: the next one is made when the client has taken the last one, so a
  * client that reads slowly keeps one piece and the rows that the others will be made of. All of
  * those together have a bound.
+ *
+ * As in RabbitMQ what is not very short is compressed where the client takes that.
  */
 #include <event2/buffer.h>
 #include <event2/bufferevent_ssl.h>
@@ -18,10 +20,14 @@
 #include "base/xmalloc.h"
 #include "http/http_browser.h"
 #include "http/http_crowd.h"
+#include "http/http_gzip.h"
 #include "http/http_internal.h"
 #include "net/tls.h"
 
-enum { ANSWER_BYTES_MAX = 1 << 28 }; /* that clients have not taken yet */
+enum {
+    ANSWER_BYTES_MAX = 1 << 28, /* that clients have not taken yet */
+    GZIP_BYTES_MIN = 300,
+};
 
 void http_call_free(struct http_call *call)
 {
@@ -38,6 +44,7 @@ void http_call_free(struct http_call *call)
     json_decref(call->vhosts);
     json_decref(call->reply);
     buffer_fini(&call->text);
+    http_gzip_free(call->gzip);
     if (call->credentials.size > 0)
         explicit_bzero(call->credentials.data, call->credentials.size);
     buffer_fini(&call->credentials);
@@ -50,7 +57,8 @@ void http_call_free(struct http_call *call)
 
 static int append_text(const char *text, size_t size, void *context)
 {
-    return evbuffer_add(context, text, size);
+    buffer_append(context, text, size);
+    return 0;
 }
 
 static void add_headers(const struct http_call *call, struct evbuffer *body)
@@ -77,7 +85,10 @@ static void add_headers(const struct http_call *call, struct evbuffer *body)
         evhttp_add_header(headers, "Content-Type",
                           call->has_plain_text ? "text/plain" : "application/json");
         evhttp_add_header(headers, "Cache-Control", "no-cache");
+        evhttp_add_header(headers, "Vary", "accept-encoding");
     }
+    if (call->gzip != NULL)
+        evhttp_add_header(headers, "Content-Encoding", "gzip");
     if (call->is_head && call->status != 204) {
         char size[32];
         evutil_snprintf(size, sizeof size, "%zu", evbuffer_get_length(body));
@@ -156,10 +167,27 @@ static void bound_answers(struct http_call *call)
         http_error("service_unavailable", json_string("too many long answers wait to be read"));
 }
 
-static void send_answer(struct http_call *call, struct evbuffer *body)
+/* What was answered as JSON becomes a text. */
+static void write_reply(struct http_call *call)
 {
     if (call->reply != NULL)
-        json_dump_callback(call->reply, append_text, body, JSON_COMPACT | JSON_ENCODE_ANY);
+        json_dump_callback(call->reply, append_text, &call->text, JSON_COMPACT | JSON_ENCODE_ANY);
+    json_decref(call->reply);
+    call->reply = NULL;
+}
+
+/* Of HEAD the length is told that the answer has without. */
+static void compress_text(struct http_call *call)
+{
+    bool is_long = call->rows != NULL || call->text.size >= GZIP_BYTES_MIN;
+    if (!call->has_begun && is_long && !call->is_head && http_gzip_is_wanted(call->request))
+        call->gzip = http_gzip_new();
+    if (call->gzip != NULL)
+        http_gzip_run(call->gzip, &call->text, call->rows == NULL);
+}
+
+static void send_answer(struct http_call *call, struct evbuffer *body)
+{
     add_headers(call, body);
     evhttp_send_reply(call->request, call->status, phrase_of(call->status), body);
     http_call_free(call);
@@ -251,6 +279,8 @@ void http_call_finish(struct http_call *call)
     CHECK(body != NULL);
     http_crowd_forget_request(call->server->crowd, call->request);
     http_crowd_wait_for_client(call->server->crowd, call->request);
+    write_reply(call);
+    compress_text(call);
     if (call->text.size > 0)
         give_text(call, body);
     if (call->has_begun || call->rows != NULL)

@@ -15,6 +15,7 @@
 struct evhttp;
 struct evhttp_connection;
 struct evhttp_request;
+struct http_gzip;
 struct http_list;
 
 /* What is to be done to a list before it is sent. */
@@ -65,6 +66,7 @@ struct http_call {
     struct http_job *job;      /* owned: that the rows are of, or NULL */
     size_t rows_bytes;         /* that count with the server for them */
     bool has_begun;            /* the first piece has left */
+    struct http_gzip *gzip;    /* owned: the answer is compressed; NULL: it is not */
     char *location;            /* owned, or NULL: of a 201 or 303 */
     char *attachment;          /* owned, or NULL: the header Content-Disposition */
     const char *sort;          /* borrowed, or NULL */

@@ -28,6 +28,7 @@
 #include "base/xmalloc.h"
 #include "config/config.h"
 #include "http/http_crowd.h"
+#include "http/http_gzip.h"
 #include "http/http_query.h"
 #include "net/listener.h"
 #include "runtime/clock.h"
@@ -84,6 +85,7 @@ struct scrape {
     size_t reactor, slot;         /* of connections, which vhosts do not know */
     bool has_begun;               /* with the metric */
     struct buffer text;           /* owned: the next piece */
+    struct http_gzip *gzip;       /* owned; NULL: the client wants it as it is */
 };
 
 /* --- what is asked for */
@@ -258,6 +260,7 @@ static void free_scrape(struct scrape *scrape)
     free(scrape->gates);
     evhttp_clear_headers(&scrape->query);
     buffer_fini(&scrape->text);
+    http_gzip_free(scrape->gzip);
     list_remove(&scrape->in_scrapes);
     scrape->metrics->scrape_count--;
     free(scrape);
@@ -297,6 +300,8 @@ static void send_piece(struct evhttp_connection *connection, void *context)
     struct scrape *scrape = context;
     bool has_more = make_piece(scrape);
     struct evbuffer *out = evbuffer_new();
+    if (scrape->gzip != NULL)
+        http_gzip_run(scrape->gzip, &scrape->text, !has_more);
     CHECK(out != NULL && evbuffer_add(out, scrape->text.data, scrape->text.size) == 0);
     buffer_clear(&scrape->text);
     if (!has_more) {
@@ -347,10 +352,15 @@ static void put_server_families(struct scrape *scrape, const struct metrics_fact
     }
 }
 
-static void set_type(struct evhttp_request *request)
+/* What the answer is, and how it is compressed: the caller's, or NULL. */
+static struct http_gzip *begin_text(struct evhttp_request *request)
 {
-    evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Type",
-                      "text/plain; version=0.0.4; charset=utf-8");
+    struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
+    evhttp_add_header(headers, "Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+    if (!http_gzip_is_wanted(request))
+        return NULL;
+    evhttp_add_header(headers, "Content-Encoding", "gzip");
+    return http_gzip_new();
 }
 
 static void answer_totals(struct server_metrics *metrics, struct evhttp_request *request,
@@ -368,8 +378,11 @@ static void answer_totals(struct server_metrics *metrics, struct evhttp_request 
     else
         metrics_put_server(&lines, &facts, true);
     free(cluster);
+    struct http_gzip *gzip = begin_text(request);
+    if (gzip != NULL)
+        http_gzip_run(gzip, &text, true);
+    http_gzip_free(gzip);
     CHECK(out != NULL && evbuffer_add(out, text.data, text.size) == 0);
-    set_type(request);
     evhttp_send_reply(request, 200, "OK", out);
     evbuffer_free(out);
     buffer_fini(&text);
@@ -407,10 +420,21 @@ static void answer_objects(struct server_metrics *metrics, struct evhttp_request
     else
         metrics_put_server(&out, &facts, false);
     free(cluster);
-    set_type(request);
+    scrape->gzip = begin_text(request);
     struct evhttp_connection *connection = evhttp_request_get_connection(request);
     evhttp_connection_set_closecb(connection, on_gone, scrape);
     send_piece(connection, scrape);
+}
+
+/* Whoever only asks whether somebody is there has nothing made for it. */
+static void answer_without_text(struct evhttp_request *request)
+{
+    if (evhttp_request_get_command(request) == EVHTTP_REQ_HEAD) {
+        evhttp_send_reply(request, 204, "No Content", NULL);
+        return;
+    }
+    evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", "HEAD, GET");
+    evhttp_send_error(request, 405, "Method Not Allowed");
 }
 
 static void on_request(struct evhttp_request *request, void *context)
@@ -420,7 +444,7 @@ static void on_request(struct evhttp_request *request, void *context)
     bool has_objects = metrics->server->config->prometheus_per_object;
     http_crowd_forget_request(metrics->crowd, request);
     if (evhttp_request_get_command(request) != EVHTTP_REQ_GET)
-        evhttp_send_error(request, 405, "Method Not Allowed");
+        answer_without_text(request);
     else if (strcmp(path, "/metrics/detailed") == 0)
         answer_objects(metrics, request, true);
     else if (strcmp(path, "/metrics/per-object") == 0 ||

@@ -6,7 +6,8 @@
 
 Each path with each of its methods: without a login, as users whose tags are not enough or who may not enter the
 virtual host, about objects that there are not, with bodies that are no JSON or no object; and each path with the
-methods that it has not. tests/http/compare says so where the file is not what this would write now.
+methods that it has not, and with OPTIONS and HEAD. tests/http/compare says so where the file is not what this would
+write now.
 """
 
 import re
@@ -55,6 +56,8 @@ def lines_of(path, item):
     for method in METHODS:
         if method not in there:
             yield "%s %s" % (method.upper(), filled(path, KNOWN))
+    yield "OPTIONS %s as none" % filled(path, KNOWN)
+    yield "HEAD %s as manager:p" % filled(path, KNOWN)
 
 
 def text():
