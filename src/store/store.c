@@ -57,7 +57,6 @@ struct store *store_new(const char *folder, bool is_spill)
     store->is_spill = is_spill;
     store->reserve = -1;
     hash_table_init(&store->lanes);
-    hash_table_init(&store->ranges);
     hash_table_init(&store->shelves);
     list_init(&store->changed_shelves);
     list_init(&store->gone_shelves);
@@ -91,7 +90,7 @@ void store_free(struct store *store)
     store_unload(store);
     unspilled_clear(store);
     hash_table_fini(&store->lanes);
-    hash_table_fini(&store->ranges);
+    free(store->ranges.items);
     hash_table_fini(&store->shelves);
     buffer_fini(&store->journal);
     buffer_fini(&store->row);

@@ -340,29 +340,17 @@ static void check_shelves(struct checking *checking)
                     (number)checking->kept, (number)used);
 }
 
-static int compare_ranges(const void *a, const void *b)
-{
-    const struct lane_range *left = a, *right = b;
-    return (left->first > right->first) - (left->first < right->first);
-}
-
 /* Each lane number belongs to one queue, and to none that is still to come. */
 static void check_ranges(struct checking *checking)
 {
-    struct hash_table *table = &checking->store->ranges;
-    struct lane_range *ranges = xcalloc(table->count + 1, sizeof *ranges);
-    struct hash_node *node = NULL;
-    size_t count = 0;
-    while ((node = hash_table_next(table, node)) != NULL)
-        ranges[count++] = *container_of(node, struct lane_range, by_first);
-    qsort(ranges, count, sizeof *ranges, compare_ranges);
+    const struct lane_range *ranges = checking->store->ranges.items;
+    size_t count = checking->store->ranges.count;
     for (size_t i = 0; i < count; i++) {
         uint64_t end = ranges[i].first + ranges[i].count;
         if (end > checking->store->head.lane_next || (i + 1 < count && end > ranges[i + 1].first))
             check_fault(checking, "lanes %llu to %llu of a queue are not its own",
                         (number)ranges[i].first, (number)end - 1);
     }
-    free(ranges);
 }
 
 static void look_at_segment(struct checking *checking, sqlite3_stmt *row)

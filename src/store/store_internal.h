@@ -20,9 +20,12 @@
 enum {
     STORE_APPLICATION_ID = 0x4c657631, /* "Lev1" */
     STORE_VERSION = 3,
-    SEGMENT_BYTES = 64 << 10, /* a segment is closed when the next record would pass this */
-    CHUNK_RUNS = 256,         /* a chunk takes no more runs at its end */
-    GROUP_SEGMENTS = 256,     /* segments whose counts share a row */
+    /* A segment is closed when the next record would pass this. Then it is four overflow pages of
+     * 16 KiB, and 2 KiB in a leaf with others; a little less, and it had a leaf of its own, which
+     * SQLite would balance with those beside it when the row is deleted. */
+    SEGMENT_BYTES = 67540,
+    CHUNK_RUNS = 256,     /* a chunk takes no more runs at its end */
+    GROUP_SEGMENTS = 256, /* segments whose counts share a row */
 };
 
 /* The rows with places between two positions: from the last one that begins at or before the first.
@@ -66,12 +69,11 @@ struct stored_lane {
     uint64_t as_of;         /* the row holds everything up to this batch */
     uint64_t dirty_since;   /* the oldest batch that the row does not hold; 0 = clean */
     uint64_t committed_end; /* readers see positions below */
-    struct run open_run;    /* inserted by the batch under way, not in its journal yet */
     struct chunk *chunks;   /* owned; those in memory, by key */
     size_t chunk_count;
     size_t chunk_capacity;
     uint64_t disk_chunks; /* rows of this lane */
-    bool is_touched;      /* in store->touched */
+    uint32_t touch;       /* its place in store->touched + 1; 0 = the transaction leaves it alone */
     bool must_write;      /* its rows changed: the lane's row goes with them */
     bool has_moves;       /* moves of the transaction under way are still to be applied */
     bool is_ghost;        /* replay: deleted later in the journal */
@@ -81,8 +83,20 @@ struct stored_lane {
 
 /* The lanes that a queue owns, used or not. */
 struct lane_range {
-    struct hash_node by_first;
-    uint64_t first, count;
+    uint64_t first;
+    uint32_t count; /* 0: the queue is gone */
+};
+
+struct lane_ranges {
+    struct lane_range *items; /* owned; by first, but for while they are loaded */
+    size_t count, capacity;
+    size_t gone; /* of these */
+};
+
+/* A lane that the transaction under way changes. */
+struct touched_lane {
+    struct stored_lane *lane;
+    struct run open_run; /* inserted by it, not in its journal yet */
 };
 
 /* What an exchange keeps under its number: delays and keys of deduplication. */
@@ -247,12 +261,12 @@ struct store {
     uint32_t packed_references;
     struct run *places; /* owned; of the batch's insertions, by operation */
     size_t place_capacity;
-    struct stored_lane **touched; /* owned; by the transaction under way */
+    struct touched_lane *touched; /* owned; by the transaction under way */
     size_t touched_count, touched_capacity;
     struct move *moves; /* owned */
     size_t move_count, move_capacity;
     struct segment_table segments;
-    struct hash_table ranges;  /* of lanes, by their first */
+    struct lane_ranges ranges; /* of lanes that belong to queues */
     struct hash_table shelves; /* by id */
     struct list changed_shelves;
     struct list gone_shelves;

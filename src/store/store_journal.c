@@ -38,22 +38,30 @@ static void append_place(struct store *store, int kind, uint64_t lane, const str
     run_encode(&store->journal, run);
 }
 
+static struct run *open_run(const struct store *store, const struct stored_lane *lane)
+{
+    CHECK(lane->touch != 0);
+    return &store->touched[lane->touch - 1].open_run;
+}
+
 void journal_flush_run(struct store *store, struct stored_lane *lane)
 {
-    if (lane->open_run.count == 0)
+    struct run *open = open_run(store, lane);
+    if (open->count == 0)
         return;
-    append_place(store, JOURNAL_RUN, lane->id, &lane->open_run);
-    lane->open_run.count = 0;
+    append_place(store, JOURNAL_RUN, lane->id, open);
+    open->count = 0;
 }
 
 void journal_run(struct store *store, struct stored_lane *lane, const struct run *run)
 {
-    if (lane->open_run.count > 0 && run_joins(&lane->open_run, run)) {
-        lane->open_run.count += run->count;
+    struct run *open = open_run(store, lane);
+    if (open->count > 0 && run_joins(open, run)) {
+        open->count += run->count;
         return;
     }
     journal_flush_run(store, lane);
-    lane->open_run = *run;
+    *open = *run;
 }
 
 void journal_lane(struct store *store, int kind, uint64_t lane, uint64_t position, uint64_t count)

@@ -54,12 +54,12 @@ static void give_turn(struct store *store)
 void transaction_touch(struct store *store, struct stored_lane *lane)
 {
     stored_lane_dirty(store, lane, store->batch);
-    if (lane->is_touched)
+    if (lane->touch != 0)
         return;
-    lane->is_touched = true;
     store->touched = xgrow(store->touched, &store->touched_capacity, store->touched_count + 1,
-                           sizeof(struct stored_lane *));
-    store->touched[store->touched_count++] = lane;
+                           sizeof store->touched[0]);
+    store->touched[store->touched_count++] = (struct touched_lane){.lane = lane};
+    lane->touch = (uint32_t)store->touched_count;
 }
 
 /* Of very many lanes most will not be touched again for long. */
@@ -72,9 +72,9 @@ static void pack_lane(struct store *store, struct stored_lane *lane)
 void transaction_forget_touched(struct store *store)
 {
     for (size_t i = 0; i < store->touched_count; i++) {
-        store->touched[i]->is_touched = false;
+        store->touched[i].lane->touch = 0;
         if (store->chunk_bytes > chunk_bytes_kept)
-            pack_lane(store, store->touched[i]);
+            pack_lane(store, store->touched[i].lane);
     }
     store->touched_count = 0;
 }
@@ -85,7 +85,7 @@ void transaction_forget_touched(struct store *store)
  * nothing: what comes next is a row of its own then, instead of a longer one. */
 static bool write_lane(struct store *store, struct stored_lane *lane)
 {
-    bool was_idle = !lane->is_touched;
+    bool was_idle = lane->touch == 0;
     bool succeeded = stored_lane_write(store, lane);
     bool is_much = store->chunk_bytes > chunk_bytes_kept;
     stored_lane_shrink(store, lane, is_much || (was_idle && lane->state.count == 0));
@@ -139,7 +139,7 @@ static bool write_due_groups(struct store *store)
 static bool write_changed(struct store *store)
 {
     for (size_t i = 0; i < store->touched_count; i++) {
-        struct stored_lane *lane = store->touched[i];
+        struct stored_lane *lane = store->touched[i].lane;
         journal_flush_run(store, lane);
         if (lane->must_write && !write_lane(store, lane))
             return false;
@@ -184,7 +184,7 @@ void transaction_publish(struct store *store)
     pthread_mutex_lock(&store->lock);
     reclaim_apply_moves(store);
     for (size_t i = 0; i < store->touched_count; i++)
-        store->touched[i]->committed_end = store->touched[i]->state.end;
+        store->touched[i].lane->committed_end = store->touched[i].lane->state.end;
     transaction_forget_touched(store);
     shrink_cold(store);
     struct store_figures *figures = &store->figures;

@@ -42,15 +42,14 @@ struct stored_lane *stored_lane_add(struct store *store, uint64_t id)
 
 static void untouch(struct store *store, const struct stored_lane *lane)
 {
-    for (size_t i = 0; i < store->touched_count; i++) {
-        if (store->touched[i] == lane)
-            store->touched[i] = store->touched[--store->touched_count];
-    }
+    struct touched_lane *touched = &store->touched[lane->touch - 1];
+    *touched = store->touched[--store->touched_count];
+    touched->lane->touch = lane->touch;
 }
 
 void stored_lane_free(struct store *store, struct stored_lane *lane)
 {
-    if (lane->is_touched)
+    if (lane->touch != 0)
         untouch(store, lane);
     for (size_t i = 0; i < lane->chunk_count; i++)
         chunk_free_runs(store, &lane->chunks[i]);

@@ -4,10 +4,10 @@
  * each priority; a lane with its rows comes into being when it is used for the first time, so that
  * a queue with 256 priorities costs as many lanes as its messages have.
  *
- * The ranges are known in memory by their first number, and a lane that is used for the first time
- * looks for its range below its own number: not far, and once in its life. They are what the
- * definitions say, and are read from there; a lane in no range, or one that is used after its queue
- * was deleted, is a bug of the caller or damage, and is never passed over.
+ * The ranges are known in memory in the order of their numbers, which only grow, so that a new one
+ * comes last. They are what the definitions say, and are read from there; a lane in no range, or
+ * one that is used after its queue was deleted, is a bug of the caller or damage, and is never
+ * passed over. What is left of deleted queues goes when it is most.
  */
 #include <stdlib.h>
 
@@ -15,55 +15,75 @@
 #include "base/xmalloc.h"
 #include "store/store_internal.h"
 
-static bool is_range(const struct hash_node *node, const void *key)
+/* How many begin at or below a number. */
+static size_t count_to(const struct lane_ranges *ranges, uint64_t number)
 {
-    return container_of(node, struct lane_range, by_first)->first == *(const uint64_t *)key;
-}
-
-static struct lane_range *find_range(const struct store *store, uint64_t first)
-{
-    struct hash_node *node = hash_table_find(&store->ranges, hash_u64(first), is_range, &first);
-    return node != NULL ? container_of(node, struct lane_range, by_first) : NULL;
-}
-
-static bool has_range(const struct store *store, uint64_t lane)
-{
-    for (uint64_t below = 0; below < STORE_LANES_MAX && below < lane; below++) {
-        const struct lane_range *range = find_range(store, lane - below);
-        if (range != NULL)
-            return below < range->count;
+    size_t low = 0, high = ranges->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (ranges->items[middle].first <= number)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    return false;
+    return low;
+}
+
+/* The one that a lane is in, or NULL. */
+static struct lane_range *find_range(const struct store *store, uint64_t lane)
+{
+    size_t count = count_to(&store->ranges, lane);
+    struct lane_range *range = count > 0 ? &store->ranges.items[count - 1] : NULL;
+    return range != NULL && lane - range->first < range->count ? range : NULL;
 }
 
 void stored_queue_ranges_add(struct store *store, uint64_t first, uint64_t count)
 {
-    struct lane_range *range = xcalloc(1, sizeof *range);
-    range->first = first;
-    range->count = count;
-    hash_table_insert(&store->ranges, &range->by_first, hash_u64(first));
+    struct lane_ranges *ranges = &store->ranges;
+    size_t at = store->is_replaying ? ranges->count : count_to(ranges, first);
+    ranges->items =
+        xgrow(ranges->items, &ranges->capacity, ranges->count + 1, sizeof ranges->items[0]);
+    memmove(&ranges->items[at + 1], &ranges->items[at],
+            (ranges->count - at) * sizeof ranges->items[0]);
+    ranges->items[at] = (struct lane_range){first, (uint32_t)count};
+    ranges->count++;
 }
 
-static void remove_range(struct store *store, struct lane_range *range)
+static void remove_range(struct lane_ranges *ranges, struct lane_range *range)
 {
-    hash_table_remove(&store->ranges, &range->by_first);
-    free(range);
+    size_t count = 0;
+    range->count = 0;
+    if (++ranges->gone <= ranges->count / 2)
+        return;
+    for (size_t i = 0; i < ranges->count; i++) {
+        if (ranges->items[i].count > 0)
+            ranges->items[count++] = ranges->items[i];
+    }
+    ranges->count = count;
+    ranges->gone = 0;
 }
 
 void stored_queue_ranges_clear(struct store *store)
 {
-    struct hash_node *node;
-    size_t cursor = 0;
-    while ((node = hash_table_remaining(&store->ranges, &cursor)) != NULL)
-        remove_range(store, container_of(node, struct lane_range, by_first));
+    free(store->ranges.items);
+    store->ranges = (struct lane_ranges){0};
+}
+
+static int compare_ranges(const void *a, const void *b)
+{
+    const struct lane_range *left = a, *right = b;
+    return (left->first > right->first) - (left->first < right->first);
 }
 
 bool stored_queue_ranges_check(struct store *store)
 {
     struct hash_node *node = NULL;
+    if (store->ranges.count > 0)
+        qsort(store->ranges.items, store->ranges.count, sizeof store->ranges.items[0],
+              compare_ranges);
     while ((node = hash_table_next(&store->lanes, node)) != NULL) {
         uint64_t lane = container_of(node, struct stored_lane, by_id)->id;
-        if (!has_range(store, lane))
+        if (find_range(store, lane) == NULL)
             return store_note_damage(store, "lane %llu belongs to no queue",
                                      (unsigned long long)lane);
     }
@@ -84,7 +104,7 @@ struct stored_lane *stored_queue_find_lane(struct store *store, uint64_t id)
     if (lane != NULL)
         transaction_touch(store, lane);
     else
-        CHECK(has_range(store, id));
+        CHECK(find_range(store, id) != NULL);
     return lane;
 }
 
@@ -129,12 +149,12 @@ bool stored_queue_put(struct store *store, const struct store_operation *operati
 bool stored_queue_delete(struct store *store, const struct store_operation *operation)
 {
     struct lane_range *range = find_range(store, operation->lane);
-    CHECK(range != NULL && range->count == operation->count);
+    CHECK(range != NULL && range->first == operation->lane && range->count == operation->count);
     for (uint64_t i = 0; i < range->count; i++) {
         struct stored_lane *lane = stored_queue_find_lane(store, operation->lane + i);
         if (lane != NULL && !delete_lane(store, lane))
             return false;
     }
-    remove_range(store, range);
+    remove_range(&store->ranges, range);
     return definition_delete(store, operation);
 }
