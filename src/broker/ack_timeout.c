@@ -15,7 +15,7 @@ enum { look_min_ms = 100, look_max_ms = 60000, looks_per_timeout = 8 };
 
 static uint64_t timeout_of(const struct vhost *vhost, const struct queue *queue)
 {
-    uint64_t own = queue->settings.consumer_timeout_ms;
+    uint64_t own = queue->settings->consumer_timeout_ms;
     return own != QUEUE_SETTING_ABSENT ? own : vhost->config.consumer_timeout_ms;
 }
 

@@ -37,8 +37,8 @@ static bool check_exclusive(const struct vhost *vhost, const struct queue *queue
                             struct amqp_error *error)
 {
     char text[RESOURCE_TEXT_SIZE];
-    bool is_single = queue->settings.single_active_consumer;
-    if (queue->settings.type == QUEUE_QUORUM ||
+    bool is_single = queue->settings->single_active_consumer;
+    if (queue->settings->type == QUEUE_QUORUM ||
         (!queue->has_exclusive && !(exclusive && (is_single || queue->subscriber_count > 0))))
         return true;
     return amqp_error_set(error, AMQP_ACCESS_REFUSED, "%s in exclusive use",
@@ -49,7 +49,7 @@ static bool check_global_prefetch(const struct channel *channel, const struct qu
                                   struct amqp_error *error)
 {
     char text[RESOURCE_TEXT_SIZE];
-    if (queue->settings.type != QUEUE_QUORUM || channel->prefetch_global == 0)
+    if (queue->settings->type != QUEUE_QUORUM || channel->prefetch_global == 0)
         return true;
     return amqp_error_set(error, AMQP_NOT_IMPLEMENTED, "%s does not support global qos",
                           resource_text(channel_vhost(channel), "queue", queue->name, text));
@@ -79,7 +79,7 @@ static void start_consumer(struct channel *channel, struct queue *queue, struct 
     struct amqp_method ok = {.id = AMQP_BASIC_CONSUME_OK,
                              .basic_consume_ok = {.consumer_tag = tag}};
     consumer->no_ack = consume->no_ack;
-    consumer->is_exclusive = consume->exclusive && queue->settings.type != QUEUE_QUORUM;
+    consumer->is_exclusive = consume->exclusive && queue->settings->type != QUEUE_QUORUM;
     queue->has_exclusive = consumer->is_exclusive;
     announce(channel, consumer);
     if (!consume->no_wait)
@@ -213,7 +213,7 @@ static bool check_get(const struct channel *channel, const struct queue *queue,
                       struct amqp_error *error)
 {
     char text[RESOURCE_TEXT_SIZE];
-    if (queue->settings.type != QUEUE_QUORUM || !queue->settings.single_active_consumer)
+    if (queue->settings->type != QUEUE_QUORUM || !queue->settings->single_active_consumer)
         return true;
     return amqp_error_set(error, AMQP_RESOURCE_LOCKED,
                           "cannot obtain access to locked %s. basic.get operations are not "

@@ -70,7 +70,7 @@ void consumer_cancel(struct consumer *consumer)
     if (queue->is_reply)
         channel->reply_queue = NULL;
     queue_unsubscribe(queue, &consumer->subscriber);
-    if (queue->settings.single_active_consumer && queue->single != NULL)
+    if (queue->settings->single_active_consumer && queue->single != NULL)
         consumer_wake(container_of(queue->single, struct consumer, subscriber));
     list_remove(&consumer->starved_node);
     hash_table_remove(&channel->consumers, &consumer->by_tag);

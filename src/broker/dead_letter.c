@@ -201,7 +201,7 @@ void dead_letter_address(const struct queue_settings *settings, const struct mes
 struct message *dead_letter_new(struct message *message, const struct queue *queue,
                                 enum death_reason reason, uint64_t now_ms)
 {
-    const struct queue_settings *settings = &queue->settings;
+    const struct queue_settings *settings = queue->settings;
     struct amqp_properties properties = {0};
     struct buffer headers = {0}, raw = {0};
     bool has_own_key = settings->dead_letter_routing_key.data != NULL;

@@ -36,7 +36,7 @@ static void raise_mark(struct vhost *vhost, struct lane *lane, uint64_t position
 /* Was it spilled? Nobody gets it after a crash. */
 static bool is_spilled(const struct queue *queue, const struct entry *entry)
 {
-    return !entry->message->is_persistent && queue->settings.type != QUEUE_QUORUM;
+    return !entry->message->is_persistent && queue->settings->type != QUEUE_QUORUM;
 }
 
 /* May this message, which is stored, be delivered now? Not while the disk may come to hold the
@@ -139,7 +139,7 @@ struct message *queue_show(const struct queue *queue, struct entry *entry, bool 
     entry->message = NULL;
     if (message->hides_bcc)
         message = copies_hide_bcc(message);
-    if (queue->settings.type == QUEUE_QUORUM && (is_got || entry->fate.failures > 0))
+    if (queue->settings->type == QUEUE_QUORUM && (is_got || entry->fate.failures > 0))
         return with_delivery_count(message, entry->fate.failures);
     return message;
 }
@@ -258,14 +258,6 @@ static void hand_out(struct vhost *vhost, struct queue *queue)
     }
 }
 
-/* Nobody reads the first message, and it may expire. */
-static void lane_probe_head(struct vhost *vhost, struct lane *lane)
-{
-    struct entry *front;
-    if (lane_peek(lane, &front) == LANE_IN_STORE)
-        lane_probe(vhost, lane);
-}
-
 void queue_dispatch(struct vhost *vhost, struct queue *queue)
 {
     if (queue->is_leaving || queue->hold_count > 0)
@@ -278,7 +270,7 @@ void queue_dispatch(struct vhost *vhost, struct queue *queue)
     if (queue_next_consumer(queue) != NULL || queue_first_lane(queue)->paged.count > 0)
         queue_read(vhost, queue);
     else if (queue->may_expire)
-        lane_probe_head(vhost, queue_first_lane(queue));
+        queue_probe_head(vhost, queue);
 }
 
 enum lane_head queue_get(struct vhost *vhost, struct queue *queue, struct lane **lane,

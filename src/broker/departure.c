@@ -66,7 +66,7 @@ static void drop(struct vhost *vhost, struct lane *lane, struct entry *entry)
 
 static bool has_dead_letter_exchange(const struct vhost *vhost, const struct queue *queue)
 {
-    struct bytes name = queue->settings.dead_letter_exchange;
+    struct bytes name = queue->settings->dead_letter_exchange;
     return name.data != NULL && exchange_find(vhost, name) != NULL;
 }
 
@@ -75,7 +75,7 @@ static void count_letter(struct vhost *vhost, const struct queue *queue, enum de
     enum letter_strategy strategy = queue_parks_letters(queue)               ? LETTER_AT_LEAST_ONCE
                                     : has_dead_letter_exchange(vhost, queue) ? LETTER_AT_MOST_ONCE
                                                                              : LETTER_DISABLED;
-    vhost->counters.dead_lettered[queue->settings.type == QUEUE_QUORUM][strategy][reason]++;
+    vhost->counters.dead_lettered[queue->settings->type == QUEUE_QUORUM][strategy][reason]++;
 }
 
 void queue_dead_letter(struct vhost *vhost, struct queue *queue, struct message *message,
@@ -156,7 +156,7 @@ void queue_fetched(struct vhost *vhost, struct lane *lane)
         else
             queue_bury(vhost, lane, &fetch.entry, (enum death_reason)fetch.purpose);
     }
-    if (lane->fetches.first < lane->fetches.count) /* they came while others were being read */
+    if (lane_has_fetches(lane)) /* they came while others were being read */
         lane_read(vhost, lane);
 }
 
@@ -224,25 +224,46 @@ void queue_expire(struct vhost *vhost, struct queue *queue)
     }
 }
 
-/* After a start nobody knows when the messages of very many queues expire: their heads are read a
- * few at a time, so that clients hardly notice. */
-static bool may_probe(struct vhost *vhost)
+/* After a start nobody knows when the messages of very many queues expire, and consumers without
+ * credit may come to all of them at once: their heads are read a few at a time, so that clients
+ * hardly notice. When the next one may be read. */
+static uint64_t probe_time_ms(struct vhost *vhost)
 {
-    if (vhost->now_ms >= vhost->probe_due_ms) {
-        vhost->probe_due_ms = vhost->now_ms + probe_interval_ms;
+    if (vhost->probe_due_ms < vhost->now_ms) {
+        vhost->probe_due_ms = vhost->now_ms;
         vhost->probe_count = 0;
     }
-    return vhost->probe_count++ < probes_per_interval;
+    if (vhost->probe_count++ == probes_per_interval) {
+        vhost->probe_due_ms += probe_interval_ms;
+        vhost->probe_count = 1;
+    }
+    return vhost->probe_due_ms;
+}
+
+/* Is the first message in the store, and not being read? */
+static bool wants_probe(const struct queue *queue)
+{
+    const struct lane *lane = queue_first_lane(queue);
+    struct entry *front;
+    return lane->read_token == 0 && lane_peek(lane, &front) == LANE_IN_STORE;
+}
+
+void queue_probe_head(struct vhost *vhost, struct queue *queue)
+{
+    if (queue->awaits_probe || !wants_probe(queue))
+        return;
+    queue->awaits_probe = true;
+    arm(vhost, queue, probe_time_ms(vhost));
 }
 
 void queue_expiry_due(struct vhost *vhost, struct timer *timer)
 {
     struct queue *queue = container_of(timer, struct queue, expiry_timer);
-    struct entry *front;
-    if (lane_peek(queue_first_lane(queue), &front) == LANE_IN_STORE && !may_probe(vhost)) {
-        timer_set(vhost, timer, vhost->probe_due_ms);
+    if (!queue->awaits_probe && wants_probe(queue)) {
+        queue_probe_head(vhost, queue);
         return;
     }
+    queue->awaits_probe = false;
     if (queue->may_expire)
         queue_expire(vhost, queue);
     if (queue->has_limits)
@@ -264,7 +285,7 @@ static uint64_t limited_bytes(const struct queue *queue)
 
 static bool is_over_limit(const struct queue *queue)
 {
-    const struct queue_settings *settings = &queue->settings;
+    const struct queue_settings *settings = queue->settings;
     return queue_ready_count(queue) > settings->max_length ||
            queue_ready_bytes(queue) > settings->max_length_bytes;
 }
@@ -273,7 +294,7 @@ static bool is_over_limit(const struct queue *queue)
 void queue_keep_limits(struct vhost *vhost, struct queue *queue)
 {
     struct entry *front;
-    if (queue->settings.overflow != OVERFLOW_DROP_HEAD)
+    if (queue->settings->overflow != OVERFLOW_DROP_HEAD)
         return;
     for (size_t left = 0; is_over_limit(queue); left++) {
         struct lane *lane = queue_first_lane(queue);
@@ -292,7 +313,7 @@ void queue_keep_limits(struct vhost *vhost, struct queue *queue)
 
 bool queue_takes(const struct queue *queue, const struct message *message)
 {
-    const struct queue_settings *settings = &queue->settings;
+    const struct queue_settings *settings = queue->settings;
     if (settings->overflow == OVERFLOW_DROP_HEAD)
         return true;
     return limited_count(queue) + 1 <= settings->max_length &&

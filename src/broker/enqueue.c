@@ -59,7 +59,7 @@ static struct lane *lane_for(struct vhost *vhost, struct queue *queue,
 static bool may_expire(const struct queue *queue, const struct message *message)
 {
     return message_has(message, AMQP_PROPERTY_EXPIRATION) ||
-           queue->settings.message_ttl_ms != EXPIRATION_NEVER;
+           queue->settings->message_ttl_ms != EXPIRATION_NEVER;
 }
 
 SELDOM static void set_expiry(const struct vhost *vhost, struct queue *queue, struct entry *entry)
@@ -67,8 +67,8 @@ SELDOM static void set_expiry(const struct vhost *vhost, struct queue *queue, st
     uint64_t ttl_ms = message_has(entry->message, AMQP_PROPERTY_EXPIRATION)
                           ? expiration_of(message_properties(entry->message))
                           : EXPIRATION_NEVER;
-    if (queue->settings.message_ttl_ms < ttl_ms)
-        ttl_ms = queue->settings.message_ttl_ms;
+    if (queue->settings->message_ttl_ms < ttl_ms)
+        ttl_ms = queue->settings->message_ttl_ms;
     if (ttl_ms == EXPIRATION_NEVER)
         return;
     entry->fate.expiry_ms = ENTRY_EXPIRY(vhost->now_ms + ttl_ms);
@@ -89,7 +89,7 @@ static void push(struct vhost *vhost, struct lane *lane, const struct entry *ent
 /* The dead letter of a message that was not let in. */
 static void turn_away(struct vhost *vhost, struct queue *queue, struct message *message)
 {
-    if (queue->settings.overflow == OVERFLOW_REJECT_PUBLISH_DLX)
+    if (queue->settings->overflow == OVERFLOW_REJECT_PUBLISH_DLX)
         queue_dead_letter(vhost, queue, message, DEATH_MAXLEN);
     message_unref(message);
 }
@@ -97,7 +97,7 @@ static void turn_away(struct vhost *vhost, struct queue *queue, struct message *
 /* Does a restart leave it, where it leaves the queue? */
 static inline bool is_kept(const struct queue *queue, const struct message *message)
 {
-    return message->is_persistent || queue->settings.type == QUEUE_QUORUM;
+    return message->is_persistent || queue->settings->type == QUEUE_QUORUM;
 }
 
 /* The message is let in. */

@@ -124,7 +124,7 @@ static void put_in_order(struct give_back_list *list)
 static size_t count_failures(struct vhost *vhost, struct lane *lane, struct entry *entries,
                              size_t count, bool is_of_the_end)
 {
-    int64_t limit = lane->queue->settings.delivery_limit;
+    int64_t limit = lane->queue->settings->delivery_limit;
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
         struct entry *entry = &entries[i];
@@ -147,7 +147,7 @@ static void give_back_entries(struct vhost *vhost, struct lane *lane, struct ent
 {
     struct queue *queue = lane->queue;
     vhost->counters.requeued += count;
-    if (queue->settings.type == QUEUE_QUORUM)
+    if (queue->settings->type == QUEUE_QUORUM)
         count = count_failures(vhost, lane, entries, count, is_of_the_end);
     if (count > 0)
         lane_return(lane, entries, count);
@@ -222,7 +222,7 @@ static bool give_some_back(struct vhost *vhost, struct channel *channel, struct 
 
 size_t give_back_cost(const struct unacked *unacked)
 {
-    return unacked->lane->queue->settings.type == QUEUE_QUORUM ? cost_of_failure : 1;
+    return unacked->lane->queue->settings->type == QUEUE_QUORUM ? cost_of_failure : 1;
 }
 
 enum outcome channel_recover(struct channel *channel)

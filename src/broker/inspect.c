@@ -83,7 +83,7 @@ static void fill_details(const struct queue *queue, struct queue_status *status)
     status->taker_share = sampling_taker_share(queue);
     status->idle_since_ms = sampling_queue_idle_since(queue);
     status->exclusive_tag = tag_of(exclusive_subscriber(queue));
-    if (queue->settings.single_active_consumer)
+    if (queue->settings->single_active_consumer)
         status->single_tag = tag_of(queue->single);
     if (owner == NULL)
         return;
@@ -288,7 +288,7 @@ static void show_consumer(struct slice *slice, const struct consumer *consumer)
 {
     const struct channel *channel = consumer->channel;
     const struct queue *queue = consumer->subscriber.queue;
-    bool is_single = queue->settings.single_active_consumer;
+    bool is_single = queue->settings->single_active_consumer;
     bool is_active = queue_admits(queue, &consumer->subscriber);
     const struct consumer_status status = {
         .tag = consumer->tag,

@@ -22,7 +22,7 @@ enum { try_slice = 256, retry_interval_ms = 5000, busy_interval_ms = 5 };
 
 bool queue_parks_letters(const struct queue *queue)
 {
-    return !queue->is_deleted && queue_settings_dead_letter_at_least_once(&queue->settings) &&
+    return !queue->is_deleted && queue_settings_dead_letter_at_least_once(queue->settings) &&
            queue_is_stored(queue) && queue->lane_count > (size_t)queue->max_priority + 1;
 }
 
@@ -65,7 +65,7 @@ void parked_letters_add(struct vhost *vhost, struct queue *queue, struct message
 static struct message *address(const struct queue *queue, struct message *letter)
 {
     struct bytes exchange, key;
-    dead_letter_address(&queue->settings, letter, &exchange, &key);
+    dead_letter_address(queue->settings, letter, &exchange, &key);
     if (bytes_equal(exchange, message_exchange(letter)) &&
         bytes_equal(key, message_routing_key(letter)))
         return letter;
@@ -77,7 +77,7 @@ static struct message *address(const struct queue *queue, struct message *letter
 /* Has the letter left? Where the queue does not park letters any more it always does. */
 static bool leaves(struct vhost *vhost, struct queue *queue, struct message *letter)
 {
-    if (queue->settings.dead_letter_exchange.data == NULL)
+    if (queue->settings->dead_letter_exchange.data == NULL)
         return true;
     letter = address(queue, message_ref(letter));
     bool is_parked = queue_parks_letters(queue);

@@ -84,7 +84,7 @@ void queue_use(struct vhost *vhost, struct queue *queue)
 
 static void set_unused_timer(struct vhost *vhost, struct queue *queue)
 {
-    uint64_t expires_ms = queue->settings.expires_ms;
+    uint64_t expires_ms = queue->settings->expires_ms;
     if (expires_ms == QUEUE_SETTING_ABSENT)
         timer_clear(vhost, &queue->unused_timer);
     else
@@ -98,7 +98,7 @@ static void unused_due(struct vhost *vhost, struct timer *timer)
     struct queue *queue = container_of(timer, struct queue, unused_timer);
     if (queue->subscriber_count > 0 || queue->used_ms == 0)
         queue_use(vhost, queue);
-    if (queue->used_ms + queue->settings.expires_ms > vhost->now_ms)
+    if (queue->used_ms + queue->settings->expires_ms > vhost->now_ms)
         set_unused_timer(vhost, queue);
     else
         queue_leave(vhost, queue);
@@ -129,16 +129,17 @@ const struct policy *queue_policy(const struct vhost *vhost, const struct queue 
 
 void queue_apply_settings(struct vhost *vhost, struct queue *queue)
 {
-    struct queue_settings *settings = &queue->settings;
-    uint64_t expires_ms = settings->expires_ms;
-    queue_settings_of_arguments(settings, queue->arguments);
+    struct queue_settings settings;
+    uint64_t expires_ms = queue->settings->expires_ms;
+    queue_settings_of_arguments(&settings, queue->arguments);
     queue->policy = find_policy(vhost, queue, false, &vhost->policy_steps);
     queue->operator_policy = find_policy(vhost, queue, true, &vhost->policy_steps);
     queue->policy_generation = vhost->policy_generation;
-    queue_settings_apply_policy(settings, queue->policy, queue->operator_policy);
-    queue->has_limits = settings->max_length != QUEUE_SETTING_ABSENT ||
-                        settings->max_length_bytes != QUEUE_SETTING_ABSENT;
-    if (settings->expires_ms != expires_ms) /* its time begins with the policy */
+    queue_settings_apply_policy(&settings, queue->policy, queue->operator_policy);
+    queue_set_settings(queue, &settings);
+    queue->has_limits = settings.max_length != QUEUE_SETTING_ABSENT ||
+                        settings.max_length_bytes != QUEUE_SETTING_ABSENT;
+    if (settings.expires_ms != expires_ms) /* its time begins with the policy */
         queue_use(vhost, queue);
     set_unused_timer(vhost, queue);
     if (queue->has_limits)
@@ -297,7 +298,7 @@ static void leave_vhost(struct vhost *vhost, struct queue *queue)
     if (!queue->is_reply)
         limit_count_queues(vhost, -1);
     vhost->counters.queues_deleted++;
-    if (queue->settings.type == QUEUE_QUORUM)
+    if (queue->settings->type == QUEUE_QUORUM)
         delivery_counters_add(&vhost->counters.from_quorum, &queue->counters.deliveries);
 }
 

@@ -113,6 +113,8 @@ void queue_expire(struct vhost *vhost, struct queue *queue);
  * too much for one input. */
 void queue_expiry_due(struct vhost *vhost, struct timer *timer);
 void queue_arm_expiry(struct vhost *vhost, struct lane *lane);
+/* The first message will be read, where it is in the store, to see when it expires. */
+void queue_probe_head(struct vhost *vhost, struct queue *queue);
 /* Buries what is above the limits of a queue that drops its head, some of it likewise. */
 void queue_keep_limits(struct vhost *vhost, struct queue *queue);
 /* May this message come in? Always where the queue makes room for it. */

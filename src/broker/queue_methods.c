@@ -105,7 +105,7 @@ static void store_queue(struct vhost *vhost, struct queue *queue)
 {
     struct store_definition definition = {
         .name = queue->name,
-        .type = bytes_of_text(queue_type_name(queue->settings.type)),
+        .type = bytes_of_text(queue_type_name(queue->settings->type)),
         .arguments = queue->arguments,
         .auto_delete = queue->is_auto_delete,
     };
@@ -354,7 +354,7 @@ static bool check_delete(const struct vhost *vhost, const struct queue *queue,
 {
     char text[RESOURCE_TEXT_SIZE];
     const char *resource = resource_text(vhost, "queue", queue->name, text);
-    if (queue->settings.type == QUEUE_QUORUM && (delete->if_unused || delete->if_empty))
+    if (queue->settings->type == QUEUE_QUORUM && (delete->if_unused || delete->if_empty))
         return amqp_error_set(error, AMQP_NOT_IMPLEMENTED,
                               "cannot delete %s. queue.delete operations with if-%s flag set are "
                               "not supported by quorum queues",

@@ -41,7 +41,7 @@ static void make_set(const struct vhost *vhost, struct queue *queue)
 
 void queue_values_follow_settings(struct vhost *vhost, struct queue *queue)
 {
-    if (!queue->settings.deduplicates)
+    if (!queue->settings->deduplicates)
         queue_values_drop(vhost, queue);
     else if (queue->values == NULL)
         make_set(vhost, queue);
@@ -64,7 +64,7 @@ bool queue_values_admit(struct vhost *vhost, const struct queue *queue,
 {
     *value = bytes_of(NULL, 0);
     buffer_clear(&vhost->value);
-    if (!queue->settings.deduplicates || queue->values == NULL ||
+    if (!queue->settings->deduplicates || queue->values == NULL ||
         !deduplication_key(message, &vhost->value))
         return true;
     *value = buffer_bytes(&vhost->value);
@@ -112,10 +112,11 @@ static void keep_fetched(const struct queue *queue, struct value_set *from)
 {
     for (unsigned priority = 0; priority <= queue->top_priority; priority++) {
         const struct lane *lane = queue_lane(queue, priority);
-        for (size_t i = lane != NULL ? lane->fetches.first : 0;
-             lane != NULL && i < lane->fetches.count; i++)
-            value_set_move(from, queue->values,
-                           place_of(lane, lane->fetches.items[i].entry.position));
+        if (lane == NULL)
+            continue;
+        const struct fetch_list *list = lane_fetches(lane);
+        for (size_t i = list->first; i < list->count; i++)
+            value_set_move(from, queue->values, place_of(lane, list->items[i].entry.position));
     }
 }
 
@@ -160,7 +161,8 @@ void queue_values_check(const struct queue *queue)
     uint64_t messages = queue_ready_count(queue) + queue->unacked_count;
     for (unsigned priority = 0; priority <= queue->top_priority; priority++) {
         const struct lane *lane = queue_lane(queue, priority);
-        messages += lane != NULL ? lane->fetches.count - lane->fetches.first : 0;
+        if (lane != NULL)
+            messages += lane_fetches(lane)->count - lane_fetches(lane)->first;
     }
     value_set_check(queue->values);
     CHECK(value_set_count(queue->values) <= messages);

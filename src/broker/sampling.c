@@ -114,7 +114,7 @@ static void look_at_queue(void *context, struct hash_node *node)
     queue_persistent(queue, &persistent, &persistent_bytes);
     sums->persistent += persistent;
     sums->persistent_bytes += persistent_bytes;
-    if (queue->settings.type == QUEUE_QUORUM)
+    if (queue->settings->type == QUEUE_QUORUM)
         delivery_counters_add(&sums->from_quorum, &queue->counters.deliveries);
     uint64_t mark = mark_of_queue(queue), former = queue->sampled;
     if (mark == former)

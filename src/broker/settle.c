@@ -133,7 +133,7 @@ static size_t cost_of(struct tx_settlement settlement, const struct unacked *una
     if (settlement.requeue)
         return give_back_cost(unacked);
     bool has_letter =
-        !settlement.is_ack && unacked->lane->queue->settings.dead_letter_exchange.data != NULL;
+        !settlement.is_ack && unacked->lane->queue->settings->dead_letter_exchange.data != NULL;
     return has_letter ? cost_of_letter : 1;
 }
 

@@ -88,7 +88,7 @@ static bool wait_for_fetches(struct channel *channel)
     for (; channel->tx_fetch_count > 0; channel->tx_fetch_count--) {
         const struct tx_fetches *fetches = &channel->tx_fetches[channel->tx_fetch_count - 1];
         struct lane *lane = lane_find(channel_vhost(channel), fetches->lane);
-        if (lane == NULL || lane->fetches.taken >= fetches->asked)
+        if (lane == NULL || lane_fetches(lane)->taken >= fetches->asked)
             continue;
         channel_wait_for_read(channel, lane->queue);
         return true;

@@ -164,8 +164,8 @@ struct vhost {
     struct confirm_note *notes; /* owned; by operation of the batch note_batch */
     size_t note_count, note_capacity;
     uint64_t note_batch;
-    uint64_t probe_due_ms; /* when the next lane of those found at the start may be probed, */
-    unsigned probe_count;  /* and how many were since */
+    uint64_t probe_due_ms; /* when the last of the heads that are to be probed is, */
+    unsigned probe_count;  /* and how many are then */
 
     struct effect_chain *effects; /* owned; one chain per reactor */
     unsigned alarms;

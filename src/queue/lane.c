@@ -38,13 +38,21 @@ void lane_init(struct lane *lane, uint64_t id)
     list_node_init(&lane->read_node);
 }
 
+const struct fetch_list *lane_fetches(const struct lane *lane)
+{
+    static const struct fetch_list none;
+    return lane->fetches != NULL ? lane->fetches : &none;
+}
+
 void lane_fini(struct lane *lane)
 {
     list_remove(&lane->memory_node);
     list_remove(&lane->read_node);
-    for (size_t i = lane->fetches.first; i < lane->fetches.count; i++)
-        message_unref(lane->fetches.items[i].entry.message);
-    free(lane->fetches.items);
+    const struct fetch_list *list = lane_fetches(lane);
+    for (size_t i = list->first; i < list->count; i++)
+        message_unref(list->items[i].entry.message);
+    free(list->items);
+    free(lane->fetches);
     entry_ring_fini(&lane->returned);
     entry_ring_fini(&lane->paged);
     entry_ring_fini(&lane->tail);
@@ -234,7 +242,7 @@ static bool read_returned(const struct lane *lane, struct store_read *read)
 /* A run of messages whose fate waits for them, from the first that was not read. */
 static bool read_fetches(const struct lane *lane, struct store_read *read)
 {
-    const struct fetch_list *list = &lane->fetches;
+    const struct fetch_list *list = lane_fetches(lane);
     if (list->first == list->count || list->items[list->first].entry.message != NULL)
         return false;
     read->first = list->items[list->first].entry.position;
@@ -334,7 +342,7 @@ static bool fill_returned(struct lane *lane, struct store_read_result *result)
 /* The rows are in the order of the fetches that asked for them. */
 static bool fill_fetches(struct lane *lane, struct store_read_result *result)
 {
-    struct fetch_list *list = &lane->fetches;
+    struct fetch_list *list = lane->fetches;
     size_t row = 0;
     for (size_t i = list->first; i < list->count && row < result->count; i++, row++) {
         struct entry *entry = &list->items[i].entry;
@@ -348,7 +356,9 @@ static bool fill_fetches(struct lane *lane, struct store_read_result *result)
 
 void lane_fetch(struct lane *lane, struct entry entry, uint8_t purpose)
 {
-    struct fetch_list *list = &lane->fetches;
+    if (lane->fetches == NULL)
+        lane->fetches = xcalloc(1, sizeof *lane->fetches);
+    struct fetch_list *list = lane->fetches;
     if (list->first > list->count / 2) { /* what is gone makes room */
         memmove(list->items, list->items + list->first,
                 (list->count - list->first) * sizeof list->items[0]);
@@ -361,8 +371,8 @@ void lane_fetch(struct lane *lane, struct entry entry, uint8_t purpose)
 
 bool lane_take_fetched(struct lane *lane, struct fetch *fetch)
 {
-    struct fetch_list *list = &lane->fetches;
-    if (list->first == list->count || list->items[list->first].entry.message == NULL)
+    struct fetch_list *list = lane->fetches;
+    if (!lane_has_fetches(lane) || list->items[list->first].entry.message == NULL)
         return false;
     *fetch = list->items[list->first++];
     list->taken++;
@@ -382,7 +392,7 @@ static bool append_paged(struct lane *lane, struct store_read_result *result)
         lane->stretch_first = entry.position + 1;
         entry_ring_push(&lane->paged, &entry);
     }
-    lane->page_count = result->count;
+    lane->page_count = (uint32_t)result->count;
     if (result->is_complete && lane->stretch_first < result->read.end)
         lane->stretch_first = result->read.end;
     return lane->stretch_count == 0 || lane->stretch_first < lane->stretch_end;

@@ -54,6 +54,8 @@ struct lane {
     struct queue *queue;        /* borrowed: whose lane it is */
     uint8_t priority;           /* of its messages */
     uint8_t read_kind;          /* enum lane_read: what the read under way is for */
+    uint8_t turn;               /* enum lane_turn */
+    uint32_t turn_left;         /* bytes that may still be read of it before others */
     struct lane_levels *levels; /* borrowed: of its queue; NULL: the lane counts for itself */
     uint64_t id;                /* in the store; 0 = nothing of this lane is stored */
     uint64_t next_position;     /* of the next message */
@@ -84,13 +86,11 @@ struct lane {
     uint64_t led_bytes; /* with so much memory */
 
     uint64_t read_token;          /* the answer that is waited for; 0 = none */
-    size_t page_count;            /* messages in the last answer for the stretch */
-    struct fetch_list fetches;    /* not ready, and in none of the counters */
+    uint32_t page_count;          /* messages in the last answer for the stretch */
+    uint32_t turn_weight;         /* bytes that one read of it is about, at least */
+    struct fetch_list *fetches;   /* owned; NULL: it never asked for any */
     struct list_node memory_node; /* in the list of lanes that hold memory, coldest first */
     struct list_node read_node;   /* in the list for its turn to be read: see broker/reading.c */
-    uint8_t turn;                 /* enum lane_turn */
-    uint32_t turn_left;           /* bytes that may still be read of it before others */
-    uint32_t turn_weight;         /* bytes that one read of it is about, at least */
     uint64_t turn_ms;             /* when it was read last */
 };
 
@@ -154,14 +154,17 @@ void lane_evict(struct lane *lane, const struct lane_eviction *eviction);
 
 /* Asks for a message that is stored and not ready; its reference, if it has one, passes. */
 void lane_fetch(struct lane *lane, struct entry entry, uint8_t purpose);
+/* All of these, which are not ready and in none of the counters. */
+const struct fetch_list *lane_fetches(const struct lane *lane);
 static inline bool lane_has_fetches(const struct lane *lane)
 {
-    return lane->fetches.first < lane->fetches.count;
+    return lane->fetches != NULL && lane->fetches->first < lane->fetches->count;
 }
 /* How many were asked for, ever: so many are taken when all of them are read. */
 static inline uint64_t lane_fetches_asked(const struct lane *lane)
 {
-    return lane->fetches.taken + (lane->fetches.count - lane->fetches.first);
+    const struct fetch_list *list = lane_fetches(lane);
+    return list->taken + (list->count - list->first);
 }
 /* The first of those asked for, when it was read: its reference passes. */
 bool lane_take_fetched(struct lane *lane, struct fetch *fetch);

@@ -42,7 +42,7 @@ struct queue {
     void *owner;           /* borrowed: the session that an exclusive queue belongs to, or NULL */
     uint64_t stored_batch; /* the batch that stores its definition; 0 = none */
 
-    struct queue_settings settings;                /* in force; its texts are borrowed */
+    const struct queue_settings *settings;         /* in force: see queue_set_settings */
     uint64_t policy_generation;                    /* of the policies that are in them */
     const struct policy *policy, *operator_policy; /* borrowed; NULL: none applies */
 
@@ -55,6 +55,7 @@ struct queue {
     uint16_t lane_count;           /* lanes that are the queue's in the store */
     bool has_limits;               /* of its length */
     bool may_expire;               /* a message with an expiry was put into it */
+    bool awaits_probe;             /* its first message is read when the expiry timer is due */
     bool has_spilled;              /* transient messages of it went to the store, once */
     uint8_t takers;                /* a bit for each of the last samplings: a consumer could take a
                                       message, or there was none */
@@ -99,6 +100,9 @@ struct subscriber {
  * or 0, and the lane of priority n has lane_id + n. */
 struct queue *queue_new(struct bytes name, struct bytes arguments, uint8_t max_priority,
                         uint64_t lane_id);
+/* From now on it obeys these, which are copied, but for their texts; a queue that asked for nothing
+ * special, as most do, shares them with all others. */
+void queue_set_settings(struct queue *queue, const struct queue_settings *settings);
 /* The queue has no subscribers, bindings or waiting channels any more. */
 void queue_free(struct queue *queue);
 
@@ -167,7 +171,7 @@ void queue_unsubscribe(struct queue *queue, struct subscriber *subscriber);
 /* May it take messages at all? */
 static inline bool queue_admits(const struct queue *queue, const struct subscriber *subscriber)
 {
-    return !queue->settings.single_active_consumer || queue->single == subscriber;
+    return !queue->settings->single_active_consumer || queue->single == subscriber;
 }
 
 /* The subscriber can take a message again: it goes behind the others of its priority. */

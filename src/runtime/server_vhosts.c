@@ -6,6 +6,7 @@
  */
 #include "runtime/server_internal.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -261,6 +262,7 @@ bool server_start_vhosts(struct server *server, char *reason, size_t reason_size
         if (!start_vhost(server, vhost.name, vhost.id, reason, reason_size))
             return false;
     }
+    malloc_trim(0); /* what was read of very many queues lies below what was made of it */
     return true;
 }
 

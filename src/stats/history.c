@@ -20,20 +20,30 @@ enum { CAPACITY_MIN = 4 };
 
 struct level {
     uint64_t *rows; /* owned; a time, then the values */
-    size_t first, count, capacity;
+    uint32_t first, count, capacity;
 };
 
 struct history {
     const struct retention_policy *policy; /* borrowed */
-    size_t width;
+    uint32_t width;
     bool has_any;
-    struct level levels[HISTORY_LEVELS_MAX];
-    uint64_t newest[]; /* a row */
+    struct level levels[]; /* the policy's; behind them the newest row */
 };
 
 static size_t row_size(const struct history *history)
 {
     return history->width + 1;
+}
+
+static size_t bytes_without_levels(const struct retention_policy *policy, size_t width)
+{
+    return sizeof(struct history) + policy->count * sizeof(struct level) +
+           (width + 1) * sizeof(uint64_t);
+}
+
+static uint64_t *newest(const struct history *history)
+{
+    return (uint64_t *)(uintptr_t)(history->levels + history->policy->count);
 }
 
 static uint64_t *row_at(const struct history *history, const struct level *level, size_t number)
@@ -44,9 +54,9 @@ static uint64_t *row_at(const struct history *history, const struct level *level
 struct history *history_new(size_t width, const struct retention_policy *policy)
 {
     CHECK(width > 0 && policy->count <= HISTORY_LEVELS_MAX);
-    struct history *history = xcalloc(1, sizeof *history + (width + 1) * sizeof history->newest[0]);
+    struct history *history = xcalloc(1, bytes_without_levels(policy, width));
     history->policy = policy;
-    history->width = width;
+    history->width = (uint32_t)width;
     return history;
 }
 
@@ -63,7 +73,7 @@ void history_free(struct history *history)
 
 static void grow(const struct history *history, struct level *level)
 {
-    size_t capacity = level->capacity > 0 ? level->capacity * 2 : CAPACITY_MIN;
+    uint32_t capacity = level->capacity > 0 ? level->capacity * 2 : CAPACITY_MIN;
     uint64_t *rows = xmalloc(capacity * row_size(history) * sizeof rows[0]);
     for (size_t i = 0; i < level->count; i++)
         memcpy(rows + i * row_size(history), row_at(history, level, i),
@@ -94,20 +104,20 @@ static void pass_on(struct history *history, size_t number, uint64_t time_ms)
     const struct retention *retention = &history->policy->levels[number];
     uint64_t interval_ms = (uint64_t)retention->interval_s * 1000;
     uint64_t age_ms = (uint64_t)retention->age_s * 1000;
-    if (time_ms / interval_ms == history->newest[0] / interval_ms)
+    if (time_ms / interval_ms == newest(history)[0] / interval_ms)
         return;
     prune(history, &history->levels[number], time_ms > age_ms ? time_ms - age_ms : 0);
-    push(history, &history->levels[number], history->newest);
+    push(history, &history->levels[number], newest(history));
 }
 
 void history_add(struct history *history, uint64_t time_ms, const uint64_t *values)
 {
-    CHECK(!history->has_any || time_ms >= history->newest[0]);
+    CHECK(!history->has_any || time_ms >= newest(history)[0]);
     for (size_t i = 0; history->has_any && i < history->policy->count; i++)
         pass_on(history, i, time_ms);
     history->has_any = true;
-    history->newest[0] = time_ms;
-    memcpy(history->newest + 1, values, history->width * sizeof values[0]);
+    newest(history)[0] = time_ms;
+    memcpy(newest(history) + 1, values, history->width * sizeof values[0]);
 }
 
 /* --- looking */
@@ -131,14 +141,14 @@ static const uint64_t *search(const struct history *history, const struct level 
 static bool is_within(const struct history *history, size_t number, uint64_t time_ms)
 {
     uint64_t age_ms = (uint64_t)history->policy->levels[number].age_s * 1000;
-    return number + 1 == history->policy->count || time_ms + age_ms >= history->newest[0];
+    return number + 1 == history->policy->count || time_ms + age_ms >= newest(history)[0];
 }
 
 bool history_at(const struct history *history, uint64_t time_ms, uint64_t *values)
 {
     const uint64_t *row = NULL;
-    if (history->has_any && history->newest[0] <= time_ms)
-        row = history->newest;
+    if (history->has_any && newest(history)[0] <= time_ms)
+        row = newest(history);
     for (size_t i = 0; row == NULL && i < history->policy->count; i++) {
         if (is_within(history, i, time_ms))
             row = search(history, &history->levels[i], time_ms);
@@ -150,7 +160,7 @@ bool history_at(const struct history *history, uint64_t time_ms, uint64_t *value
 
 size_t history_bytes(const struct history *history)
 {
-    size_t bytes = sizeof *history + row_size(history) * sizeof(uint64_t);
+    size_t bytes = bytes_without_levels(history->policy, history->width);
     for (size_t i = 0; i < history->policy->count; i++)
         bytes += history->levels[i].capacity * row_size(history) * sizeof(uint64_t);
     return bytes;

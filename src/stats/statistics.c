@@ -23,14 +23,11 @@ struct entry {
     struct hash_node by_identity;
     struct list_node in_order; /* the one that changed last is at the end */
     struct history *history;   /* owned; NULL: there is no room */
-    size_t history_bytes;
-    uint64_t changed_ms; /* the pass that recorded it last */
+    uint64_t changed_ms;       /* the pass that recorded it last */
     uint8_t kind;
     uint8_t vhost_size;
-    struct bytes names; /* the vhost's, then its own; behind the numbers */
-    size_t bytes;       /* of the entry itself */
-    float *rates;       /* behind the names */
-    uint64_t values[];
+    uint32_t name_size;
+    uint64_t values[]; /* then the rates, the vhost's name, and its own */
 };
 
 struct statistics {
@@ -214,13 +211,29 @@ static uint64_t hash_of(const struct identity *identity)
     return bytes_hash(identity->name, bytes_hash(identity->vhost, (uint64_t)identity->kind));
 }
 
+static float *rates_of(const struct entry *entry)
+{
+    return (float *)(uintptr_t)(entry->values + tables[entry->kind].count);
+}
+
+static uint8_t *names_of(const struct entry *entry)
+{
+    return (uint8_t *)(rates_of(entry) + tables[entry->kind].count);
+}
+
+static size_t entry_bytes(const struct entry *entry)
+{
+    size_t history = entry->history != NULL ? history_bytes(entry->history) : 0;
+    return (size_t)(names_of(entry) - (const uint8_t *)entry) + entry->vhost_size +
+           entry->name_size + history;
+}
+
 static bool is_identity(const struct hash_node *node, const void *key)
 {
     const struct entry *entry = container_of(node, struct entry, by_identity);
     const struct identity *identity = key;
-    struct bytes vhost = bytes_of(entry->names.data, entry->vhost_size);
-    struct bytes name =
-        bytes_of(entry->names.data + entry->vhost_size, entry->names.size - entry->vhost_size);
+    struct bytes vhost = bytes_of(names_of(entry), entry->vhost_size);
+    struct bytes name = bytes_of(names_of(entry) + entry->vhost_size, entry->name_size);
     return entry->kind == identity->kind && bytes_equal(vhost, identity->vhost) &&
            bytes_equal(name, identity->name);
 }
@@ -239,16 +252,15 @@ static size_t *account_of(struct statistics *statistics, const struct entry *ent
 
 static void drop_history(struct statistics *statistics, struct entry *entry)
 {
-    *account_of(statistics, entry) -= entry->history_bytes;
+    *account_of(statistics, entry) -= entry->history != NULL ? history_bytes(entry->history) : 0;
     history_free(entry->history);
     entry->history = NULL;
-    entry->history_bytes = 0;
 }
 
 static void forget(struct statistics *statistics, struct entry *entry)
 {
     drop_history(statistics, entry);
-    *account_of(statistics, entry) -= entry->bytes;
+    *account_of(statistics, entry) -= entry_bytes(entry);
     hash_table_remove(&statistics->entries, &entry->by_identity);
     list_remove(&entry->in_order);
     free(entry);
@@ -279,24 +291,19 @@ static size_t bytes_with_histories_max(const struct statistics *statistics)
 
 static struct entry *add(struct statistics *statistics, const struct identity *identity)
 {
-    size_t width = tables[identity->kind].count;
-    size_t names_size = identity->vhost.size + identity->name.size;
-    size_t rates_at = sizeof(struct entry) + width * sizeof(uint64_t);
-    size_t names_at = rates_at + width * sizeof(float);
-    size_t bytes = names_at + names_size;
+    size_t number_bytes = sizeof(uint64_t) + sizeof(float);
+    size_t bytes = sizeof(struct entry) + tables[identity->kind].count * number_bytes +
+                   identity->vhost.size + identity->name.size;
     if (!is_total(identity->kind) && !make_room(statistics, bytes, statistics->config.bytes_max))
         return NULL;
     struct entry *entry = xcalloc(1, bytes);
-    uint8_t *memory = (uint8_t *)entry;
     entry->kind = (uint8_t)identity->kind;
     entry->vhost_size = (uint8_t)identity->vhost.size;
-    entry->bytes = bytes;
-    entry->rates = (float *)(void *)(memory + rates_at);
-    entry->names = bytes_of(memory + names_at, names_size);
+    entry->name_size = (uint32_t)identity->name.size;
     if (identity->vhost.size > 0)
-        memcpy(memory + names_at, identity->vhost.data, identity->vhost.size);
+        memcpy(names_of(entry), identity->vhost.data, identity->vhost.size);
     if (identity->name.size > 0)
-        memcpy(memory + names_at + identity->vhost.size, identity->name.data, identity->name.size);
+        memcpy(names_of(entry) + identity->vhost.size, identity->name.data, identity->name.size);
     list_node_init(&entry->in_order);
     hash_table_insert(&statistics->entries, &entry->by_identity, hash_of(identity));
     *account_of(statistics, entry) += bytes;
@@ -321,19 +328,18 @@ static void set_rates(const struct statistics *statistics, struct entry *entry,
     double seconds = (double)(statistics->pass_ms - statistics->previous_ms) / 1000;
     for (size_t i = 0; i < tables[entry->kind].count; i++) {
         double change = (double)values[i] - (double)entry->values[i];
-        entry->rates[i] = seconds > 0 ? (float)(change / seconds) : 0;
+        rates_of(entry)[i] = seconds > 0 ? (float)(change / seconds) : 0;
     }
 }
 
 static void add_to_history(struct statistics *statistics, struct entry *entry)
 {
     size_t width = tables[entry->kind].count;
+    size_t former_bytes = entry_bytes(entry);
     if (entry->history == NULL)
         entry->history = history_new(width, policy_of(statistics, entry->kind));
     history_add(entry->history, statistics->pass_ms, entry->values);
-    *account_of(statistics, entry) -= entry->history_bytes;
-    entry->history_bytes = history_bytes(entry->history);
-    *account_of(statistics, entry) += entry->history_bytes;
+    *account_of(statistics, entry) += entry_bytes(entry) - former_bytes;
     if (!is_total(entry->kind) && !make_room(statistics, 0, bytes_with_histories_max(statistics)))
         drop_history(statistics, entry);
 }
@@ -419,7 +425,7 @@ static void reset(struct statistics *statistics, struct entry *entry)
 {
     if (is_total(entry->kind)) {
         drop_history(statistics, entry);
-        memset(entry->rates, 0, tables[entry->kind].count * sizeof entry->rates[0]);
+        memset(rates_of(entry), 0, tables[entry->kind].count * sizeof rates_of(entry)[0]);
     } else {
         forget(statistics, entry);
     }
@@ -451,7 +457,7 @@ bool statistics_read(struct statistics *statistics, enum stats_kind kind, struct
         memcpy(reading->values, entry->values, reading->count * sizeof reading->values[0]);
         bool has_changed = entry->changed_ms >= statistics->read_ms;
         for (size_t i = 0; i < reading->count; i++)
-            reading->rates[i] = has_changed ? (double)entry->rates[i] : 0;
+            reading->rates[i] = has_changed ? (double)rates_of(entry)[i] : 0;
     }
     pthread_mutex_unlock(&statistics->mutex);
     return is_known;
@@ -521,7 +527,7 @@ void stats_config_init(struct stats_config *config)
 {
     *config = (struct stats_config){
         .interval_s = 5,
-        .bytes_max = 32 << 20,
+        .bytes_max = 24 << 20,
         .global = {{{605, 5}, {3660, 60}, {29400, 600}, {86400, 1800}}, 4},
         .basic = {{{605, 5}, {3600, 60}}, 2},
     };

@@ -56,7 +56,7 @@ struct stats_config {
     struct retention_policy basic;  /* of queues, exchanges, channels, connections */
 };
 
-/* RabbitMQ's defaults, and 32 MiB. */
+/* RabbitMQ's defaults, and 24 MiB. */
 void stats_config_init(struct stats_config *config);
 
 struct statistics *statistics_new(const struct stats_config *config);

@@ -540,14 +540,14 @@ static void fetches_need_no_more_memory_for_ever(void **state)
         quiet_commit(core);
     }
     assert_queue(core, "q", "0 3000 0");
-    struct fetch_list *fetches = &queue_find(core->vhost, bytes_of_text("q"))->lane.fetches;
+    const struct lane *lane = &queue_find(core->vhost, bytes_of_text("q"))->lane;
     for (int i = 1; i <= COUNT; i++) {
         snprintf(line, sizeof line, "1.1 basic.reject %d", i);
         run(core, line, "");
         if (i > 1)
             answer(core, 1, "");
     }
-    assert_true(fetches->capacity < 100);
+    assert_true(lane_fetches(lane)->capacity < 100);
 }
 
 /* And such a queue may be in the store already. */
@@ -645,7 +645,7 @@ static size_t count_obedient(const struct core *core, uint64_t max_length)
     struct hash_node *node = NULL;
     size_t count = 0;
     while ((node = hash_table_next(&core->vhost->queues, node)) != NULL)
-        count += container_of(node, struct queue, by_name)->settings.max_length == max_length;
+        count += container_of(node, struct queue, by_name)->settings->max_length == max_length;
     return count;
 }
 
