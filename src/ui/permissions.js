@@ -7,9 +7,16 @@ import { ask, formDialog, notice } from './dialog.js';
 import { h } from './dom.js';
 import { exchangeName } from './format.js';
 import { link } from './router.js';
+import { chosenAmong } from './settings.js';
 import { table } from './table.js';
 
 const PATTERNS = 'Names that match the regular expression; ^$ matches none.';
+
+function otherField(other, options) {
+  const field = { name: 'other', kind: 'select', options };
+  return other === 'vhost' ? { ...field, label: 'Virtual host', value: chosenAmong(options) }
+    : { ...field, label: 'User' };
+}
 
 // by: "user" or "vhost", which the page is about; others: the names that the other one may be.
 export function grantDialog({ by, name, others, reload, permission }) {
@@ -17,8 +24,7 @@ export function grantDialog({ by, name, others, reload, permission }) {
   formDialog({
     title: permission ? 'Change the permissions' : 'Give permissions', submit: permission ? 'Change' : 'Give',
     fields: [
-      !permission && { name: 'other', label: other === 'vhost' ? 'Virtual host' : 'User', kind: 'select',
-        options: others },
+      !permission && otherField(other, others),
       { name: 'configure', label: 'Configure', value: permission?.configure ?? '.*', hint: PATTERNS },
       { name: 'write', label: 'Write', value: permission?.write ?? '.*' },
       { name: 'read', label: 'Read', value: permission?.read ?? '.*' },
@@ -37,7 +43,7 @@ export function grantTopicDialog({ by, name, others, reload }) {
   formDialog({
     title: 'Give topic permissions', submit: 'Give',
     fields: [
-      { name: 'other', label: other === 'vhost' ? 'Virtual host' : 'User', kind: 'select', options: others },
+      otherField(other, others),
       { name: 'exchange', label: 'Exchange', value: 'amq.topic', isRequired: true },
       { name: 'write', label: 'Write', value: '.*', hint: 'Routing keys that match the regular expression.' },
       { name: 'read', label: 'Read', value: '.*' },

@@ -16,6 +16,11 @@ export function chooseVhost(name) {
   sessionStorage.setItem(VHOST, name);
 }
 
+// The chosen one if it is among these; what is not is no value of a form.
+export function chosenAmong(names) {
+  return names.includes(chosenVhost()) ? chosenVhost() : undefined;
+}
+
 // Who logs in next may not know it.
 export function forgetVhost() {
   sessionStorage.removeItem(VHOST);

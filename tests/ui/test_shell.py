@@ -151,6 +151,52 @@ def keyboard_alone_is_enough(visit, site):
     expect(page.locator("main")).to_be_focused()
 
 
+FOCUSED = """() => {
+  const one = document.activeElement;
+  return (one.labels?.[0]?.firstChild ?? one).textContent || one.getAttribute('aria-label');
+}"""
+
+
+def tab_to(page, name):
+    met = []
+    while name not in met:
+        expect_equal(len(met) < 60, True, "the tabulator comes to %s, not only %s" % (name, met))
+        page.keyboard.press("Tab")
+        met.append(page.evaluate(FOCUSED))
+
+
+@test()
+def queue_lives_and_ends_by_the_keyboard(visit, site):
+    visit.enter("queues")
+    page = visit.page
+    expect(visit.button("Declare a queue")).to_be_visible()
+    tab_to(page, "Declare a queue")
+    page.keyboard.press("Enter")
+    tab_to(page, "Name")
+    page.keyboard.type("typed")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("typed")
+    tab_to(page, "Publish")
+    page.keyboard.press("Enter")
+    page.keyboard.type("by hand")
+    tab_to(page, "Publish")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    tab_to(page, "Get messages")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("How many")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("article", name="Message 1")).to_contain_text("by hand")
+    page.keyboard.press("Escape")
+    expect(visit.button("Get messages")).to_be_focused()
+    tab_to(page, "Delete")
+    page.keyboard.press("Enter")
+    tab_to(page, "Delete")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(site.url + "#/queues")
+    expect(page.get_by_role("link", name="typed")).to_have_count(0)
+
+
 def ground(page):
     return page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
 

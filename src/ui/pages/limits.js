@@ -9,6 +9,7 @@ import { h } from '../dom.js';
 import { number } from '../format.js';
 import { heading, panel } from '../parts.js';
 import { link } from '../router.js';
+import { chosenAmong } from '../settings.js';
 import { table } from '../table.js';
 
 const KINDS = {
@@ -33,7 +34,7 @@ export function limitDialog(kind, of, reload) {
   formDialog({
     title: `Set a limit of a ${label.toLowerCase()}`, submit: 'Set',
     fields: [
-      { name: 'of', label, kind: 'select', options: of },
+      { name: 'of', label, kind: 'select', options: of, value: chosenAmong(of) },
       { name: 'name', label: 'Limit', kind: 'select', options: names },
       { name: 'value', label: 'At most', kind: 'figure', isRequired: true, hint: 'A negative number: no limit.' },
     ],
