@@ -6,4 +6,7 @@
  * registers and the stack that it needs are saved and made by those calls alone. */
 #define SELDOM __attribute__((noinline))
 
+/* A function of the path of every message that gcc would call. */
+#define OFTEN __attribute__((always_inline)) inline
+
 #endif

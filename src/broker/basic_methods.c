@@ -203,9 +203,9 @@ static void reply_got(struct channel *channel, struct lane *lane, struct entry *
         count_redelivered(vhost, lane->queue, channel);
     if (no_ack) {
         confirm_consumed(vhost, entry->batch, entry->operation);
-        queue_forget(vhost, lane, entry->position, entry->batch, entry->operation);
+        queue_forget(vhost, lane, entry->position, entry->batch, entry->operation, NULL);
     } else
-        channel_add_unacked(channel, lane, NULL, entry);
+        channel_add_unacked(channel, lane, entry);
     channel_reply_content(channel, &ok, queue_show(lane->queue, entry, true));
 }
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/seldom.h"
 #include "base/xmalloc.h"
 #include "broker/publish.h"
 
@@ -175,16 +176,24 @@ static uint32_t count_insertions(const struct store_batch *batch, size_t first)
     return count;
 }
 
-/* Operations below first that have no note get an empty one. */
+SELDOM static void grow_notes(struct vhost *vhost, size_t count)
+{
+    vhost->notes = xgrow(vhost->notes, &vhost->note_capacity, count, sizeof *vhost->notes);
+}
+
+/* Operations below first that have no note get an empty one, the others one that points to first.
+ */
 static void extend_notes(struct vhost *vhost, size_t first)
 {
-    size_t count = vhost->batch->count;
-    if (vhost->note_batch != vhost->batch->number)
-        vhost->note_count = 0;
-    vhost->note_batch = vhost->batch->number;
-    vhost->notes = xgrow(vhost->notes, &vhost->note_capacity, count, sizeof *vhost->notes);
-    while (vhost->note_count < first)
-        vhost->notes[vhost->note_count++].first = CONFIRM_NOTE_NONE;
+    const struct store_batch *batch = vhost->batch;
+    size_t count = vhost->note_batch == batch->number ? vhost->note_count : 0;
+    if (batch->count > vhost->note_capacity)
+        grow_notes(vhost, batch->count);
+    for (; count < first; count++)
+        vhost->notes[count].first = CONFIRM_NOTE_NONE;
+    for (; count < batch->count; count++)
+        vhost->notes[count].first = (uint32_t)first;
+    vhost->note_batch = batch->number;
     vhost->note_count = count;
 }
 
@@ -198,8 +207,6 @@ void confirm_note(struct channel *channel, uint64_t tag, size_t first)
     while (batch->operations[first].kind != STORE_INSERT)
         first++;
     extend_notes(vhost, first);
-    for (size_t i = first; i < batch->count; i++)
-        vhost->notes[i].first = (uint32_t)first;
     vhost->notes[first] = (struct confirm_note){
         .first = (uint32_t)first,
         .left = left,

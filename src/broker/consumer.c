@@ -85,18 +85,6 @@ void consumer_cancel(struct consumer *consumer)
         free(consumer);
 }
 
-/* While its channel puts very much back, in slices, nothing comes in between. */
-static bool has_prefetch(const struct consumer *consumer)
-{
-    const struct channel *channel = consumer->channel;
-    if (consumer->no_ack)
-        return true;
-    if (channel->holds.count > 0)
-        return false;
-    return (consumer->prefetch_count == 0 || consumer->unacked_count < consumer->prefetch_count) &&
-           (channel->prefetch_global == 0 || channel->global_unacked < channel->prefetch_global);
-}
-
 static bool has_credit(const struct consumer *consumer)
 {
     const struct session *session = consumer->channel->session;
@@ -107,7 +95,7 @@ static bool has_credit(const struct consumer *consumer)
 void consumer_wake_idle(struct consumer *consumer)
 {
     struct session *session = consumer->channel->session;
-    if (consumer->channel->is_closing || !has_prefetch(consumer) ||
+    if (consumer->channel->is_closing || !consumer_has_prefetch(consumer) ||
         !queue_admits(consumer->subscriber.queue, &consumer->subscriber))
         return;
     if (!has_credit(consumer)) {
@@ -136,7 +124,7 @@ struct consumer *queue_choose_consumer(struct queue *queue)
     struct subscriber *subscriber;
     while ((subscriber = queue_next_subscriber(queue)) != NULL) {
         struct consumer *consumer = container_of(subscriber, struct consumer, subscriber);
-        if (has_credit(consumer) && has_prefetch(consumer))
+        if (has_credit(consumer) && consumer_has_prefetch(consumer))
             return consumer;
         queue_deactivate(subscriber);
         consumer_wake(consumer);

@@ -26,12 +26,30 @@ struct consumer *consumer_create(struct channel *channel, struct queue *queue, s
                                  int32_t priority);
 /* Takes the consumer from its channel and queue. */
 void consumer_cancel(struct consumer *consumer);
+/* May it have one more message that it is to ack? While its channel puts very much back, in slices,
+ * nothing comes in between. */
+static inline bool consumer_has_prefetch(const struct consumer *consumer)
+{
+    const struct channel *channel = consumer->channel;
+    if (consumer->no_ack)
+        return true;
+    if (channel->holds.count > 0)
+        return false;
+    return (consumer->prefetch_count == 0 || consumer->unacked_count < consumer->prefetch_count) &&
+           (channel->prefetch_global == 0 || channel->global_unacked < channel->prefetch_global);
+}
 /* One of the active, or NULL: those that cannot take a message after all step aside. */
 struct consumer *queue_choose_consumer(struct queue *queue);
-/* The consumer whose turn it is. */
+/* The consumer whose turn it is. Mostly it can take a message. */
 static inline struct consumer *queue_next_consumer(struct queue *queue)
 {
-    return list_is_empty(&queue->active) ? NULL : queue_choose_consumer(queue);
+    struct subscriber *subscriber = queue_next_subscriber(queue);
+    if (subscriber == NULL)
+        return NULL;
+    struct consumer *consumer = container_of(subscriber, struct consumer, subscriber);
+    bool can_take =
+        consumer->channel->session->output_credit > 0 && consumer_has_prefetch(consumer);
+    return can_take ? consumer : queue_choose_consumer(queue);
 }
 /* A consumer that is not active becomes it, if nothing is against it. */
 void consumer_wake_idle(struct consumer *consumer);
@@ -75,9 +93,8 @@ struct lane *queue_next_lane(struct vhost *vhost, struct queue *queue);
 /* Takes the first message for basic.get: LANE_READY sets lane, entry and redelivered. */
 enum lane_head queue_get(struct vhost *vhost, struct queue *queue, struct lane **lane,
                          struct entry *entry, bool *redelivered);
-/* Makes an unacked delivery of an entry, whose reference passes; consumer NULL for basic.get. */
-void channel_add_unacked(struct channel *channel, struct lane *lane, struct consumer *consumer,
-                         struct entry *entry);
+/* An entry that basic.get has taken waits for its ack. */
+void channel_add_unacked(struct channel *channel, struct lane *lane, const struct entry *entry);
 /* A delivery, or what was got, had the flag. */
 static inline void count_redelivered(struct vhost *vhost, struct queue *queue,
                                      struct channel *channel)
@@ -89,7 +106,8 @@ static inline void count_redelivered(struct vhost *vhost, struct queue *queue,
 
 /* The message of an entry as a consumer gets it; the entry's reference passes. */
 struct message *queue_show(const struct queue *queue, struct entry *entry, bool is_got);
-/* An entry that never enters its lane, whose position it has; the reference passes. */
+/* An entry that never enters its lane, whose position it has; the reference passes, and where the
+ * consumer acks a second one. */
 void queue_deliver_at_once(struct vhost *vhost, struct lane *lane, struct consumer *consumer,
                            struct entry *entry);
 

@@ -266,7 +266,7 @@ static void forget(struct delays *delays, const struct delay *delay)
     if (delays->lane == 0)
         return;
     if (delay->batch == vhost->batch->number) {
-        store_batch_cancel(vhost->batch, delay->operation);
+        message_unref(store_batch_cancel(vhost->batch, delay->operation));
         return;
     }
     vhost_store(vhost, (struct store_operation){.kind = STORE_DELAY_REMOVE,

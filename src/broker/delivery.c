@@ -13,6 +13,7 @@
 #include "amqp/properties.h"
 #include "amqp/table.h"
 #include "base/check.h"
+#include "base/seldom.h"
 #include "base/xmalloc.h"
 #include "broker/consumer.h"
 #include "broker/copies.h"
@@ -39,10 +40,7 @@ static bool is_spilled(const struct queue *queue, const struct entry *entry)
     return !entry->message->is_persistent && queue->settings->type != QUEUE_QUORUM;
 }
 
-/* May this message, which is stored, be delivered now? Not while the disk may come to hold the
- * message before the mark that covers it; a message of the mark's own batch or a later one cannot.
- */
-static bool mark_delivered(struct vhost *vhost, struct lane *lane, const struct entry *entry)
+SELDOM static bool mark_or_wait(struct vhost *vhost, struct lane *lane, const struct entry *entry)
 {
     struct queue *queue = lane->queue;
     if (entry->position < lane->delivered_below || lane->id >= STORE_SPILL_LANES ||
@@ -59,13 +57,22 @@ static bool mark_delivered(struct vhost *vhost, struct lane *lane, const struct 
     return false;
 }
 
+/* May this message, which is stored, be delivered now? Not while the disk may come to hold the
+ * message before the mark that covers it; a message of the mark's own batch or a later one cannot.
+ * Mostly the mark is known, and far ahead. */
+static inline bool mark_delivered(struct vhost *vhost, struct lane *lane, const struct entry *entry)
+{
+    bool is_known = lane->marked_batch <= vhost->committed || entry->batch >= lane->marked_batch;
+    return (is_known && entry->position + vhost->config.mark_stride / 2 < lane->marked_below) ||
+           mark_or_wait(vhost, lane, entry);
+}
+
 /* --- delivering */
 
-void channel_add_unacked(struct channel *channel, struct lane *lane, struct consumer *consumer,
-                         struct entry *entry)
+/* message: a reference of its own, which passes, or NULL. */
+static void add_unacked(struct channel *channel, struct lane *lane, struct consumer *consumer,
+                        const struct entry *entry, struct message *message)
 {
-    bool is_on_disk = entry->batch != 0 && entry->batch <= channel_vhost(channel)->committed;
-    struct message *message = is_on_disk ? NULL : message_ref(entry->message);
     *unacked_ring_add(&channel->unacked) = (struct unacked){
         .tag = channel->delivery_tag,
         .position = entry->position,
@@ -89,6 +96,19 @@ void channel_add_unacked(struct channel *channel, struct lane *lane, struct cons
         consumer->unacked_count++;
         channel->global_unacked++;
     }
+}
+
+/* What is on disk is read again where it is given back. */
+static inline struct message *message_for_return(const struct vhost *vhost,
+                                                 const struct entry *entry)
+{
+    bool is_on_disk = entry->batch != 0 && entry->batch <= vhost->committed;
+    return is_on_disk ? NULL : message_ref(entry->message);
+}
+
+void channel_add_unacked(struct channel *channel, struct lane *lane, const struct entry *entry)
+{
+    add_unacked(channel, lane, NULL, entry, message_for_return(channel_vhost(channel), entry));
 }
 
 /* A few unacked messages whose batches were committed since drop their bodies, each time. */
@@ -144,8 +164,9 @@ struct message *queue_show(const struct queue *queue, struct entry *entry, bool 
     return message;
 }
 
+/* kept: a reference for the delivery that waits for its ack, which passes, or NULL. */
 static void deliver(struct vhost *vhost, struct lane *lane, struct consumer *consumer,
-                    struct entry *entry, bool redelivered)
+                    struct entry *entry, bool redelivered, struct message *kept)
 {
     struct channel *channel = consumer->channel;
     if (vhost->is_tracing)
@@ -161,12 +182,12 @@ static void deliver(struct vhost *vhost, struct lane *lane, struct consumer *con
         lane->queue->counters.deliveries.deliver_no_ack++;
         channel->counters.deliveries.deliver_no_ack++;
         confirm_consumed(vhost, entry->batch, entry->operation);
-        queue_forget(vhost, lane, entry->position, entry->batch, entry->operation);
+        queue_forget(vhost, lane, entry->position, entry->batch, entry->operation, NULL);
     } else {
         vhost->counters.delivered++;
         lane->queue->counters.deliveries.deliver++;
         channel->counters.deliveries.deliver++;
-        channel_add_unacked(channel, lane, consumer, entry);
+        add_unacked(channel, lane, consumer, entry, kept);
         if (entry->batch != 0)
             sweep_bodies(channel);
     }
@@ -189,7 +210,7 @@ void queue_deliver_at_once(struct vhost *vhost, struct lane *lane, struct consum
     if (entry->batch != 0)
         mark_delivered(vhost, lane, entry);
     lane->delivered_below = entry->position + 1;
-    deliver(vhost, lane, consumer, entry, false);
+    deliver(vhost, lane, consumer, entry, false, consumer->no_ack ? NULL : entry->message);
     queue_rotate(lane->queue, &consumer->subscriber);
 }
 
@@ -208,7 +229,7 @@ static enum lane_head take_first(struct vhost *vhost, struct lane *lane, struct 
         return head;
     if (front->batch != 0 && !mark_delivered(vhost, lane, front))
         return LANE_IN_STORE;
-    *entry = lane_pop(lane);
+    lane_pop(lane, entry);
     *redelivered = lane_is_redelivered(lane, entry) || entry->fate.failures > 0;
     if (!lane_is_redelivered(lane, entry))
         lane->delivered_below = entry->position + 1;
@@ -251,7 +272,8 @@ static void hand_out(struct vhost *vhost, struct queue *queue)
         struct lane *lane = queue_next_lane(vhost, queue);
         if (lane == NULL || take_first(vhost, lane, &entry, &redelivered) != LANE_READY)
             break;
-        deliver(vhost, lane, consumer, &entry, redelivered);
+        deliver(vhost, lane, consumer, &entry, redelivered,
+                consumer->no_ack ? NULL : message_for_return(vhost, &entry));
         queue_rotate(queue, &consumer->subscriber);
         lane_touch(vhost, lane);
         vhost->dispatch_left--;

@@ -30,18 +30,9 @@ enum { FETCH_REQUEUE = DEATH_DELIVERY_LIMIT + 1 };
 
 /* --- the store's part */
 
-void queue_forget_known(struct vhost *vhost, struct lane *lane, uint64_t position, uint64_t batch,
-                        uint32_t operation)
+static void store_remove(struct vhost *vhost, const struct lane *lane, uint64_t position)
 {
     struct queue *queue = lane->queue;
-    if (queue->values != NULL)
-        queue_values_forget(lane, position);
-    if (batch == 0 || queue->is_deleted)
-        return;
-    if (batch == vhost->batch->number) {
-        store_batch_cancel(vhost->batch, operation);
-        return;
-    }
     if (queue->remove_batch == vhost->batch->number) {
         struct store_operation *last = &vhost->batch->operations[queue->remove_operation];
         if (last->lane == lane->id && last->position + last->count == position) {
@@ -55,10 +46,28 @@ void queue_forget_known(struct vhost *vhost, struct lane *lane, uint64_t positio
                    .kind = STORE_REMOVE, .lane = lane->id, .position = position, .count = 1});
 }
 
+void queue_forget_known(struct vhost *vhost, struct lane *lane, uint64_t position, uint64_t batch,
+                        uint32_t operation, struct message *message)
+{
+    const struct queue *queue = lane->queue;
+    if (queue->values != NULL)
+        queue_values_forget(lane, position);
+    if (batch == vhost->batch->number && !queue->is_deleted) {
+        struct message *cancelled = store_batch_cancel(vhost->batch, operation);
+        if (message == cancelled) {
+            message_unref_several(message, 2);
+            return;
+        }
+        message_unref(cancelled);
+    } else if (batch != 0 && !queue->is_deleted) {
+        store_remove(vhost, lane, position);
+    }
+    message_unref(message);
+}
+
 static void drop(struct vhost *vhost, struct lane *lane, struct entry *entry)
 {
-    queue_forget(vhost, lane, entry->position, entry->batch, entry->operation);
-    message_unref(entry->message);
+    queue_forget(vhost, lane, entry->position, entry->batch, entry->operation, entry->message);
     entry->message = NULL;
 }
 
@@ -118,9 +127,10 @@ static void append_again(struct vhost *vhost, struct lane *lane, struct entry *e
         .body_bytes = entry->body_bytes,
     };
     if (entry->batch != 0) {
+        message_ref(again.message);
         queue_store_insert(vhost, lane, &again, bytes_of(NULL, 0));
         lane_note_failures(vhost, lane, &again);
-        queue_forget(vhost, lane, entry->position, entry->batch, entry->operation);
+        queue_forget(vhost, lane, entry->position, entry->batch, entry->operation, NULL);
     }
     lane_push(lane, &again);
     lane_touch(vhost, lane);
@@ -203,7 +213,8 @@ static void expire_lane(struct vhost *vhost, struct lane *lane)
            front->fate.expiry_ms <= vhost->now_ms) {
         if (!may_leave(vhost, lane->queue, expired++))
             return;
-        struct entry entry = lane_pop(lane);
+        struct entry entry;
+        lane_pop(lane, &entry);
         queue_bury(vhost, lane, &entry, DEATH_EXPIRED);
         lane_touch(vhost, lane);
     }
@@ -304,7 +315,8 @@ void queue_keep_limits(struct vhost *vhost, struct queue *queue)
         }
         if (!may_leave(vhost, queue, left))
             return;
-        struct entry entry = lane_pop(lane);
+        struct entry entry;
+        lane_pop(lane, &entry);
         queue_bury(vhost, lane, &entry, DEATH_MAXLEN);
         queue_arm_expiry(vhost, lane);
         lane_touch(vhost, lane);

@@ -16,16 +16,16 @@ void queue_store_insert(struct vhost *vhost, struct lane *lane, struct entry *en
 {
     lane->queue->counters.disk_writes++;
     vhost->counters.disk_writes++;
+    struct store_definition *key = value.data != NULL ? store_key(value) : NULL;
     entry->batch = vhost->batch->number;
-    entry->operation =
-        (uint32_t)vhost_store(vhost, (struct store_operation){
-                                         .kind = STORE_INSERT,
-                                         .lane = lane->id,
-                                         .position = entry->position,
-                                         .message = message_ref(entry->message),
-                                         .expiry_ms = entry->fate.expiry_ms,
-                                         .definition = value.data != NULL ? store_key(value) : NULL,
-                                     });
+    entry->operation = (uint32_t)vhost->batch->count;
+    *vhost_store_place(vhost, entry->message) =
+        (struct store_operation){.kind = STORE_INSERT,
+                                 .lane = lane->id,
+                                 .position = entry->position,
+                                 .message = entry->message,
+                                 .expiry_ms = entry->fate.expiry_ms,
+                                 .definition = key};
 }
 
 void queue_spill(void *context, struct lane *lane, struct entry *entry)
@@ -118,8 +118,13 @@ static void take_in(struct vhost *vhost, struct queue *queue, struct message *me
         entry.fate.is_fleeting = true;
     bool is_direct =
         consumer != NULL && queue_first_lane(queue)->ready_count == 0 && queue->hold_count == 0;
-    if (is_stored && !(is_direct && consumer->no_ack))
+    bool is_gone = is_direct && consumer->no_ack;
+    if (is_stored && !is_gone) {
+        message_ref_more(message, 1 + is_direct);
         queue_store_insert(vhost, lane, &entry, value);
+    } else if (is_direct && !is_gone) {
+        message_ref(message);
+    }
     if (value.data != NULL)
         queue_values_note(lane, &entry, value);
     if (is_direct) {

@@ -110,18 +110,18 @@ static struct message *address(const struct moving *moving, struct message *mess
 static void move_first(struct moving *moving, struct lane *lane)
 {
     struct vhost *vhost = channel_vhost(moving->channel);
-    struct entry entry = lane_pop(lane);
+    struct entry entry;
+    lane_pop(lane, &entry);
     bool redelivered = lane_is_redelivered(lane, &entry) || entry.fate.failures > 0;
     queue_enqueue(vhost, moving->destination, address(moving, entry.message, redelivered));
-    queue_forget(vhost, lane, entry.position, entry.batch, entry.operation);
     queue_arm_expiry(vhost, lane);
     lane_touch(vhost, lane);
     moving->count++;
-    moving->bytes += entry.message->body_size;
+    moving->bytes += entry.body_bytes;
     count_moved(moving);
     if (redelivered)
         count_redelivered(vhost, moving->source, moving->channel);
-    message_unref(entry.message);
+    queue_forget(vhost, lane, entry.position, entry.batch, entry.operation, entry.message);
 }
 
 /* --- as many as may be */

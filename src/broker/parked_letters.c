@@ -52,6 +52,7 @@ void parked_letters_add(struct vhost *vhost, struct queue *queue, struct message
         .message = letter,
         .body_bytes = (uint32_t)letter->body_size,
     };
+    message_ref(letter);
     queue_store_insert(vhost, lane, &entry, bytes_of(NULL, 0));
     lane_push(lane, &entry);
     lane_touch(vhost, lane);
@@ -90,8 +91,7 @@ static bool leaves(struct vhost *vhost, struct queue *queue, struct message *let
 
 static void take_out(struct vhost *vhost, struct lane *lane, struct entry *entry)
 {
-    queue_forget(vhost, lane, entry->position, entry->batch, entry->operation);
-    message_unref(entry->message);
+    queue_forget(vhost, lane, entry->position, entry->batch, entry->operation, entry->message);
 }
 
 void parked_letters_retry(struct vhost *vhost, struct queue *queue)
@@ -106,7 +106,8 @@ void parked_letters_retry(struct vhost *vhost, struct queue *queue)
         if (vhost->leave_left == 0)
             break;
         vhost->leave_left--;
-        struct entry entry = lane_pop(lane);
+        struct entry entry;
+        lane_pop(lane, &entry);
         if (!leaves(vhost, queue, entry.message)) {
             staying[staying_count++] = entry;
             continue;

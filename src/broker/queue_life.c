@@ -192,7 +192,7 @@ static void ignore_range(void *context, uint64_t first, uint64_t count)
 static void cancel_insertion(void *context, const struct entry *entry)
 {
     const struct dropping *dropping = context;
-    store_batch_cancel(dropping->vhost->batch, entry->operation);
+    message_unref(store_batch_cancel(dropping->vhost->batch, entry->operation));
 }
 
 /* The memory is freed later, in slices. */

@@ -55,7 +55,8 @@ void queue_lost_subscriber(struct vhost *vhost, struct queue *queue);
 /* A message for a queue: to a consumer at once, or to the end of its lane. false where the queue
  * rejects it: it is full, or has a message of the same value. The reference passes. */
 bool queue_enqueue(struct vhost *vhost, struct queue *queue, struct message *message);
-/* Stores an entry, which gets its batch, with its value where that has data. */
+/* Stores an entry, which gets its batch, with its value where that has data. One of the caller's
+ * references to the message passes to the batch. */
 void queue_store_insert(struct vhost *vhost, struct lane *lane, struct entry *entry,
                         struct bytes value);
 /* Gives a transient message to the store, for lane_evict; context: the vhost. */
@@ -85,14 +86,17 @@ void queue_values_check(const struct queue *queue);
 
 /* --- leaving it without an ack: departure.c */
 
-/* Removes a message from the store, or cancels its insertion. */
+/* Removes a message from the store, or cancels its insertion. message: a reference that passes, or
+ * NULL. */
 void queue_forget_known(struct vhost *vhost, struct lane *lane, uint64_t position, uint64_t batch,
-                        uint32_t operation);
+                        uint32_t operation, struct message *message);
 static inline void queue_forget(struct vhost *vhost, struct lane *lane, uint64_t position,
-                                uint64_t batch, uint32_t operation)
+                                uint64_t batch, uint32_t operation, struct message *message)
 {
     if (batch != 0 || lane->queue->values != NULL)
-        queue_forget_known(vhost, lane, position, batch, operation);
+        queue_forget_known(vhost, lane, position, batch, operation, message);
+    else
+        message_unref(message);
 }
 /* A message that is neither ready nor unacked any more: to the dead letter exchange, or gone. The
  * reference passes. */

@@ -89,7 +89,7 @@ static void forget_oldest(struct recent_history *history)
     struct vhost *vhost = history->vhost;
     struct remembered oldest = memory_shift(&history->kept);
     if (oldest.batch == vhost->batch->number)
-        store_batch_cancel(vhost->batch, oldest.operation);
+        message_unref(store_batch_cancel(vhost->batch, oldest.operation));
     else if (oldest.batch != 0)
         vhost_store(vhost, (struct store_operation){.kind = STORE_DELAY_REMOVE,
                                                     .lane = history->lane,

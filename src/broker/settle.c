@@ -60,8 +60,7 @@ static void discard(struct channel *channel, struct unacked *unacked)
     if (!unacked->is_in_tx)
         confirm_consumed(channel_vhost(channel), unacked->batch, unacked->operation);
     queue_forget(channel_vhost(channel), unacked->lane, unacked->position, unacked->batch,
-                 unacked->operation);
-    message_unref(unacked->message);
+                 unacked->operation, unacked->message);
     delivery_count_out(channel, unacked);
     unacked_ring_settle(&channel->unacked, unacked);
     queue_release(queue);

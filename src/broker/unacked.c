@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The unacked deliveries of a channel. Tags only rise, so the ring is sorted by them, and a tag is
- * found at the front, which is where most acks point, or by bisection. 64 bytes a delivery: an
+ * found at the front, which is where most acks point, as far behind it as it is higher, or by
+ * bisection. 64 bytes a delivery: an
  * unlimited prefetch over a deep queue must stay affordable, so a stored message's body is dropped.
  *
  * Nothing that is done for one delivery takes long, however many there are, because whoever wants
@@ -194,7 +195,7 @@ SELDOM static void leave_front(struct unacked_ring *ring)
         ring->front = unacked_ring_at(ring, 0);
 }
 
-static void drop_gaps(struct unacked_ring *ring)
+static inline void drop_gaps(struct unacked_ring *ring)
 {
     size_t left = ring->count < trimmed_max ? ring->count : trimmed_max;
     for (; left > 0 && ring->front->lane == NULL; left--) {
@@ -240,12 +241,24 @@ static size_t search_between(const struct unacked_ring *ring, uint64_t tag, size
     return low;
 }
 
+/* Behind the front. Mostly each tag is one above the one before: then it is known where one lies.
+ */
+static size_t search_behind(const struct unacked_ring *ring, uint64_t tag)
+{
+    uint64_t distance = tag - ring->front->tag;
+    if (distance < ring->count && unacked_ring_at(ring, distance)->tag == tag)
+        return distance;
+    if (unacked_ring_at(ring, ring->count - 1)->tag < tag)
+        return ring->count;
+    return search_between(ring, tag, 0, ring->count);
+}
+
 size_t unacked_ring_search(const struct unacked_ring *ring, uint64_t tag)
 {
-    if (!ring->is_squeezed && ring->count > 0 && ring->front->tag >= tag)
+    if (ring->count == 0 || (!ring->is_squeezed && ring->front->tag >= tag))
         return 0;
     if (!ring->is_squeezed)
-        return search_between(ring, tag, 0, ring->count);
+        return search_behind(ring, tag);
     size_t index = search_between(ring, tag, 0, ring->hole_first);
     return index < ring->hole_first ? index
                                     : search_between(ring, tag, ring->hole_end, ring->count);

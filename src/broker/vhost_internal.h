@@ -205,6 +205,16 @@ static inline uint64_t vhost_last_batch(const struct vhost *vhost)
 struct exchange *vhost_predeclare(struct vhost *vhost, struct bytes name,
                                   const struct exchange_type *type, bool is_internal);
 
+/* A place for an operation with a message, in the batch that is being gathered; the caller fills it
+ * there at once. */
+static inline struct store_operation *vhost_store_place(struct vhost *vhost,
+                                                        const struct message *message)
+{
+    if (vhost->batch->count == 0)
+        vhost->batch->time_ms = vhost->now_ms;
+    vhost->insertions++;
+    return store_batch_place(vhost->batch, message);
+}
 /* Adds an operation to the batch that is being gathered and returns its index. */
 size_t vhost_store(struct vhost *vhost, struct store_operation operation);
 

@@ -89,6 +89,14 @@ static inline struct entry *entry_ring_front(const struct entry_ring *ring)
     return ring->count > 0 ? entry_ring_at_slot(ring, ring->head) : NULL;
 }
 
+/* The message of the entry that will be the front after a few more is looked at soon. */
+static OFTEN void entry_ring_prefetch(const struct entry_ring *ring)
+{
+    enum { ahead = 4 };
+    if (ring->count > ahead)
+        message_prefetch(entry_ring_at(ring, ahead)->message);
+}
+
 static inline void entry_ring_push(struct entry_ring *ring, const struct entry *entry)
 {
     if (ring->count == ring->limit)

@@ -91,32 +91,36 @@ void lane_restore(struct lane *lane, const struct store_lane_state *state)
 
 static inline void count_in(struct lane *lane, const struct entry *entry)
 {
+    const struct message *message = entry->message;
     lane->ready_count++;
     lane->ready_bytes += entry->body_bytes;
     if (entry->fate.is_fleeting) {
         lane->fleeting_count++;
         lane->fleeting_bytes += entry->body_bytes;
     }
-    if (entry->message != NULL) {
-        size_t footprint = message_footprint(entry->message);
+    if (message != NULL) {
+        size_t footprint = message_footprint(message);
         lane->memory_bytes += footprint;
-        lane->transient_bytes += entry->batch == 0 ? footprint : 0;
+        if (entry->batch == 0)
+            lane->transient_bytes += footprint;
     }
     note_level(lane, lane->ready_count - 1, lane->ready_bytes - entry->body_bytes);
 }
 
 static inline void count_out(struct lane *lane, const struct entry *entry)
 {
+    const struct message *message = entry->message;
     lane->ready_count--;
     lane->ready_bytes -= entry->body_bytes;
     if (entry->fate.is_fleeting) {
         lane->fleeting_count--;
         lane->fleeting_bytes -= entry->body_bytes;
     }
-    if (entry->message != NULL) {
-        size_t footprint = message_footprint(entry->message);
+    if (message != NULL) {
+        size_t footprint = message_footprint(message);
         lane->memory_bytes -= footprint;
-        lane->transient_bytes -= entry->batch == 0 ? footprint : 0;
+        if (entry->batch == 0)
+            lane->transient_bytes -= footprint;
     }
     note_level(lane, lane->ready_count + 1, lane->ready_bytes + entry->body_bytes);
 }
@@ -124,8 +128,8 @@ static inline void count_out(struct lane *lane, const struct entry *entry)
 void lane_push(struct lane *lane, const struct entry *entry)
 {
     CHECK(entry->position == lane->next_position - 1 && entry->message != NULL);
-    entry_ring_push(&lane->tail, entry);
     count_in(lane, entry);
+    entry_ring_push(&lane->tail, entry);
 }
 
 /* The ring whose front is the next message, or NULL where all are empty. */
@@ -173,6 +177,7 @@ static void note_led(struct lane *lane, const struct entry *entry)
 
 static struct entry pop_tail(struct lane *lane)
 {
+    entry_ring_prefetch(&lane->tail);
     struct entry entry = entry_ring_pop(&lane->tail);
     note_led(lane, &entry);
     return entry;
@@ -187,20 +192,20 @@ static void leave_empty(const struct lane *lane, struct entry_ring *ring)
         entry_ring_empty(ring);
 }
 
-struct entry lane_pop(struct lane *lane)
+void lane_pop(struct lane *lane, struct entry *entry)
 {
     struct entry_ring *ring = head_ring(lane);
-    struct entry entry = *entry_ring_at(ring, 0);
+    entry_ring_prefetch(ring);
+    *entry = *entry_ring_at_slot(ring, ring->head);
     entry_ring_drop(ring);
-    CHECK(entry.message != NULL);
+    CHECK(entry->message != NULL);
     if (ring == &lane->tail)
-        note_led(lane, &entry);
-    count_out(lane, &entry);
-    if (ring == &lane->returned && entry.batch != 0)
-        lane->returned_bytes -= message_footprint(entry.message);
+        note_led(lane, entry);
+    count_out(lane, entry);
+    if (ring == &lane->returned && entry->batch != 0)
+        lane->returned_bytes -= message_footprint(entry->message);
     if (ring->count == 0)
         leave_empty(lane, ring);
-    return entry;
 }
 
 void lane_return(struct lane *lane, const struct entry *entries, size_t count)
@@ -219,7 +224,7 @@ void lane_return(struct lane *lane, const struct entry *entries, size_t count)
 
 /* --- reading */
 
-enum { read_count_max = 4096 };
+enum { read_count_max = 4096, read_ahead = 8 };
 
 /* A run of returned messages that are in the store alone, from the front of returned. */
 static bool read_returned(const struct lane *lane, struct store_read *read)
@@ -385,6 +390,8 @@ static bool append_paged(struct lane *lane, struct store_read_result *result)
     if (result->count > lane->stretch_count || (result->count == 0 && !result->is_complete))
         return false;
     for (size_t i = 0; i < result->count; i++) {
+        if (i + read_ahead < result->count)
+            message_prefetch(result->rows[i + read_ahead].message);
         struct entry entry = take_row(lane, &result->rows[i]);
         lane->memory_bytes += message_footprint(entry.message);
         lane->stretch_count--;

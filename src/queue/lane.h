@@ -115,7 +115,7 @@ void lane_push(struct lane *lane, const struct entry *entry);
 enum lane_head lane_peek(const struct lane *lane, struct entry **entry);
 
 /* Takes the first ready message, which is in memory; its reference passes to the caller. */
-struct entry lane_pop(struct lane *lane);
+void lane_pop(struct lane *lane, struct entry *entry);
 
 /* Gives entries back to their places; ascending positions. References pass to the lane. */
 void lane_return(struct lane *lane, const struct entry *entries, size_t count);

@@ -51,28 +51,32 @@ static bool has_expiry(uint8_t kind)
     return has_message(kind) || kind == STORE_DELAY_REMOVE || kind == STORE_DEDUP_PUT;
 }
 
+void store_batch_grow(struct store_batch *batch)
+{
+    batch->operations =
+        xgrow(batch->operations, &batch->capacity, batch->count + 1, sizeof *batch->operations);
+}
+
 size_t store_batch_add(struct store_batch *batch, struct store_operation operation)
 {
     CHECK(has_message(operation.kind) == (operation.message != NULL));
-    batch->operations =
-        xgrow(batch->operations, &batch->capacity, batch->count + 1, sizeof *batch->operations);
-    batch->operations[batch->count] = operation;
-    batch->live++;
-    if (operation.message != NULL)
-        batch->bytes += message_footprint(operation.message);
-    return batch->count++;
+    *store_batch_place(batch, operation.message) = operation;
+    return batch->count - 1;
 }
 
-void store_batch_cancel(struct store_batch *batch, size_t index)
+struct message *store_batch_cancel(struct store_batch *batch, size_t index)
 {
     CHECK(index < batch->count);
     struct store_operation *operation = &batch->operations[index];
     CHECK(has_message(operation->kind));
-    batch->bytes -= message_footprint(operation->message);
-    message_unref(operation->message);
+    struct message *message = operation->message;
+    batch->bytes -= message_footprint(message);
     free(operation->definition);
-    *operation = (struct store_operation){.kind = STORE_NOTHING};
+    operation->kind = STORE_NOTHING;
+    operation->message = NULL;
+    operation->definition = NULL;
     batch->live--;
+    return message;
 }
 
 struct store_definition *store_definition_copy(const struct store_definition *definition)

@@ -97,12 +97,26 @@ struct store_batch {
 struct store_batch *store_batch_new(uint64_t number);
 void store_batch_free(struct store_batch *batch);
 
+void store_batch_grow(struct store_batch *batch);
+/* A place for one more operation, which the caller fills at once; message: that of the operation,
+ * or NULL. */
+static inline struct store_operation *store_batch_place(struct store_batch *batch,
+                                                        const struct message *message)
+{
+    if (batch->count == batch->capacity)
+        store_batch_grow(batch);
+    if (message != NULL)
+        batch->bytes += message_footprint(message);
+    batch->live++;
+    return &batch->operations[batch->count++];
+}
+
 /* Adds an operation (its reference and definition pass to the batch) and returns its index. */
 size_t store_batch_add(struct store_batch *batch, struct store_operation operation);
 
-/* Turns the insertion (of a message or a delay) at index into STORE_NOTHING and drops its message.
- */
-void store_batch_cancel(struct store_batch *batch, size_t index);
+/* Turns the insertion (of a message or a delay) at index into STORE_NOTHING. Returns its message,
+ * whose reference passes. */
+struct message *store_batch_cancel(struct store_batch *batch, size_t index);
 
 /* A definition in one heap block, its bytes copied behind it. */
 struct store_definition *store_definition_copy(const struct store_definition *definition);

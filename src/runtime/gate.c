@@ -12,6 +12,10 @@
  * never written: where consumers are about as fast as the disk a batch waits a moment for them,
  * which makes it much smaller, and delays nothing but the confirms of what they do not take.
  *
+ * Who wakes another thread may lose its processor to it, and with the gate in its hand would make
+ * all wait. So whom the effects wake, and what the store is given, waits until the gate is given
+ * up, which is at once, or until the next round begins.
+ *
  * A holder has sockets of its own that wait. After a bounded number of rounds, or some milliseconds
  * where rounds are long, it hands the gate, still held, to the reactor whose batch is next. That
  * goes by the reactor's mailbox, posted under the gate's mutex, so that once gate_stop_handing_over
@@ -36,6 +40,7 @@
 
 enum { rounds_max = 16, held_max_ns = 2000000, idle_before_maintenance_ms = 300 };
 enum { pause_us = 200 }; /* about a commit */
+enum { asleep_max = 8 }; /* woken together */
 
 enum note_kind {
     NOTE_COMMITTED,
@@ -139,6 +144,21 @@ void *gate_owner(const struct gate *gate)
 
 /* --- running */
 
+/* What a round leaves to be done when the gate is given up, or before the next round: it takes
+ * system calls, in which a thread may lose its processor to the one that it wakes, or frees memory.
+ */
+struct aftermath {
+    struct store_pool *pool;            /* borrowed */
+    struct mailbox *asleep[asleep_max]; /* borrowed; of reactors that sleep and have mail */
+    size_t asleep_count;
+    struct store_read *reads; /* owned */
+    size_t read_count;
+    struct store_batch *batch;  /* owned; to be committed, */
+    bool is_pausing;            /* or the writer is to wait a moment for it, */
+    bool is_maintaining;        /* or it has time for maintenance */
+    struct command_batch *done; /* owned */
+};
+
 static void set_alarms(struct gate *gate, uint64_t now_ms)
 {
     unsigned full = gate->is_disk_full ? VHOST_ALARM_DISK : 0;
@@ -224,10 +244,23 @@ static void finish_note(struct gate *gate, struct note *note)
     pthread_mutex_unlock(&gate->mutex);
 }
 
-static void post_effects(struct gate *gate)
+static void wake_all(struct aftermath *left)
 {
-    for (size_t i = 0; i < gate->config.reactor_count; i++)
-        mailbox_post_effects(&gate->config.mailboxes[i], vhost_take_effects(gate->config.vhost, i));
+    for (size_t i = 0; i < left->asleep_count; i++)
+        mailbox_wake(left->asleep[i]);
+    left->asleep_count = 0;
+}
+
+static void post_effects(struct gate *gate, struct aftermath *left)
+{
+    for (size_t i = 0; i < gate->config.reactor_count; i++) {
+        struct mailbox *mailbox = &gate->config.mailboxes[i];
+        if (!mailbox_leave_effects(mailbox, vhost_take_effects(gate->config.vhost, i)))
+            continue;
+        if (left->asleep_count == asleep_max)
+            wake_all(left);
+        left->asleep[left->asleep_count++] = mailbox;
+    }
 }
 
 /* Before the effects leave: who has an answer can rely on the event being on its way. */
@@ -241,34 +274,45 @@ static void post_events(struct gate *gate)
 }
 
 /* true where it has something to do. */
-static bool feed_writer(struct gate *gate)
+static bool feed_writer(struct gate *gate, struct aftermath *left)
 {
-    bool is_pausing = !gate->has_paused && vhost_batch_shrinks(gate->config.vhost);
-    struct store_batch *batch = is_pausing ? NULL : vhost_take_batch(gate->config.vhost);
+    left->is_pausing = !gate->has_paused && vhost_batch_shrinks(gate->config.vhost);
+    left->batch = left->is_pausing ? NULL : vhost_take_batch(gate->config.vhost);
     gate->has_paused = false;
-    gate->is_writer_busy = is_pausing || batch != NULL;
-    if (is_pausing)
-        store_pool_pause(gate->config.pool, gate);
-    else if (batch != NULL)
-        store_pool_commit(gate->config.pool, gate, batch);
+    gate->is_writer_busy = left->is_pausing || left->batch != NULL;
     return gate->is_writer_busy;
 }
 
-static void feed_store(struct gate *gate)
+static void feed_store(struct gate *gate, struct aftermath *left)
 {
-    struct store_read *reads;
-    size_t count = vhost_take_reads(gate->config.vhost, &reads);
-    if (count > 0)
-        store_pool_read(gate->config.pool, gate, reads, count);
-    gate->reads_under_way += count;
+    left->read_count = vhost_take_reads(gate->config.vhost, &left->reads);
+    gate->reads_under_way += left->read_count;
     if (gate->is_writer_busy)
         return;
-    if (feed_writer(gate))
+    if (feed_writer(gate, left))
         return;
-    if (gate->has_maintenance && gate->may_maintain && clock_wall_ms() >= gate->maintain_after_ms) {
-        gate->is_writer_busy = true;
-        store_pool_maintain(gate->config.pool, gate);
+    if (gate->has_maintenance && gate->may_maintain && clock_wall_ms() >= gate->maintain_after_ms)
+        gate->is_writer_busy = left->is_maintaining = true;
+}
+
+/* What the store is given keeps the gate from being freed meanwhile, though it is given up. */
+static void do_aftermath(struct gate *gate, struct aftermath *left)
+{
+    wake_all(left);
+    if (left->read_count > 0)
+        store_pool_read(left->pool, gate, left->reads, left->read_count);
+    if (left->batch != NULL)
+        store_pool_commit(left->pool, gate, left->batch);
+    else if (left->is_pausing)
+        store_pool_pause(left->pool, gate);
+    else if (left->is_maintaining)
+        store_pool_maintain(left->pool, gate);
+    while (left->done != NULL) {
+        struct command_batch *next = left->done->next;
+        command_batch_free(left->done);
+        left->done = next;
     }
+    *left = (struct aftermath){.pool = left->pool};
 }
 
 /* What was in the inbox when it was looked at. */
@@ -301,30 +345,25 @@ static bool take_inbox(struct gate *gate, struct inbox *inbox)
     return true;
 }
 
-static void run_inbox(struct gate *gate, struct inbox *inbox)
+static void run_inbox(struct gate *gate, struct inbox *inbox, struct aftermath *left)
 {
-    struct command_batch *done = inbox->batches;
     struct note *notes = inbox->notes;
     for (struct note *note = notes; note != NULL; note = note->next)
         run_note(gate, note);
-    for (struct command_batch *batch = done; batch != NULL; batch = batch->next)
+    for (struct command_batch *batch = inbox->batches; batch != NULL; batch = batch->next)
         vhost_apply(gate->config.vhost, batch, clock_wall_ms());
-    if (done == NULL && notes == NULL) {
+    if (inbox->batches == NULL && notes == NULL) {
         struct command_batch nothing = {0};
         vhost_apply(gate->config.vhost, &nothing, clock_wall_ms());
     }
     post_events(gate);
-    post_effects(gate);
-    feed_store(gate);
+    post_effects(gate, left);
+    feed_store(gate, left);
+    left->done = inbox->batches;
     while (notes != NULL) {
         struct note *next = notes->next;
         finish_note(gate, notes);
         notes = next;
-    }
-    while (done != NULL) {
-        struct command_batch *next = done->next;
-        command_batch_free(done);
-        done = next;
     }
 }
 
@@ -395,15 +434,18 @@ static uint64_t count_held(struct gate *gate, uint64_t since_ns)
 void gate_run_handed_over(struct gate *gate, int reactor)
 {
     struct inbox inbox;
+    struct aftermath left = {.pool = gate->config.pool};
     int rounds = 0;
     uint64_t started_ns = clock_steady_ns(), now_ns = started_ns;
     while (take_inbox(gate, &inbox)) {
-        run_inbox(gate, &inbox);
+        do_aftermath(gate, &left);
+        run_inbox(gate, &inbox, &left);
         now_ns = count_held(gate, now_ns);
         bool is_long = ++rounds >= rounds_max || now_ns - started_ns >= held_max_ns;
         if (is_long && hand_over(gate, reactor))
-            return;
+            break;
     }
+    do_aftermath(gate, &left);
 }
 
 void gate_add_octets(struct gate *gate, const struct octets *octets)

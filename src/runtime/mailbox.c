@@ -30,28 +30,32 @@ void mailbox_fini(struct mailbox *mailbox)
     pthread_mutex_destroy(&mailbox->mutex);
 }
 
-/* Unlocks, and wakes the owner if it sleeps. */
-static void unlock_and_wake(struct mailbox *mailbox)
+void mailbox_wake(struct mailbox *mailbox)
 {
-    bool was_asleep = mailbox->is_asleep;
     uint64_t one = 1;
-    mailbox->is_asleep = false;
-    pthread_mutex_unlock(&mailbox->mutex);
-    if (was_asleep)
-        CHECK(write(mailbox->event_fd, &one, sizeof one) == sizeof one);
+    CHECK(write(mailbox->event_fd, &one, sizeof one) == sizeof one);
 }
 
-void mailbox_post_effects(struct mailbox *mailbox, struct effect_chain chain)
+/* Unlocks; true where the owner sleeps, and is the caller's to wake. */
+static bool unlock_posted(struct mailbox *mailbox)
+{
+    bool was_asleep = mailbox->is_asleep;
+    mailbox->is_asleep = false;
+    pthread_mutex_unlock(&mailbox->mutex);
+    return was_asleep;
+}
+
+bool mailbox_leave_effects(struct mailbox *mailbox, struct effect_chain chain)
 {
     if (chain.first == NULL)
-        return;
+        return false;
     pthread_mutex_lock(&mailbox->mutex);
     if (mailbox->effects.last != NULL)
         mailbox->effects.last->next = chain.first;
     else
         mailbox->effects.first = chain.first;
     mailbox->effects.last = chain.last;
-    unlock_and_wake(mailbox);
+    return unlock_posted(mailbox);
 }
 
 void mailbox_post_task(struct mailbox *mailbox, struct task *task)
@@ -63,7 +67,8 @@ void mailbox_post_task(struct mailbox *mailbox, struct task *task)
     else
         mailbox->first_task = task;
     mailbox->last_task = task;
-    unlock_and_wake(mailbox);
+    if (unlock_posted(mailbox))
+        mailbox_wake(mailbox);
 }
 
 struct mail mailbox_take(struct mailbox *mailbox)

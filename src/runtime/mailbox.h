@@ -34,8 +34,11 @@ void mailbox_init(struct mailbox *mailbox);
 /* Drops what is still in it; tasks are the poster's loss. */
 void mailbox_fini(struct mailbox *mailbox);
 
-/* Any thread. The chain's effects pass to the mailbox. */
-void mailbox_post_effects(struct mailbox *mailbox, struct effect_chain chain);
+/* Any thread. The chain's effects pass to the mailbox. true where the owner sleeps: the caller, and
+ * nobody else, is to wake it, soon. */
+bool mailbox_leave_effects(struct mailbox *mailbox, struct effect_chain chain);
+void mailbox_wake(struct mailbox *mailbox);
+/* Any thread. The owner is woken. */
 void mailbox_post_task(struct mailbox *mailbox, struct task *task);
 
 /* The owner: takes everything, and is awake. */

@@ -78,8 +78,8 @@ static void give(struct store_pool *pool, struct work work)
     struct work *copy = xmemdup(&work, sizeof work);
     pthread_mutex_lock(&pool->mutex);
     append(&pool->first, &pool->last, copy);
-    pthread_cond_signal(&pool->has_work);
     pthread_mutex_unlock(&pool->mutex);
+    pthread_cond_signal(&pool->has_work); /* who wakes up finds the mutex free */
 }
 
 static void give_later(struct store_pool *pool, struct work work)

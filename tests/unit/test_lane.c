@@ -64,7 +64,8 @@ static void pop(struct lane *lane, uint64_t position)
     struct entry *front;
     assert_int_equal(lane_peek(lane, &front), LANE_READY);
     assert_int_equal(front->position, position);
-    struct entry entry = lane_pop(lane);
+    struct entry entry;
+    lane_pop(lane, &entry);
     lane_check(lane);
     assert_int_equal(entry.position, position);
     assert_int_equal(number_of(entry.message), position);

@@ -25,7 +25,8 @@ static void post_one(struct mailbox *mailbox, uint64_t poster, uint64_t number)
     struct effect_chain chain = {0};
     *effect_chain_add(&chain) =
         (struct effect){.kind = EFFECT_ACK, .connection = poster, .tag = number};
-    mailbox_post_effects(mailbox, chain);
+    if (mailbox_leave_effects(mailbox, chain))
+        mailbox_wake(mailbox);
 }
 
 static bool is_woken(struct mailbox *mailbox, int timeout_ms)
@@ -100,7 +101,7 @@ static void an_empty_chain_wakes_nobody(void **state)
     (void)state;
     mailbox_init(&mailbox);
     assert_true(mailbox_fall_asleep(&mailbox));
-    mailbox_post_effects(&mailbox, (struct effect_chain){0});
+    assert_false(mailbox_leave_effects(&mailbox, (struct effect_chain){0}));
     assert_false(is_woken(&mailbox, 0));
     mailbox_fini(&mailbox);
 }

@@ -123,7 +123,9 @@ static void pop(struct queue *queue, unsigned priority)
 {
     struct lane *lane = queue_first_lane(queue);
     assert_int_equal(lane->priority, priority);
-    message_unref(lane_pop(lane).message);
+    struct entry entry;
+    lane_pop(lane, &entry);
+    message_unref(entry.message);
     queue_check(queue);
 }
 

@@ -80,7 +80,7 @@ static void cancel_some(struct store_batch *batch, uint64_t *random)
 {
     for (size_t i = 0; i < batch->count; i++) {
         if (batch->operations[i].message != NULL && model_below(random, 10) == 0)
-            store_batch_cancel(batch, i);
+            message_unref(store_batch_cancel(batch, i));
     }
 }
 
@@ -236,7 +236,7 @@ static void cancelled_insertion_leaves_a_hole(void **state)
     (void)state;
     struct store_batch *batch = small_batch();
     size_t bytes = batch->bytes, live = batch->live;
-    store_batch_cancel(batch, 1);
+    message_unref(store_batch_cancel(batch, 1));
     assert_int_equal(batch->operations[1].kind, STORE_NOTHING);
     assert_int_equal(batch->live, live - 1);
     assert_int_equal(batch->bytes, bytes / 3 * 2);
