@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "auth/directory.h"
+#include "auth/password.h"
 #include "base/buffer.h"
 #include "base/xmalloc.h"
 #include "net/control.h"
@@ -47,6 +48,20 @@ static void with_password(struct directory *directory, struct control_call *call
     const char *password = user != NULL ? need_text(call, "password") : NULL;
     if (password != NULL)
         answer(call, change(directory, user, password, &error), &error);
+}
+
+static void handle_hash_password(void *context, struct control_call *call)
+{
+    const char *password = need_text(call, "password");
+    (void)context;
+    if (password == NULL)
+        return;
+    char *hash = password_hash(PASSWORD_SHA256, bytes_of_text(password));
+    if (hash != NULL)
+        control_reply(call, json_pack("{s:s}", "hash", hash));
+    else
+        control_fail(call, CONTROL_SOFTWARE, "the system has no randomness");
+    free(hash);
 }
 
 static void with_user(struct directory *directory, struct control_call *call,
@@ -145,6 +160,26 @@ static void handle_add_vhost(void *context, struct control_call *call)
                &error);
 }
 
+/* As add_vhost, of a virtual host that is there. */
+static void handle_update_vhost(void *context, struct control_call *call)
+{
+    struct directory_error error;
+    const char *vhost = need_text(call, "vhost");
+    const json_t *protected = json_object_get(control_arguments(call), "protected-from-deletion");
+    if (vhost == NULL)
+        return;
+    if (!directory_has_vhost(context, vhost)) {
+        control_fail(call, CONTROL_DATA, "Virtual host '%s' does not exist", vhost);
+        return;
+    }
+    bool is_done = directory_add_vhost_with(context, vhost, control_text(call, "description"),
+                                            control_text(call, "tags"),
+                                            control_text(call, "default-queue-type"), &error);
+    if (is_done && protected != NULL)
+        is_done = directory_set_vhost_protection(context, vhost, json_is_true(protected), &error);
+    answer(call, is_done, &error);
+}
+
 /* {"vhost", "tags": [...]} */
 static void handle_set_vhost_tags(void *context, struct control_call *call)
 {
@@ -226,21 +261,42 @@ static void handle_list_vhosts(void *context, struct control_call *call)
 
 /* --- permissions */
 
-static void handle_set_permissions(void *context, struct control_call *call)
+/* What must be there for permissions. False: it was answered. */
+static bool need_patterns(struct control_call *call, const char *texts[4])
 {
-    static const char *const names[] = {"user", "vhost", "configure", "write", "read"};
-    enum { COUNT = sizeof names / sizeof names[0] };
-    struct directory_error error;
-    const char *texts[COUNT];
-    for (size_t i = 0; i < COUNT; i++) {
+    static const char *const names[] = {"user", "configure", "write", "read"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         texts[i] = need_text(call, names[i]);
         if (texts[i] == NULL)
-            return;
+            return false;
     }
-    answer(call,
-           directory_set_permissions(context, texts[0], texts[1], texts[2], texts[3], texts[4],
-                                     &error),
-           &error);
+    return true;
+}
+
+static void handle_set_permissions(void *context, struct control_call *call)
+{
+    struct directory_error error;
+    const char *texts[4];
+    const char *vhost = need_text(call, "vhost");
+    if (vhost != NULL && need_patterns(call, texts))
+        answer(call,
+               directory_set_permissions(context, texts[0], vhost, texts[1], texts[2], texts[3],
+                                         &error),
+               &error);
+}
+
+/* In every virtual host that is there. */
+static void handle_set_permissions_globally(void *context, struct control_call *call)
+{
+    struct directory_error error;
+    const char *texts[4];
+    bool is_done = true;
+    if (!need_patterns(call, texts))
+        return;
+    for (size_t i = 0; i < directory_vhost_count(context) && is_done; i++)
+        is_done = directory_set_permissions(context, texts[0], directory_vhost(context, i).name,
+                                            texts[1], texts[2], texts[3], &error);
+    answer(call, is_done, &error);
 }
 
 static void handle_clear_permissions(void *context, struct control_call *call)
@@ -302,16 +358,19 @@ void directory_add_commands(struct directory *directory, struct control *control
         {"delete_user", handle_delete_user},
         {"change_password", handle_change_password},
         {"clear_password", handle_clear_password},
+        {"hash_password", handle_hash_password},
         {"authenticate_user", handle_authenticate_user},
         {"set_user_tags", handle_set_user_tags},
         {"list_users", handle_list_users},
         {"add_vhost", handle_add_vhost},
+        {"update_vhost_metadata", handle_update_vhost},
         {"set_vhost_tags", handle_set_vhost_tags},
         {"delete_vhost", handle_delete_vhost},
         {"enable_vhost_deletion_protection", handle_protect_vhost},
         {"disable_vhost_deletion_protection", handle_unprotect_vhost},
         {"list_vhosts", handle_list_vhosts},
         {"set_permissions", handle_set_permissions},
+        {"set_permissions_globally", handle_set_permissions_globally},
         {"clear_permissions", handle_clear_permissions},
         {"list_permissions", handle_list_permissions},
         {"list_user_permissions", handle_list_user_permissions},

@@ -277,6 +277,21 @@ struct queue_status {
 };
 bool vhost_queue_status(const struct vhost *vhost, struct bytes name, struct queue_status *status);
 
+/* A ready message, the first at index 0; see peek.c. What was found is a reference, and the
+ * caller's. */
+enum vhost_peek {
+    VHOST_PEEK_FOUND,
+    VHOST_PEEK_NO_QUEUE,
+    VHOST_PEEK_NO_MESSAGE,
+    VHOST_PEEK_IN_STORE, /* alone, and would have to be read */
+};
+struct vhost_peeked {
+    struct message *message;
+    unsigned failures; /* that a quorum queue has counted */
+};
+enum vhost_peek vhost_peek(const struct vhost *vhost, struct bytes queue, uint64_t index,
+                           struct vhost_peeked *peeked);
+
 bool vhost_has_exchange(const struct vhost *vhost, struct bytes name);
 
 void vhost_list_queues(const struct vhost *vhost,

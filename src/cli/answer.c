@@ -48,3 +48,16 @@ void answer_print_done(const json_t *answer, const struct options *options)
         answer_print_json(stdout,
                           json_pack("{s:s, s:s}", "node", answer_node(answer), "result", "ok"));
 }
+
+void answer_print_error(const struct options *options, const char *node, const char *text,
+                        bool is_bare)
+{
+    if (!answer_is_json(options)) {
+        fprintf(stderr, "%s%s\n", is_bare ? "" : "Error:\n", text);
+        return;
+    }
+    json_t *object = json_pack("{s:s, s:s}", "result", "error", "message", text);
+    if (node != NULL)
+        json_object_set_new(object, "node", json_string(node));
+    answer_print_json(stderr, object);
+}

@@ -23,4 +23,9 @@ void answer_print_done(const struct json_t *answer, const struct options *option
 /* Takes the object over. */
 void answer_print_json(FILE *file, struct json_t *object);
 
+/* What went wrong, on standard error: a text behind a line "Error:" (unless is_bare), or
+ * {"result": "error", "message": TEXT, "node": NODE}. node may be NULL. */
+void answer_print_error(const struct options *options, const char *node, const char *text,
+                        bool is_bare);
+
 #endif

@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "cli/answer.h"
 #include "cli/client.h"
 #include "cli/options.h"
 #include "net/control.h"
@@ -32,7 +33,7 @@ int ask_server(const struct options *options, const char *command, json_t *argum
     int status = (int)json_integer_value(json_object_get(reply, "status"));
     const char *error = json_string_value(json_object_get(reply, "error"));
     if (status != CONTROL_OK)
-        fprintf(stderr, "Error:\n%s\n", error != NULL ? error : "the server refuses");
+        answer_print_error(options, NULL, error != NULL ? error : "the server refuses", false);
     else
         *result = json_incref(json_object_get(reply, "result"));
     json_decref(reply);

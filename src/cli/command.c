@@ -250,9 +250,8 @@ static bool add_options(const struct command *command, const struct options *opt
     }
     for (size_t i = 0; i < options->other_count; i++) {
         const char *value = options->others[i].value;
-        if (!options_has(options, options->others[i].name))
-            continue;
-        json_t *json = value != NULL ? json_string(value) : json_true();
+        json_t *json =
+            value != NULL ? json_string(value) : json_boolean(!options->others[i].is_off);
         is_right = json_object_set_new(arguments, options->others[i].name, json) == 0 && is_right;
     }
     return is_right;

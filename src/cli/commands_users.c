@@ -3,6 +3,8 @@
  * The commands about users, their permissions and limits.
  */
 #include "cli/command_tables.h"
+
+#include "cli/facts.h"
 #include "net/control.h"
 
 static const struct command commands[] = {
@@ -46,6 +48,13 @@ static const struct command commands[] = {
      .banner = "Listing users ...",
      .columns = "user tags",
      .is_blank_if_empty = true},
+    {.name = "hash_password",
+     .print = facts_hash,
+     .help = "Prints the hash of a password, as definitions have it",
+     .usage = "[<password>]",
+     .arguments = {"password"},
+     .has_password = true,
+     .banner = "Will hash provided password"},
     {.name = "set_user_tags",
      .help = "Replaces the tags of a user",
      .usage = "<username> <tag> [...]",
@@ -81,6 +90,11 @@ static const struct command commands[] = {
      .arguments = {"user", "configure", "write", "read"},
      .has_vhost = true,
      .banner = "Setting permissions for user \"{user}\" in vhost \"{vhost}\" ..."},
+    {.name = "set_permissions_globally",
+     .help = "Says the same for every virtual host that is there",
+     .usage = "<username> <conf> <write> <read>",
+     .arguments = {"user", "configure", "write", "read"},
+     .banner = "Setting permissions for user \"{user}\" in all virtual hosts ..."},
     {.name = "set_topic_permissions",
      .help = "Says with which routing keys a user may publish to and bind from a topic exchange",
      .usage = "[--vhost <vhost>] <username> <exchange> <write> <read>",

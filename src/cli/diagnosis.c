@@ -21,6 +21,7 @@
 #include "base/buffer.h"
 #include "base/xmalloc.h"
 #include "cli/answer.h"
+#include "cli/ask.h"
 #include "cli/options.h"
 #include "cli/unit.h"
 #include "net/control.h"
@@ -527,12 +528,14 @@ static const char *maintenance_of(const json_t *answer)
                                                                          : "not under maintenance";
 }
 
-static json_t *cluster_object(const json_t *answer)
+/* The flags pass. */
+static json_t *cluster_object(const json_t *answer, json_t *flags)
 {
     const char *node = answer_node(answer);
-    json_t *object = json_pack("{s:s, s:[s], s:[s], s:[], s:{}, s:[]}", "cluster_name",
-                               answer_text(answer, "cluster_name"), "disk_nodes", node,
-                               "running_nodes", node, "ram_nodes", "partitions", "feature_flags");
+    json_t *object =
+        json_pack("{s:s, s:[s], s:[s], s:[], s:{}, s:o}", "cluster_name",
+                  answer_text(answer, "cluster_name"), "disk_nodes", node, "running_nodes", node,
+                  "ram_nodes", "partitions", "feature_flags", flags);
     json_object_set_new(object, "alarms", cluster_alarms(answer));
     json_object_set_new(object, "listeners", keyed(answer, json_incref(listeners_of(answer))));
     json_object_set_new(object, "maintenance_status",
@@ -546,15 +549,19 @@ static json_t *cluster_object(const json_t *answer)
     return object;
 }
 
-int diagnosis_cluster(const json_t *answer, const struct options *options)
+static void print_flags(const json_t *flags)
+{
+    puts("\nFeature flags\n");
+    for (size_t i = 0; i < json_array_size(flags); i++) {
+        const json_t *flag = json_array_get(flags, i);
+        printf("Flag: %s, state: %s\n", answer_text(flag, "name"), answer_text(flag, "state"));
+    }
+}
+
+static void print_cluster(const json_t *answer)
 {
     const char *node = answer_node(answer);
     const json_t *rows = listeners_of(answer);
-    answer_print_banner(answer, options, "Cluster status of node ", " ...");
-    if (answer_is_json(options)) {
-        answer_print_json(stdout, cluster_object(answer));
-        return CONTROL_OK;
-    }
     printf("Basics\n\nCluster name: %s\n\nDisk Nodes\n\n%s\n\nRunning Nodes\n\n%s\n",
            answer_text(answer, "cluster_name"), node, node);
     printf("\nVersions\n\n%s: %s %s by Leveret %s\n", node, answer_text(answer, "product_name"),
@@ -570,5 +577,21 @@ int diagnosis_cluster(const json_t *answer, const struct options *options)
         printf("Node: %s, ", node);
         print_listener(json_array_get(rows, i), "i");
     }
+}
+
+int diagnosis_cluster(const json_t *answer, const struct options *options)
+{
+    json_t *flags;
+    int status = ask_server(options, "list_feature_flags", json_object(), &flags);
+    if (status != CONTROL_OK)
+        return status;
+    answer_print_banner(answer, options, "Cluster status of node ", " ...");
+    if (answer_is_json(options)) {
+        answer_print_json(stdout, cluster_object(answer, flags));
+        return CONTROL_OK;
+    }
+    print_cluster(answer);
+    print_flags(flags);
+    json_decref(flags);
     return CONTROL_OK;
 }

@@ -175,12 +175,13 @@ static bool is_absent_vhost(int status, const char *error)
 
 /* As rabbitmqctl has it, which says of a missing virtual host only that, and asks some commands not
  * whether there is one. */
-static int print_error(const struct command *command, int status, const char *error)
+static int print_error(const struct command *command, const struct options *options,
+                       const json_t *reply, int status, const char *error)
 {
     bool is_vhost = is_absent_vhost(status, error);
     if (command->absent_status != 0 && (is_vhost || status == CONTROL_NO_USER))
         status = command->absent_status;
-    fprintf(stderr, "%s%s\n", is_vhost ? "" : "Error:\n", error);
+    answer_print_error(options, json_string_value(json_object_get(reply, "node")), error, is_vhost);
     return status;
 }
 
@@ -196,7 +197,8 @@ static int answer(const struct command *command, const struct options *options, 
         status = json_object_set_new(reply, "result", json_array());
     if (status == CONTROL_OK)
         return print_result(command, options, columns, request, reply);
-    return print_error(command, status, error != NULL ? error : "the server's answer is not one");
+    return print_error(command, options, reply, status,
+                       error != NULL ? error : "the server's answer is not one");
 }
 
 static int ask(const struct command *command, const struct options *options, const char *columns,

@@ -133,3 +133,13 @@ int facts_logins_forgotten(const json_t *answer, const struct options *options)
     answer_print_done(answer, options);
     return CONTROL_OK;
 }
+
+int facts_hash(const json_t *result, const struct options *options)
+{
+    const char *hash = answer_text(result, "hash");
+    if (answer_is_json(options))
+        answer_print_json(stdout, json_pack("{s:s}", "message", hash));
+    else
+        puts(hash);
+    return CONTROL_OK;
+}

@@ -15,5 +15,6 @@ int facts_tls_versions(const struct json_t *answer, const struct options *option
 int facts_cipher_suites(const struct json_t *answer, const struct options *options);
 int facts_logins(const struct json_t *answer, const struct options *options);
 int facts_logins_forgotten(const struct json_t *answer, const struct options *options);
+int facts_hash(const struct json_t *result, const struct options *options);
 
 #endif

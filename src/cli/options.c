@@ -48,6 +48,7 @@ static const struct known {
     enum meaning meaning;
 } known_options[] = {
     {"aliases-file", 0, TEXT, NOTHING},
+    {"across-all-vhosts", 0, FLAG, COMMANDS_OWN},
     {"all", 'a', FLAG, COMMANDS_OWN},
     {"apply-to", 0, TEXT, COMMANDS_OWN},
     {"batch", 0, FLAG, COMMANDS_OWN},
@@ -93,6 +94,7 @@ static const struct known {
     {"print-stacktrace", 0, FLAG, NOTHING},
     {"printer", 0, TEXT, PRINTER},
     {"priority", 0, INTEGER, COMMANDS_OWN},
+    {"protected-from-deletion", 0, FLAG, COMMANDS_OWN},
     {"queue-pattern", 0, TEXT, COMMANDS_OWN},
     {"queue-timeout", 0, INTEGER, COMMANDS_OWN},
     {"quiet", 'q', FLAG, QUIET},
@@ -108,6 +110,7 @@ static const struct known {
     {"timeout", 't', INTEGER, TIMEOUT},
     {"tracking", 0, FLAG, COMMANDS_OWN},
     {"unit", 0, TEXT, COMMANDS_OWN},
+    {"used", 0, FLAG, COMMANDS_OWN},
     {"user", 0, TEXT, COMMANDS_OWN},
     {"version", 'V', FLAG, VERSION},
     {"vhost", 'p', TEXT, VHOST},

@@ -26,4 +26,13 @@ int single_node_rebalance(const struct json_t *answer, const struct options *opt
 /* Looks at the words before the server is asked; see struct command. */
 const char *single_node_check_count(char *const *words, size_t count, int *status);
 
+/* What RabbitMQ 4 asks before and after upgrades. */
+int single_node_check_leaders(const struct json_t *answer, const struct options *options);
+int single_node_check_deprecated(const struct json_t *answer, const struct options *options);
+int single_node_check_mirroring(const struct json_t *answer, const struct options *options);
+int single_node_check_metadata(const struct json_t *answer, const struct options *options);
+int single_node_check_replicas(const struct json_t *answer, const struct options *options);
+int single_node_post_upgrade(const struct json_t *answer, const struct options *options);
+int single_node_reconcile(const struct json_t *answer, const struct options *options);
+
 #endif

@@ -245,6 +245,7 @@ static bool start(struct server *server, char *reason, size_t reason_size)
     server_add_status_command(server);
     server_add_listener_commands(server);
     server_add_quorum_commands(server);
+    server_add_peek_command(server);
     server_add_event_stream_commands(server);
     server_add_closing_commands(server);
     server_add_queue_commands(server);

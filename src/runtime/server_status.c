@@ -203,11 +203,12 @@ static json_t *describe(const struct server *server)
     struct utsname system = {.sysname = "unknown"};
     const struct config *config = server->config;
     uint64_t uptime_s = (clock_steady_ms() - server->started_ms) / 1000;
-    json_t *status = json_pack(
-        "{s:i, s:s, s:s, s:s, s:s, s:s, s:I, s:I}", "pid", (int)getpid(), "leveret_version",
-        PACKAGE_VERSION, "data_directory", config->data_dir, "product_name", config->product_name,
-        "product_version", config->product_version, "rabbitmq_version", config->product_version,
-        "uptime", (json_int_t)uptime_s, "reactors", (json_int_t)server->reactor_count);
+    json_t *status =
+        json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:I, s:I}", "node", config->node_name, "pid",
+                  (int)getpid(), "leveret_version", PACKAGE_VERSION, "data_directory",
+                  config->data_dir, "product_name", config->product_name, "product_version",
+                  config->product_version, "rabbitmq_version", config->product_version, "uptime",
+                  (json_int_t)uptime_s, "reactors", (json_int_t)server->reactor_count);
     (void)uname(&system);
     json_object_set_new(status, "os", json_string(system.sysname));
     json_object_set_new(status, "crypto_lib_version", json_string(tls_library()));
