@@ -16,7 +16,9 @@
  * is full passes what it has to a pool, a chain for each size, and one that has nothing takes
  * chains from there: an atomic operation for some hundred messages. What is taken is all of a size
  * at once, so that no block can come back in between (ABA); chains that are not needed yet stay
- * with the taker.
+ * with the taker. Where messages become of other sizes, those that nobody asks for have to go: the
+ * pool is cleared of them when as much as it holds has found no place in it, and whoever has taken
+ * some drops them when it next asks.
  *
  * Where no cache is used, as in the tests of the core, sanitizers and Valgrind see every message
  * come and go.
@@ -26,6 +28,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "base/seldom.h"
 #include "base/xmalloc.h"
 
 enum { class_bytes = 32, pool_bytes_max = 4 << 20 };
@@ -37,6 +40,7 @@ struct message_chain {
     size_t bytes;
 };
 _Static_assert(sizeof(struct message_chain) <= class_bytes, "it is in the smallest blocks");
+_Static_assert(message_cache_classes <= 64, "each has a bit");
 
 static _Thread_local struct message_cache *used;
 
@@ -74,17 +78,72 @@ void message_pool_fini(struct message_pool *pool)
     atomic_store(&pool->bytes, 0);
 }
 
+static void drop_chains(struct message_cache *cache, size_t class)
+{
+    size_t bytes = free_chains(cache->chains[class]);
+    if (bytes > 0)
+        atomic_fetch_sub(&cache->pool->bytes, bytes);
+    cache->chains[class] = NULL;
+}
+
 void message_cache_fini(struct message_cache *cache)
 {
     for (size_t i = 0; i < message_cache_classes; i++) {
         free_blocks(cache->blocks[i]);
         cache->blocks[i] = NULL;
-        size_t bytes = free_chains(cache->chains[i]);
-        if (bytes > 0)
-            atomic_fetch_sub(&cache->pool->bytes, bytes);
-        cache->chains[i] = NULL;
+        drop_chains(cache, i);
     }
     cache->bytes = 0;
+}
+
+/* --- sizes that nobody asks for any more */
+
+static bool has(uint64_t classes, size_t class)
+{
+    return (classes >> class & 1) != 0;
+}
+
+static void clear_pool(struct message_pool *pool)
+{
+    uint64_t asked = atomic_exchange(&pool->asked, 0);
+    for (size_t class = 0; class < message_cache_classes; class ++) {
+        if (!has(asked, class))
+            atomic_fetch_sub(&pool->bytes,
+                             free_chains(atomic_exchange(&pool->chains[class], NULL)));
+    }
+    atomic_fetch_add(&pool->clearances, 1);
+}
+
+/* One thread is the one by which it becomes too much. */
+static void refuse(struct message_pool *pool, size_t bytes)
+{
+    size_t before = atomic_fetch_add_explicit(&pool->refused, bytes, memory_order_relaxed);
+    if (before >= pool_bytes_max || before + bytes < pool_bytes_max)
+        return;
+    clear_pool(pool);
+    atomic_store_explicit(&pool->refused, 0, memory_order_relaxed);
+}
+
+static void follow_clearances(struct message_cache *cache)
+{
+    unsigned clearances = atomic_load_explicit(&cache->pool->clearances, memory_order_relaxed);
+    if (cache->clearances == clearances)
+        return;
+    for (size_t class = 0; class < message_cache_classes; class ++) {
+        if (!has(cache->asked, class))
+            drop_chains(cache, class);
+    }
+    cache->asked = 0;
+    cache->clearances = clearances;
+}
+
+static void ask_for(struct message_cache *cache, size_t class)
+{
+    uint64_t bit = UINT64_C(1) << class;
+    follow_clearances(cache);
+    cache->asked |= bit;
+    if (!has(atomic_load_explicit(&cache->pool->asked, memory_order_relaxed), class))
+        atomic_fetch_or_explicit(&cache->pool->asked, bit, memory_order_relaxed);
 }
 
 /* --- to the pool, and from it */
@@ -114,10 +173,11 @@ static void pass_on(struct message_cache *cache)
 }
 
 /* False where there is none. */
-static bool take_chain(struct message_cache *cache, size_t class)
+SELDOM static bool take_chain(struct message_cache *cache, size_t class)
 {
     if (cache->pool == NULL)
         return false;
+    ask_for(cache, class);
     if (cache->chains[class] == NULL &&
         atomic_load_explicit(&cache->pool->chains[class], memory_order_relaxed) != NULL)
         cache->chains[class] =
@@ -154,27 +214,37 @@ void *message_cache_take(size_t size)
     return block;
 }
 
-/* Does the pool take what is too much? */
-static bool make_room(struct message_cache *cache)
+static void keep(struct message_cache *cache, struct message_chain *block, size_t class)
 {
-    if (cache->pool == NULL ||
-        atomic_load_explicit(&cache->pool->bytes, memory_order_relaxed) > pool_bytes_max)
-        return false;
-    pass_on(cache);
-    return true;
-}
-
-void message_cache_give(void *memory, size_t size)
-{
-    struct message_cache *cache = used;
-    struct message_chain *block = memory;
-    size_t class = class_of(size), rounded = (class + 1) * class_bytes;
-    if (cache == NULL || class >= message_cache_classes ||
-        (cache->bytes + rounded > cache->bytes_max && !make_room(cache))) {
-        free(block);
-        return;
-    }
     block->next = cache->blocks[class];
     cache->blocks[class] = block;
-    cache->bytes += rounded;
+    cache->bytes += (class + 1) * class_bytes;
+}
+
+/* The cache is full. */
+SELDOM static void give_to_pool(struct message_cache *cache, struct message_chain *block,
+                                size_t class)
+{
+    struct message_pool *pool = cache->pool;
+    if (pool == NULL) {
+        free(block);
+    } else if (atomic_load_explicit(&pool->bytes, memory_order_relaxed) > pool_bytes_max) {
+        free(block);
+        refuse(pool, (class + 1) * class_bytes);
+    } else {
+        pass_on(cache);
+        keep(cache, block, class);
+    }
+}
+
+void message_cache_give(void *block, size_t size)
+{
+    struct message_cache *cache = used;
+    size_t class = class_of(size);
+    if (cache == NULL || class >= message_cache_classes)
+        free(block);
+    else if (cache->bytes + (class + 1) * class_bytes > cache->bytes_max)
+        give_to_pool(cache, block, class);
+    else
+        keep(cache, block, class);
 }

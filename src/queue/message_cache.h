@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Memory of messages that one thread keeps for the next ones it makes. Zero-initialised is empty.
  * A thread without one makes and frees messages with malloc and free; what one thread allocated any
@@ -15,6 +16,9 @@ enum { message_cache_classes = 40 };
 struct message_pool {
     _Atomic(struct message_chain *) chains[message_cache_classes]; /* owned; by size */
     _Atomic size_t bytes;                                          /* of them */
+    _Atomic uint64_t asked; /* sizes that were asked for since the last clearance, a bit each; */
+    _Atomic size_t refused; /* and bytes that found no place */
+    _Atomic unsigned clearances; /* of sizes that nobody asks for any more */
 };
 
 /* Frees what it holds; no cache uses it. */
@@ -27,6 +31,8 @@ struct message_cache {
     size_t bytes;                                        /* and their bytes */
     struct message_chain *chains[message_cache_classes]; /* owned; taken from the pool, whose bytes
                                                             they still are */
+    uint64_t asked;                                      /* as of the pool, by this thread */
+    unsigned clearances;                                 /* of the pool that it knows of */
 };
 
 /* What a thread keeps that makes messages and frees them, and one that only does one of the two. */

@@ -199,6 +199,51 @@ static void what_passes_between_threads_has_a_bound(void **state)
     free(messages);
 }
 
+enum { MANY = 20000 };
+
+static void make_many(struct message **messages, size_t body_bytes)
+{
+    for (size_t i = 0; i < MANY; i++)
+        messages[i] = make(body_bytes);
+}
+
+static void free_many(struct pair *pair, struct message **messages)
+{
+    message_cache_use(&pair->freer);
+    for (size_t i = 0; i < MANY; i++)
+        message_unref(messages[i]);
+    message_cache_use(&pair->maker);
+}
+
+/* Messages become of another size: those of the former one are no longer in their way, neither in
+ * the pool nor with who has taken them. */
+static void sizes_that_nobody_wants_give_their_place_away(void **state)
+{
+    struct pair pair;
+    struct message **messages = calloc(MANY, sizeof *messages);
+    (void)state;
+    for (int takes_some = 0; takes_some < 2; takes_some++) {
+        init_pair(&pair);
+        message_cache_use(&pair.maker);
+        make_many(messages, 1000);
+        free_many(&pair, messages);
+        if (takes_some == 1)
+            message_unref(make(1000));
+        for (int i = 0; i < 3; i++) {
+            make_many(messages, 300);
+            free_many(&pair, messages);
+        }
+        message_unref(make(300));
+        size_t large_ones = 0;
+        for (size_t i = 20; i < message_cache_classes; i++)
+            large_ones += pair.pool.chains[i] != NULL || pair.maker.chains[i] != NULL;
+        assert_int_equal(large_ones, 0);
+        assert_true(pair.pool.bytes > 2 << 20);
+        fini_pair(&pair);
+    }
+    free(messages);
+}
+
 /* Each hands the other what it made, and frees what it got. */
 struct exchange {
     struct message_pool *pool;
@@ -256,6 +301,7 @@ int main(void)
             threads_without_a_cache_share_messages_with_those_that_have_one, use, stop),
         cmocka_unit_test(what_one_thread_frees_another_makes_messages_of),
         cmocka_unit_test(what_passes_between_threads_has_a_bound),
+        cmocka_unit_test(sizes_that_nobody_wants_give_their_place_away),
         cmocka_unit_test(threads_pass_memory_at_the_same_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
