@@ -90,6 +90,17 @@ def vhosts_are_declared_listed_and_deleted():
 
 
 @test
+def vhosts_are_protected():
+    if os.environ["BROKER_NAME"] == "rabbitmq":
+        raise Skip("this RabbitMQ does not protect virtual hosts")
+    admin = shop()
+    admin("vhosts", "enable_deletion_protection", "--name", admin.vhost)
+    refused = admin("vhosts", "delete", "--name", admin.vhost, status=REFUSED)
+    expect_true("because it is protected from deletion" in refused, refused)
+    admin("vhosts", "disable_deletion_protection", "--name", admin.vhost)
+
+
+@test
 def queues_are_declared_shown_and_deleted():
     admin = shop()
     admin("declare", "queue", "--name", "plain", "--type", "classic", "--durable", "true")

@@ -215,6 +215,13 @@ static void get_node(const struct http_context *context, struct http_call *call)
         http_reply(call, row_of(context, call));
 }
 
+/* RabbitMQ keeps what it knows in tables of Erlang's; what it says where there are none. */
+static void get_tables(const struct http_context *context, struct http_call *call)
+{
+    if (http_need_monitored_node(context, call))
+        http_reply(call, json_pack("{s:s}", "ets_tables_memory", "no_tables"));
+}
+
 /* --- rates and histories */
 
 static void reset(const struct http_context *context, struct http_call *call)
@@ -237,6 +244,13 @@ const struct http_route http_node_routes[] = {
     {"/nodes/:node/memory", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .get = get_memory},
     {"/nodes/:node/memory/relative", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
      .get = get_memory_relative},
+    {"/nodes/:node/memory/ets", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .get = get_tables},
+    {"/nodes/:node/memory/ets/relative", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
+     .get = get_tables},
+    {"/nodes/:node/memory/ets/:filter", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
+     .get = get_tables},
+    {"/nodes/:node/memory/ets/:filter/relative", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
+     .get = get_tables},
     {"/reset", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS, .delete = reset},
     {"/reset/:node", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS, .delete = reset_node},
     {.pattern = NULL},
