@@ -50,6 +50,7 @@ const THINGS = new Map(Object.entries({
   connections: [2, connectionPage],
   exchanges: [3, exchangePage],
   nodes: [2, nodePage],
+  policies: [3, policiesPage],
   queues: [3, queuePage],
   users: [2, userPage],
   vhosts: [2, vhostPage],

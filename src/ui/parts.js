@@ -56,6 +56,10 @@ export function queueLink(vhost, name) {
   return h('a', { class: 'name', title: name, href: link('queues', vhost, name) }, name);
 }
 
+export function policyLink(vhost, name) {
+  return h('a', { class: 'name', href: link('policies', vhost, name) }, name);
+}
+
 const STATES = new Map(Object.entries({ running: 'good', idle: 'calm', flow: 'warn', blocked: 'bad', blocking: 'warn',
   down: 'bad', stopped: 'bad', crashed: 'bad', minority: 'bad', terminated: 'bad' }));
 

@@ -183,6 +183,6 @@ def pages(site):
         ["queues"], ["queues", "shop", "orders.new"], ["queues", "shop", "orders.dead"],
         ["streams"], ["bindings"],
         ["users"], ["users", "shop-frontend"], ["vhosts"], ["vhosts", "shop"],
-        ["policies"], ["limits"], ["definitions"], ["cluster-name"],
+        ["policies"], ["policies", "shop", "dead-letters"], ["limits"], ["definitions"], ["cluster-name"],
         ["queues", "shop", "not-there"], ["nothing"],
     ]  # fmt: skip

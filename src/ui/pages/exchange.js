@@ -7,7 +7,7 @@ import { bindDialog, bindingTable, NO_BINDINGS } from '../bindings.js';
 import { ask, notice } from '../dialog.js';
 import { exchangeName, number } from '../format.js';
 import { bindingGraph } from '../graph.js';
-import { argumentsFact, facts, heading, panel, rangeChoice, rateChart } from '../parts.js';
+import { argumentsFact, facts, heading, panel, policyLink, rangeChoice, rateChart } from '../parts.js';
 import { publishDialog } from '../publish.js';
 import { go, link } from '../router.js';
 import { ages, rangeOf, rateLines } from '../samples.js';
@@ -70,7 +70,8 @@ function draw(data, place) {
       actions: actions(exchange, place, isDefault) }),
     rangeChoice(place.search),
     panel('rates', 'Rates', rateChart('rates', 'Messages per second', rateLines(exchange.message_stats ?? {}, RATES))),
-    panel('details', 'Details', facts([['Type', exchange.type], ['Policy', exchange.policy],
+    panel('details', 'Details', facts([['Type', exchange.type],
+      ['Policy', exchange.policy && policyLink(exchange.vhost, exchange.policy)],
       argumentsFact('Arguments', exchange.arguments), ['Declared by', exchange.user_who_performed_action],
       ['Bindings', isDefault && 'to every queue, by its name as the routing key']])),
     !isDefault && bindingPanels(data, place),

@@ -11,7 +11,8 @@ import { bytes, isFigure, moment, number, plural, rate, rateOf, share, trend } f
 import { getDialog } from '../get.js';
 import { bindingGraph } from '../graph.js';
 import { moveDialog } from '../move.js';
-import { argumentsFact, facts, gauge, heading, lengthChart, panel, rangeChoice, rateChart, state } from '../parts.js';
+import { argumentsFact, facts, gauge, heading, lengthChart, panel, policyLink, rangeChoice, rateChart, state }
+  from '../parts.js';
 import { publishDialog } from '../publish.js';
 import { go, link } from '../router.js';
 import { ages, MESSAGE_RATES, QUEUE_LENGTHS, rangeOf, rateLines, valueLines } from '../samples.js';
@@ -105,8 +106,8 @@ function details(queue) {
   return facts([
     ['State', state(queue.state)], ['Node', queue.node], ['Leader', queue.leader],
     ['Members', (queue.members ?? []).join(', ')],
-    ['Policy', queue.policy && h('a', { href: link('policies') }, queue.policy)],
-    ['Operator policy', queue.operator_policy],
+    ['Policy', queue.policy && policyLink(queue.vhost, queue.policy)],
+    ['Operator policy', queue.operator_policy && policyLink(queue.vhost, queue.operator_policy)],
     argumentsFact('Effective definition', queue.effective_policy_definition),
     argumentsFact('Arguments', queue.arguments),
     ['Limit of messages', fill(queue, 'max-length', queue.messages_ready, number)],
