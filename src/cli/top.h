@@ -69,4 +69,7 @@ size_t top_row_count(const struct top *top);
 /* One of these numbers of the answer. */
 int64_t top_number(const struct top *top, const char *key);
 
+/* Cuts the text where it would take more than so many places on the terminal. */
+void top_clip(struct buffer *text, int width);
+
 #endif

@@ -69,13 +69,6 @@ static bool has_alarm(const struct top *top)
            json_is_true(json_object_get(top->answer, "is_under_maintenance"));
 }
 
-/* As much of the line as the terminal is wide. */
-static void clip(struct buffer *text)
-{
-    if (text->size > (size_t)COLS)
-        text->size = (size_t)COLS;
-}
-
 /* The line below it. */
 static int draw_totals(const struct screen *screen)
 {
@@ -85,7 +78,7 @@ static int draw_totals(const struct screen *screen)
     for (size_t i = 0; screen->top->answer != NULL && line < LINES; i++) {
         if (!top_print_totals(screen->top, i, &text))
             break;
-        clip(&text);
+        top_clip(&text, COLS);
         bool is_alarm = text.size > strlen(first_word) &&
                         memcmp(text.data, first_word, strlen(first_word)) == 0 &&
                         has_alarm(screen->top);
@@ -125,7 +118,7 @@ static void draw_state(const struct screen *screen, int line)
         buffer_append_format(&text, "No answer, trying again: %s", screen->trouble);
     else
         append_state(screen, &text);
-    clip(&text);
+    top_clip(&text, COLS);
     draw(line, &text, is_trouble ? alarm_look() : (int)A_NORMAL);
     buffer_fini(&text);
 }
@@ -150,7 +143,7 @@ static void draw_lines(const char *const *texts, int line)
     for (; *texts != NULL && line < LINES; texts++) {
         struct buffer text = {0};
         buffer_append_format(&text, "%s", *texts);
-        clip(&text);
+        top_clip(&text, COLS);
         draw(line++, &text, A_NORMAL);
         buffer_fini(&text);
     }

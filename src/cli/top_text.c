@@ -136,6 +136,14 @@ static int append_places(struct buffer *line, const struct buffer *text, int wid
     return used;
 }
 
+void top_clip(struct buffer *text, int width)
+{
+    struct buffer clipped = {0};
+    append_places(&clipped, text, width);
+    buffer_fini(text);
+    *text = clipped;
+}
+
 static void append_blanks(struct buffer *line, int count)
 {
     for (int i = 0; i < count; i++)
