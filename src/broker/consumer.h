@@ -80,7 +80,7 @@ void lane_read(struct vhost *vhost, struct lane *lane);
 /* The lanes whose turn it is are read, once those before them are. */
 void vhost_read_lanes(struct vhost *vhost);
 /* An answer brought so many bytes of it into memory. */
-void lane_count_read(struct lane *lane, uint64_t bytes);
+void lane_count_read(const struct vhost *vhost, struct lane *lane, uint64_t bytes);
 /* For tests. */
 void reading_check(const struct vhost *vhost);
 /* It is the lane's turn no more. */

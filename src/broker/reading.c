@@ -8,7 +8,8 @@
  * goes with the next read of all that ask. When it has had turn_bytes, it goes behind the others.
  *
  * A turn keeps its place for those messages that consumers will take soon: it is over where nobody
- * takes them, or not for turn_ms. The lane may go on first when it wants more.
+ * takes them, or not for turn_ms. When the lane wants more, it goes on before others begin, as soon
+ * as there is room.
  *
  * What is read to look when a first message expires (lane_probe) needs no turn.
  */
@@ -21,7 +22,7 @@ enum {
     read_bytes_min = 16 << 10,
     read_cost = 4 << 10, /* a read counts as so much at least */
     turn_bytes = 2 << 20,
-    turn_ms = 50,
+    turn_ms = 200,
     subscribers_seen = 8,
 };
 
@@ -56,10 +57,16 @@ void lane_read(struct vhost *vhost, struct lane *lane)
     if (lane->id == 0 || lane->turn == LANE_TURN_WAITS || lane->turn == LANE_TURN_ASKS ||
         !lane_lacks_messages(lane))
         return;
-    if (lane->turn_left > 0)
+    bool goes_on = lane->turn_left > 0;
+    if (goes_on && lane->turn == LANE_TURN_HELD) {
         join(vhost, lane, &vhost->turn_asks, LANE_TURN_ASKS);
-    else
-        join(vhost, lane, &vhost->read_waits, LANE_TURN_WAITS);
+        return;
+    }
+    join(vhost, lane, &vhost->read_waits, LANE_TURN_WAITS);
+    if (goes_on) {
+        list_remove(&lane->read_node);
+        list_push_front(&vhost->read_waits, &lane->read_node);
+    }
 }
 
 void lane_probe(struct vhost *vhost, struct lane *lane)
@@ -136,7 +143,8 @@ static bool begin_turns(struct vhost *vhost)
         uint32_t weight = weight_of(lane);
         if (!has_room(vhost, weight))
             return false;
-        lane->turn_left = turn_bytes;
+        if (lane->turn_left == 0)
+            lane->turn_left = turn_bytes;
         lane->turn_weight = weight;
         join(vhost, lane, &vhost->turn_asks, LANE_TURN_ASKS);
     }
@@ -173,11 +181,11 @@ static void read_lane(struct vhost *vhost, struct lane *lane, size_t share)
     vhost_ask_read(vhost, read);
     vhost->reading_count++;
     join(vhost, lane, &vhost->turns, LANE_TURN_HELD);
-    lane->turn_ms = vhost->now_ms;
 }
 
-void lane_count_read(struct lane *lane, uint64_t bytes)
+void lane_count_read(const struct vhost *vhost, struct lane *lane, uint64_t bytes)
 {
+    lane->turn_ms = vhost->now_ms;
     uint64_t cost = bytes > read_cost ? bytes : read_cost;
     lane->turn_left -= cost < lane->turn_left ? (uint32_t)cost : lane->turn_left;
 }

@@ -450,7 +450,7 @@ void vhost_read_done(struct vhost *vhost, struct store_read_result *result, uint
         lane->queue->counters.disk_reads += result->count;
         uint64_t before = lane->memory_bytes;
         CHECK(lane_read_done(lane, result));
-        lane_count_read(lane, lane->memory_bytes - before);
+        lane_count_read(vhost, lane, lane->memory_bytes - before);
         lane_touch(vhost, lane);
         if (lane_is_parked(lane))
             parked_letters_retry(vhost, lane->queue);

@@ -91,7 +91,7 @@ struct lane {
     struct fetch_list *fetches;   /* owned; NULL: it never asked for any */
     struct list_node memory_node; /* in the list of lanes that hold memory, coldest first */
     struct list_node read_node;   /* in the list for its turn to be read: see broker/reading.c */
-    uint64_t turn_ms;             /* when it was read last */
+    uint64_t turn_ms;             /* when an answer came last */
 };
 
 enum lane_head {
