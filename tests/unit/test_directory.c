@@ -267,7 +267,6 @@ static void a_protected_vhost_is_not_deleted(void **state)
 {
     struct fixture *f = *state;
     struct directory_error error;
-    begin(f);
     must_not(f, directory_set_vhost_protection(f->directory, "none", true, &error), &error, 65,
              "Virtual host 'none' does not exist");
     assert_false(directory_is_vhost_protected(f->directory, "/"));
