@@ -37,6 +37,7 @@ enum {
     WAITING_BYTES_MAX = 1 << 28,
     VALUE_BYTES = 64, /* of memory for a value of JSON, about */
     FORM_BYTES_MAX = 64000,
+    COLUMNS_BYTES_MAX = 4096,
     IDLE_S = 60,    /* a silent connection */
     REQUEST_S = 60, /* from a client's first chance to a whole request */
 };
@@ -259,6 +260,18 @@ static enum http_method method_of(const struct evhttp_request *request)
     }
 }
 
+/* Of each row every field is looked up in them. */
+static bool has_short_columns(const struct http_call *call)
+{
+    static const char *const names[] = {"columns", "sort"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const char *value = evhttp_find_header(&call->query, names[i]);
+        if (value != NULL && strlen(value) > COLUMNS_BYTES_MAX)
+            return false;
+    }
+    return true;
+}
+
 /* Where the request goes to. False, answered, where there is nothing, or the query cannot be read.
  */
 static bool read_address(struct http_call *call)
@@ -274,6 +287,8 @@ static bool read_address(struct http_call *call)
         finish_with(call, 404, http_error("Object Not Found", json_string("Not Found")));
     else if (query != NULL && !http_query_parse(query, &call->query))
         finish_with(call, 400, NULL);
+    else if (!has_short_columns(call))
+        finish_with(call, 400, http_error("bad_request", json_string("too many columns")));
     else
         return true;
     return false;
