@@ -26,6 +26,7 @@
 #include "runtime/gate.h"
 #include "runtime/log.h"
 #include "runtime/reactor_internal.h"
+#include "runtime/scheduling.h"
 #include "runtime/server.h"
 #include "runtime/user_totals.h"
 
@@ -327,6 +328,7 @@ static void *run(void *context)
     reactor->messages.bytes_max = message_cache_bytes;
     if (reactor->messages.pool != NULL)
         message_cache_use(&reactor->messages);
+    scheduling_prefer_latency();
     while (!reactor->is_stopping) {
         wait_for_core(reactor);
         bool may_wait = reactor->gathering == NULL && !reactor->has_due &&

@@ -24,6 +24,7 @@
 #include "runtime/clock.h"
 #include "runtime/gate.h"
 #include "runtime/log.h"
+#include "runtime/scheduling.h"
 #include "store/store.h"
 
 enum { full_retry_ms = 200, full_tries_before_giving_up = 5 };
@@ -265,6 +266,7 @@ static void *run(void *context)
     struct message_cache cache = {.pool = pool->messages, .bytes_max = message_cache_bytes_one_way};
     struct work *work;
     prctl(PR_SET_NAME, "store");
+    scheduling_prefer_latency();
     if (pool->messages != NULL)
         message_cache_use(&cache);
     while ((work = take(pool)) != NULL)
