@@ -6,20 +6,32 @@
  */
 #include "broker/queue_life.h"
 
-/* The how manyth of those in memory; NULL where it is in the store alone, or not there (*is_there).
- */
-static const struct entry *find_in_lane(const struct lane *lane, uint64_t index, bool *is_there)
+/* The ready message with this index (below ready_count), in the order of the lane's windows; NULL
+ * where it is in the store alone. */
+static const struct entry *find_in_lane(const struct lane *lane, uint64_t index)
 {
-    const struct entry_ring *rings[] = {&lane->returned, &lane->paged, &lane->tail};
-    *is_there = index < lane->ready_count;
-    for (size_t i = 0; i < sizeof rings / sizeof rings[0] && *is_there; i++) {
-        if (rings[i] == &lane->tail && index < lane->stretch_count)
-            return NULL;
-        if (rings[i] == &lane->tail)
-            index -= lane->stretch_count;
-        if (index < rings[i]->count)
-            return entry_ring_at(rings[i], (size_t)index);
-        index -= rings[i]->count;
+    if (index < lane->returned.count)
+        return entry_ring_at(&lane->returned, (size_t)index);
+    index -= lane->returned.count;
+    if (index < lane->paged.count)
+        return entry_ring_at(&lane->paged, (size_t)index);
+    index -= lane->paged.count;
+    if (index < lane->stretch_count)
+        return NULL;
+    return entry_ring_at(&lane->tail, (size_t)(index - lane->stretch_count));
+}
+
+/* The lane with the ready message of this index, which becomes that in the lane; the highest
+ * priority comes first. NULL where the queue has not so many. */
+static const struct lane *find_lane(const struct queue *queue, uint64_t *index)
+{
+    for (unsigned priority = queue->top_priority + 1u; priority-- > 0;) {
+        const struct lane *lane = queue_lane(queue, priority);
+        if (lane == NULL)
+            continue;
+        if (*index < lane->ready_count)
+            return lane;
+        *index -= lane->ready_count;
     }
     return NULL;
 }
@@ -30,18 +42,13 @@ enum vhost_peek vhost_peek(const struct vhost *vhost, struct bytes name, uint64_
     const struct queue *queue = queue_find(vhost, name);
     if (queue == NULL)
         return VHOST_PEEK_NO_QUEUE;
-    for (unsigned priority = queue->top_priority + 1u; priority-- > 0;) {
-        const struct lane *lane = queue_lane(queue, priority);
-        bool is_there = false;
-        const struct entry *entry = lane != NULL ? find_in_lane(lane, index, &is_there) : NULL;
-        if (is_there && (entry == NULL || entry->message == NULL))
-            return VHOST_PEEK_IN_STORE;
-        if (is_there) {
-            peeked->message = message_ref(entry->message);
-            peeked->failures = entry->fate.failures;
-            return VHOST_PEEK_FOUND;
-        }
-        index -= lane != NULL ? lane->ready_count : 0;
-    }
-    return VHOST_PEEK_NO_MESSAGE;
+    const struct lane *lane = find_lane(queue, &index);
+    if (lane == NULL)
+        return VHOST_PEEK_NO_MESSAGE;
+    const struct entry *entry = find_in_lane(lane, index);
+    if (entry == NULL || entry->message == NULL)
+        return VHOST_PEEK_IN_STORE;
+    peeked->message = message_ref(entry->message);
+    peeked->failures = entry->fate.failures;
+    return VHOST_PEEK_FOUND;
 }
