@@ -289,9 +289,7 @@ void server_add_fact_commands(struct server *server);
 void server_add_event_stream_commands(struct server *server);
 /* rebalance. */
 void server_add_quorum_commands(struct server *server);
-
-/* --- server_peek.c */
-
+/* peek. */
 void server_add_peek_command(struct server *server);
 /* purge_queue, delete_queue, move_messages, queue_facts. */
 void server_add_queue_commands(struct server *server);
