@@ -188,22 +188,38 @@ static void append_erlang_atom(struct buffer *text, const char *name)
         append_quoted(text, name, '\'');
 }
 
-static void append_flat(struct buffer *text, const struct term *term)
+/* How a notation writes what contains nothing. */
+struct notation {
+    void (*append_atom)(struct buffer *text, const char *name);
+    void (*append_binary)(struct buffer *text, const char *value);
+};
+
+/* False, and nothing is written: it is a list or a tuple. */
+static bool append_leaf(struct buffer *text, const struct term *term,
+                        const struct notation *notation)
 {
     switch (term->kind) {
     case TERM_ATOM:
-        append_erlang_atom(text, term->text);
-        return;
+        notation->append_atom(text, term->text);
+        return true;
     case TERM_BINARY:
-        append_erlang_binary(text, term->text);
-        return;
+        notation->append_binary(text, term->text);
+        return true;
     case TERM_PLAIN:
         buffer_append_format(text, "%s", term->text);
-        return;
+        return true;
     case TERM_LIST:
     case TERM_TUPLE:
         break;
     }
+    return false;
+}
+
+static void append_flat(struct buffer *text, const struct term *term)
+{
+    static const struct notation erlang = {append_erlang_atom, append_erlang_binary};
+    if (append_leaf(text, term, &erlang))
+        return;
     buffer_append_u8(text, term->kind == TERM_LIST ? '[' : '{');
     for (size_t i = 0; i < term->count; i++) {
         if (i > 0)
@@ -425,20 +441,9 @@ static void append_keyword(struct buffer *text, const struct term *pair)
 
 void term_append_elixir(struct buffer *text, const struct term *term)
 {
-    switch (term->kind) {
-    case TERM_ATOM:
-        append_elixir_atom(text, term->text);
+    static const struct notation elixir = {append_elixir_atom, append_elixir_text};
+    if (append_leaf(text, term, &elixir))
         return;
-    case TERM_BINARY:
-        append_elixir_text(text, term->text);
-        return;
-    case TERM_PLAIN:
-        buffer_append_format(text, "%s", term->text);
-        return;
-    case TERM_LIST:
-    case TERM_TUPLE:
-        break;
-    }
     bool has_keywords = is_keywords(term);
     buffer_append_u8(text, term->kind == TERM_LIST ? '[' : '{');
     for (size_t i = 0; i < term->count; i++) {
