@@ -98,9 +98,9 @@ static void print_row(const json_t *row)
 
 static int fail(json_t *rows, const struct options *options)
 {
-    if (answer_is_json(options))
+    if (answer_is_value(options))
         answer_print_json(stderr, json_pack("{s:O, s:s}", "expired", rows, "result", "error"));
-    for (size_t i = 0; i < json_array_size(rows) && !answer_is_json(options); i++)
+    for (size_t i = 0; i < json_array_size(rows) && !answer_is_value(options); i++)
         print_row(json_array_get(rows, i));
     return CONTROL_UNAVAILABLE;
 }
@@ -113,8 +113,8 @@ static int report(const json_t *answer, const struct options *options, long coun
     answer_print_banner(answer, options, "Checking certificate expiration on node ", " ...");
     if (json_array_size(rows) > 0)
         status = fail(rows, options);
-    else if (answer_is_json(options))
-        answer_print_json(stdout, json_pack("{s:s}", "result", "ok"));
+    else if (answer_is_value(options))
+        answer_print(options, json_pack("{s:s}", "result", "ok"));
     else if (!options->is_silent)
         printf("No certificates are expiring within %ld %s.\n", count,
                count == 1 ? unit->one : unit->name);
@@ -197,9 +197,9 @@ int certificates_list(const json_t *answer, const struct options *options)
     answer_print_banner(answer, options, "Certificates of node ", " ...");
     for (size_t i = 0; i < json_array_size(all); i++)
         json_array_append_new(rows, read_row(answer, json_array_get(all, i)));
-    if (answer_is_json(options))
-        answer_print_json(stdout, json_incref(rows));
-    for (size_t i = 0; i < json_array_size(rows) && !answer_is_json(options); i++)
+    if (answer_is_value(options))
+        answer_print(options, json_incref(rows));
+    for (size_t i = 0; i < json_array_size(rows) && !answer_is_value(options); i++)
         print_certificates(json_array_get(rows, i));
     json_decref(rows);
     return CONTROL_OK;

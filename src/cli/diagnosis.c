@@ -36,9 +36,9 @@ static int say_running(const json_t *answer, const struct options *options, cons
     answer_print_banner(answer, options, banner, banner_end);
     json_t *text = json_sprintf("%s on node %s is %s", answer_text(answer, "product_name"),
                                 answer_node(answer), state);
-    if (answer_is_json(options)) {
+    if (answer_is_value(options)) {
         json_object_set(object, "message", text);
-        answer_print_json(stdout, object);
+        answer_print(options, object);
     } else {
         puts(json_string_value(text));
         json_decref(object);
@@ -107,11 +107,11 @@ int diagnosis_alarms(const json_t *answer, const struct options *options)
     bool is_there = json_array_size(texts) > 0;
     answer_print_banner(answer, options, "Asking node ",
                         " to report any known resource alarms ...");
-    if (answer_is_json(options) && is_there)
-        answer_print_json(stdout, alarms_object(answer, texts, "ok"));
-    else if (answer_is_json(options))
-        answer_print_json(stdout, json_pack("{s:[], s:s, s:s}", "alarms", "node",
-                                            answer_node(answer), "result", "ok"));
+    if (answer_is_value(options) && is_there)
+        answer_print(options, alarms_object(answer, texts, "ok"));
+    else if (answer_is_value(options))
+        answer_print(options, json_pack("{s:[], s:s, s:s}", "alarms", "node", answer_node(answer),
+                                        "result", "ok"));
     else if (is_there)
         print_texts(stdout, texts);
     else
@@ -127,10 +127,10 @@ static int check_alarms(const json_t *answer, const struct options *options, con
     bool is_there = json_array_size(texts) > 0;
     answer_print_banner(answer, options, "Asking node ",
                         " to report any local resource alarms ...");
-    if (answer_is_json(options)) {
-        answer_print_json(is_there ? stderr : stdout, is_there
-                                                          ? alarms_object(answer, texts, "error")
-                                                          : json_pack("{s:s}", "result", "ok"));
+    if (answer_is_value(options) && is_there) {
+        answer_print_json(stderr, alarms_object(answer, texts, "error"));
+    } else if (answer_is_value(options)) {
+        answer_print(options, json_pack("{s:s}", "result", "ok"));
     } else if (!options->is_silent && is_there) {
         fputs(title, stderr);
         print_texts(stderr, texts);
@@ -175,8 +175,8 @@ int diagnosis_listeners(const json_t *answer, const struct options *options)
 {
     const json_t *rows = listeners_of(answer);
     answer_print_banner(answer, options, "Asking node ", " to report its protocol listeners ...");
-    if (answer_is_json(options)) {
-        answer_print_json(stdout, listeners_object(answer));
+    if (answer_is_value(options)) {
+        answer_print(options, listeners_object(answer));
         return CONTROL_OK;
     }
     for (size_t i = 0; i < json_array_size(rows); i++)
@@ -223,7 +223,7 @@ static int say_missing(const json_t *answer, const struct options *options, cons
                        const char *keys, const char *missing)
 {
     json_t *found = column_of(listeners_of(answer), key);
-    if (answer_is_json(options))
+    if (answer_is_value(options))
         answer_print_json(stderr,
                           json_pack("{s:O, s:s, s:O, s:s}", "listeners", listeners_of(answer),
                                     "missing", missing, keys, found, "result", "error"));
@@ -237,19 +237,18 @@ int diagnosis_check_port(const json_t *answer, const struct options *options)
     const json_t *rows = listeners_of(answer);
     long port = strtol(word, NULL, 10);
     bool is_found = false;
-    if (!options->is_quiet && !answer_is_json(options))
+    if (!options->is_quiet && !answer_is_value(options))
         printf("Asking node %s if there's an active listener on port %s ...\n", node, word);
     for (size_t i = 0; i < json_array_size(rows); i++)
         is_found = is_found ||
                    json_integer_value(json_object_get(json_array_get(rows, i), "port")) == port;
-    if (is_found && answer_is_json(options))
-        answer_print_json(stdout,
-                          json_pack("{s:s, s:I}", "result", "ok", "port", (json_int_t)port));
+    if (is_found && answer_is_value(options))
+        answer_print(options, json_pack("{s:s, s:I}", "result", "ok", "port", (json_int_t)port));
     else if (is_found && !options->is_silent)
         printf("A listener for port %ld is running on node %s.\n", port, node);
     if (is_found)
         return CONTROL_OK;
-    if (!answer_is_json(options)) {
+    if (!answer_is_value(options)) {
         struct buffer ports = {0};
         append_ports(&ports, rows);
         fprintf(stderr,
@@ -301,18 +300,18 @@ int diagnosis_check_protocol(const json_t *answer, const struct options *options
     const char *protocol = protocol_named(word);
     const json_t *rows = listeners_of(answer);
     bool is_found = false;
-    if (!options->is_quiet && !answer_is_json(options))
+    if (!options->is_quiet && !answer_is_value(options))
         printf("Asking node %s if there's an active listener for protocol %s ...\n", node, word);
     for (size_t i = 0; i < json_array_size(rows); i++)
         is_found =
             is_found || strcasecmp(answer_text(json_array_get(rows, i), "protocol"), protocol) == 0;
-    if (is_found && answer_is_json(options))
-        answer_print_json(stdout, json_pack("{s:s, s:s}", "result", "ok", "protocol", word));
+    if (is_found && answer_is_value(options))
+        answer_print(options, json_pack("{s:s, s:s}", "result", "ok", "protocol", word));
     else if (is_found && !options->is_silent)
         printf("A listener for protocol %s is running on node %s.\n", word, node);
     if (is_found)
         return CONTROL_OK;
-    if (!answer_is_json(options)) {
+    if (!answer_is_value(options)) {
         fprintf(stderr,
                 "Error:\nNo listener for protocol %s is active on node %s. Found listeners for "
                 "the following protocols: ",
@@ -369,7 +368,7 @@ static bool can_connect(const json_t *row)
 
 static int say_unreachable(const json_t *answer, const struct options *options, json_t *failed)
 {
-    if (answer_is_json(options)) {
+    if (answer_is_value(options)) {
         answer_print_json(stderr, json_pack("{s:O, s:s, s:s}", "listeners", failed, "node",
                                             answer_node(answer), "result", "error"));
     } else {
@@ -397,8 +396,8 @@ int diagnosis_check_connectivity(const json_t *answer, const struct options *opt
     }
     if (json_array_size(failed) > 0) {
         status = say_unreachable(answer, options, failed);
-    } else if (answer_is_json(options)) {
-        answer_print_json(stdout, listeners_object(answer));
+    } else if (answer_is_value(options)) {
+        answer_print(options, listeners_object(answer));
     } else {
         struct buffer ports = {0};
         append_ports(&ports, rows);
@@ -417,10 +416,10 @@ int diagnosis_check_vhosts(const json_t *answer, const struct options *options)
     json_t *down = json_object_get(answer, "vhosts_down");
     bool is_down = json_array_size(down) > 0;
     answer_print_banner(answer, options, "Checking if all vhosts are running on node ", " ...");
-    if (answer_is_json(options)) {
-        answer_print_json(is_down ? stderr : stdout,
-                          is_down ? json_pack("{s:s, s:O}", "result", "error", "vhosts", down)
-                                  : json_pack("{s:s}", "result", "ok"));
+    if (answer_is_value(options) && is_down) {
+        answer_print_json(stderr, json_pack("{s:s, s:O}", "result", "error", "vhosts", down));
+    } else if (answer_is_value(options)) {
+        answer_print(options, json_pack("{s:s}", "result", "ok"));
     } else if (!options->is_silent && is_down) {
         fprintf(stderr, "Error:\nSome virtual hosts on node %s are down:\n", answer_node(answer));
         print_texts(stderr, down);
@@ -433,9 +432,9 @@ int diagnosis_check_vhosts(const json_t *answer, const struct options *options)
 int diagnosis_version(const json_t *answer, const struct options *options)
 {
     answer_print_banner(answer, options, "Asking node ", " for its RabbitMQ version...");
-    if (answer_is_json(options))
-        answer_print_json(stdout, json_pack("{s:s, s:s}", "result", "ok", "value",
-                                            answer_text(answer, "product_version")));
+    if (answer_is_value(options))
+        answer_print(options, json_pack("{s:s, s:s}", "result", "ok", "value",
+                                        answer_text(answer, "product_version")));
     else
         puts(answer_text(answer, "product_version"));
     return CONTROL_OK;
@@ -472,14 +471,11 @@ static void print_parts(const struct part *parts, size_t count, const struct uni
         json_object_set_new(object, parts[i].name,
                             json_pack("{s:I, s:f}", "bytes", parts[i].bytes, "percentage",
                                       (double)(json_int_t)(percentage * 100 + 0.5) / 100));
-        if (!answer_is_json(options))
+        if (!answer_is_value(options))
             print_part(&parts[i], percentage, unit);
     }
-    if (answer_is_json(options)) {
-        char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(6));
-        puts(text != NULL ? text : "");
-        free(text);
-    }
+    if (answer_is_value(options))
+        answer_print_in_order(options, object);
     json_decref(object);
 }
 
@@ -586,8 +582,8 @@ int diagnosis_cluster(const json_t *answer, const struct options *options)
     if (status != CONTROL_OK)
         return status;
     answer_print_banner(answer, options, "Cluster status of node ", " ...");
-    if (answer_is_json(options)) {
-        answer_print_json(stdout, cluster_object(answer, flags));
+    if (answer_is_value(options)) {
+        answer_print(options, cluster_object(answer, flags));
         return CONTROL_OK;
     }
     print_cluster(answer);

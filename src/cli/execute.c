@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buffer.h"
 #include "cli/answer.h"
 #include "cli/client.h"
 #include "cli/command.h"
@@ -39,26 +38,15 @@ static int fail(const struct options *options, enum client_result result, const 
     }
 }
 
-static bool is_erlang(const struct options *options)
-{
-    return strcmp(options->formatter, "erlang") == 0;
-}
-
-static void print_erlang(struct term *term)
-{
-    struct buffer text = {0};
-    term_append_erlang(&text, term);
-    printf("%.*s\n", (int)text.size, (const char *)text.data);
-    term_free(term);
-    buffer_fini(&text);
-}
-
 static void print_text(const struct options *options, const char *text)
 {
-    if (is_erlang(options))
-        print_erlang(term_binary(text));
-    else
+    if (!answer_is_term(options)) {
         puts(text);
+        return;
+    }
+    struct term *term = term_binary(text);
+    term_print(term);
+    term_free(term);
 }
 
 static void print_limits(const struct command *command, const struct options *options,
@@ -71,36 +59,6 @@ static void print_limits(const struct command *command, const struct options *op
     }
     const char *limits = json_string_value(json_object_get(json_array_get(result, 0), "limits"));
     print_text(options, limits != NULL ? limits : "");
-}
-
-/* What a command says as JSON, as a term: its message, its value, nothing where all is well, else
- * all of it. */
-static void print_json_as_term(const char *printed)
-{
-    json_t *json = json_loads(printed, 0, NULL);
-    const json_t *text = json_object_get(json, "message");
-    if (text == NULL)
-        text = json_object_get(json, "value");
-    if (json != NULL && (text != NULL || json_object_get(json, "result") == NULL))
-        print_erlang(term_of_json(text != NULL ? text : json));
-    json_decref(json);
-}
-
-static int print_with_terms(const struct command *command, const struct options *options,
-                            const json_t *result)
-{
-    struct options asked = *options;
-    FILE *terminal = stdout;
-    char *printed = NULL;
-    size_t size;
-    asked.formatter = "json";
-    stdout = open_memstream(&printed, &size);
-    int status = command->print(result, &asked);
-    fclose(stdout);
-    stdout = terminal;
-    print_json_as_term(printed);
-    free(printed);
-    return status;
 }
 
 static void print_list(const struct command *command, const struct options *options,
@@ -153,9 +111,7 @@ static int print_result(const struct command *command, const struct options *opt
     json_t *node = json_object_get(reply, "node"), *result = json_object_get(reply, "result");
     if (json_is_object(result) && node != NULL && json_object_get(result, "node") == NULL)
         json_object_set(result, "node", node);
-    if (command->print != NULL && is_erlang(options))
-        status = print_with_terms(command, options, result);
-    else if (command->print != NULL)
+    if (command->print != NULL)
         status = command->print(result, options);
     else if (command->kind == COMMAND_LIST)
         print_list(command, options, columns, result);

@@ -43,9 +43,9 @@ int facts_os_env(const json_t *answer, const struct options *options)
     json_t *variables = json_object_get(answer, "variables");
     answer_print_banner(answer, options,
                         "Listing RabbitMQ-specific environment variables defined on node ", "...");
-    if (answer_is_json(options))
-        answer_print_json(stdout, json_pack("{s:s, s:s, s:O}", "node", answer_node(answer),
-                                            "result", "ok", "variables", variables));
+    if (answer_is_value(options))
+        answer_print(options, json_pack("{s:s, s:s, s:O}", "node", answer_node(answer), "result",
+                                        "ok", "variables", variables));
     else
         print_pairs(variables, "=");
     return CONTROL_OK;
@@ -55,8 +55,8 @@ int facts_environment(const json_t *answer, const struct options *options)
 {
     json_t *settings = json_object_get(answer, "settings");
     answer_print_banner(answer, options, "Application environment of node ", " ...");
-    if (answer_is_json(options))
-        answer_print_json(stdout, json_incref(settings));
+    if (answer_is_value(options))
+        answer_print(options, json_incref(settings));
     else
         print_pairs(settings, " = ");
     return CONTROL_OK;
@@ -74,9 +74,9 @@ int facts_command_line(const json_t *answer, const struct options *options)
 {
     json_t *arguments = json_object_get(answer, "arguments");
     answer_print_banner(answer, options, "Command line arguments of node ", " ...");
-    if (answer_is_json(options))
-        answer_print_json(stdout, json_pack("{s:O, s:s, s:s}", "arguments", arguments, "node",
-                                            answer_node(answer), "result", "ok"));
+    if (answer_is_value(options))
+        answer_print(options, json_pack("{s:O, s:s, s:s}", "arguments", arguments, "node",
+                                        answer_node(answer), "result", "ok"));
     else
         print_words(arguments);
     return CONTROL_OK;
@@ -84,8 +84,8 @@ int facts_command_line(const json_t *answer, const struct options *options)
 
 int facts_tls_versions(const json_t *answer, const struct options *options)
 {
-    if (answer_is_json(options))
-        answer_print_json(stdout, json_incref((json_t *)(uintptr_t)answer));
+    if (answer_is_value(options))
+        answer_print(options, json_incref((json_t *)(uintptr_t)answer));
     else
         print_words(json_object_get(answer, "versions"));
     return CONTROL_OK;
@@ -99,8 +99,8 @@ int facts_cipher_suites(const json_t *answer, const struct options *options)
         options_complain(options, "Bad argument: Format should be openssl");
         return CONTROL_DATA;
     }
-    if (answer_is_json(options))
-        answer_print_json(stdout, json_incref(ciphers));
+    if (answer_is_value(options))
+        answer_print(options, json_incref(ciphers));
     else
         print_words(ciphers);
     return CONTROL_OK;
@@ -115,9 +115,9 @@ int facts_logins(const json_t *answer, const struct options *options)
     json_t *attempts =
         is_by_source ? json_array() : json_incref(json_object_get(answer, "attempts"));
     answer_print_banner(answer, options, "Listing authentication\n attempts for node \"", "\" ...");
-    if (answer_is_json(options))
-        answer_print_json(stdout, json_pack("{s:O, s:s, s:s}", "attempts", attempts, "node",
-                                            answer_node(answer), "result", "ok"));
+    if (answer_is_value(options))
+        answer_print(options, json_pack("{s:O, s:s, s:s}", "attempts", attempts, "node",
+                                        answer_node(answer), "result", "ok"));
     else if (json_array_size(attempts) == 0)
         printf("Node %s reported no authentication attempt stats\n", answer_node(answer));
     else
@@ -137,8 +137,8 @@ int facts_logins_forgotten(const json_t *answer, const struct options *options)
 int facts_hash(const json_t *result, const struct options *options)
 {
     const char *hash = answer_text(result, "hash");
-    if (answer_is_json(options))
-        answer_print_json(stdout, json_pack("{s:s}", "message", hash));
+    if (answer_is_value(options))
+        answer_print(options, json_pack("{s:s}", "message", hash));
     else
         puts(hash);
     return CONTROL_OK;

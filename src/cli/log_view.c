@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/xmalloc.h"
+#include "cli/answer.h"
 #include "cli/client.h"
 #include "cli/options.h"
 #include "net/control.h"
@@ -25,7 +26,7 @@ enum { block_bytes = 65536, look_ms = 100 };
 
 /* --- where it is */
 
-static void print_json(const json_t *answer, bool is_all)
+static void print_value(const struct options *options, const json_t *answer, bool is_all)
 {
     const json_t *paths = json_object_get(answer, "paths");
     json_t *shown = is_all ? json_copy((json_t *)paths) : json_array();
@@ -33,9 +34,7 @@ static void print_json(const json_t *answer, bool is_all)
         json_array_append(shown, json_array_get(paths, 0));
     json_t *object = json_pack("{s:s, s:O, s:o}", "result", "ok", "node_name",
                                json_object_get(answer, "node_name"), "paths", shown);
-    char *text = json_dumps(object, JSON_COMPACT);
-    puts(text != NULL ? text : "");
-    free(text);
+    answer_print_in_order(options, object);
     json_decref(object);
 }
 
@@ -47,8 +46,8 @@ int log_view_location(const struct json_t *answer, const struct options *options
         fputs("Error:\nNo log files configured on the node\n", stderr);
         return CONTROL_UNAVAILABLE;
     }
-    if (strcmp(options->formatter, "json") == 0) {
-        print_json(answer, is_all);
+    if (answer_is_value(options)) {
+        print_value(options, answer, is_all);
         return CONTROL_OK;
     }
     for (size_t i = 0; i < (is_all ? json_array_size(paths) : 1); i++)

@@ -222,15 +222,11 @@ static struct term *term_of_row(const struct listing *listing, size_t row)
 
 static void print_erlang(const struct listing *listing)
 {
-    struct buffer text = {0};
     struct term *rows = term_list();
     for (size_t row = 0; row < json_array_size(listing->rows); row++)
         term_add(rows, term_of_row(listing, row));
-    term_append_erlang(&text, rows);
-    buffer_append_u8(&text, '\n');
-    print(&text);
+    term_print(rows);
     term_free(rows);
-    buffer_fini(&text);
 }
 
 static void print_elixir_rows(const struct listing *listing, const char *between)

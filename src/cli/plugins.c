@@ -217,8 +217,8 @@ static void print_enabled(const json_t *answer, const struct options *options, c
     print_subject(file, names);
     fprintf(file, " enabled on node %s", answer_node(answer));
     fclose(file);
-    if (answer_is_json(options))
-        answer_print_json(stdout, json_pack("{s:s, s:s}", "message", text, "result", "ok"));
+    if (answer_is_value(options))
+        answer_print(options, json_pack("{s:s, s:s}", "message", text, "result", "ok"));
     else
         puts(text);
     free(text);

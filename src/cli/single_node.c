@@ -22,9 +22,9 @@ static int say_alone(const json_t *answer, const struct options *options, const 
     static const char why[] =
         "seems to be the only one in a single node cluster, the check does not apply";
     answer_print_banner(answer, options, "Checking if node ", question);
-    if (answer_is_json(options))
-        answer_print_json(stdout, json_pack("{s:o, s:s}", "message",
-                                            json_sprintf("Target node %s", why), "result", "ok"));
+    if (answer_is_value(options))
+        answer_print(options, json_pack("{s:o, s:s}", "message",
+                                        json_sprintf("Target node %s", why), "result", "ok"));
     else
         printf("Node %s %s\n", answer_node(answer), why);
     return CONTROL_OK;
@@ -46,7 +46,7 @@ int single_node_await_nodes(const json_t *answer, const struct options *options)
 {
     long count = strtol(options->words[1], NULL, 10);
     long long timeout_s = options->timeout_ms > 0 ? (long long)options->timeout_ms / 1000 : AWAIT_S;
-    if (!options->is_quiet && !answer_is_json(options))
+    if (!options->is_quiet && !answer_is_value(options))
         printf("Will wait for at least %ld nodes to join the cluster of %s. Timeout: %lld "
                "seconds.\n",
                count, answer_node(answer), timeout_s);
@@ -80,8 +80,8 @@ int single_node_health(const json_t *answer, const struct options *options)
                 alarms > 0 ? "resource alarm(s) in effect" : "virtual hosts are down");
         return CONTROL_SOFTWARE;
     }
-    if (answer_is_json(options))
-        answer_print_json(stdout, json_pack("{s:s}", "message", "Health check passed"));
+    if (answer_is_value(options))
+        answer_print(options, json_pack("{s:s}", "message", "Health check passed"));
     else
         puts("Health check passed");
     return CONTROL_OK;
@@ -89,13 +89,13 @@ int single_node_health(const json_t *answer, const struct options *options)
 
 int single_node_restart_vhost(const json_t *answer, const struct options *options)
 {
-    if (!options->is_quiet && !answer_is_json(options))
+    if (!options->is_quiet && !answer_is_value(options))
         printf("Trying to restart vhost '%s' on node '%s' ...\n", options->vhost,
                answer_node(answer));
     json_t *text = json_sprintf("Vhost '%s' is already running on node '%s'", options->vhost,
                                 answer_node(answer));
-    if (answer_is_json(options))
-        answer_print_json(stdout, json_pack("{s:O}", "message", text));
+    if (answer_is_value(options))
+        answer_print(options, json_pack("{s:O}", "message", text));
     else
         puts(json_string_value(text));
     json_decref(text);
@@ -110,8 +110,8 @@ static int say_alone_at_once(const struct options *options, const char *what)
         "Target node seems to be the only one in a single node cluster, the command does not "
         "apply";
     long long timeout_s = options->timeout_ms > 0 ? (long long)options->timeout_ms / 1000 : AWAIT_S;
-    if (answer_is_json(options)) {
-        answer_print_json(stdout, json_pack("{s:s, s:s}", "message", why, "result", "ok"));
+    if (answer_is_value(options)) {
+        answer_print(options, json_pack("{s:s, s:s}", "message", why, "result", "ok"));
         return CONTROL_OK;
     }
     if (!options->is_quiet)
@@ -146,7 +146,7 @@ static int refuse(const char *format, const char *type)
 static void print_queue_banner(const json_t *answer, const struct options *options,
                                const char *what)
 {
-    if (!options->is_quiet && !answer_is_json(options))
+    if (!options->is_quiet && !answer_is_value(options))
         printf("Status of %s %s on node %s ...\n", what, options->words[1], answer_node(answer));
 }
 
@@ -211,9 +211,9 @@ int single_node_rebalance(const json_t *answer, const struct options *options)
         json_array_append_new(rows, json_pack("{s:s, s:I, s:i}", "Node name", answer_node(answer),
                                               "Number of quorum queues", count,
                                               "Number of replicated classic queues", 0));
-    if (answer_is_json(options))
-        answer_print_json(stdout, json_pack("{s:s, s:s, s:o}", "node", answer_node(answer),
-                                            "result", "ok", "value", pairs_of(rows)));
+    if (answer_is_value(options))
+        answer_print(options, json_pack("{s:s, s:s, s:o}", "node", answer_node(answer), "result",
+                                        "ok", "value", pairs_of(rows)));
     else
         output_bordered_list(
             rows, "Node name,Number of quorum queues,Number of replicated classic queues", options);
@@ -226,11 +226,11 @@ int single_node_rebalance(const json_t *answer, const struct options *options)
 static int say_fine(const json_t *answer, const struct options *options, const char *before,
                     const char *after)
 {
-    if (answer_is_json(options))
-        answer_print_json(stdout, json_pack("{s:s, s:o}", "result", "ok", "message",
-                                            json_sprintf("%s%s%s", before,
-                                                         after != NULL ? answer_node(answer) : "",
-                                                         after != NULL ? after : "")));
+    if (answer_is_value(options))
+        answer_print(options, json_pack("{s:s, s:o}", "result", "ok", "message",
+                                        json_sprintf("%s%s%s", before,
+                                                     after != NULL ? answer_node(answer) : "",
+                                                     after != NULL ? after : "")));
     else if (!options->is_silent)
         printf("%s%s%s\n", before, after != NULL ? answer_node(answer) : "",
                after != NULL ? after : "");

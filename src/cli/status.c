@@ -155,10 +155,8 @@ int status_print(const struct json_t *status, const struct options *options)
     const struct unit *unit = unit_of_options(options);
     if (unit == NULL)
         return CONTROL_USAGE;
-    if (strcmp(options->formatter, "json") == 0) {
-        char *text = json_dumps(status, JSON_COMPACT);
-        puts(text != NULL ? text : "");
-        free(text);
+    if (answer_is_value(options)) {
+        answer_print_in_order(options, status);
         return CONTROL_OK;
     }
     answer_print_banner(status, options, "Status of node ", " ...");
@@ -186,10 +184,8 @@ int status_print_reload(const struct json_t *answer, const struct options *optio
 {
     const json_t *changed = json_object_get(answer, "in_force");
     const json_t *waiting = json_object_get(answer, "needs_restart");
-    if (strcmp(options->formatter, "json") == 0) {
-        char *text = json_dumps(answer, JSON_COMPACT);
-        puts(text != NULL ? text : "");
-        free(text);
+    if (answer_is_value(options)) {
+        answer_print_in_order(options, answer);
         return 0;
     }
     print_keys("In force now: ", changed);
@@ -203,7 +199,7 @@ int status_print_drain(const struct json_t *answer, const struct options *option
 {
     json_int_t count = json_integer_value(json_object_get(answer, "unacknowledged"));
     answer_print_done(answer, options);
-    if (count > 0 && !answer_is_json(options))
+    if (count > 0 && !answer_is_value(options))
         printf("%lld deliveries were not settled in time and are in their queues again\n",
                (long long)count);
     return 0;
@@ -213,9 +209,9 @@ int status_print_closed(const struct json_t *answer, const struct options *optio
 {
     json_t *text = json_sprintf("Closed %lld connections",
                                 (long long)json_integer_value(json_object_get(answer, "closed")));
-    if (answer_is_json(options))
-        answer_print_json(stdout, json_pack("{s:s, s:s, s:O}", "node", answer_node(answer),
-                                            "result", "ok", "value", text));
+    if (answer_is_value(options))
+        answer_print(options, json_pack("{s:s, s:s, s:O}", "node", answer_node(answer), "result",
+                                        "ok", "value", text));
     else
         puts(json_string_value(text));
     json_decref(text);
@@ -227,8 +223,8 @@ int status_print_deleted(const struct json_t *answer, const struct options *opti
     json_t *text =
         json_sprintf("Queue was successfully deleted with %lld ready messages",
                      (long long)json_integer_value(json_object_get(answer, "message_count")));
-    if (answer_is_json(options))
-        answer_print_json(stdout, json_pack("{s:O}", "message", text));
+    if (answer_is_value(options))
+        answer_print(options, json_pack("{s:O}", "message", text));
     else
         puts(json_string_value(text));
     json_decref(text);

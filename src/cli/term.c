@@ -379,6 +379,15 @@ void term_append_erlang(struct buffer *text, const struct term *term)
     buffer_fini(&tried);
 }
 
+void term_print(const struct term *term)
+{
+    struct buffer text = {0};
+    term_append_erlang(&text, term);
+    buffer_append_u8(&text, '\n');
+    fwrite(text.data, 1, text.size, stdout);
+    buffer_fini(&text);
+}
+
 /* --- Elixir */
 
 static void append_elixir_text(struct buffer *text, const char *value)

@@ -30,6 +30,8 @@ struct term *term_of_json(const struct json_t *json);
 
 /* As Erlang's ~p prints it: in lines of 80 characters where it can. */
 void term_append_erlang(struct buffer *text, const struct term *term);
+/* The same, to the standard output. */
+void term_print(const struct term *term);
 
 /* As Elixir's inspect prints it, in one line. */
 void term_append_elixir(struct buffer *text, const struct term *term);
