@@ -97,15 +97,10 @@ static void read_quorum(struct queue_settings *settings, struct bytes arguments)
 
 void queue_settings_of_arguments(struct queue_settings *settings, struct bytes arguments)
 {
-    *settings = (struct queue_settings){
-        .type = queue_arguments_type(arguments),
-        .message_ttl_ms = QUEUE_SETTING_ABSENT,
-        .expires_ms = QUEUE_SETTING_ABSENT,
-        .max_length = QUEUE_SETTING_ABSENT,
-        .max_length_bytes = find_number(arguments, "x-max-length-bytes"),
-        .delivery_limit = -1,
-        .consumer_timeout_ms = find_number(arguments, "x-consumer-timeout"),
-    };
+    *settings = (struct queue_settings)QUEUE_SETTINGS_PLAIN;
+    settings->type = queue_arguments_type(arguments);
+    settings->max_length_bytes = find_number(arguments, "x-max-length-bytes");
+    settings->consumer_timeout_ms = find_number(arguments, "x-consumer-timeout");
     if (settings->type != QUEUE_STREAM)
         read_common(settings, arguments);
     if (settings->type == QUEUE_CLASSIC)

@@ -16,33 +16,7 @@
 #include "base/check.h"
 #include "base/xmalloc.h"
 
-static const struct queue_settings plain_settings = {
-    .type = QUEUE_CLASSIC,
-    .message_ttl_ms = QUEUE_SETTING_ABSENT,
-    .expires_ms = QUEUE_SETTING_ABSENT,
-    .max_length = QUEUE_SETTING_ABSENT,
-    .max_length_bytes = QUEUE_SETTING_ABSENT,
-    .overflow = OVERFLOW_DROP_HEAD,
-    .dead_letter_strategy = DEAD_LETTER_AT_MOST_ONCE,
-    .delivery_limit = -1,
-    .consumer_timeout_ms = QUEUE_SETTING_ABSENT,
-};
-
-static bool is_plain(const struct queue_settings *settings)
-{
-    const struct queue_settings *plain = &plain_settings;
-    return settings->type == plain->type && settings->message_ttl_ms == plain->message_ttl_ms &&
-           settings->expires_ms == plain->expires_ms && settings->max_length == plain->max_length &&
-           settings->max_length_bytes == plain->max_length_bytes &&
-           settings->overflow == plain->overflow && !settings->has_overflow &&
-           settings->dead_letter_exchange.data == NULL &&
-           settings->dead_letter_routing_key.data == NULL &&
-           settings->dead_letter_strategy == plain->dead_letter_strategy &&
-           !settings->has_dead_letter_strategy && settings->max_priority == 0 &&
-           !settings->single_active_consumer && !settings->deduplicates &&
-           settings->delivery_limit == plain->delivery_limit &&
-           settings->consumer_timeout_ms == plain->consumer_timeout_ms;
-}
+static const struct queue_settings plain_settings = QUEUE_SETTINGS_PLAIN;
 
 static void drop_settings(struct queue *queue)
 {
@@ -54,7 +28,7 @@ static void drop_settings(struct queue *queue)
 void queue_set_settings(struct queue *queue, const struct queue_settings *settings)
 {
     drop_settings(queue);
-    if (!is_plain(settings))
+    if (memcmp(settings, &plain_settings, sizeof *settings) != 0)
         queue->settings = xmemdup(settings, sizeof *settings);
 }
 

@@ -146,6 +146,26 @@ static void the_highest_priority_comes_first(void **state)
     queue_free(queue);
 }
 
+static void only_a_queue_that_asks_for_nothing_shares_its_settings(void **state)
+{
+    (void)state;
+    struct queue *plain = queue_new(bytes_of_text("p"), bytes_of(NULL, 0), 0, 0);
+    struct queue *queue = queue_new(bytes_of_text("q"), bytes_of(NULL, 0), 0, 0);
+    struct queue_settings settings = QUEUE_SETTINGS_PLAIN;
+    uint8_t *bytes = (uint8_t *)&settings;
+    for (size_t i = 0; i < sizeof settings; i++) {
+        bytes[i] ^= 1;
+        queue_set_settings(queue, &settings);
+        assert_ptr_not_equal(queue->settings, plain->settings);
+        assert_memory_equal(queue->settings, &settings, sizeof settings);
+        bytes[i] ^= 1;
+        queue_set_settings(queue, &settings);
+        assert_ptr_equal(queue->settings, plain->settings);
+    }
+    queue_free(plain);
+    queue_free(queue);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -154,6 +174,7 @@ int main(void)
         cmocka_unit_test(higher_priorities_come_first),
         cmocka_unit_test(one_alone_has_every_turn),
         cmocka_unit_test(the_highest_priority_comes_first),
+        cmocka_unit_test(only_a_queue_that_asks_for_nothing_shares_its_settings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
