@@ -205,26 +205,25 @@ json_t *directory_vhost_metadata(const struct directory *directory, const char *
     return metadata != NULL ? metadata : json_object();
 }
 
-static bool is_queue_type(const char *text)
+/* NULL: there is no such type. */
+static const char *queue_type_named(const char *text)
 {
     static const char *const types[] = {"classic", "quorum", "stream"};
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         if (strcmp(text, types[i]) == 0)
-            return true;
+            return types[i];
     }
-    return false;
+    return NULL;
 }
 
 static bool is_fine_metadata(const json_t *metadata, struct directory_error *error)
 {
     const json_t *type = json_object_get(metadata, "default_queue_type");
     return type == NULL || json_is_null(type) ||
-           (json_is_string(type) && is_queue_type(json_string_value(type))) ||
+           (json_is_string(type) && queue_type_named(json_string_value(type)) != NULL) ||
            (json_is_string(type) && strcmp(json_string_value(type), "undefined") == 0) ||
            directory_refuse(error, CONTROL_UNAVAILABLE, "invalid_queue_type");
 }
-
-static const char protection[] = "protected_from_deletion";
 
 bool directory_set_vhost_metadata(struct directory *directory, const char *vhost,
                                   const json_t *metadata, struct directory_error *error)
@@ -288,6 +287,9 @@ bool directory_set_tracing(struct directory *directory, const char *vhost, bool 
     return is_done;
 }
 
+/* The key of the metadata. */
+static const char protection[] = "protected_from_deletion";
+
 bool directory_set_vhost_protection(struct directory *directory, const char *vhost,
                                     bool is_protected, struct directory_error *error)
 {
@@ -308,13 +310,8 @@ bool directory_is_vhost_protected(const struct directory *directory, const char 
 
 static const char *queue_type_of(const json_t *metadata)
 {
-    static const char *const types[] = {"classic", "quorum", "stream"};
     const char *type = json_string_value(json_object_get(metadata, "default_queue_type"));
-    for (size_t i = 0; type != NULL && i < sizeof types / sizeof types[0]; i++) {
-        if (strcmp(type, types[i]) == 0)
-            return types[i];
-    }
-    return NULL;
+    return type != NULL ? queue_type_named(type) : NULL;
 }
 
 void directory_vhost_settings(const struct directory *directory, const char *vhost,
