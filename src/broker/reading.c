@@ -41,6 +41,7 @@ void lane_end_turn(struct vhost *vhost, struct lane *lane)
     lane->turn = LANE_TURN_NONE;
 }
 
+/* Leaves where it is, for the end of another list. */
 static void join(struct vhost *vhost, struct lane *lane, struct list *list, enum lane_turn turn)
 {
     lane_end_turn(vhost, lane);
@@ -52,21 +53,25 @@ static void join(struct vhost *vhost, struct lane *lane, struct list *list, enum
     }
 }
 
+/* Its turn is not over, but it left the others: it is the first to have one again. */
+static void join_first(struct vhost *vhost, struct lane *lane)
+{
+    lane_end_turn(vhost, lane);
+    list_push_front(&vhost->read_waits, &lane->read_node);
+    lane->turn = LANE_TURN_WAITS;
+}
+
 void lane_read(struct vhost *vhost, struct lane *lane)
 {
     if (lane->id == 0 || lane->turn == LANE_TURN_WAITS || lane->turn == LANE_TURN_ASKS ||
         !lane_lacks_messages(lane))
         return;
-    bool goes_on = lane->turn_left > 0;
-    if (goes_on && lane->turn == LANE_TURN_HELD) {
+    if (lane->turn_left == 0)
+        join(vhost, lane, &vhost->read_waits, LANE_TURN_WAITS);
+    else if (lane->turn == LANE_TURN_HELD)
         join(vhost, lane, &vhost->turn_asks, LANE_TURN_ASKS);
-        return;
-    }
-    join(vhost, lane, &vhost->read_waits, LANE_TURN_WAITS);
-    if (goes_on) {
-        list_remove(&lane->read_node);
-        list_push_front(&vhost->read_waits, &lane->read_node);
-    }
+    else
+        join_first(vhost, lane);
 }
 
 void lane_probe(struct vhost *vhost, struct lane *lane)
