@@ -134,7 +134,7 @@ struct channel {
         struct exchange_counters *counters; /* borrowed, while topology is true */
         bool is_topic;                      /* its keys are subject to topic permissions */
         uint8_t exchange_size; /* how much of names is the exchange; the rest is the key */
-        struct bytes names;    /* view into text */
+        size_t names_size;     /* of text */
         uint8_t text[2 * AMQP_SHORTSTR_MAX];
         struct route_result result;
     } route; /* where the last publish went */

@@ -6,7 +6,7 @@
 
 static inline bool interceptor_is_wanted(const struct vhost_config *config)
 {
-    return config->stamps_time != STAMP_NEVER || config->stamps_node != STAMP_NEVER;
+    return (config->stamps_time | config->stamps_node) != STAMP_NEVER;
 }
 
 /* The message with what the configuration wants written into it; the reference passes, in both

@@ -54,8 +54,8 @@ static bool check_topics(struct channel *channel, const struct exchange *exchang
     return is_allowed;
 }
 
-static bool check_exchange(struct channel *channel, const struct message *message,
-                           struct amqp_error *error)
+SELDOM static bool check_exchange(struct channel *channel, const struct message *message,
+                                  struct amqp_error *error)
 {
     struct vhost *vhost = channel_vhost(channel);
     struct bytes name = message_exchange(message);
@@ -104,11 +104,13 @@ static bool check_properties(const struct channel *channel, const struct message
 static bool is_route_known(const struct channel *channel, const struct message *message)
 {
     const struct vhost *vhost = channel_vhost(channel);
+    struct bytes names = message_names(message);
     return channel->route.topology == vhost->topology_generation &&
            channel->route.access == vhost->access_generation &&
            channel->route.until_ms >= vhost->now_ms &&
            channel->route.exchange_size == message->exchange_size &&
-           bytes_equal(channel->route.names, message_names(message));
+           channel->route.names_size == names.size &&
+           memcmp(channel->route.text, names.data, names.size) == 0;
 }
 
 /* The keys of CC and BCC are no part of what is remembered. */
@@ -122,7 +124,7 @@ static void remember_route(struct channel *channel, const struct message *messag
 {
     struct bytes names = message_names(message);
     memcpy(channel->route.text, names.data, names.size);
-    channel->route.names = bytes_of(channel->route.text, names.size);
+    channel->route.names_size = names.size;
     channel->route.exchange_size = message->exchange_size;
     channel->route.topology =
         channel->route.result.is_cacheable ? channel_vhost(channel)->topology_generation : 0;
@@ -292,11 +294,13 @@ static bool check_publish(struct channel *channel, const struct command *command
            check_properties(channel, message, error);
 }
 
+/* The size counts where a message is accepted, whether it has queues or not. */
 void channel_publish(struct channel *channel, struct command *command)
 {
     struct vhost *vhost = channel_vhost(channel);
+    struct message *message = command->message;
     struct amqp_error error;
-    bool is_known = is_route_known(channel, command->message);
+    bool is_known = is_route_known(channel, message);
     if (vhost->alarms != 0 && !session_is_finishing(channel->session)) {
         channel_wait_for_alarm(channel, command);
         return;
@@ -307,18 +311,20 @@ void channel_publish(struct channel *channel, struct command *command)
             channel_wait_for_access(channel, command);
             return;
         }
-        message_unref(command->message);
+        message_unref(message);
         channel_fail(channel, AMQP_BASIC_PUBLISH, &error);
         return;
     }
-    if (message_has(command->message, AMQP_PROPERTY_REPLY_TO))
-        command->message = direct_reply_address(channel, command->message);
+    message_sizes_add(&vhost->counters.sizes, message->body_size);
+    if (message_has(message, AMQP_PROPERTY_REPLY_TO))
+        message = direct_reply_address(channel, message);
     if (interceptor_is_wanted(&vhost->config))
-        command->message = interceptor_stamp(&vhost->config, command->message, vhost->now_ms);
+        message = interceptor_stamp(&vhost->config, message, vhost->now_ms);
     if (channel->mode == CHANNEL_TX) {
+        command->message = message;
         keep_for_commit(channel, command);
         return;
     }
     uint64_t tag = channel->mode == CHANNEL_CONFIRM ? ++channel->publish_tag : 0;
-    route(channel, command->message, command->mandatory, tag, is_known);
+    route(channel, message, command->mandatory, tag, is_known);
 }

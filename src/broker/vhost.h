@@ -12,6 +12,7 @@
 #include "broker/effect.h"
 #include "broker/policy.h"
 #include "queue/message_counters.h"
+#include "queue/message_sizes.h"
 #include "queue/queue_settings.h"
 #include "queue/store_batch.h"
 
@@ -226,6 +227,7 @@ struct vhost_counters {
     uint64_t published, routed, unroutable_dropped, unroutable_returned, confirmed, rejected;
     uint64_t published_to_confirm; /* of published: on channels with confirms, */
     uint64_t kept;                 /* and what an exchange keeps for later */
+    struct message_sizes sizes;    /* of what publishers sent; see channel_publish */
     uint64_t delivered, got, got_empty, redelivered, acked, requeued, discarded;
     uint64_t delivered_no_ack, got_no_ack;           /* of delivered and got: to who does not ack */
     uint64_t disk_reads, disk_writes;                /* messages of queues */

@@ -254,10 +254,14 @@ static void put_churn(const struct metrics_out *out, const struct metrics_facts 
 
 #define AMQP "protocol=\"amqp091\""
 
-static const char *const queue_types[] = {"rabbit_classic_queue", "rabbit_quorum_queue"};
+static const char *const queue_types[] = {"rabbit_classic_queue", "rabbit_quorum_queue",
+                                          "rabbit_stream_queue"};
+
+/* RabbitMQ names streams with what is delivered, and not with dead letters; there are none here. */
+enum { CLASSIC, QUORUM, DEAD_LETTER_TYPES, STREAM = DEAD_LETTER_TYPES, QUEUE_TYPES };
 
 /* Those of one type; all is looked at first, so that there is no less of it. */
-static void deliveries_of(const struct vhost_counters *all, bool is_quorum,
+static void deliveries_of(const struct vhost_counters *all, size_t type,
                           struct delivery_counters *counters)
 {
     const struct delivery_counters *quorum = &all->from_quorum;
@@ -270,8 +274,8 @@ static void deliveries_of(const struct vhost_counters *all, bool is_quorum,
         .redeliver = all->redelivered,
         .ack = all->acked,
     };
-    *counters = *quorum;
-    if (is_quorum)
+    *counters = type == QUORUM ? *quorum : (struct delivery_counters){0};
+    if (type != CLASSIC)
         return;
     counters->deliver = total.deliver - quorum->deliver;
     counters->deliver_no_ack = total.deliver_no_ack - quorum->deliver_no_ack;
@@ -319,10 +323,10 @@ static void put_global_deliveries(const struct metrics_out *out,
         char name[64], labels[80];
         snprintf(name, sizeof name, "global_messages_%s_total", rows[i].name);
         metrics_put_head(out, name, "counter", rows[i].help);
-        for (size_t type = 0; type < 2; type++) {
+        for (size_t type = 0; type < QUEUE_TYPES; type++) {
             struct delivery_counters deliveries;
             uint64_t sum = 0;
-            deliveries_of(counters, type == 1, &deliveries);
+            deliveries_of(counters, type, &deliveries);
             for (size_t j = 0; j < 4 && rows[i].offsets[j] != SIZE_MAX; j++)
                 sum += number_at(&deliveries, rows[i].offsets[j]);
             snprintf(labels, sizeof labels, AMQP ",queue_type=\"%s\"", queue_types[type]);
@@ -335,7 +339,7 @@ static void put_global_deliveries(const struct metrics_out *out,
  * deliveries are quorum queues' alone, which have no maxlen that a letter waits for. */
 static bool has_letters(size_t type, size_t strategy, size_t reason)
 {
-    bool is_quorum = type == 1, is_sure = strategy == LETTER_AT_LEAST_ONCE;
+    bool is_quorum = type == QUORUM, is_sure = strategy == LETTER_AT_LEAST_ONCE;
     if (reason == DEATH_DELIVERY_LIMIT || is_sure)
         return is_quorum && !(is_sure && reason == DEATH_MAXLEN);
     return true;
@@ -349,7 +353,7 @@ static void put_dead_letters(const struct metrics_out *out, const struct vhost_c
     for (size_t reason = 0; reason < 4; reason++) {
         snprintf(name, sizeof name, "global_messages_dead_lettered_%s_total", reasons[reason]);
         metrics_put_head(out, name, "counter", "Messages that a queue gave up");
-        for (size_t i = 0; i < (size_t)2 * LETTER_STRATEGIES; i++) {
+        for (size_t i = 0; i < (size_t)DEAD_LETTER_TYPES * LETTER_STRATEGIES; i++) {
             size_t type = i / LETTER_STRATEGIES, strategy = i % LETTER_STRATEGIES;
             snprintf(labels, sizeof labels, "queue_type=\"%s\",dead_letter_strategy=\"%s\"",
                      queue_types[type], strategies[strategy]);
@@ -387,6 +391,22 @@ static void put_global(const struct metrics_out *out, const struct vhost_counter
     }
     put_global_deliveries(out, counters);
     put_dead_letters(out, counters);
+}
+
+/* As RabbitMQ 4.1 has them. */
+static void put_message_sizes(const struct metrics_out *out, const struct message_sizes *sizes)
+{
+    uint64_t total = message_sizes_count(sizes), count;
+    char labels[60];
+    size_t bound;
+    metrics_put_head(out, "message_size_bytes", "histogram", "Bodies of messages from publishers");
+    for (size_t i = 0; message_sizes_step(sizes, i, &bound, &count); i++) {
+        snprintf(labels, sizeof labels, AMQP ",le=\"%zu\"", bound);
+        value_of(out, "message_size_bytes_bucket", labels, count);
+    }
+    value_of(out, "message_size_bytes_bucket", AMQP ",le=\"+Inf\"", total);
+    value_of(out, "message_size_bytes_count", AMQP, total);
+    value_of(out, "message_size_bytes_sum", AMQP, sizes->sum);
 }
 
 static void put_queue_totals(const struct metrics_out *out, const struct vhost_counters *counters)
@@ -451,6 +471,7 @@ void metrics_put_server(const struct metrics_out *out, const struct metrics_fact
         put_channel_totals(out, facts);
     }
     put_global(out, &facts->counters);
+    put_message_sizes(out, &facts->counters.sizes);
 }
 
 bool metrics_server_family(size_t number, const char **name,

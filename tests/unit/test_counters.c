@@ -72,6 +72,60 @@ static void what_is_published_to_an_exchange_that_is_gone_counts_for_nobody_else
     assert_int_equal(core_counters(core).unroutable_dropped, 1);
 }
 
+static uint64_t count_up_to(const struct message_sizes *sizes, size_t wanted)
+{
+    uint64_t count = 0;
+    size_t bound = 0;
+    for (size_t i = 0; bound != wanted; i++)
+        assert_true(message_sizes_step(sizes, i, &bound, &count));
+    return count;
+}
+
+static void a_size_is_on_its_side_of_every_bound(void **state)
+{
+    const size_t bounds[] = {100, 1000, 10000, 100000, 1000000, 10000000, 50000000, 100000000};
+    enum { COUNT = sizeof bounds / sizeof bounds[0] };
+    const size_t lengths[] = {0,         1,         2,         31,      32,      128,
+                              1 << 16,   16 << 20,  128 << 20, 1 << 25, 1 << 26, (1 << 26) - 1,
+                              512 << 20, UINT32_MAX};
+    size_t sizes[64], size_count = 0, bound;
+    uint64_t count;
+    (void)state;
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++)
+        sizes[size_count++] = lengths[i];
+    for (size_t i = 0; i < 3 * COUNT; i++)
+        sizes[size_count++] = bounds[i / 3] + i % 3 - 1;
+    for (size_t i = 0; i < size_count; i++) {
+        struct message_sizes one = {0};
+        message_sizes_add(&one, sizes[i]);
+        assert_int_equal(message_sizes_count(&one), 1);
+        assert_int_equal(one.sum, sizes[i]);
+        for (size_t j = 0; j < COUNT; j++) {
+            assert_true(message_sizes_step(&one, j, &bound, &count));
+            assert_int_equal(bound, bounds[j]);
+            assert_int_equal(count, sizes[i] <= bounds[j]);
+        }
+        assert_false(message_sizes_step(&one, COUNT, &bound, &count));
+    }
+}
+
+/* Also where nobody takes it; not where it is refused, and of a transaction's when it comes. */
+static void sizes_are_counted_of_what_is_accepted(void **state)
+{
+    struct core *core = *state;
+    core_open(core, 1, 2);
+    run(core,
+        "1.1 queue.declare q no-wait\n1.1 basic.publish - q x\n1.1 basic.publish - nowhere xyz\n"
+        "1.2 tx.select\n1.2 basic.publish - q xy\n1.2 tx.rollback\n"
+        "1.1 basic.publish no-such-exchange q x",
+        NULL);
+    struct vhost_counters counters = core_counters(core);
+    assert_int_equal(message_sizes_count(&counters.sizes), 3);
+    assert_int_equal(count_up_to(&counters.sizes, 100), 3);
+    assert_int_equal(counters.sizes.sum, 6);
+    assert_int_equal(counters.published, 2);
+}
+
 static void what_waits_in_an_exchange_is_not_routed(void **state)
 {
     struct core *core = *state;
@@ -336,6 +390,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         core_test(a_publish_counts_once_for_the_exchange_and_for_each_queue),
         core_test(what_is_published_to_an_exchange_that_is_gone_counts_for_nobody_else),
+        cmocka_unit_test(a_size_is_on_its_side_of_every_bound),
+        core_test(sizes_are_counted_of_what_is_accepted),
         core_test(what_waits_in_an_exchange_is_not_routed),
         core_test(confirms_are_counted_and_what_is_to_be_confirmed),
         core_test(deliveries_count_by_whether_they_are_to_be_acked),
