@@ -17,7 +17,7 @@ function modes(channel) {
 }
 
 function mode(channel) {
-  return h('span', { class: 'badges' }, modes(channel).map(([text, meaning]) => badge(text, meaning)));
+  return h('span', { class: 'badges few' }, modes(channel).map(([text, meaning]) => badge(text, meaning)));
 }
 
 export function channelColumns(vhost) {

@@ -25,8 +25,8 @@ function scaled(value, base, units, space) {
     unit += 1;
   }
   const size = Math.abs(left);
-  const digits = size >= 100 || Number.isInteger(left) ? 0 : size < 1 ? 2 : 1;
-  return `${left.toFixed(digits)}${space}${units[unit]}`.trim();
+  const digits = size >= 100 ? 0 : size < 1 ? 2 : 1;
+  return `${Number(left.toFixed(digits))}${space}${units[unit]}`.trim();
 }
 
 export function bytes(value) {

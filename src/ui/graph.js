@@ -10,10 +10,10 @@ import { exchangeName, plural } from './format.js';
 import { link } from './router.js';
 
 const NODES_MAX = 60;
-const BOX = { width: 240, height: 34, knot: 4, down: 14, across: 150, edge: 8 };
-const NAME_MAX = 31;
+const BOX = { width: 210, height: 34, knot: 4, down: 14, across: 124, edge: 8 };
+const NAME_MAX = 27;
 const SEEN = 540; // of its height, at once: style/figures.css
-const KEY_MAX = 20;
+const KEY_MAX = 19;
 
 // In the middle: names that begin alike end in another way.
 function cut(text, length) {
@@ -227,7 +227,8 @@ export function bindingGraph(bindings, count, vhost) {
   const { width, height } = setPlaces(columns);
   return [h('div', { class: 'graph scroll', 'data-key': 'graph', tabindex: '0', role: 'region',
     'aria-label': 'Drawing of the bindings; the table below says the same' },
-  svg('svg', { width, height, viewBox: `0 0 ${width} ${height}`, 'aria-hidden': 'true' },
+  svg('svg', { width, height, viewBox: `0 0 ${width} ${height}`, 'aria-hidden': 'true',
+    class: `columns-${columns.length > 5 ? 'more' : columns.length}` },
     graph.lines.map(drawEdge),
     graph.nodes.filter(({ kind }) => kind !== 'knot').map((node) => drawNode(node, vhost)))),
   leftOut(graph.left + count - bindings.length)];

@@ -35,10 +35,13 @@ function place(signal) {
   return { ...here(), signal, vhost: chosenVhost(), vhosts: turn.vhosts, reload: load };
 }
 
+const GONE = 'It was deleted or closed meanwhile, or there never was one of this name.';
+
 function failureOf(page, error, at) {
   const isGone = error instanceof ApiError && error.status === 404;
   return h('div', { class: 'failure-page', role: 'alert' },
-    h('h1', null, page.title(at), isGone ? ' is not there' : ' cannot be shown'), h('p', null, error.message),
+    h('h1', null, page.title(at), isGone ? ' is not there' : ' cannot be shown'),
+    h('p', null, isGone && error.message === 'Not Found' ? GONE : error.message),
     h('p', null, h('button', { type: 'button', onclick: load }, 'Try again')),
     at.names.length > 1 && h('p', null, h('a', { href: link(at.names[0]) }, 'Back to the list')));
 }

@@ -7,6 +7,7 @@ import { ask, formDialog, notice } from './dialog.js';
 import { h } from './dom.js';
 import { exchangeName } from './format.js';
 import { link } from './router.js';
+import { isLeveret } from './session.js';
 import { chosenAmong } from './settings.js';
 import { table } from './table.js';
 
@@ -38,18 +39,20 @@ export function grantDialog({ by, name, others, reload, permission }) {
   });
 }
 
-export function grantTopicDialog({ by, name, others, reload }) {
+export function grantTopicDialog({ by, name, others, reload, permission }) {
   const other = by === 'user' ? 'vhost' : 'user';
   formDialog({
-    title: 'Give topic permissions', submit: 'Give',
+    title: permission ? 'Change the topic permissions' : 'Give topic permissions',
+    submit: permission ? 'Change' : 'Give',
     fields: [
-      otherField(other, others),
-      { name: 'exchange', label: 'Exchange', value: 'amq.topic', isRequired: true },
-      { name: 'write', label: 'Write', value: '.*', hint: 'Routing keys that match the regular expression.' },
-      { name: 'read', label: 'Read', value: '.*' },
+      !permission && otherField(other, others),
+      !permission && { name: 'exchange', label: 'Exchange', value: 'amq.topic', isRequired: true },
+      { name: 'write', label: 'Write', value: permission?.write ?? '.*',
+        hint: 'Routing keys that match the regular expression.' },
+      { name: 'read', label: 'Read', value: permission?.read ?? '.*' },
     ],
-    run: async ({ other: chosen, exchange, write = '', read = '' }) => {
-      const both = { [by]: name, [other]: chosen };
+    run: async ({ other: chosen, exchange = permission?.exchange, write = '', read = '' }) => {
+      const both = { [by]: name, [other]: permission?.[other] ?? chosen };
       await api.put(`topic-permissions/${path(both.vhost, both.user)}`, { exchange, write, read });
       notice('The topic permissions are set.');
       reload();
@@ -57,14 +60,29 @@ export function grantTopicDialog({ by, name, others, reload }) {
   });
 }
 
-function revoke(kind, { user, vhost }, reload) {
+function revoke({ user, vhost }, reload) {
   ask({
     title: 'Take the permissions away', submit: 'Take away',
-    intro: kind === 'permissions' ? `${user} can then do nothing in the virtual host ${vhost}.`
-      : `Routing keys then no longer matter for ${user} in the virtual host ${vhost}.`,
+    intro: `${user} can then do nothing in the virtual host ${vhost}.`,
     run: async () => {
-      await api.delete(`${kind}/${path(vhost, user)}`);
+      await api.delete(`permissions/${path(vhost, user)}`);
       notice('The permissions are gone.');
+      reload();
+    },
+  });
+}
+
+// RabbitMQ takes away those of all exchanges of the virtual host at once.
+function revokeTopic({ user, vhost, exchange }, reload) {
+  const isOne = isLeveret();
+  const named = exchange === '' ? 'amq.default' : exchange;
+  ask({
+    title: 'Take the topic permissions away', submit: 'Take away',
+    intro: isOne ? `Routing keys of ${exchangeName(exchange)} then no longer matter for ${user}.`
+      : `Routing keys then no longer matter for ${user} in the virtual host ${vhost}, whatever the exchange.`,
+    run: async () => {
+      await api.delete(`topic-permissions/${isOne ? path(vhost, user, named) : path(vhost, user)}`);
+      notice('The topic permissions are gone.');
       reload();
     },
   });
@@ -88,17 +106,18 @@ export function permissionTable(permissions, { by, name, reload, canChange }) {
   const columns = [other(by), code('Configure', 'configure'), code('Write', 'write'), code('Read', 'read'),
     canChange && { label: 'Action', cell: (permission) => h('span', { class: 'actions' },
       button('Change', () => grantDialog({ by, name, reload, permission })),
-      button('Take away', () => revoke('permissions', permission, reload))) }];
+      button('Take away', () => revoke(permission, reload))) }];
   return table({ caption: 'Permissions', columns, rows: permissions, key: ({ user, vhost }) => `${user}/${vhost}`,
     empty: by === 'user' ? 'The user may use no virtual host until you give permissions.'
       : 'No user may use the virtual host until you give permissions.' });
 }
 
-export function topicPermissionTable(permissions, { by, reload, canChange }) {
+export function topicPermissionTable(permissions, { by, name, reload, canChange }) {
   const columns = [other(by), { label: 'Exchange', cell: ({ exchange }) => exchangeName(exchange) },
     code('Write', 'write'), code('Read', 'read'),
-    canChange && { label: 'Action', cell: (permission) =>
-      button('Take away', () => revoke('topic-permissions', permission, reload)) }];
+    canChange && { label: 'Action', cell: (permission) => h('span', { class: 'actions' },
+      button('Change', () => grantTopicDialog({ by, name, reload, permission })),
+      button('Take away', () => revokeTopic(permission, reload))) }];
   return table({ caption: 'Topic permissions', columns, rows: permissions,
     key: ({ user, vhost, exchange }) => `${user}/${vhost}/${exchange}`,
     empty: 'There are none: any routing key is allowed.' });

@@ -134,7 +134,8 @@ export function pager(page, search, what) {
   const among = page.filtered_count < page.total_count ? ` (of ${number(page.total_count)} in all)` : '';
   return h('nav', { class: 'pager', 'aria-label': `Pages of ${what}` },
     h('p', { 'aria-live': 'polite' },
-      page.refusal ?? `${number(first)} to ${number(last)} of ${number(page.filtered_count)}${among}`),
+      page.refusal ?? (first === 0 ? `None${among}`
+        : `${number(first)} to ${number(last)} of ${number(page.filtered_count)}${among}`)),
     h('div', { class: 'steps' },
       step('First page', '«', 1, page.page > 1),
       step('Previous page', '‹', page.page - 1, page.page > 1),

@@ -65,7 +65,7 @@ function bindingPanels({ exchange, from, to }, { reload, search }) {
 function draw(data, place) {
   const { exchange, isDefault } = data;
   return [
-    heading({ title: exchangeName(exchange.name), badges: exchangeBadges(exchange),
+    heading({ title: exchangeName(exchange.name), badges: exchangeBadges(exchange, true),
       above: { href: link('exchanges'), label: 'Exchanges' }, kind: exchange.vhost,
       actions: actions(exchange, place, isDefault) }),
     rangeChoice(place.search),

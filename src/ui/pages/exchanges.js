@@ -18,19 +18,21 @@ async function load({ search, signal, vhost }) {
   return loadPage(where, search, signal, { columns: fieldsOf('exchanges', columnsOf(vhost), ['name', 'vhost']) });
 }
 
-// Of what is abbreviated: [abbreviation, meaning].
+// Of what is abbreviated: [abbreviation, meaning, word].
 function features(exchange) {
   return [
-    exchange.durable && ['D', 'durable: survives a restart'],
-    exchange.auto_delete && ['AD', 'deleted with its last binding'],
-    exchange.internal && ['I', 'internal: clients cannot publish to it'],
-    exchange.arguments?.['alternate-exchange'] !== undefined && ['AE', 'has an alternate exchange'],
+    exchange.durable && ['D', 'durable: survives a restart', 'durable'],
+    exchange.auto_delete && ['AD', 'deleted with its last binding', 'auto-delete'],
+    exchange.internal && ['I', 'internal: clients cannot publish to it', 'internal'],
+    exchange.arguments?.['alternate-exchange'] !== undefined && ['AE', 'has an alternate exchange',
+      'alternate exchange'],
   ].filter(Boolean);
 }
 
-export function exchangeBadges(exchange) {
+// inWords: on its own page, which has room.
+export function exchangeBadges(exchange, inWords) {
   return h('span', { class: 'badges' }, badge(exchange.type, 'type of the exchange', 'type'),
-    features(exchange).map(([text, meaning]) => badge(text, meaning)),
+    features(exchange).map(([text, meaning, word]) => badge(inWords ? word : text, meaning)),
     exchange.policy && badge(exchange.policy, `policy: ${exchange.policy}`, 'policy'));
 }
 
@@ -40,7 +42,7 @@ function columnsOf(vhost) {
   return [
     { label: 'Name', sort: 'name', cell: (exchange) => exchangeLink(exchange.vhost, exchange.name) },
     vhost === '' && textColumn('Virtual host', 'vhost'),
-    { label: 'Kind', sort: 'type', cell: exchangeBadges, fields: KIND_FIELDS },
+    { label: 'Kind', sort: 'type', cell: (exchange) => exchangeBadges(exchange), fields: KIND_FIELDS },
     { label: 'Arguments', ...EXTRA, fields: ['arguments'], cell: (exchange) => argumentList(exchange.arguments) },
     textColumn('Declared by', 'user_who_performed_action', EXTRA),
     rateColumn('In', 'publish_in'),

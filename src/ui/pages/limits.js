@@ -28,17 +28,19 @@ async function load({ signal }) {
   return { vhost: limitRows(vhosts, 'vhost'), user: limitRows(users, 'user'), users: names.map(({ name }) => name) };
 }
 
-// of: the names of those that the limit may be for.
-export function limitDialog(kind, of, reload) {
+// of: the names of those that the limit may be for; limit: the row of one that is there.
+export function limitDialog(kind, of, reload, limit) {
   const { where, label, names } = KINDS[kind];
   formDialog({
-    title: `Set a limit of a ${label.toLowerCase()}`, submit: 'Set',
+    title: limit ? `Change ${limit.name} of ${limit.of}` : `Set a limit of a ${label.toLowerCase()}`,
+    submit: limit ? 'Change' : 'Set',
     fields: [
-      { name: 'of', label, kind: 'select', options: of, value: chosenAmong(of) },
-      { name: 'name', label: 'Limit', kind: 'select', options: names },
-      { name: 'value', label: 'At most', kind: 'figure', isRequired: true, hint: 'A negative number: no limit.' },
+      !limit && { name: 'of', label, kind: 'select', options: of, value: chosenAmong(of) },
+      !limit && { name: 'name', label: 'Limit', kind: 'select', options: names },
+      { name: 'value', label: 'At most', kind: 'figure', value: limit?.value, isRequired: true,
+        hint: 'A negative number: no limit.' },
     ],
-    run: async ({ of: chosen, name, value }) => {
+    run: async ({ of: chosen = limit?.of, name = limit?.name, value }) => {
       await api.put(`${where}/${path(chosen, name)}`, { value });
       notice('The limit is set.');
       reload();
@@ -57,6 +59,10 @@ function remove(kind, { of, name }, reload) {
   });
 }
 
+function button(label, onclick) {
+  return h('button', { type: 'button', class: 'small', onclick }, label);
+}
+
 // isOfOne: the rows are, whose page says its name.
 export function limitTable(kind, rows, { reload, isOfOne, canChange = true }) {
   const columns = [
@@ -64,8 +70,9 @@ export function limitTable(kind, rows, { reload, isOfOne, canChange = true }) {
       h('a', { class: 'name', href: link(`${kind}s`, of) }, of) },
     { label: 'Limit', cell: ({ name }) => name },
     { label: 'At most', kind: 'figure', cell: ({ value }) => number(value) },
-    canChange && { label: 'Action', cell: (row) => h('button', { type: 'button', class: 'small',
-      onclick: () => remove(kind, row, reload) }, 'Take away') },
+    canChange && { label: 'Action', cell: (row) => h('span', { class: 'actions' },
+      button('Change', () => limitDialog(kind, null, reload, row)),
+      button('Take away', () => remove(kind, row, reload))) },
   ];
   return table({ caption: `Limits of ${kind === 'vhost' ? 'virtual hosts' : 'users'}`, columns, rows,
     key: ({ of, name }) => `${of}/${name}`, empty: kind === 'vhost'

@@ -74,15 +74,17 @@ function actions(queue, place) {
 // What is there now, and how it changes.
 function figures(queue) {
   const { message_stats: stats } = queue;
+  // What has never happened is not counted.
+  const speed = (name) => rate(rateOf(stats, name) ?? (stats ? 0 : undefined));
   const change = (name) => queue[`${name}_details`] && trend(queue[`${name}_details`].rate);
   return [
     [number(queue.messages_ready), 'Ready', change('messages_ready')],
     [number(queue.messages_unacknowledged), 'Unacked', change('messages_unacknowledged')],
     [number(queue.messages), 'All', change('messages')],
     [number(queue.consumers), 'Consumers'],
-    [rate(rateOf(stats, 'publish')), 'Published'],
-    [rate(rateOf(stats, 'deliver_get')), 'Delivered'],
-    [rate(rateOf(stats, 'ack')), 'Acknowledged'],
+    [speed('publish'), 'Published'],
+    [speed('deliver_get'), 'Delivered'],
+    [speed('ack'), 'Acknowledged'],
   ].map(([value, label, more]) => h('li', null, h('div', null, h('strong', null, value), h('span', null, label),
     more !== undefined && h('small', null, more))));
 }
@@ -138,7 +140,7 @@ function contents(queue) {
 function draw({ queue, bindings }, place) {
   const where = { vhost: queue.vhost, reload: place.reload, search: place.search };
   return [
-    heading({ title: queue.name, badges: queueBadges(queue), above: { href: link('queues'), label: 'Queues' },
+    heading({ title: queue.name, badges: queueBadges(queue, true), above: { href: link('queues'), label: 'Queues' },
       kind: queue.vhost, actions: actions(queue, place) }),
     warnings(queue),
     h('ul', { class: 'counts', 'data-key': 'counts', 'aria-label': 'Messages and consumers' }, figures(queue)),

@@ -25,29 +25,35 @@ const ARGUMENT_BADGES = [['x-message-ttl', 'TTL', 'messages expire'], ['x-expire
   ['x-dead-letter-routing-key', 'DLK', 'routing key of dead letters'], ['x-max-priority', 'Pri', 'priorities'],
   ['x-single-active-consumer', 'SAC', 'one consumer is active'], ['x-delivery-limit', 'DL', 'deliveries are limited']];
 
-// Of what is abbreviated: [abbreviation, meaning, argument].
+// Of what is abbreviated: [abbreviation, meaning, word].
 function features(queue) {
   return [
-    queue.durable && ['D', 'durable: survives a restart'],
-    queue.auto_delete && ['AD', 'deleted with its last consumer'],
-    (queue.exclusive || queue.owner_pid_details) && ['Excl', 'of one connection only'],
-    ...ARGUMENT_BADGES.filter(([name]) => Object.hasOwn(queue.arguments ?? {}, name))
-      .map(([name, text, meaning]) => [text, meaning, name]),
+    queue.durable && ['D', 'durable: survives a restart', 'durable'],
+    queue.auto_delete && ['AD', 'deleted with its last consumer', 'auto-delete'],
+    (queue.exclusive || queue.owner_pid_details) && ['Excl', 'of one connection only', 'exclusive'],
   ].filter(Boolean);
 }
 
-// What kind of queue it is, at a glance.
-export function queueBadges(queue) {
+// Likewise of its arguments: [abbreviation, meaning, argument].
+function argumentFeatures(queue) {
+  return ARGUMENT_BADGES.filter(([name]) => Object.hasOwn(queue.arguments ?? {}, name))
+    .map(([name, text, meaning]) => [text, meaning, name]);
+}
+
+// What kind of queue it is, at a glance. inWords: on its own page, which has room, and shows the arguments.
+export function queueBadges(queue, inWords) {
   const type = queue.type ?? queue.arguments?.['x-queue-type'] ?? 'classic';
   return h('span', { class: 'badges' }, badge(type, 'type of the queue', 'type'),
-    features(queue).map(([text, meaning, name]) => badge(text, name === undefined ? meaning
-      : `${name} = ${JSON.stringify(queue.arguments[name])}: ${meaning}`)),
+    features(queue).map(([text, meaning, word]) => badge(inWords ? word : text, meaning)),
+    !inWords && argumentFeatures(queue).map(([text, meaning, name]) =>
+      badge(text, `${name} = ${JSON.stringify(queue.arguments[name])}: ${meaning}`)),
     queue.policy && badge(queue.policy, `policy: ${queue.policy}`, 'policy'),
     queue.operator_policy && badge(queue.operator_policy, `operator policy: ${queue.operator_policy}`, 'policy'));
 }
 
 export function queueLegend(queues) {
-  return queues.length > 0 && legend([...queues.flatMap(features), ['In', 'published to it'],
+  return queues.length > 0 && legend([...queues.flatMap((queue) => [...features(queue), ...argumentFeatures(queue)]),
+    ['In', 'published to it'],
     ['Out', 'delivered to consumers or got'], ['Acked', 'acknowledged by consumers']]);
 }
 
@@ -58,7 +64,7 @@ export function queueColumns(vhost) {
   return [
     { label: 'Name', sort: 'name', cell: (queue) => queueLink(queue.vhost, queue.name) },
     vhost === '' && textColumn('Virtual host', 'vhost'),
-    { label: 'Kind', kind: 'minor', cell: queueBadges, fields: KIND_FIELDS },
+    { label: 'Kind', kind: 'minor', cell: (queue) => queueBadges(queue), fields: KIND_FIELDS },
     { label: 'State', sort: 'state', cell: (queue) => state(queue.state), fields: ['state'] },
     figureColumn('Ready', 'messages_ready'),
     figureColumn('Unacked', 'messages_unacknowledged'),

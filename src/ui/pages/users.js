@@ -5,6 +5,7 @@
 import { api, optional, path } from '../api.js';
 import { formDialog, notice } from '../dialog.js';
 import { h } from '../dom.js';
+import { NOTHING } from '../format.js';
 import { badge, heading } from '../parts.js';
 import { go, link } from '../router.js';
 import { arranged, filterBar, notFound, pageHere, pager, table } from '../table.js';
@@ -57,7 +58,7 @@ export function userDialog(user, done) {
 const COLUMNS = [
   { label: 'Name', sort: 'name', cell: ({ name }) => h('a', { class: 'name', title: name, href: link('users', name) },
     name) },
-  { label: 'Tags', cell: tagBadges },
+  { label: 'Tags', cell: (user) => (tagsOf(user).length > 0 ? tagBadges(user) : NOTHING) },
   { label: 'May use the virtual hosts', cell: ({ vhosts }) => (vhosts.length > 0 ? vhosts.join(', ')
     : h('span', { class: 'state warn' }, 'none')) },
   { label: 'Password', cell: ({ password_hash: hash }) => (hash ? 'yes' : 'no') },
