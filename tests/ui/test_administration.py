@@ -44,6 +44,30 @@ def user_is_added_given_permissions_and_deleted(visit, site):
 
 
 @test()
+def topic_permissions_are_changed_and_taken_away_one_by_one(visit, site):
+    site.make("PUT", "users/routed", {"password": "secret", "tags": ""})
+    site.make("PUT", "permissions/%2F/routed", {"configure": "", "write": ".*", "read": ".*"})
+    for exchange in ("amq.topic", "amq.direct"):
+        site.make("PUT", "topic-permissions/%2F/routed", {"exchange": exchange, "write": "^a", "read": "^b"})
+    visit.enter("users", "routed")
+    table = visit.page.get_by_role("table", name="Topic permissions")
+    row = table.get_by_role("row").filter(has_text="amq.topic")
+    visit.button("Change", row).click()
+    form = visit.dialog("Change the topic permissions")
+    form.get_by_label("Write").fill("^changed")
+    visit.button("Change", form).click()
+    expect(row).to_contain_text("^changed")
+    visit.button("Take away", row).click()
+    visit.button("Take away", visit.dialog("Take the topic permissions away")).click()
+    expect(row).to_have_count(0)
+    # RabbitMQ takes them all away, and says so before.
+    left = [] if site.kind == "rabbitmq" else ["amq.direct"]
+    found = site.call("GET", "users/routed/topic-permissions")[1]
+    expect_equal([permission["exchange"] for permission in found], left, "what is left")
+    site.make("DELETE", "users/routed")
+
+
+@test()
 def virtual_host_is_added_and_deleted_by_its_name(visit, site):
     visit.enter("vhosts")
     page = visit.page
@@ -130,9 +154,15 @@ def limits_are_set_and_taken_away(visit, site):
     visit.button("Set", form).click()
     table = visit.page.get_by_role("table", name="Limits of virtual hosts")
     expect(table).to_contain_text("12,345")
+    visit.button("Change", table).click()
+    form = visit.dialog("Change max-queues of /")
+    expect(form.get_by_label("At most")).to_have_value("12345")
+    form.get_by_label("At most").fill("12346")
+    visit.button("Change", form).click()
+    expect(table).to_contain_text("12,346")
     visit.button("Take away", table).click()
     visit.button("Take away", visit.dialog("Take this limit away")).click()
-    expect(table).not_to_contain_text("12,345")
+    expect(table).not_to_contain_text("12,346")
 
 
 def exported(visit):

@@ -223,6 +223,7 @@ def exchange_is_declared_bound_drawn_and_deleted(visit, site):
     drawing.get_by_text("drawn", exact=True).click()
     expect(page).to_have_url(site.url + "#/queues/%2F/drawn")
     visit.go("exchanges", "/", "hub")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("hub")
     visit.button("Delete").click()
     visit.button("Delete", visit.dialog("Delete this exchange")).click()
     expect(page).to_have_url(site.url + "#/exchanges")

@@ -95,13 +95,13 @@ def messages_move_to_another_queue(visit, site):
     form.get_by_label("How many at most").fill("2")
     visit.button("Move", form).click()
     expect(form).to_have_count(0)
-    expect(visit.page.get_by_role("status")).to_contain_text("2 messages of orders.dead are in orders.again now.")
+    expect(visit.page.locator("#notices")).to_contain_text("2 messages of orders.dead are in orders.again now.")
     expect(visit.page.get_by_role("list", name="Messages and consumers")).to_contain_text("3Ready")
     visit.button("Move messages").click()
     form = visit.dialog("Move the messages")
     form.get_by_label("To queue").fill("orders.again")
     visit.button("Move", form).click()
-    expect(visit.page.get_by_role("status")).to_contain_text("3 messages of orders.dead are in orders.again now.")
+    expect(visit.page.locator("#notices")).to_contain_text("3 messages of orders.dead are in orders.again now.")
     wish = {"count": 9, "ackmode": "ack_requeue_false", "encoding": "auto"}
     got = [row["payload"] for row in site.make("POST", "queues/%2F/orders.again/get", wish)]
     expect_equal(got, ["order %d" % number for number in range(5)], "what is there now")
