@@ -41,6 +41,8 @@ struct drain {
     uint64_t unacked; /* by the last count */
 };
 
+static const char revived[] = "the server was revived meanwhile";
+
 /* --- the alarm that blocks publishers */
 
 static void tell_vhosts(struct server *server)
@@ -95,10 +97,10 @@ static void finish(struct drain *drain)
         server_stop(server);
 }
 
-static void give_up(struct drain *drain)
+static void give_up(struct drain *drain, const char *why)
 {
     if (drain->call != NULL)
-        control_fail(drain->call, CONTROL_SOFTWARE, "the server was revived meanwhile");
+        control_fail(drain->call, CONTROL_SOFTWARE, "%s", why);
     free_drain(drain);
 }
 
@@ -128,7 +130,7 @@ static void end_count(struct control_work *work)
     free(drain->gates);
     drain->gates = NULL;
     if (drain->is_given_up)
-        give_up(drain);
+        give_up(drain, revived);
     else if (drain->unacked == 0 || clock_steady_ms() >= drain->deadline_ms ||
              server_is_ending(drain->server))
         finish(drain);
@@ -178,7 +180,7 @@ bool server_drain(struct server *server, uint64_t wait_ms, bool stops_then,
 void server_end_drain(struct server *server)
 {
     if (server->drain != NULL && server->drain->gates == NULL)
-        free_drain(server->drain);
+        give_up(server->drain, "the server stops");
 }
 
 static bool read_wait(const struct control_call *call, uint64_t *wait_ms)
@@ -219,7 +221,7 @@ static void handle_revive(void *context, struct control_call *call)
     if (server->drain != NULL && server->drain->gates != NULL)
         server->drain->is_given_up = true;
     else if (server->drain != NULL)
-        give_up(server->drain);
+        give_up(server->drain, revived);
     log_info("back in service");
     notify_send("STATUS=serving");
     control_reply(call, NULL);
