@@ -294,12 +294,16 @@ static void succeed(struct reload *reload, const struct reload_report *report)
     notify_send("READY=1\nSTATUS=serving");
 }
 
+static void fail_calls(struct reload *reload, enum control_status status, struct bytes text)
+{
+    for (size_t i = 0; i < reload->call_count; i++)
+        control_fail(reload->calls[i], status, "%.*s", (int)text.size, (const char *)text.data);
+}
+
 static void refuse(struct reload *reload, const struct buffer *reason)
 {
     log_refusal(reason);
-    for (size_t i = 0; i < reload->call_count; i++)
-        control_fail(reload->calls[i], CONTROL_DATA, "%.*s", (int)reason->size,
-                     (const char *)reason->data);
+    fail_calls(reload, CONTROL_DATA, buffer_bytes(reason));
     notify_send("READY=1\nSTATUS=serving; the configuration that was read last has mistakes");
 }
 
@@ -397,8 +401,10 @@ void server_reload(struct server *server, struct control_call *call)
 
 void server_end_reload(struct server *server)
 {
-    if (server->reload != NULL)
-        free_reload(server->reload);
+    if (server->reload == NULL)
+        return;
+    fail_calls(server->reload, CONTROL_SOFTWARE, bytes_of_text("the server stops"));
+    free_reload(server->reload);
 }
 
 void server_set_loader(struct server *server, server_loader *load, void *context)
