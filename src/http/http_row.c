@@ -11,19 +11,12 @@
 #include <time.h>
 
 #include "config/json_table.h"
+#include "http/http_columns.h"
 #include "net/control.h"
 
 bool http_row_wants(const struct http_row *row, const char *name)
 {
-    const char *columns = row->columns;
-    size_t size = strlen(name);
-    while (columns != NULL && columns[0] != '\0') {
-        if (strcspn(columns, ".,") == size && memcmp(columns, name, size) == 0)
-            return true;
-        columns += strcspn(columns, ",");
-        columns += columns[0] == ',';
-    }
-    return row->columns == NULL;
+    return http_columns_want(row->columns, name);
 }
 
 void http_row_put(struct http_row *row, const char *name, json_t *value)

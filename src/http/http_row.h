@@ -9,12 +9,13 @@
 #include "base/bytes.h"
 
 struct http_call;
+struct http_columns;
 struct json_t;
 
 /* A row of a list, of which the client may want some columns only: the others cost nothing. */
 struct http_row {
-    struct json_t *json; /* an object */
-    const char *columns; /* names with commas between, also of what is inside: a.b; NULL: all */
+    struct json_t *json;                /* an object */
+    const struct http_columns *columns; /* borrowed; NULL: all */
 };
 
 bool http_row_wants(const struct http_row *row, const char *name);

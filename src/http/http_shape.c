@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/xmalloc.h"
+#include "http/http_columns.h"
 #include "http/http_internal.h"
 #include "http/http_query.h"
 #include "http/http_row.h"
@@ -34,56 +35,6 @@ static bool is_asked(const struct http_call *call, const char *name)
 {
     const char *value = asked(call, name);
     return value != NULL && strcmp(value, "true") == 0;
-}
-
-/* --- columns */
-
-/* The value at a.b.c; borrowed, NULL where there is none. */
-static json_t *find_dotted(json_t *row, const char *path)
-{
-    for (path += strspn(path, "."); row != NULL && path[0] != '\0'; path += strspn(path, ".")) {
-        size_t size = strcspn(path, ".");
-        char name[256];
-        snprintf(name, sizeof name, "%.*s", (int)size, path);
-        row = json_object_get(row, name);
-        path += size;
-    }
-    return row;
-}
-
-/* Puts a value that was found at a path to the same place of another object. */
-static void put_dotted(json_t *target, const char *path, json_t *value)
-{
-    path += strspn(path, ".");
-    size_t size = strcspn(path, ".");
-    char name[256];
-    snprintf(name, sizeof name, "%.*s", (int)size, path);
-    const char *rest = path + size + strspn(path + size, ".");
-    if (rest[0] == '\0') {
-        json_object_set(target, name, value);
-        return;
-    }
-    json_t *inner = json_object_get(target, name);
-    if (!json_is_object(inner)) {
-        inner = json_object();
-        json_object_set_new(target, name, inner);
-    }
-    put_dotted(inner, rest, value);
-}
-
-static json_t *select_columns(json_t *row, const char *columns)
-{
-    json_t *selected = json_object();
-    while (columns[0] != '\0') {
-        size_t size = strcspn(columns, ",");
-        char path[256];
-        snprintf(path, sizeof path, "%.*s", (int)size, columns);
-        json_t *value = size > 0 ? find_dotted(row, path) : NULL;
-        if (value != NULL)
-            put_dotted(selected, path, value);
-        columns += size + (columns[size] == ',');
-    }
-    return selected;
 }
 
 /* --- order */
@@ -127,15 +78,12 @@ static int compare_rows(const void *a, const void *b)
 }
 
 /* Of the row only what is wanted; the columns in it are as the client asks. */
-static json_t *make_row(const struct http_list *list, size_t number, const char *columns)
+static json_t *make_row(const struct http_list *list, size_t number,
+                        const struct http_columns *columns)
 {
     struct http_row row = {json_object(), columns};
     list->fill(list->context, number, &row);
-    if (columns == NULL)
-        return row.json;
-    json_t *selected = select_columns(row.json, columns);
-    json_decref(row.json);
-    return selected;
+    return http_columns_select(columns, row.json);
 }
 
 /* The numbers of the rows in their order; the caller frees them. By one key alone: what is equal in
@@ -144,12 +92,13 @@ static size_t *sort_rows(const struct http_list *list, const char *key, bool is_
 {
     size_t count = list->count, *numbers = xcalloc(count + 1, sizeof *numbers);
     struct sorted_row *sorted = xcalloc(count + 1, sizeof *sorted);
+    struct http_columns *columns = http_columns_new(key);
     for (size_t i = 0; i < count; i++) {
         sorted[i].number = i;
         if (key == NULL)
             continue;
-        json_t *row = make_row(list, i, key);
-        sorted[i].key = json_incref(find_dotted(row, key));
+        json_t *row = make_row(list, i, columns);
+        sorted[i].key = json_incref(http_columns_find(row, key));
         json_decref(row);
     }
     if (key != NULL)
@@ -158,6 +107,7 @@ static size_t *sort_rows(const struct http_list *list, const char *key, bool is_
         numbers[i] = sorted[is_reversed ? count - 1 - i : i].number;
         json_decref(sorted[i].key);
     }
+    http_columns_free(columns);
     free(sorted);
     return numbers;
 }
@@ -266,9 +216,10 @@ static int append_text(const char *text, size_t size, void *context)
 
 struct http_rows {
     struct http_list list;
-    size_t *numbers;    /* owned: of the rows, in their order */
-    size_t next, end;   /* in numbers: what is still to be written */
-    struct buffer last; /* owned: what stands behind the rows */
+    struct http_columns *columns; /* owned: that are shown */
+    size_t *numbers;              /* owned: of the rows, in their order */
+    size_t next, end;             /* in numbers: what is still to be written */
+    struct buffer last;           /* owned: what stands behind the rows */
 };
 
 void http_rows_free(struct http_rows *rows)
@@ -276,6 +227,7 @@ void http_rows_free(struct http_rows *rows)
     if (rows == NULL)
         return;
     rows->list.free(rows->list.context);
+    http_columns_free(rows->columns);
     free(rows->numbers);
     buffer_fini(&rows->last);
     free(rows);
@@ -290,9 +242,8 @@ size_t http_rows_bytes(const struct http_rows *rows)
 void http_rows_write(struct http_call *call)
 {
     struct http_rows *rows = call->rows;
-    const char *columns = asked(call, "columns");
     while (rows->next < rows->end && call->text.size < PIECE_BYTES) {
-        json_t *row = make_row(&rows->list, rows->numbers[rows->next], columns);
+        json_t *row = make_row(&rows->list, rows->numbers[rows->next], rows->columns);
         json_dump_callback(row, append_text, &call->text, JSON_COMPACT);
         json_decref(row);
         if (++rows->next < rows->end)
@@ -332,6 +283,7 @@ static json_t *begin_rows(struct http_call *call, struct http_rows *rows,
                           const struct paging *paging, const char *sort)
 {
     const char *key = asked(call, "sort");
+    rows->columns = http_columns_new(asked(call, "columns"));
     rows->numbers =
         sort_rows(&rows->list, key != NULL ? key : sort, is_asked(call, "sort_reverse"));
     rows->end = rows->list.count;
@@ -383,14 +335,15 @@ static void free_array(void *context)
 
 static void shape_object(struct http_call *call)
 {
-    const char *columns = asked(call, "columns");
-    json_t *shaped = check_ages(call);
-    if (shaped == NULL && columns != NULL)
-        shaped = select_columns(call->reply, columns);
-    if (shaped == NULL)
+    json_t *error = check_ages(call);
+    if (error != NULL) {
+        json_decref(call->reply);
+        call->reply = error;
         return;
-    json_decref(call->reply);
-    call->reply = shaped;
+    }
+    struct http_columns *columns = http_columns_new(asked(call, "columns"));
+    call->reply = http_columns_select(columns, call->reply);
+    http_columns_free(columns);
 }
 
 void http_shape_reply(struct http_call *call)

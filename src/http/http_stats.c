@@ -17,6 +17,7 @@
 
 #include "config/config.h"
 #include "http/http_call.h"
+#include "http/http_columns.h"
 #include "http/http_query.h"
 #include "http/http_row.h"
 
@@ -200,7 +201,7 @@ void http_stats_fill_row(const struct http_stats *stats, struct http_row *row)
 {
     if (http_row_wants(row, "message_stats"))
         http_stats_add(stats, STATS_MESSAGES, row->json, "message_stats");
-    if (row->columns != NULL && strstr(row->columns, "_details") == NULL)
+    if (!http_columns_mention(row->columns, "_details"))
         return;
     fill_row(stats, STATS_LENGTHS, row);
     fill_row(stats, STATS_DATA, row);

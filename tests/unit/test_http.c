@@ -14,8 +14,10 @@
 #include <cmocka.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
+#include <jansson.h>
 
 #include "base/buffer.h"
+#include "http/http_columns.h"
 #include "http/http_form.h"
 #include "http/http_login.h"
 #include "http/http_query.h"
@@ -255,6 +257,49 @@ static void a_form_of_nothing_but_boundaries_is_looked_through_once(void **state
     buffer_fini(&whole);
 }
 
+static void columns_name_what_is_wanted(void **state)
+{
+    (void)state;
+    struct http_columns *columns = http_columns_new("name,arguments.x-max-length,,rate_details.");
+    assert_true(http_columns_want(columns, "name"));
+    assert_true(http_columns_want(columns, "arguments"));
+    assert_false(http_columns_want(columns, "nam"));
+    assert_false(http_columns_want(columns, "names"));
+    assert_false(http_columns_want(columns, "x-max-length"));
+    assert_false(http_columns_want(columns, ""));
+    assert_true(http_columns_mention(columns, "_details"));
+    assert_false(http_columns_mention(columns, "message"));
+    http_columns_free(columns);
+    assert_null(http_columns_new(NULL));
+    assert_true(http_columns_want(NULL, "name") && http_columns_mention(NULL, "_details"));
+    columns = http_columns_new("");
+    assert_false(http_columns_want(columns, "name") || http_columns_mention(columns, "name"));
+    http_columns_free(columns);
+}
+
+static void assert_selected(const char *columns_text, const char *expected_text)
+{
+    struct http_columns *columns = http_columns_new(columns_text);
+    json_t *selected =
+        http_columns_select(columns, json_pack("{s:i, s:{s:i, s:i}}", "a", 1, "b", "c", 2, "d", 3));
+    json_t *expected = json_loads(expected_text, 0, NULL);
+    assert_true(json_equal(selected, expected));
+    json_decref(expected);
+    json_decref(selected);
+    http_columns_free(columns);
+}
+
+static void of_an_object_only_the_columns_are_left(void **state)
+{
+    (void)state;
+    assert_selected(NULL, "{\"a\": 1, \"b\": {\"c\": 2, \"d\": 3}}");
+    assert_selected("", "{}");
+    assert_selected("a,e", "{\"a\": 1}");
+    assert_selected("b.d,.a", "{\"a\": 1, \"b\": {\"d\": 3}}");
+    assert_selected("b..c.,b.d", "{\"b\": {\"c\": 2, \"d\": 3}}");
+    assert_selected("a.c,b.e", "{}");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +315,8 @@ int main(void)
         cmocka_unit_test(a_query_without_sense_is_refused),
         cmocka_unit_test(a_form_has_fields),
         cmocka_unit_test(a_form_of_nothing_but_boundaries_is_looked_through_once),
+        cmocka_unit_test(columns_name_what_is_wanted),
+        cmocka_unit_test(of_an_object_only_the_columns_are_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
