@@ -28,7 +28,8 @@ struct http_node_facts {
     uint64_t fd_used, fd_total;
     uint64_t sockets_used; /* connections */
     uint64_t channels;
-    uint64_t threads, reactors;
+    uint64_t threads;
+    uint64_t processors; /* of the machine */
     uint64_t uptime_ms;
     uint64_t context_switches;
     uint64_t io_read_count, io_read_bytes, io_write_count, io_write_bytes;

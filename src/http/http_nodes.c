@@ -115,10 +115,14 @@ static void put_limits(json_t *row, const struct http_context *context)
         const char *name;
         uint64_t value;
     } numbers[] = {
-        {"mem_limit", facts.mem_limit}, {"disk_free_limit", facts.disk_free_limit},
-        {"fd_total", facts.fd_total},   {"sockets_total", facts.fd_total},
-        {"proc_total", 1048576},        {"uptime", facts.uptime_ms},
-        {"processors", facts.reactors}, {"run_queue", 0},
+        {"mem_limit", facts.mem_limit},
+        {"disk_free_limit", facts.disk_free_limit},
+        {"fd_total", facts.fd_total},
+        {"sockets_total", facts.fd_total},
+        {"proc_total", 1048576},
+        {"uptime", facts.uptime_ms},
+        {"processors", facts.processors},
+        {"run_queue", 0},
         {"net_ticktime", 60},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)

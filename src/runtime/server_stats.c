@@ -126,7 +126,7 @@ static void look_at_limits(struct server_stats *stats, struct http_node_facts *f
         facts->sockets_used += reactor_connection_count(server->reactors[i]);
         facts->channels += reactor_channel_count(server->reactors[i]);
     }
-    facts->reactors = server->reactor_count;
+    facts->processors = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
 }
 
 /* --- numbers in the order of their fields */

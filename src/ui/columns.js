@@ -6,7 +6,7 @@
 
 import { formDialog } from './dialog.js';
 import { h } from './dom.js';
-import { moment, NOTHING, number, rate, rateOf } from './format.js';
+import { bytesRate, moment, NOTHING, number, rate, rateOf } from './format.js';
 
 const KEY = 'leveret.columns';
 
@@ -33,7 +33,7 @@ export function fieldsOf(list, columns, always = []) {
 function choose(list, columns, reload) {
   const [first, ...others] = columns.filter(Boolean);
   formDialog({
-    title: `Columns of the ${list}`, submit: 'Show', isWide: true,
+    title: `Columns of the ${list === 'vhosts' ? 'virtual hosts' : list}`, submit: 'Show', isWide: true,
     fields: [{ name: 'shown', label: `Beside ${first.label.toLowerCase()}`, kind: 'checks',
       options: others.map(({ label }) => label), value: shownColumns(list, columns).map(({ label }) => label) }],
     run: async ({ shown }) => {
@@ -61,6 +61,13 @@ export function figureColumn(label, name, more, write = number) {
 
 export function timeColumn(label, name, more) {
   return { label, kind: 'short', sort: name, fields: [name], cell: (row) => moment(row[name]), ...more };
+}
+
+// How many bytes in a second, of a connection or of all those of a virtual host.
+export function octetColumn(label, name, more) {
+  const field = `${name}_details.rate`;
+  return { label, kind: 'figure', sort: field, fields: [field],
+    cell: (row) => bytesRate(row[`${name}_details`]?.rate), ...more };
 }
 
 // How often in a second, of what is counted in message_stats.

@@ -33,6 +33,10 @@ export function bytes(value) {
   return isFigure(value) ? scaled(value, 1024, BYTES, ' ') : NOTHING;
 }
 
+export function bytesRate(value) {
+  return isFigure(value) ? `${bytes(Math.round(value))}/s` : NOTHING;
+}
+
 // For the axis of a chart, and where there is little room.
 export function brief(value) {
   return isFigure(value) ? scaled(value, 1000, THOUSANDS, '') : NOTHING;

@@ -4,7 +4,7 @@
 
 import { chart } from './chart.js';
 import { h } from './dom.js';
-import { brief, bytes, exchangeName, isFigure, NOTHING, number, rate } from './format.js';
+import { brief, bytes, bytesRate, exchangeName, isFigure, NOTHING, number, rate } from './format.js';
 import { link, look } from './router.js';
 import { RANGES, rangeOf } from './samples.js';
 
@@ -88,6 +88,10 @@ export function rateChart(id, title, lines) {
 
 export function lengthChart(id, title, lines) {
   return chart(id, { title, lines, figure: number, axis: brief, least: 4 });
+}
+
+export function bytesRateChart(id, title, lines) {
+  return chart(id, { title, lines, figure: bytesRate, axis: bytes, base: 1024, least: 1024 });
 }
 
 export function bytesChart(id, title, lines) {

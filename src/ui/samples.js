@@ -61,6 +61,12 @@ export function rateLines(stats, wanted) {
   });
 }
 
+// What clients sent and got, of a connection or of all those of a virtual host.
+export function dataLines(object) {
+  return [['recv_oct', 'From client'], ['send_oct', 'To client']].map(([name, label]) =>
+    ({ label, now: object[`${name}_details`]?.rate, points: rates(object[`${name}_details`]) }));
+}
+
 export const MESSAGE_RATES = [
   ['publish', 'Published', true],
   ['confirm', 'Confirmed to publishers'],

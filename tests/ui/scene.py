@@ -58,6 +58,7 @@ DEFINITIONS = {
 }  # fmt: skip
 # Where a dialog is, the button that opens it, its title; of buttons in a table the first one.
 DIALOGS = [
+    ([], "Reset statistics", "Reset all statistics"),
     (["queues"], "Declare a queue", "Declare a queue"),
     (["queues", "shop", "orders.dead"], "Publish", "Publish to this queue"),
     (["queues", "shop", "orders.dead"], "Get messages", "Get messages from orders.dead"),
@@ -85,6 +86,7 @@ DIALOGS = [
     (["policies"], "Delete", "Delete this policy"),
     (["limits"], "Limit a virtual host", "Set a limit of a virtual host"),
     (["limits"], "Limit a user", "Set a limit of a user"),
+    (["limits"], "Change", "Change max-queues of shop"),
     (["limits"], "Take away", "Take this limit away"),
     (["definitions"], "Export definitions", "Export definitions"),
     (["definitions"], "Import definitions", "Import definitions"),

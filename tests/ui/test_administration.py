@@ -18,6 +18,10 @@ def user_is_added_given_permissions_and_deleted(visit, site):
     form.get_by_label("Name").fill("carol")
     form.get_by_label("Password").fill("secret")
     form.get_by_label("monitoring").check()
+    form.get_by_label("The same once more").fill("secreT")
+    visit.button("Add", form).click()
+    expect(form.get_by_role("alert")).to_have_text("The password is not the same both times.")
+    form.get_by_label("The same once more").fill("secret")
     visit.button("Add", form).click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("carol")
     expect_equal(site.call("GET", "whoami", user="carol:secret")[0], 200, "carol's login")
@@ -37,10 +41,34 @@ def user_is_added_given_permissions_and_deleted(visit, site):
     expect(page.get_by_role("heading", level=1)).to_contain_text("policymaker")
     expect_equal(site.call("GET", "whoami", user="carol:secret")[0], 200, "the password is as it was")
 
+    visit.button("Change password or tags").click()
+    form = visit.dialog("Change carol")
+    form.get_by_label("Without a password").check()
+    visit.button("Change", form).click()
+    expect(page.get_by_role("region", name="Details")).to_contain_text("no, other ways")
+    expect_equal(site.call("GET", "whoami", user="carol:secret")[0], 401, "carol's login without a password")
+
     visit.button("Delete").click()
     visit.button("Delete", visit.dialog("Delete this user")).click()
     expect(page).to_have_url(site.url + "#/users")
     expect_equal(site.call("GET", "users/carol")[0], 404, "carol after the end")
+
+
+@test()
+def own_password_is_changed_and_the_session_goes_on(visit, site):
+    site.make("PUT", "users/selfmade", {"password": "one", "tags": "administrator"})
+    visit.enter("users", "selfmade", user="selfmade", password="one")
+    page = visit.page
+    visit.button("Change password or tags").click()
+    form = visit.dialog("Change selfmade")
+    form.get_by_label("Password", exact=True).fill("two")
+    form.get_by_label("The same once more").fill("two")
+    visit.button("Change", form).click()
+    expect(page.get_by_text("User selfmade is changed.")).to_be_visible()
+    visit.button("Refresh now").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("selfmade")
+    expect_equal(site.call("GET", "whoami", user="selfmade:two")[0], 200, "the new password")
+    site.make("DELETE", "users/selfmade")
 
 
 @test()
@@ -65,6 +93,20 @@ def topic_permissions_are_changed_and_taken_away_one_by_one(visit, site):
     found = site.call("GET", "users/routed/topic-permissions")[1]
     expect_equal([permission["exchange"] for permission in found], left, "what is left")
     site.make("DELETE", "users/routed")
+
+
+@test()
+def virtual_hosts_show_what_their_clients_send(visit, site):
+    visit.enter("vhosts")
+    page = visit.page
+    visit.button("Columns").click()
+    form = visit.dialog("Columns of the virtual hosts")
+    form.get_by_label("From clients").check()
+    visit.button("Show", form).click()
+    row = page.get_by_role("table", name="Virtual hosts").get_by_role("row").filter(has_text="Default virtual host")
+    expect(row).to_contain_text("B/s")
+    visit.go("vhosts", "/")
+    expect(page.get_by_role("region", name="Data")).to_contain_text("To client")
 
 
 @test()

@@ -9,6 +9,7 @@ import pika
 import pika.exceptions
 from playwright.sync_api import expect
 
+from browser import quoted
 from http_broker import expect as expect_equal
 from mark import test
 
@@ -63,6 +64,25 @@ def overview_tells_what_listens(visit, site):
     expect(listeners).to_contain_text("amqp")
     expect(listeners).to_contain_text("127.0.0.1")
     expect(visit.page.get_by_role("region", name="About")).to_contain_text("RabbitMQ")
+
+
+@test()
+def statistics_begin_anew(visit, site):
+    asked = []
+    visit.page.on("request", lambda request: request.method == "DELETE" and asked.append(request.url))
+    node = site.make("GET", "nodes")[0]["name"]
+    for names, title in (([], "Reset all statistics"), (["nodes", node], "Reset the statistics of " + node)):
+        visit.enter(*names)
+        visit.button("Reset statistics").click()
+        visit.button("Reset", visit.dialog(title)).click()
+        expect(visit.page.get_by_text("The statistics begin anew.")).to_be_visible()
+        visit.button("Log out").click()
+    expect_equal([url.split("/api/")[1] for url in asked], ["reset", "reset/" + quoted(node)], "what is reset")
+    site.make("PUT", "users/looker", {"password": "secret", "tags": "monitoring"})
+    visit.enter(user="looker", password="secret")
+    expect(visit.page.get_by_role("region", name="About")).to_be_visible()
+    expect(visit.button("Reset statistics")).to_have_count(0)
+    site.make("DELETE", "users/looker")
 
 
 @test()

@@ -38,7 +38,7 @@ def line(field, name, value, kind="Text"):
 
 FORMS = [
     Form("user", ["users"], "Add a user", "Add a user",
-         {"Name": "..", "Password": "s3cret", "monitoring": True, "Other tags": "a,b"},
+         {"Name": "..", "Password": "s3cret", "The same once more": "s3cret", "monitoring": True, "Other tags": "a,b"},
          'A browser cannot address the name ".."', {"Name": "new"}, NO_ADMINISTRATOR),
     Form("vhost", ["vhosts"], "Add a virtual host", "Add a virtual host",
          {"Name": ".", "Description": "of the test", "Tags": "a,b", "Tracing": True},

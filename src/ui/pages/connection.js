@@ -4,14 +4,13 @@
 
 import { api, optional, path, query } from '../api.js';
 import { channelLegend, channelsOfConnection } from '../channels.js';
-import { chart } from '../chart.js';
 import { ask, notice } from '../dialog.js';
 import { h } from '../dom.js';
 import { bytes, moment, number } from '../format.js';
-import { argumentsFact, facts, heading, panel, rangeChoice, state } from '../parts.js';
+import { argumentsFact, bytesRateChart, facts, heading, panel, rangeChoice, state } from '../parts.js';
 import { go, link } from '../router.js';
-import { rangeOf, rates } from '../samples.js';
-import { bytesRate, givenName } from './connections.js';
+import { dataLines, rangeOf } from '../samples.js';
+import { givenName } from './connections.js';
 
 async function load({ names: [, name], search, signal }) {
   const { age, step } = rangeOf(search);
@@ -48,7 +47,9 @@ function details(connection) {
     ['User', connection.user], ['Virtual host', connection.vhost],
     ['Protocol', connection.protocol], ['Login by', connection.auth_mechanism],
     ['TLS', connection.ssl ? [connection.ssl_protocol, connection.ssl_cipher].filter(Boolean).join(', ') : 'no'],
-    ['Client certificate', connection.peer_cert_subject],
+    ['Key exchange', connection.ssl_key_exchange], ['Hash', connection.ssl_hash],
+    ['Client certificate', connection.peer_cert_subject], ['Issued by', connection.peer_cert_issuer],
+    ['Valid', connection.peer_cert_validity],
     ['Connected', moment(connection.connected_at)], ['Heartbeat', connection.timeout && `${connection.timeout} s`],
     ['Largest frame', bytes(connection.frame_max)],
     ['Channels at most', connection.channel_max && number(connection.channel_max)],
@@ -59,20 +60,13 @@ function details(connection) {
   ]);
 }
 
-function dataChart(connection) {
-  const line = (name, label) => ({ label, now: connection[`${name}_details`]?.rate,
-    points: rates(connection[`${name}_details`]) });
-  return chart('data', { title: 'Bytes per second', figure: bytesRate,
-    lines: [line('recv_oct', 'From client'), line('send_oct', 'To client')], axis: bytes, base: 1024, least: 1024 });
-}
-
 function draw({ connection, channels }, { search }) {
   return [
     heading({ title: givenName(connection) ?? connection.name, below: givenName(connection) && connection.name,
       above: { href: link('connections'), label: 'Connections' },
       kind: connection.vhost, actions: [{ label: 'Close', isDangerous: true, run: () => close(connection) }] }),
     rangeChoice(search),
-    panel('data', 'Data', dataChart(connection)),
+    panel('data', 'Data', bytesRateChart('data', 'Bytes per second', dataLines(connection))),
     panel('details', 'Details', details(connection)),
     panel('channels', `Channels (${number(channels.length)})`, channelsOfConnection(channels),
       channelLegend(channels)),

@@ -3,10 +3,10 @@
 // The connections: who is there, and how much comes from and goes to each.
 
 import { path } from '../api.js';
-import { columnsButton, EXTRA, fieldsOf, figureColumn, shownColumns, textColumn, timeColumn }
+import { columnsButton, EXTRA, fieldsOf, figureColumn, octetColumn, shownColumns, textColumn, timeColumn }
   from '../columns.js';
 import { h } from '../dom.js';
-import { bytes, isFigure, NOTHING } from '../format.js';
+import { bytes, NOTHING } from '../format.js';
 import { heading, state } from '../parts.js';
 import { link } from '../router.js';
 import { filterBar, loadPage, notFound, pager, table } from '../table.js';
@@ -27,16 +27,6 @@ export function givenName(connection) {
   return connection.user_provided_name ?? connection.client_properties?.connection_name;
 }
 
-export function bytesRate(value) {
-  return isFigure(value) ? `${bytes(Math.round(value))}/s` : NOTHING;
-}
-
-function octetColumn(label, name) {
-  const field = `${name}_details.rate`;
-  return { label, kind: 'figure', sort: field, fields: [field],
-    cell: (connection) => bytesRate(connection[`${name}_details`]?.rate) };
-}
-
 const CLIENT = ['product', 'version', 'platform'];
 
 function columnsOf(vhost) {
@@ -48,12 +38,15 @@ function columnsOf(vhost) {
     { label: 'State', sort: 'state', fields: ['state'], cell: (connection) => state(connection.state) },
     { label: 'TLS', sort: 'ssl', fields: ['ssl'], cell: ({ ssl }) => (ssl ? 'yes' : 'no') },
     textColumn('Version of TLS', 'ssl_protocol', EXTRA),
+    textColumn('Cipher', 'ssl_cipher', EXTRA),
     textColumn('Protocol', 'protocol', { kind: 'short' }),
     textColumn('Login by', 'auth_mechanism', EXTRA),
     { label: 'Client', ...EXTRA, fields: CLIENT.map((name) => `client_properties.${name}`),
       cell: ({ client_properties: client = {} }) => CLIENT.map((name) => client[name]).filter(Boolean).join(' ') },
     timeColumn('Connected', 'connected_at', EXTRA),
     figureColumn('Channels', 'channels'),
+    figureColumn('Channels at most', 'channel_max', EXTRA),
+    figureColumn('Largest frame', 'frame_max', EXTRA, bytes),
     figureColumn('Heartbeat', 'timeout', EXTRA, (value) => (value > 0 ? `${value} s` : NOTHING)),
     octetColumn('From client', 'recv_oct'),
     octetColumn('To client', 'send_oct'),

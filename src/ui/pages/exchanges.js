@@ -44,6 +44,7 @@ function columnsOf(vhost) {
     vhost === '' && textColumn('Virtual host', 'vhost'),
     { label: 'Kind', sort: 'type', cell: (exchange) => exchangeBadges(exchange), fields: KIND_FIELDS },
     { label: 'Arguments', ...EXTRA, fields: ['arguments'], cell: (exchange) => argumentList(exchange.arguments) },
+    textColumn('Policy', 'policy', EXTRA),
     textColumn('Declared by', 'user_who_performed_action', EXTRA),
     rateColumn('In', 'publish_in'),
     rateColumn('Out', 'publish_out'),

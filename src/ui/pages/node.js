@@ -5,14 +5,17 @@
 import { api, optional, path, query } from '../api.js';
 import { h } from '../dom.js';
 import { bytes, duration, number, share } from '../format.js';
-import { badge, bytesChart, facts, gauge, heading, lengthChart, panel, rangeChoice, state } from '../parts.js';
+import { badge, bytesChart, bytesRateChart, facts, gauge, heading, lengthChart, panel, rangeChoice, state }
+  from '../parts.js';
+import { resetAction } from '../reset.js';
 import { link } from '../router.js';
-import { columnsOf, rangeOf, sinceStart, valueLines } from '../samples.js';
+import { columnsOf, rangeOf, rates, sinceStart, valueLines } from '../samples.js';
 import { table } from '../table.js';
 
 const MEMORY = [['mem_used', 'Used']];
 const DISK = [['disk_free', 'Free']];
 const OPEN = [['fd_used', 'Descriptors'], ['sockets_used', 'Sockets of clients']];
+const DISK_DATA = [['io_read_bytes', 'Read'], ['io_write_bytes', 'Written']];
 const NOW = ['name', 'running', 'mem_alarm', 'mem_limit', 'fd_used', 'fd_total', 'sockets_used', 'sockets_total',
   'disk_free_alarm', 'disk_free_limit', 'being_drained', 'uptime'];
 const ABOUT = ['processors', 'os_pid', 'db_dir', 'log_files', 'config_files', 'enabled_plugins', 'auth_mechanisms',
@@ -25,9 +28,11 @@ export async function loadNode(name, { age, step }, signal, more = []) {
 }
 
 async function load({ names: [, name], search, signal }) {
-  const [node, memory] = await Promise.all([loadNode(name, rangeOf(search), signal, [...ABOUT, ...columnsOf(OPEN)]),
-    optional(api.get(`nodes/${path(name)}/memory`, { signal }), null)]);
-  return { node, memory: memory?.memory };
+  const more = [...ABOUT, ...columnsOf(OPEN), ...columnsOf(DISK_DATA)];
+  const [node, memory, logins] = await Promise.all([loadNode(name, rangeOf(search), signal, more),
+    optional(api.get(`nodes/${path(name)}/memory`, { signal }), null),
+    optional(api.get(`auth/attempts/${path(name)}`, { signal }), [])]);
+  return { node, memory: memory?.memory, logins };
 }
 
 // What it uses, with the limits.
@@ -72,6 +77,29 @@ function memoryTable(memory) {
     empty: 'The server does not say what its memory is used for.' });
 }
 
+// What was read and written since the sample before; none is older than the server.
+function diskData(node) {
+  return DISK_DATA.map(([name, label]) => {
+    const details = node[`${name}_details`];
+    const samples = (details?.samples ?? []).filter(({ sample }) => sample > 0);
+    return { label, now: details?.rate, points: rates({ samples }) };
+  });
+}
+
+const PROTOCOLS = new Map(Object.entries({ http: 'HTTP', amqp091: 'AMQP 0-9-1' }));
+
+const LOGINS = [
+  { label: 'By', cell: ({ protocol }) => PROTOCOLS.get(protocol) ?? protocol },
+  { label: 'Tried', kind: 'figure', cell: ({ auth_attempts: count }) => number(count) },
+  { label: 'Let in', kind: 'figure', cell: ({ auth_attempts_succeeded: count }) => number(count) },
+  { label: 'Refused', kind: 'figure', cell: ({ auth_attempts_failed: count }) => number(count) },
+];
+
+function loginPanel(logins) {
+  return logins.length > 0 && panel('logins', 'Logins since the start', table({ caption: 'Logins', columns: LOGINS,
+    rows: logins, key: ({ protocol }) => protocol }));
+}
+
 function badges(names) {
   return names?.length > 0 && h('span', { class: 'badges' }, names.map((name) => badge(name)));
 }
@@ -90,13 +118,17 @@ function about(node) {
   ]);
 }
 
-function draw({ node, memory }, { search }) {
+function draw({ node, memory, logins }, { search, reload }) {
   return [
-    heading({ title: `Node ${node.name}`, above: { href: link(), label: 'Overview' } }),
+    heading({ title: `Node ${node.name}`, above: { href: link(), label: 'Overview' },
+      actions: [resetAction(reload, node.name)] }),
     rangeChoice(search),
     panel('use', 'What it uses', nodeGauges(node), nodeCharts(node),
-      lengthChart(`open ${node.name}`, 'Open descriptors and sockets', valueLines(node, OPEN).map(sinceStart))),
+      h('div', { class: 'charts', 'data-key': 'more' },
+        lengthChart(`open ${node.name}`, 'Open descriptors and sockets', valueLines(node, OPEN).map(sinceStart)),
+        bytesRateChart(`data ${node.name}`, 'Bytes from and to the disk, per second', diskData(node)))),
     memory && panel('memory', 'Memory', memoryTable(memory)),
+    loginPanel(logins),
     panel('about', 'About', about(node)),
   ];
 }

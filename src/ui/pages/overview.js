@@ -8,6 +8,7 @@ import { h } from '../dom.js';
 import { duration, number, plural } from '../format.js';
 import { loadLongest, longestPanel } from '../longest.js';
 import { facts, heading, lengthChart, panel, rangeChoice, rateChart, state } from '../parts.js';
+import { resetAction } from '../reset.js';
 import { link } from '../router.js';
 import { ages, columnsOf, MESSAGE_RATES, QUEUE_LENGTHS, rangeOf, rateLines, valueLines } from '../samples.js';
 import { session } from '../session.js';
@@ -82,9 +83,10 @@ function about(overview, nodes) {
   ['Exchange types', (overview.exchange_types ?? []).map(({ name }) => name).join(', '), true]]));
 }
 
-function draw({ overview, nodes, longest }, { search, vhost }) {
+function draw({ overview, nodes, longest }, { search, vhost, reload }) {
   return [
-    heading({ title: 'Overview' }), alarms(nodes), health(overview, nodes), counts(overview), rangeChoice(search),
+    heading({ title: 'Overview', actions: [resetAction(reload)] }),
+    alarms(nodes), health(overview, nodes), counts(overview), rangeChoice(search),
     h('div', { class: 'charts', 'data-key': 'charts' },
       panel('rates', 'Message rates', rateChart('rates', 'Messages per second',
         rateLines(overview.message_stats ?? {}, MESSAGE_RATES))),

@@ -65,6 +65,8 @@ export function queueColumns(vhost) {
     { label: 'Name', sort: 'name', cell: (queue) => queueLink(queue.vhost, queue.name) },
     vhost === '' && textColumn('Virtual host', 'vhost'),
     { label: 'Kind', kind: 'minor', cell: (queue) => queueBadges(queue), fields: KIND_FIELDS },
+    textColumn('Policy', 'policy', EXTRA),
+    textColumn('Operator policy', 'operator_policy', EXTRA),
     { label: 'State', sort: 'state', cell: (queue) => state(queue.state), fields: ['state'] },
     figureColumn('Ready', 'messages_ready'),
     figureColumn('Unacked', 'messages_unacknowledged'),
@@ -73,6 +75,8 @@ export function queueColumns(vhost) {
     figureColumn('In memory', 'messages_ram', EXTRA),
     figureColumn('Bytes', 'message_bytes', EXTRA, bytes),
     figureColumn('Bytes ready', 'message_bytes_ready', EXTRA, bytes),
+    figureColumn('Bytes unacked', 'message_bytes_unacknowledged', EXTRA, bytes),
+    figureColumn('Bytes persistent', 'message_bytes_persistent', EXTRA, bytes),
     figureColumn('Bytes in memory', 'message_bytes_ram', EXTRA, bytes),
     figureColumn('Memory', 'memory', EXTRA, bytes),
     figureColumn('Consumers', 'consumers'),
@@ -85,6 +89,7 @@ export function queueColumns(vhost) {
     timeColumn('First message', 'head_message_timestamp', { isExtra: true,
       cell: ({ head_message_timestamp: time }) => (isFigure(time) ? moment(time * 1000) : NOTHING) }),
     timeColumn('Idle since', 'idle_since', EXTRA),
+    textColumn('Node', 'node', EXTRA),
   ];
 }
 

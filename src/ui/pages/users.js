@@ -8,6 +8,7 @@ import { h } from '../dom.js';
 import { NOTHING } from '../format.js';
 import { badge, heading } from '../parts.js';
 import { go, link } from '../router.js';
+import { keepLogin, loginOf, session } from '../session.js';
 import { arranged, filterBar, notFound, pageHere, pager, table } from '../table.js';
 
 const TAGS = ['administrator', 'monitoring', 'policymaker', 'management', 'impersonator'];
@@ -37,6 +38,9 @@ export function userDialog(user, done) {
       !user && { name: 'name', label: 'Name', isRequired: true },
       { name: 'password', label: 'Password', kind: 'password',
         hint: user ? 'Empty: it stays.' : 'Empty: nobody can log in by a password.' },
+      { name: 'again', label: 'The same once more', kind: 'password' },
+      user?.password_hash && { name: 'without', label: 'Without a password', kind: 'checkbox',
+        hint: 'The user can log in by other ways only, such as a certificate.' },
       { name: 'tags', label: 'Tags', kind: 'checks', options: TAGS, value: tags, hint: 'An administrator may do ' +
         'everything, monitoring sees all, a policymaker makes policies, management sees what is its own. Without a ' +
         'tag a user cannot log in here.' },
@@ -46,9 +50,14 @@ export function userDialog(user, done) {
     run: async (values) => {
       const name = user?.name ?? values.name;
       const others = (values.others ?? '').split(',').map((tag) => tag.trim()).filter((tag) => tag !== '');
+      if (values.password !== values.again) throw new Error('The password is not the same both times.');
+      if (values.without && values.password) throw new Error('There is a password, and there is to be none.');
       const secret = values.password !== undefined ? { password: values.password }
+        : values.without ? { password_hash: '' }
         : { password_hash: user?.password_hash ?? '', hashing_algorithm: user?.hashing_algorithm };
       await api.put(`users/${path(name)}`, { ...secret, tags: [...values.tags, ...others].join(',') });
+      // Who changes the own password goes on by the new one.
+      if (name === session.user && values.password !== undefined) keepLogin(loginOf(name, values.password));
       notice(`User ${name} is ${user ? 'changed' : 'added'}.`);
       done(name);
     },

@@ -5,19 +5,21 @@
 import { api, optional, path, query } from '../api.js';
 import { ask, formDialog, notice } from '../dialog.js';
 import { h } from '../dom.js';
-import { badge, facts, heading, lengthChart, panel, rangeChoice, rateChart } from '../parts.js';
+import { badge, bytesRateChart, facts, heading, lengthChart, panel, rangeChoice, rateChart } from '../parts.js';
 import { grantDialog, grantTopicDialog, permissionTable, topicPermissionTable } from '../permissions.js';
 import { go, link } from '../router.js';
-import { ages, MESSAGE_RATES, QUEUE_LENGTHS, rangeOf, rateLines, valueLines } from '../samples.js';
+import { ages, dataLines, MESSAGE_RATES, QUEUE_LENGTHS, rangeOf, rateLines, valueLines } from '../samples.js';
 import { isAdministrator } from '../session.js';
 import { limitDialog, limitRows, limitTable } from './limits.js';
 import { vhostDialog, vhostState } from './vhosts.js';
 
 async function load({ names: [, name], search, signal }) {
   const where = `vhosts/${path(name)}`;
+  const range = rangeOf(search);
   const ofAdministrators = (what) => (isAdministrator() ? optional(api.get(what, { signal }), []) : []);
   const [vhost, permissions, topicPermissions, users, limits] = await Promise.all([
-    api.get(`${where}${query(ages(rangeOf(search)))}`, { signal }), ofAdministrators(`${where}/permissions`),
+    api.get(`${where}${query({ ...ages(range), data_rates_age: range.age, data_rates_incr: range.step })}`, { signal }),
+    ofAdministrators(`${where}/permissions`),
     ofAdministrators(`${where}/topic-permissions`), ofAdministrators('users?columns=name'),
     optional(api.get(`vhost-limits/${path(name)}`, { signal }), [])]);
   return { vhost, permissions, topicPermissions, limits: limitRows(limits, 'vhost'),
@@ -73,6 +75,7 @@ function draw({ vhost, permissions, topicPermissions, users, limits }, { search,
         valueLines(vhost, QUEUE_LENGTHS))),
       panel('rates', 'Rates', rateChart('rates', 'Messages per second',
         rateLines(vhost.message_stats ?? {}, MESSAGE_RATES)))),
+    panel('data', 'Data', bytesRateChart('data', 'Bytes per second, of all its connections', dataLines(vhost))),
     panel('details', 'Details', facts([['State', vhostState(vhost)], ['Description', vhost.description],
       ['Tags', (vhost.tags ?? []).join(', ')], ['Tracing', vhost.tracing ? 'on' : 'off'],
       ['Queues are, where nobody says', vhost.default_queue_type !== 'undefined' && vhost.default_queue_type]])),

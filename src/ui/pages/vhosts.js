@@ -3,9 +3,9 @@
 // The virtual hosts.
 
 import { api, path } from '../api.js';
+import { columnsButton, EXTRA, fieldsOf, figureColumn, octetColumn, rateColumn, shownColumns } from '../columns.js';
 import { formDialog, notice } from '../dialog.js';
 import { h } from '../dom.js';
-import { number, rate, rateOf } from '../format.js';
 import { badge, heading, state } from '../parts.js';
 import { go, link } from '../router.js';
 import { isAdministrator, isLeveret } from '../session.js';
@@ -14,7 +14,7 @@ import { filterBar, loadPage, notFound, pager, table } from '../table.js';
 const DEFAULT_TYPES = [['', 'classic'], ['quorum', 'quorum'], ['stream', 'stream']];
 
 async function load({ search, signal }) {
-  return loadPage('vhosts', search, signal);
+  return loadPage('vhosts', search, signal, { columns: fieldsOf('vhosts', COLUMNS, ['name']) });
 }
 
 export function vhostState({ cluster_state: states }) {
@@ -46,24 +46,28 @@ export function vhostDialog(vhost, done) {
 const COLUMNS = [
   { label: 'Name', sort: 'name', cell: ({ name }) =>
     h('a', { class: 'name', title: name, href: link('vhosts', name) }, name) },
-  { label: 'Description', cell: ({ description, tags }) => [description, ' ', h('span', { class: 'badges' },
-    (tags ?? []).filter((tag) => tag !== '').map((tag) => badge(tag, 'tag')))] },
-  { label: 'State', cell: vhostState },
-  { label: 'Ready', kind: 'figure', sort: 'messages_ready', cell: ({ messages_ready: count }) => number(count) },
-  { label: 'Unacked', kind: 'figure', sort: 'messages_unacknowledged',
-    cell: ({ messages_unacknowledged: count }) => number(count) },
-  { label: 'In', kind: 'figure', cell: ({ message_stats: stats }) => rate(rateOf(stats, 'publish')) },
-  { label: 'Out', kind: 'figure', cell: ({ message_stats: stats }) => rate(rateOf(stats, 'deliver_get')) },
-  { label: 'Tracing', cell: ({ tracing }) => (tracing ? state('flow') : 'no') },
+  { label: 'Description', fields: ['description', 'tags'], cell: ({ description, tags }) => [description, ' ',
+    h('span', { class: 'badges' }, (tags ?? []).filter((tag) => tag !== '').map((tag) => badge(tag, 'tag')))] },
+  { label: 'State', fields: ['cluster_state'], cell: vhostState },
+  figureColumn('Ready', 'messages_ready'),
+  figureColumn('Unacked', 'messages_unacknowledged'),
+  figureColumn('All', 'messages', EXTRA),
+  octetColumn('From clients', 'recv_oct', EXTRA),
+  octetColumn('To clients', 'send_oct', EXTRA),
+  rateColumn('In', 'publish'),
+  rateColumn('Out', 'deliver_get'),
+  { label: 'Queues by default', ...EXTRA, fields: ['default_queue_type'],
+    cell: ({ default_queue_type: type }) => (type && type !== 'undefined' ? type : 'classic') },
+  { label: 'Tracing', fields: ['tracing'], cell: ({ tracing }) => (tracing ? state('on', 'warn') : 'no') },
 ];
 
-function draw(page, { search }) {
+function draw(page, { search, reload }) {
   return [
     heading({ title: 'Virtual hosts', actions: [isAdministrator() && { label: 'Add a virtual host', isMain: true,
       run: () => vhostDialog(null, (name) => go('vhosts', name)) }] }),
-    filterBar(search, 'virtual hosts'),
-    table({ caption: 'Virtual hosts', columns: COLUMNS, rows: page.items, search, key: ({ name }) => name,
-      empty: notFound('virtual host') }),
+    filterBar(search, 'virtual hosts', 'name', columnsButton('vhosts', COLUMNS, reload)),
+    table({ caption: 'Virtual hosts', columns: shownColumns('vhosts', COLUMNS), rows: page.items, search,
+      key: ({ name }) => name, empty: notFound('virtual host') }),
     pager(page, search, 'virtual hosts'),
   ];
 }
