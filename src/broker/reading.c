@@ -4,8 +4,9 @@
  * have their turn at a time, for two reasons: what was read for all of them would be dropped again
  * before anybody takes it; and messages of neighbours, which came one after the other, lie together
  * and cost one read if they are asked for together. So the lanes whose turn it is share what memory
- * there is for reading, and whoever of them has used up half of its part asks for the next, which
- * goes with the next read of all that ask. When it has had turn_bytes, it goes behind the others.
+ * there is for reading, and whoever of them has used up half of its part (or has begun it, where
+ * few share) asks for the next, which goes with the next read of all that ask. When it has had
+ * turn_bytes, it goes behind the others.
  *
  * A turn keeps its place for those messages that consumers will take soon: it is over where nobody
  * takes them, or not for turn_ms. When the lane wants more, it goes on before others begin, as soon

@@ -224,7 +224,11 @@ void lane_return(struct lane *lane, const struct entry *entries, size_t count)
 
 /* --- reading */
 
-enum { read_count_max = 4096, read_ahead = 8 };
+enum {
+    read_count_max = 4096,
+    prefetched = 8,
+    own_read_bytes = 1 << 20, /* a lane that may have so much of a read shares it with few others */
+};
 
 /* A run of returned messages that are in the store alone, from the front of returned. */
 static bool read_returned(const struct lane *lane, struct store_read *read)
@@ -260,10 +264,10 @@ static bool read_fetches(const struct lane *lane, struct store_read *read)
     return true;
 }
 
-/* Reading goes on when half of what the last answer held is used up, ahead of the consumers. */
+/* Reading goes on ahead of the consumers. */
 static bool read_stretch(const struct lane *lane, struct store_read *read)
 {
-    if (lane->stretch_count == 0 || lane->paged.count > lane->page_count / 2)
+    if (lane->stretch_count == 0 || lane->paged.count > lane->read_at)
         return false;
     read->first = lane->stretch_first;
     read->end = lane->stretch_end;
@@ -384,14 +388,23 @@ bool lane_take_fetched(struct lane *lane, struct fetch *fetch)
     return true;
 }
 
+/* The disk reads the next of a large answer while consumers take this one. Lanes that share their
+ * reads wait until half is used up, so that neighbours, whose messages lie in the same segments,
+ * ask for the next together. */
+static uint32_t next_read_at(const struct store_read_result *answer)
+{
+    size_t count = answer->count;
+    return (uint32_t)(answer->read.bytes_max >= own_read_bytes ? count : count / 2);
+}
+
 /* A complete answer leaves nothing of the asked range; the stretch may have grown behind it. */
 static bool append_paged(struct lane *lane, struct store_read_result *result)
 {
     if (result->count > lane->stretch_count || (result->count == 0 && !result->is_complete))
         return false;
     for (size_t i = 0; i < result->count; i++) {
-        if (i + read_ahead < result->count)
-            message_prefetch(result->rows[i + read_ahead].message);
+        if (i + prefetched < result->count)
+            message_prefetch(result->rows[i + prefetched].message);
         struct entry entry = take_row(lane, &result->rows[i]);
         lane->memory_bytes += message_footprint(entry.message);
         lane->stretch_count--;
@@ -399,7 +412,7 @@ static bool append_paged(struct lane *lane, struct store_read_result *result)
         lane->stretch_first = entry.position + 1;
         entry_ring_push(&lane->paged, &entry);
     }
-    lane->page_count = (uint32_t)result->count;
+    lane->read_at = next_read_at(result);
     if (result->is_complete && lane->stretch_first < result->read.end)
         lane->stretch_first = result->read.end;
     return lane->stretch_count == 0 || lane->stretch_first < lane->stretch_end;

@@ -85,10 +85,10 @@ struct lane {
     size_t led_count;   /* so many at the front of the tail are stored or on their way, */
     uint64_t led_bytes; /* with so much memory */
 
-    uint64_t read_token;          /* the answer that is waited for; 0 = none */
-    uint32_t page_count;          /* messages in the last answer for the stretch */
-    uint32_t turn_weight;         /* bytes that one read of it is about, at least */
-    struct fetch_list *fetches;   /* owned; NULL: it never asked for any */
+    uint64_t read_token;        /* the answer that is waited for; 0 = none */
+    uint32_t read_at;           /* more is read of the stretch when paged has no more than these */
+    uint32_t turn_weight;       /* bytes that one read of it is about, at least */
+    struct fetch_list *fetches; /* owned; NULL: it never asked for any */
     struct list_node memory_node; /* in the list of lanes that hold memory, coldest first */
     struct list_node read_node;   /* in the list for its turn to be read: see broker/reading.c */
     uint64_t turn_ms;             /* when an answer came last */
