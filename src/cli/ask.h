@@ -11,4 +11,9 @@ struct options;
 int ask_server(const struct options *options, const char *command, struct json_t *arguments,
                struct json_t **result);
 
+/* The same, where a refusal is an answer: *reply is the caller's, whole, and NULL where there was
+ * none, which was said. */
+int ask_server_reply(const struct options *options, const char *command, struct json_t *arguments,
+                     struct json_t **reply);
+
 #endif

@@ -7,6 +7,7 @@
 
 #include "cli/certificates.h"
 #include "cli/diagnosis.h"
+#include "cli/eval.h"
 #include "cli/event_view.h"
 #include "cli/facts.h"
 #include "cli/peek.h"
@@ -161,6 +162,11 @@ static const struct command commands[] = {
      .print = facts_environment,
      .help = "Lists every key of the configuration with the value in force",
      .usage = ""},
+    {.name = "eval",
+     .run = eval_run,
+     .help = "Answers some expressions of Erlang that scripts ask RabbitMQ; any other names them",
+     .usage = "<expression>",
+     .arguments = {"expression"}},
     {.name = "is_booting",
      .request = DIAGNOSIS,
      .print = diagnosis_booting,
