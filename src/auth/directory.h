@@ -7,11 +7,11 @@
 #include <stdint.h>
 
 #include "auth/users.h"
+#include "broker/policy.h"
 
 struct buffer;
 struct config;
 struct json_t;
-struct policies;
 
 /*
  * The users, vhosts and permissions that can be changed, on one thread (the control thread). Every
@@ -143,6 +143,9 @@ bool directory_each_policy(const struct directory *directory, const char *vhost,
                            void (*visit)(void *context, const struct directory_policy *policy),
                            void *context, struct directory_error *error)
     __attribute__((warn_unused_result));
+/* Would it apply to an object of this name, were it the only one? */
+bool directory_policy_matches(const struct directory_policy *policy, enum policy_target target,
+                              const char *name);
 
 bool directory_set_parameter(struct directory *directory, const char *vhost, const char *component,
                              const char *name, const char *value, struct directory_error *error)

@@ -264,6 +264,16 @@ static void add_policy(void *context, const struct directory_policy *policy)
     json_decref(definition);
 }
 
+bool directory_policy_matches(const struct directory_policy *policy, enum policy_target target,
+                              const char *name)
+{
+    struct policies *alone = policies_new();
+    add_policy(alone, policy);
+    bool matches = policies_find(alone, target, bytes_of_text(name), policy->is_operator) != NULL;
+    policies_free(alone);
+    return matches;
+}
+
 struct policies *directory_policies(const struct directory *directory, const char *vhost)
 {
     struct directory_error error;

@@ -139,6 +139,63 @@ static void handle_list_operator_policies(void *context, struct control_call *ca
     list_policies(context, call, true);
 }
 
+/* --- which policies match an object, whichever of them is in force */
+
+struct matching {
+    json_t *rows;
+    enum policy_target target;
+    const char *name;
+};
+
+/* They come with the lowest priority first, and are shown the other way round. */
+static void insert_if_matching(void *context, const struct directory_policy *policy)
+{
+    struct matching *matching = context;
+    json_t *row = json_array();
+    if (directory_policy_matches(policy, matching->target, matching->name)) {
+        append_policy(row, policy);
+        json_array_insert(matching->rows, 0, json_array_get(row, 0));
+    }
+    json_decref(row);
+}
+
+/* The word that is told of a queue's type, or "exchange". */
+static bool read_target(const char *word, enum policy_target *target)
+{
+    static const struct {
+        const char *word;
+        enum policy_target target;
+    } words[] = {{"classic", POLICY_CLASSIC_QUEUE},
+                 {"quorum", POLICY_QUORUM_QUEUE},
+                 {"stream", POLICY_STREAM},
+                 {"exchange", POLICY_EXCHANGE}};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        *target = words[i].target;
+        if (strcmp(words[i].word, word) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void handle_list_policies_that_match(void *context, struct control_call *call)
+{
+    static const char *const names[] = {"vhost", "name", "target"};
+    const char *texts[3];
+    struct directory_error error;
+    struct matching matching;
+    if (!need_texts(call, names, texts, 3))
+        return;
+    if (!read_target(texts[2], &matching.target)) {
+        control_fail(call, CONTROL_USAGE, "target: exchange, or the type of a queue");
+        return;
+    }
+    matching.name = texts[1];
+    matching.rows = json_array();
+    bool is_done =
+        directory_each_policy(context, texts[0], false, insert_if_matching, &matching, &error);
+    answer_rows(call, matching.rows, is_done, &error);
+}
+
 /* --- parameters */
 
 static void handle_set_parameter(void *context, struct control_call *call)
@@ -432,6 +489,7 @@ void directory_add_parameter_commands(struct directory *directory, struct contro
         {"set_policy", handle_set_policy},
         {"clear_policy", handle_clear_policy},
         {"list_policies", handle_list_policies},
+        {"list_policies_that_match", handle_list_policies_that_match},
         {"set_operator_policy", handle_set_operator_policy},
         {"clear_operator_policy", handle_clear_operator_policy},
         {"list_operator_policies", handle_list_operator_policies},

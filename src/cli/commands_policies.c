@@ -3,6 +3,8 @@
  * The commands about policies and parameters.
  */
 #include "cli/command_tables.h"
+
+#include "cli/policy_match.h"
 #include "net/control.h"
 
 static const struct command commands[] = {
@@ -29,6 +31,14 @@ static const struct command commands[] = {
      .banner = "Listing policies for vhost \"{vhost}\" ...",
      .columns = "vhost name pattern apply-to definition priority",
      .is_blank_if_empty = true},
+    {.name = "list_policies_that_match",
+     .run = policy_match_run,
+     .help = "Lists the policies that match a queue or an exchange; the first one is in force",
+     .usage = "[--vhost <vhost>] [--object-type queue|exchange] <name>",
+     .arguments = {"name"},
+     .options = "object-type=queue",
+     .has_vhost = true,
+     .banner = "Listing policies that match {object-type} '{name}' in vhost '{vhost}' ..."},
     {.name = "set_operator_policy",
      .help = "Sets limits that no policy and no argument exceeds",
      .usage = "[--vhost <vhost>] [--priority <priority>] [--apply-to <apply-to>] <name> <pattern> "

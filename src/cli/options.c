@@ -83,6 +83,7 @@ static const struct known {
     {"no-wait", 0, FLAG, COMMANDS_OWN},
     {"node", 'n', TEXT, NOTHING},
     {"number", 'N', INTEGER, COMMANDS_OWN},
+    {"object-type", 0, TEXT, COMMANDS_OWN},
     {"offline", 0, FLAG, COMMANDS_OWN},
     {"once", 0, FLAG, COMMANDS_OWN},
     {"online", 0, FLAG, COMMANDS_OWN},
