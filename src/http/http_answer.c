@@ -68,7 +68,7 @@ static void add_headers(const struct http_call *call, struct evbuffer *body)
     http_browser_add(call->request, config, "default-src 'none'; frame-ancestors 'none'");
     if (call->status == 401 && call->user == NULL)
         evhttp_add_header(headers, "WWW-Authenticate", "Basic realm=\"RabbitMQ Management\"");
-    if (call->route != NULL && (call->status == 405 || call->method == HTTP_OPTIONS)) {
+    if (call->status == 405 || (call->status == 200 && call->method == HTTP_OPTIONS)) {
         struct buffer allow = {0};
         http_route_allow(call->route, &allow);
         evhttp_add_header(headers, "Allow", (const char *)allow.data);
@@ -77,7 +77,8 @@ static void add_headers(const struct http_call *call, struct evbuffer *body)
     } else {
         http_browser_add_origin(call->request, config, NULL);
     }
-    if (call->location != NULL && (call->status == 201 || call->status == 303))
+    if (call->location != NULL &&
+        (call->status == 201 || call->status == 301 || call->status == 303))
         evhttp_add_header(headers, "Location", call->location);
     if (call->attachment != NULL)
         evhttp_add_header(headers, "Content-Disposition", call->attachment);
@@ -107,11 +108,13 @@ static const char *phrase_of(int status)
                    {201, "Created"},
                    {202, "Accepted"},
                    {204, "No Content"},
+                   {301, "Moved Permanently"},
                    {303, "See Other"},
                    {400, "Bad Request"},
                    {401, "Unauthorized"},
                    {404, "Not Found"},
                    {405, "Method Not Allowed"},
+                   {406, "Not Acceptable"},
                    {412, "Precondition Failed"},
                    {413, "Payload Too Large"},
                    {500, "Internal Server Error"},

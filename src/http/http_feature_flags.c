@@ -31,7 +31,7 @@ static void get_none(const struct http_context *context, struct http_call *call)
 const struct http_route http_feature_flag_routes[] = {
     {"/feature-flags", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS, .get = get_flags},
     {"/feature-flags/:name/enable", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS,
-     .put = enable},
+     .takes_any_accept = true, .put = enable},
     {"/deprecated-features", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS, .get = get_none},
     {"/deprecated-features/used", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS,
      .get = get_none},

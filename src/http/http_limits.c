@@ -155,10 +155,10 @@ const struct http_route http_limit_routes[] = {
     {"/vhost-limits/:vhost", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .lists_vhosts = true,
      .get = get_limits_of_vhost},
     {"/vhost-limits/:vhost/:limit", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS,
-     .put = put_vhost_limit, .delete = delete_vhost_limit},
+     .takes_any_accept = true, .put = put_vhost_limit, .delete = delete_vhost_limit},
     {"/user-limits", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .get = get_user_limits},
     {"/user-limits/:user", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT, .get = get_limits_of_user},
     {"/user-limits/:user/:limit", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS,
-     .put = put_user_limit, .delete = delete_user_limit},
+     .takes_any_accept = true, .put = put_user_limit, .delete = delete_user_limit},
     {.pattern = NULL},
 };

@@ -255,7 +255,9 @@ const struct http_route http_node_routes[] = {
      .get = get_tables},
     {"/nodes/:node/memory/ets/:filter/relative", HTTP_FOR_MANAGEMENT, HTTP_FOR_MANAGEMENT,
      .get = get_tables},
-    {"/reset", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS, .delete = reset},
-    {"/reset/:node", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS, .delete = reset_node},
+    {"/reset", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS, .takes_any_accept = true,
+     .delete = reset},
+    {"/reset/:node", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS, .takes_any_accept = true,
+     .delete = reset_node},
     {.pattern = NULL},
 };

@@ -150,7 +150,7 @@ void http_route_allow(const struct http_route *route, struct buffer *text)
                    {HTTP_PUT, "PUT, "},
                    {HTTP_DELETE, "DELETE, "}};
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
-        if (http_route_handler(route, methods[i].method) != NULL)
+        if (route == NULL ? i == 0 : http_route_handler(route, methods[i].method) != NULL)
             buffer_append_bytes(text, bytes_of_text(methods[i].names));
     }
     buffer_append(text, "OPTIONS", sizeof "OPTIONS");

@@ -40,6 +40,8 @@ struct http_route {
     const char *age_error;
     bool takes_file;  /* the body may be a form with the JSON as the part "file" */
     bool takes_login; /* the body of a POST is a form with the login, and nothing else needs one */
+    bool takes_any_accept; /* RabbitMQ has no JSON for it, so what a client accepts does not matter
+                            */
     http_handler *get, *put, *delete, *post;
 };
 
@@ -66,7 +68,7 @@ const char *http_route_parameter(const struct http_route *route, const struct ht
                                  const char *name);
 /* NULL where the route has not got this method. */
 http_handler *http_route_handler(const struct http_route *route, enum http_method method);
-/* What a header "allow" says of the route. */
+/* What a header "allow" says of the route; NULL: of a file that may only be read. */
 void http_route_allow(const struct http_route *route, struct buffer *text);
 
 #endif

@@ -23,6 +23,7 @@
 #include "base/utf8.h"
 #include "base/xmalloc.h"
 #include "config/config.h"
+#include "http/http_accept.h"
 #include "http/http_crowd.h"
 #include "http/http_file.h"
 #include "http/http_form.h"
@@ -167,11 +168,22 @@ static void refuse_body(struct http_call *call, const json_t *body)
     finish_with(call, 400, http_error("bad_request", json_string(reason)));
 }
 
+static bool takes_answer(const struct http_call *call)
+{
+    const char *accept =
+        evhttp_find_header(evhttp_request_get_input_headers(call->request), "Accept");
+    return call->route->takes_any_accept || call->route->takes_login || http_accepts_json(accept);
+}
+
 static void go_on(struct http_call *call)
 {
     const char *missing = call->user != NULL ? missing_right(call) : NULL;
     if (missing != NULL) {
         finish_with(call, 401, http_error("not_authorised", json_string(missing)));
+        return;
+    }
+    if (!takes_answer(call)) {
+        finish_with(call, 406, NULL);
         return;
     }
     bool is_too_much = false;
@@ -272,6 +284,19 @@ static bool has_short_columns(const struct http_call *call)
     return true;
 }
 
+/* To RabbitMQ everything else is a file that may be read. */
+static void answer_stranger(struct http_call *call, const char *path)
+{
+    if (path != NULL && (strcmp(path, "/mgmt") == 0 || strcmp(path, "/mgmt/") == 0)) {
+        call->location = xstrdup("/");
+        finish_with(call, 301, NULL);
+    } else if (call->method == HTTP_GET) {
+        finish_with(call, 404, http_error("Object Not Found", json_string("Not Found")));
+    } else {
+        finish_with(call, call->method == HTTP_OPTIONS ? 200 : 405, NULL);
+    }
+}
+
 /* Where the request goes to. False, answered, where there is nothing, or the query cannot be read.
  */
 static bool read_address(struct http_call *call)
@@ -284,7 +309,7 @@ static bool read_address(struct http_call *call)
         http_path_parse(&call->path, path + sizeof prefix - 1))
         call->route = http_find_route(&call->path);
     if (call->route == NULL)
-        finish_with(call, 404, http_error("Object Not Found", json_string("Not Found")));
+        answer_stranger(call, path);
     else if (query != NULL && !http_query_parse(query, &call->query))
         finish_with(call, 400, NULL);
     else if (!has_short_columns(call))

@@ -227,6 +227,6 @@ const struct http_route http_vhost_routes[] = {
     {"/vhosts/:vhost/deletion/protection", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS,
      .post = protect_vhost, .delete = unprotect_vhost},
     {"/vhosts/:vhost/start/:node", HTTP_FOR_ADMINISTRATORS, HTTP_FOR_ADMINISTRATORS,
-     .post = start_vhost},
+     .takes_any_accept = true, .post = start_vhost},
     {.pattern = NULL},
 };

@@ -15,7 +15,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 ROUTE = re.compile(r'\{"(/[^"]*)",(.*?)\}', re.DOTALL)
 METHODS = ["get", "put", "delete", "post"]
-BEYOND = {405, 413, 429}  # which every path may say: see the description's own
+BEYOND = {405, 406, 413, 429}  # which every path may say: see the description's own
 
 
 def without_required(schema):
@@ -60,7 +60,8 @@ class Description:
         method = {"HEAD": "get"}.get(call.method, call.method.lower())
         status = answer["status"]
         if path is None:
-            return [] if status in (404, 400, 401) else ["status %d, and no such path is described" % status]
+            is_meant = status in (404, 405, 400, 401) or method == "options" or not call.path.startswith("/api/")
+            return [] if is_meant else ["status %d, and no such path is described" % status]
         if method not in path:
             is_meant = status in (405, 401) or method == "options"
             return [] if is_meant else ["status %d, and no such method is described" % status]

@@ -17,6 +17,7 @@
 #include <jansson.h>
 
 #include "base/buffer.h"
+#include "http/http_accept.h"
 #include "http/http_columns.h"
 #include "http/http_form.h"
 #include "http/http_login.h"
@@ -87,6 +88,33 @@ static void a_path_without_meaning_is_none(void **state)
     }
 }
 
+static void json_is_accepted_under_three_names(void **state)
+{
+    static const char *const accepting[] = {"application/json",
+                                            "APPLICATION/JSON",
+                                            "application/*",
+                                            "*/*",
+                                            "text/html, application/json;q=0.5",
+                                            "text/html, image/gif, *; q=.2, */*; q=.2",
+                                            "text/html ,application/json ;q=1"};
+    static const char *const refusing[] = {"",
+                                           ",",
+                                           "text/html",
+                                           "application/bert",
+                                           "*",
+                                           "application/json5",
+                                           "application/jso",
+                                           "json",
+                                           "text/html;x=application/json",
+                                           ",,;,"};
+    (void)state;
+    assert_true(http_accepts_json(NULL));
+    for (size_t i = 0; i < sizeof accepting / sizeof accepting[0]; i++)
+        assert_true(http_accepts_json(accepting[i]));
+    for (size_t i = 0; i < sizeof refusing / sizeof refusing[0]; i++)
+        assert_false(http_accepts_json(refusing[i]));
+}
+
 static void a_route_has_the_methods_of_its_row(void **state)
 {
     struct buffer text = {0};
@@ -99,6 +127,9 @@ static void a_route_has_the_methods_of_its_row(void **state)
     buffer_clear(&text);
     http_route_allow(&bulk, &text);
     assert_string_equal((const char *)text.data, "POST, OPTIONS");
+    buffer_clear(&text);
+    http_route_allow(NULL, &text);
+    assert_string_equal((const char *)text.data, "HEAD, GET, OPTIONS");
     buffer_fini(&text);
 }
 
@@ -306,6 +337,7 @@ int main(void)
         cmocka_unit_test(paths_match_segment_by_segment),
         cmocka_unit_test(a_parameter_is_decoded_after_the_path_is_split),
         cmocka_unit_test(a_path_without_meaning_is_none),
+        cmocka_unit_test(json_is_accepted_under_three_names),
         cmocka_unit_test(a_route_has_the_methods_of_its_row),
         cmocka_unit_test(a_login_is_read),
         cmocka_unit_test(what_is_no_login_is_refused),
