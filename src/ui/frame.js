@@ -5,7 +5,7 @@
 import { alarmsOf } from './alarms.js';
 import { h, morph } from './dom.js';
 import { link } from './router.js';
-import { isAdministrator, mayMakePolicies, session } from './session.js';
+import { isAdministrator, session } from './session.js';
 import { chooseRefresh, chosenVhost, REFRESHES, refreshSeconds } from './settings.js';
 import { chooseTheme, theme, THEMES } from './theme.js';
 
@@ -16,8 +16,8 @@ function sections() {
     ['Administer', [
       isAdministrator() && ['users', 'Users'],
       ['vhosts', 'Virtual hosts'],
-      mayMakePolicies() && ['policies', 'Policies'],
-      isAdministrator() && ['limits', 'Limits'],
+      ['policies', 'Policies'],
+      ['limits', 'Limits'],
       isAdministrator() && ['definitions', 'Definitions'],
       ['cluster-name', 'Cluster'],
     ].filter(Boolean)],

@@ -132,6 +132,28 @@ def virtual_host_is_added_and_deleted_by_its_name(visit, site):
 
 
 @test()
+def who_may_change_nothing_may_look(visit, site):
+    site.make("PUT", "users/looker", {"password": "secret", "tags": "management"})
+    site.make("PUT", "permissions/%2F/looker", {"configure": ".*", "write": ".*", "read": ".*"})
+    site.make("PUT", "policies/%2F/seen", {"pattern": "^seen", "definition": {"max-length": 5}})
+    site.make("PUT", "vhost-limits/%2F/max-queues", {"value": 54321})
+    visit.enter("vhosts", user="looker", password="secret")
+    page = visit.page
+    page.get_by_role("link", name="/", exact=True).click()
+    expect(page.get_by_role("table", name="Limits of virtual hosts")).to_contain_text("54,321")
+    ways = page.get_by_role("navigation", name="Pages")
+    ways.get_by_role("link", name="Policies").click()
+    expect(page.get_by_role("table", name="Policies", exact=True)).to_contain_text("max-length5")
+    ways.get_by_role("link", name="Limits").click()
+    expect(page.get_by_role("table", name="Limits of virtual hosts")).to_contain_text("54,321")
+    expect(page.locator("main").get_by_role("button")).to_have_count(0)
+    visit.go("vhosts", "not there")
+    expect(page.get_by_role("alert")).to_contain_text("or you may not use it")
+    for what in ("vhost-limits/%2F/max-queues", "policies/%2F/seen", "users/looker"):
+        site.make("DELETE", what)
+
+
+@test()
 def virtual_host_is_protected_from_its_end(visit, site):
     if site.kind == "rabbitmq":
         return  # 4.1 is the first that does it

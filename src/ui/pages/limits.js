@@ -9,6 +9,7 @@ import { h } from '../dom.js';
 import { number } from '../format.js';
 import { heading, panel } from '../parts.js';
 import { link } from '../router.js';
+import { isAdministrator } from '../session.js';
 import { chosenAmong } from '../settings.js';
 import { table } from '../table.js';
 
@@ -82,12 +83,13 @@ export function limitTable(kind, rows, { reload, isOfOne, canChange = true }) {
 
 function draw({ vhost, user, users }, { vhosts, reload }) {
   return [
-    heading({ title: 'Limits', actions: [
+    heading({ title: 'Limits', actions: isAdministrator() ? [
       { label: 'Limit a virtual host', isMain: true, run: () => limitDialog('vhost', vhosts, reload) },
       { label: 'Limit a user', run: () => limitDialog('user', users, reload) },
-    ] }),
-    panel('vhosts', 'Virtual hosts', limitTable('vhost', vhost, { reload })),
-    panel('users', 'Users', limitTable('user', user, { reload })),
+    ] : [] }),
+    panel('vhosts', 'Virtual hosts', limitTable('vhost', vhost, { reload, canChange: isAdministrator() })),
+    (isAdministrator() || user.length > 0) &&
+      panel('users', 'Users', limitTable('user', user, { reload, canChange: isAdministrator() })),
   ];
 }
 

@@ -10,7 +10,7 @@ import { h } from '../dom.js';
 import { number } from '../format.js';
 import { argumentList, heading, panel, policyLink } from '../parts.js';
 import { go, link } from '../router.js';
-import { isAdministrator } from '../session.js';
+import { isAdministrator, mayMakePolicies } from '../session.js';
 import { arranged, filterBar, notFound, table } from '../table.js';
 import { vhostField } from './queues.js';
 
@@ -98,12 +98,12 @@ function draw({ policies, operatorPolicies }, place) {
   return [
     heading({ title: title(place), above: !isList && { href: link('policies'), label: 'Policies' },
       kind: place.names[1], actions: isList ? [
-        { label: 'Add a policy', isMain: true, run: () => policyDialog('policies', place) },
+        mayMakePolicies() && { label: 'Add a policy', isMain: true, run: () => policyDialog('policies', place) },
         isAdministrator() && { label: 'Add an operator policy', run: () => policyDialog('operator-policies', place) },
       ] : [] }),
     isList && filterBar(place.search, 'policies'),
     (isList || policies.length > 0) && panel('policies', 'Policies',
-      policyTable('policies', 'Policies', policies, place, true)),
+      policyTable('policies', 'Policies', policies, place, mayMakePolicies())),
     (isList || operatorPolicies.length > 0) && panel('operator', 'Operator policies',
       h('p', { class: 'intro' }, 'They hold together with a policy; of two limits the smaller one counts.'),
       policyTable('operator-policies', 'Operator policies', operatorPolicies, place, isAdministrator())),

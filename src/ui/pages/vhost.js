@@ -2,7 +2,7 @@
 //
 // One virtual host: what waits in it, and who may use it.
 
-import { api, optional, path, query } from '../api.js';
+import { api, ApiError, optional, path, query } from '../api.js';
 import { ask, formDialog, notice } from '../dialog.js';
 import { h } from '../dom.js';
 import { badge, bytesRateChart, facts, heading, lengthChart, panel, rangeChoice, rateChart } from '../parts.js';
@@ -13,15 +13,23 @@ import { isAdministrator } from '../session.js';
 import { limitDialog, limitRows, limitTable } from './limits.js';
 import { vhostDialog, vhostState } from './vhosts.js';
 
+// Only an administrator may ask for one; the others find it among those that they may use.
+async function vhostOf(name, how, signal) {
+  if (isAdministrator()) return api.get(`vhosts/${path(name)}${how}`, { signal });
+  const vhosts = await api.get(`vhosts${how}`, { signal });
+  const found = vhosts.find((vhost) => vhost.name === name);
+  if (found === undefined) throw new ApiError(404, 'There is none of this name, or you may not use it.');
+  return found;
+}
+
 async function load({ names: [, name], search, signal }) {
   const where = `vhosts/${path(name)}`;
   const range = rangeOf(search);
   const ofAdministrators = (what) => (isAdministrator() ? optional(api.get(what, { signal }), []) : []);
   const [vhost, permissions, topicPermissions, users, limits] = await Promise.all([
-    api.get(`${where}${query({ ...ages(range), data_rates_age: range.age, data_rates_incr: range.step })}`, { signal }),
-    ofAdministrators(`${where}/permissions`),
-    ofAdministrators(`${where}/topic-permissions`), ofAdministrators('users?columns=name'),
-    optional(api.get(`vhost-limits/${path(name)}`, { signal }), [])]);
+    vhostOf(name, query({ ...ages(range), data_rates_age: range.age, data_rates_incr: range.step }), signal),
+    ofAdministrators(`${where}/permissions`), ofAdministrators(`${where}/topic-permissions`),
+    ofAdministrators('users?columns=name'), optional(api.get(`vhost-limits/${path(name)}`, { signal }), [])]);
   return { vhost, permissions, topicPermissions, limits: limitRows(limits, 'vhost'),
     users: users.map(({ name: user }) => user) };
 }
