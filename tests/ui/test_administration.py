@@ -3,6 +3,7 @@
 
 import json
 
+import pika
 from playwright.sync_api import expect
 
 from http_broker import expect as expect_equal
@@ -97,6 +98,8 @@ def topic_permissions_are_changed_and_taken_away_one_by_one(visit, site):
 
 @test()
 def virtual_hosts_show_what_their_clients_send(visit, site):
+    client = pika.BlockingConnection(pika.ConnectionParameters("127.0.0.1", site.amqp_port()))
+    site.wait_for("vhosts/%2F", lambda vhost: vhost.get("recv_oct", 0) > 0)
     visit.enter("vhosts")
     page = visit.page
     visit.button("Columns").click()
@@ -107,6 +110,7 @@ def virtual_hosts_show_what_their_clients_send(visit, site):
     expect(row).to_contain_text("B/s")
     visit.go("vhosts", "/")
     expect(page.get_by_role("region", name="Data")).to_contain_text("To client")
+    client.close()
 
 
 @test()
