@@ -23,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/path.h"
 #include "base/xmalloc.h"
 #include "cli/ask.h"
 #include "cli/check.h"
@@ -40,14 +41,6 @@ static void interrupt(int number)
 {
     (void)number;
     is_interrupted = 1;
-}
-
-static char *join(const char *folder, const char *name)
-{
-    size_t size = strlen(folder) + strlen(name) + 2;
-    char *path = xmalloc(size);
-    snprintf(path, size, "%s/%s", folder, name);
-    return path;
 }
 
 static int complain(enum control_status status, const char *text)
@@ -129,7 +122,7 @@ static char *absolute(const char *path)
     if (trimmed[0] == '/')
         return trimmed;
     if (getcwd(folder, sizeof folder) != NULL)
-        result = join(folder, trimmed);
+        result = path_join(folder, trimmed);
     free(trimmed);
     return result;
 }
@@ -223,7 +216,7 @@ static bool take_folder(struct restore *restore, bool is_forced)
 
 static bool make_folders(struct restore *restore, const char *file)
 {
-    char *path = join(restore->to, file);
+    char *path = path_join(restore->to, file);
     bool succeeded = true;
     for (char *slash = strchr(path + strlen(restore->to) + 1, '/'); succeeded && slash != NULL;
          slash = strchr(slash + 1, '/')) {
@@ -258,7 +251,7 @@ static bool read_file(struct restore *restore, const struct backup_file *file, i
 static bool copy_file(struct restore *restore, const struct backup_file *file)
 {
     bool is_last = strchr(file->path, '/') == NULL;
-    char *path = join(restore->to, is_last ? "definitions.db.restoring" : file->path);
+    char *path = path_join(restore->to, is_last ? "definitions.db.restoring" : file->path);
     int to = make_folders(restore, file->path)
                  ? open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)
                  : -1;
@@ -275,7 +268,7 @@ static bool copy_file(struct restore *restore, const struct backup_file *file)
 static bool sync_folders(struct restore *restore)
 {
     for (size_t i = 0; i < restore->manifest.count; i++) {
-        char *path = join(restore->to, restore->manifest.files[i].path);
+        char *path = path_join(restore->to, restore->manifest.files[i].path);
         *strrchr(path, '/') = '\0';
         bool succeeded = backup_sync_folder(path, restore->reason, reason_max);
         free(path);
@@ -284,7 +277,7 @@ static bool sync_folders(struct restore *restore)
     }
     if (restore->manifest.count < 2)
         return true;
-    char *vhosts = join(restore->to, "vhosts");
+    char *vhosts = path_join(restore->to, "vhosts");
     bool succeeded = backup_sync_folder(vhosts, restore->reason, reason_max);
     free(vhosts);
     return succeeded;
@@ -293,7 +286,7 @@ static bool sync_folders(struct restore *restore)
 /* Its own name, too, where that is new. */
 static bool sync_itself(struct restore *restore)
 {
-    char *parent = join(restore->to, "..");
+    char *parent = path_join(restore->to, "..");
     bool succeeded = backup_sync_folder(restore->to, restore->reason, reason_max) &&
                      (!restore->is_new || backup_sync_folder(parent, restore->reason, reason_max));
     free(parent);
@@ -302,8 +295,8 @@ static bool sync_itself(struct restore *restore)
 
 static bool name_definitions(struct restore *restore)
 {
-    char *from = join(restore->to, "definitions.db.restoring");
-    char *to = join(restore->to, "definitions.db");
+    char *from = path_join(restore->to, "definitions.db.restoring");
+    char *to = path_join(restore->to, "definitions.db");
     bool succeeded = sync_folders(restore) &&
                      (rename(from, to) == 0 || refuse(restore, to, strerror(errno))) &&
                      sync_itself(restore);

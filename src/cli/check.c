@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/path.h"
 #include "base/xmalloc.h"
 #include "cli/options.h"
 #include "net/control.h"
@@ -104,12 +105,10 @@ static json_t *check_vhost(const char *folder, const struct definitions_vhost *v
 {
     char path[40];
     snprintf(path, sizeof path, "vhosts/%" PRIu64, vhost->id);
-    size_t size = strlen(folder) + sizeof path + 1;
-    char *full = xmalloc(size);
+    char *full = path_join(folder, path);
     json_t *faults = json_array();
     struct store_check check = {
         .on_fault = on_fault, .context = faults, .must_be_made = must_be_made};
-    snprintf(full, size, "%s/%s", folder, path);
     store_check(full, &check);
     free(full);
     return report_vhost(vhost, path, &check, faults);

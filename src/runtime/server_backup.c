@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/path.h"
 #include "base/xmalloc.h"
 #include "config.h"
 #include "net/control.h"
@@ -67,14 +68,6 @@ struct server_backup {
 };
 
 /* --- folders */
-
-static char *join(const char *folder, const char *name)
-{
-    size_t size = strlen(folder) + strlen(name) + 2;
-    char *path = xmalloc(size);
-    snprintf(path, size, "%s/%s", folder, name);
-    return path;
-}
 
 static bool refuse(struct server_backup *backup, const char *path, const char *why)
 {
@@ -144,10 +137,10 @@ static bool is_folder(const char *path)
 static void remove_vhost(const char *vhosts, const char *name)
 {
     static const char *const files[] = {"messages.db", "messages.db-journal", "messages.db-wal"};
-    char *folder = join(vhosts, name);
+    char *folder = path_join(vhosts, name);
     bool is_ours = is_folder(folder);
     for (size_t i = 0; is_ours && i < sizeof files / sizeof files[0]; i++) {
-        char *file = join(folder, files[i]);
+        char *file = path_join(folder, files[i]);
         unlink(file);
         free(file);
     }
@@ -159,7 +152,7 @@ static void remove_partial(const char *partial)
 {
     static const char *const files[] = {"manifest.json", "definitions.db",
                                         "definitions.db-journal"};
-    char *vhosts = join(partial, "vhosts");
+    char *vhosts = path_join(partial, "vhosts");
     DIR *directory = is_folder(vhosts) ? opendir(vhosts) : NULL;
     struct dirent *entry;
     while (directory != NULL && (entry = readdir(directory)) != NULL) {
@@ -171,7 +164,7 @@ static void remove_partial(const char *partial)
     rmdir(vhosts);
     free(vhosts);
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-        char *file = join(partial, files[i]);
+        char *file = path_join(partial, files[i]);
         unlink(file);
         free(file);
     }
@@ -213,7 +206,7 @@ static bool has_space(struct server_backup *backup)
 static bool has_file(const char *folder, const char *name)
 {
     struct stat status;
-    char *path = join(folder, name);
+    char *path = path_join(folder, name);
     bool is_there = lstat(path, &status) == 0;
     free(path);
     return is_there;
@@ -242,7 +235,7 @@ static bool begin(struct server_backup *backup)
     if (!remove_broken_off(backup) || !make_folder(backup, backup->partial))
         return false;
     backup->is_made = true;
-    char *vhosts = join(backup->partial, "vhosts");
+    char *vhosts = path_join(backup->partial, "vhosts");
     bool succeeded = has_space(backup) && make_folder(backup, vhosts);
     free(vhosts);
     return succeeded;
@@ -283,8 +276,8 @@ static bool copy_store(struct server_backup *backup, const struct server_vhost *
 {
     char name[40];
     snprintf(name, sizeof name, "vhosts/%" PRIu64, vhost->id);
-    char *folder = join(backup->partial, name);
-    char *path = join(folder, "messages.db");
+    char *folder = path_join(backup->partial, name);
+    char *path = path_join(folder, "messages.db");
     bool succeeded = make_folder(backup, folder) &&
                      copy_pages(backup, gate_store(vhost->gate), path) &&
                      sync_folder(backup, folder);
@@ -339,7 +332,7 @@ static bool is_defined(const struct definitions *definitions, const struct backu
 /* Those of vhosts that were deleted meanwhile. */
 static void drop_strangers(struct server_backup *backup, const struct definitions *definitions)
 {
-    char *vhosts = join(backup->partial, "vhosts");
+    char *vhosts = path_join(backup->partial, "vhosts");
     for (size_t i = backup->manifest.count; i-- > 0;) {
         struct backup_file *file = &backup->manifest.files[i];
         char name[40];
@@ -382,7 +375,7 @@ static struct definitions *read_copy(struct server_backup *backup)
 /* *is_whole: every vhost that it names has been copied. */
 static bool copy_definitions(struct server_backup *backup, bool *is_whole)
 {
-    char *path = join(backup->partial, "definitions.db");
+    char *path = path_join(backup->partial, "definitions.db");
     unlink(path);
     bool succeeded = definitions_backup(data_folder_path(backup->server->folder), path,
                                         backup->reason, sizeof backup->reason);
@@ -438,7 +431,7 @@ static bool hash_all(struct server_backup *backup)
 
 static bool finish(struct server_backup *backup)
 {
-    char *vhosts = join(backup->partial, "vhosts"), *parent = parent_of(backup->target);
+    char *vhosts = path_join(backup->partial, "vhosts"), *parent = parent_of(backup->target);
     backup->manifest.version = xstrdup(PACKAGE_VERSION);
     backup->manifest.ended_ms = clock_wall_ms();
     bool succeeded = sync_folder(backup, vhosts) &&
@@ -502,7 +495,7 @@ static char *resolve(struct server *server, struct control_call *call, const cha
     else if (realpath(data_folder_path(server->folder), data) != NULL && is_inside(folder, data))
         control_fail(call, CONTROL_DATA, "%s is inside the data folder %s", path, data);
     else
-        resolved = join(strcmp(folder, "/") == 0 ? "" : folder, strrchr(path, '/') + 1);
+        resolved = path_join(strcmp(folder, "/") == 0 ? "" : folder, strrchr(path, '/') + 1);
     free(parent);
     return resolved;
 }

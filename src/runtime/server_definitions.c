@@ -20,6 +20,7 @@
 
 #include "auth/directory.h"
 #include "base/check.h"
+#include "base/path.h"
 #include "base/xmalloc.h"
 #include "broker/define.h"
 #include "broker/event_message.h"
@@ -623,9 +624,7 @@ static json_t *load_folder(const char *folder, char *reason, size_t reason_size)
     json_t *definitions = json_object();
     bool is_done = true;
     for (int i = 0; i < count; i++) {
-        size_t size = strlen(folder) + strlen(entries[i]->d_name) + 2;
-        char *path = xmalloc(size);
-        snprintf(path, size, "%s/%s", folder, entries[i]->d_name);
+        char *path = path_join(folder, entries[i]->d_name);
         is_done = is_done && merge_file(definitions, path, reason, reason_size);
         free(path);
         free(entries[i]);

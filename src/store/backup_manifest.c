@@ -15,20 +15,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/path.h"
 #include "base/xmalloc.h"
 #include "store/data_folder.h"
 
 enum { format_number = 1, block_bytes = 1 << 20, vhost_digits_max = 20 };
 
 static const char manifest_name[] = "manifest.json";
-
-static char *join(const char *folder, const char *name)
-{
-    size_t size = strlen(folder) + strlen(name) + 2;
-    char *path = xmalloc(size);
-    snprintf(path, size, "%s/%s", folder, name);
-    return path;
-}
 
 static bool refuse(char *reason, size_t size, const char *path, const char *why)
 {
@@ -80,7 +73,7 @@ static json_t *manifest_json(const struct backup_manifest *manifest)
 bool backup_manifest_write(const struct backup_manifest *manifest, const char *folder, char *reason,
                            size_t reason_size)
 {
-    char *path = join(folder, manifest_name);
+    char *path = path_join(folder, manifest_name);
     json_t *json = manifest_json(manifest);
     int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     bool succeeded = file >= 0 && json_dumpfd(json, file, JSON_INDENT(2)) == 0 && fsync(file) == 0;
@@ -155,7 +148,7 @@ bool backup_manifest_read(struct backup_manifest *manifest, const char *folder, 
                           size_t reason_size)
 {
     json_error_t error;
-    char *path = join(folder, manifest_name);
+    char *path = path_join(folder, manifest_name);
     *manifest = (struct backup_manifest){0};
     bool is_there = access(path, F_OK) == 0;
     json_t *json = is_there ? json_load_file(path, 0, &error) : NULL;
@@ -223,7 +216,7 @@ bool backup_file_hash(const char *folder, struct backup_file *file, int to,
                       bool (*should_end)(void *context), void *context, char *reason,
                       size_t reason_size)
 {
-    char *path = join(folder, file->path);
+    char *path = path_join(folder, file->path);
     struct hashing hashing = {.to = to, .from = open(path, O_RDONLY | O_CLOEXEC)};
     int left = hashing.from < 0 ? -1 : 1;
     hashing.context = EVP_MD_CTX_new();

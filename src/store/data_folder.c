@@ -23,20 +23,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/path.h"
 #include "base/xmalloc.h"
 
 struct data_folder {
     char *path; /* owned */
     int lock;   /* file descriptor, or -1 */
 };
-
-static char *join(const char *folder, const char *name)
-{
-    size_t size = strlen(folder) + strlen(name) + 2;
-    char *path = xmalloc(size);
-    snprintf(path, size, "%s/%s", folder, name);
-    return path;
-}
 
 bool data_folder_sync(const char *path)
 {
@@ -83,7 +76,7 @@ static bool write_holder(int lock)
 
 static int take_lock(const char *path, char *reason, size_t reason_size)
 {
-    char *name = join(path, "lock");
+    char *name = path_join(path, "lock");
     int lock = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     free(name);
     if (lock < 0) {
@@ -122,7 +115,7 @@ struct data_folder *data_folder_open(const char *path, char *reason, size_t reas
 /* Shared with others who look; the server's lock is not. */
 static int share_lock(const char *path, char *reason, size_t reason_size)
 {
-    char *name = join(path, "lock");
+    char *name = path_join(path, "lock");
     int lock = open(name, O_RDONLY | O_CLOEXEC);
     free(name);
     if (lock < 0 || flock(lock, LOCK_SH | LOCK_NB) == 0)
@@ -135,7 +128,7 @@ static int share_lock(const char *path, char *reason, size_t reason_size)
 struct data_folder *data_folder_look(const char *path, char *reason, size_t reason_size)
 {
     struct stat status;
-    char *definitions = join(path, "definitions.db");
+    char *definitions = path_join(path, "definitions.db");
     bool is_one = stat(definitions, &status) == 0;
     free(definitions);
     if (!is_one) {
@@ -173,13 +166,13 @@ static char *vhost_path(const struct data_folder *folder, uint64_t vhost)
 {
     char name[40];
     snprintf(name, sizeof name, "vhosts/%" PRIu64, vhost);
-    return join(folder->path, name);
+    return path_join(folder->path, name);
 }
 
 char *data_folder_vhost(struct data_folder *folder, uint64_t vhost, char *reason,
                         size_t reason_size)
 {
-    char *all = join(folder->path, "vhosts");
+    char *all = path_join(folder->path, "vhosts");
     char *path = vhost_path(folder, vhost);
     bool made = make_folder(folder->path, all, reason, reason_size) &&
                 make_folder(all, path, reason, reason_size);
@@ -229,7 +222,7 @@ static uint64_t vhost_number(const char *name)
 size_t data_folder_remove_orphans(struct data_folder *folder,
                                   bool (*is_known)(void *context, uint64_t vhost), void *context)
 {
-    char *all = join(folder->path, "vhosts");
+    char *all = path_join(folder->path, "vhosts");
     DIR *directory = opendir(all);
     struct dirent *entry;
     size_t removed = 0;
@@ -249,7 +242,8 @@ size_t data_folder_remove_orphans(struct data_folder *folder,
 bool data_folder_check_definitions(const struct data_folder *folder, char *reason,
                                    size_t reason_size)
 {
-    char *definitions = join(folder->path, "definitions.db"), *all = join(folder->path, "vhosts");
+    char *definitions = path_join(folder->path, "definitions.db"),
+         *all = path_join(folder->path, "vhosts");
     struct stat status;
     struct dirent *entry;
     uint64_t vhost = 0;

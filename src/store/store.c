@@ -42,6 +42,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/path.h"
 #include "base/xmalloc.h"
 #include "store/sqlite_file.h"
 #include "store/store_internal.h"
@@ -50,10 +51,8 @@ struct store *store_new(const char *folder, bool is_spill)
 {
     struct store *store = xcalloc(1, sizeof *store);
     const char *name = is_spill ? SPILL_FILE : "messages.db";
-    size_t size = strlen(folder) + 1 + strlen(name) + 1;
     store->folder = xstrdup(folder);
-    store->path = xmalloc(size);
-    snprintf(store->path, size, "%s/%s", folder, name);
+    store->path = path_join(folder, name);
     store->is_spill = is_spill;
     store->reserve = -1;
     hash_table_init(&store->lanes);
