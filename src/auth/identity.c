@@ -156,15 +156,6 @@ static bool add_link(struct auth_chain *chain, const struct config *config, cons
     return true;
 }
 
-static const char *value_of(const struct config_list *list, const char *name)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        if (strcmp(list->entries[i].name, name) == 0)
-            return list->entries[i].value;
-    }
-    return NULL;
-}
-
 static bool is_before(const char *left, const char *right)
 {
     unsigned long a = strtoul(left, NULL, 10), b = strtoul(right, NULL, 10);
@@ -192,9 +183,9 @@ struct auth_chain *auth_chain_new(const struct config *config, char reason[AUTH_
     struct auth_chain *chain = xcalloc(1, sizeof *chain);
     chain->loopback_users = &config->loopback_users;
     for (const char *number = NULL; (number = next_number(config, number)) != NULL;) {
-        const char *both = value_of(&config->auth_backends, number);
-        const char *authn = value_of(&config->auth_authn, number);
-        const char *authz = value_of(&config->auth_authz, number);
+        const char *both = config_list_value(&config->auth_backends, number);
+        const char *authn = config_list_value(&config->auth_authn, number);
+        const char *authz = config_list_value(&config->auth_authz, number);
         if (!add_link(chain, config, first_of(authn, both, authz), first_of(authz, both, authn),
                       reason)) {
             auth_chain_free(chain);

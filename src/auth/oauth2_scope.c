@@ -106,22 +106,13 @@ static void add_at_paths(json_t *scopes, const struct config_auth_oauth2 *config
     }
 }
 
-static const char *value_of(const struct config_list *list, const char *name)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        if (strcmp(list->entries[i].name, name) == 0)
-            return list->entries[i].value;
-    }
-    return NULL;
-}
-
 static const char *alias_of(const struct config_auth_oauth2 *config, const char *scope)
 {
-    const char *found = value_of(&config->scope_aliases, scope);
+    const char *found = config_list_value(&config->scope_aliases, scope);
     for (size_t i = 0; found == NULL && i < config->scope_alias_names.count; i++) {
         const struct config_entry *entry = &config->scope_alias_names.entries[i];
         if (strcmp(entry->value, scope) == 0)
-            found = value_of(&config->scope_alias_scopes, entry->name);
+            found = config_list_value(&config->scope_alias_scopes, entry->name);
     }
     return found;
 }

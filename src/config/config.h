@@ -419,12 +419,13 @@ void config_messages_fini(struct config_messages *messages);
 /* Is there a user for SASL ANONYMOUS? */
 bool config_has_anonymous(const struct config *config);
 
-/* Whether one of the entries has this name (loopback_users, default_user_tags). */
-/* How long the samples of a retention policy are kept, by the name of their interval; 0: it is
- * none.
- */
+/* How long the samples of a retention policy are kept, by their interval; 0: it is none. */
 uint64_t config_retention_age_s(const char *interval);
 enum { RETENTION_INTERVALS_MAX = 4 };
+
+/* Whether one of the entries has this name (loopback_users, default_user_tags). */
 bool config_list_has_name(const struct config_list *list, const char *name);
+/* The value of the entry with this name; NULL: there is none. */
+const char *config_list_value(const struct config_list *list, const char *name);
 
 #endif

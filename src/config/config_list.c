@@ -148,6 +148,12 @@ bool config_list_has_name(const struct config_list *list, const char *name)
     return is_at(list, list_place(list, name), name);
 }
 
+const char *config_list_value(const struct config_list *list, const char *name)
+{
+    size_t place = list_place(list, name);
+    return is_at(list, place, name) ? list->entries[place].value : NULL;
+}
+
 void config_listeners_clear(struct config_listeners *listeners)
 {
     for (size_t i = 0; i < listeners->count; i++) {
