@@ -28,7 +28,7 @@ static const char *need_text(struct control_call *call, const char *name)
     return text;
 }
 
-static void answer(struct control_call *call, bool is_done, const struct directory_error *error)
+void directory_answer(struct control_call *call, bool is_done, const struct directory_error *error)
 {
     if (is_done)
         control_reply(call, NULL);
@@ -47,7 +47,7 @@ static void with_password(struct directory *directory, struct control_call *call
     const char *user = need_text(call, "user");
     const char *password = user != NULL ? need_text(call, "password") : NULL;
     if (password != NULL)
-        answer(call, change(directory, user, password, &error), &error);
+        directory_answer(call, change(directory, user, password, &error), &error);
 }
 
 static void handle_hash_password(void *context, struct control_call *call)
@@ -71,7 +71,7 @@ static void with_user(struct directory *directory, struct control_call *call,
     struct directory_error error;
     const char *user = need_text(call, "user");
     if (user != NULL)
-        answer(call, change(directory, user, &error), &error);
+        directory_answer(call, change(directory, user, &error), &error);
 }
 
 static void handle_add_user(void *context, struct control_call *call)
@@ -114,7 +114,7 @@ static void handle_set_user_tags(void *context, struct control_call *call)
     if (texts < count)
         control_fail(call, CONTROL_USAGE, "a tag is not a text");
     else
-        answer(call, directory_set_user_tags(context, user, tags, count, &error), &error);
+        directory_answer(call, directory_set_user_tags(context, user, tags, count, &error), &error);
     free(tags);
 }
 
@@ -145,7 +145,7 @@ static void with_vhost(struct directory *directory, struct control_call *call,
     struct directory_error error;
     const char *vhost = need_text(call, "vhost");
     if (vhost != NULL)
-        answer(call, change(directory, vhost, &error), &error);
+        directory_answer(call, change(directory, vhost, &error), &error);
 }
 
 static void handle_add_vhost(void *context, struct control_call *call)
@@ -153,11 +153,11 @@ static void handle_add_vhost(void *context, struct control_call *call)
     struct directory_error error;
     const char *vhost = need_text(call, "vhost");
     if (vhost != NULL)
-        answer(call,
-               directory_add_vhost_with(context, vhost, control_text(call, "description"),
-                                        control_text(call, "tags"),
-                                        control_text(call, "default-queue-type"), &error),
-               &error);
+        directory_answer(call,
+                         directory_add_vhost_with(context, vhost, control_text(call, "description"),
+                                                  control_text(call, "tags"),
+                                                  control_text(call, "default-queue-type"), &error),
+                         &error);
 }
 
 /* As add_vhost, of a virtual host that is there. */
@@ -177,7 +177,7 @@ static void handle_update_vhost(void *context, struct control_call *call)
                                             control_text(call, "default-queue-type"), &error);
     if (is_done && protected != NULL)
         is_done = directory_set_vhost_protection(context, vhost, json_is_true(protected), &error);
-    answer(call, is_done, &error);
+    directory_answer(call, is_done, &error);
 }
 
 /* {"vhost", "tags": [...]} */
@@ -197,7 +197,8 @@ static void handle_set_vhost_tags(void *context, struct control_call *call)
         buffer_append_format(&joined, "%s%s", i > 0 ? "," : "",
                              json_string_value(json_array_get(tags, i)));
     char *text = bytes_to_text(buffer_bytes(&joined));
-    answer(call, directory_add_vhost_with(context, vhost, NULL, text, NULL, &error), &error);
+    directory_answer(call, directory_add_vhost_with(context, vhost, NULL, text, NULL, &error),
+                     &error);
     free(text);
     buffer_fini(&joined);
 }
@@ -279,10 +280,10 @@ static void handle_set_permissions(void *context, struct control_call *call)
     const char *texts[4];
     const char *vhost = need_text(call, "vhost");
     if (vhost != NULL && need_patterns(call, texts))
-        answer(call,
-               directory_set_permissions(context, texts[0], vhost, texts[1], texts[2], texts[3],
-                                         &error),
-               &error);
+        directory_answer(call,
+                         directory_set_permissions(context, texts[0], vhost, texts[1], texts[2],
+                                                   texts[3], &error),
+                         &error);
 }
 
 /* In every virtual host that is there. */
@@ -296,7 +297,7 @@ static void handle_set_permissions_globally(void *context, struct control_call *
     for (size_t i = 0; i < directory_vhost_count(context) && is_done; i++)
         is_done = directory_set_permissions(context, texts[0], directory_vhost(context, i).name,
                                             texts[1], texts[2], texts[3], &error);
-    answer(call, is_done, &error);
+    directory_answer(call, is_done, &error);
 }
 
 static void handle_clear_permissions(void *context, struct control_call *call)
@@ -305,7 +306,7 @@ static void handle_clear_permissions(void *context, struct control_call *call)
     const char *user = need_text(call, "user");
     const char *vhost = user != NULL ? need_text(call, "vhost") : NULL;
     if (vhost != NULL)
-        answer(call, directory_clear_permissions(context, user, vhost, &error), &error);
+        directory_answer(call, directory_clear_permissions(context, user, vhost, &error), &error);
 }
 
 static void append_permission(void *context, const struct directory_permission *permission)
@@ -334,7 +335,7 @@ static void reply_permissions(struct directory *directory, struct control_call *
         return;
     }
     json_decref(rows);
-    answer(call, false, &error);
+    directory_answer(call, false, &error);
 }
 
 static void handle_list_permissions(void *context, struct control_call *call)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "auth/directory.h"
+#include "auth/directory_commands.h"
 #include "net/control.h"
 
 /* The arguments of these names; false where one is missing, which was answered. */
@@ -26,14 +27,6 @@ static bool need_texts(struct control_call *call, const char *const *names, cons
     return true;
 }
 
-static void answer(struct control_call *call, bool is_done, const struct directory_error *error)
-{
-    if (is_done)
-        control_reply(call, NULL);
-    else
-        control_fail(call, (enum control_status)error->status, "%s", error->text);
-}
-
 /* The rows, or the error instead of them. */
 static void answer_rows(struct control_call *call, json_t *rows, bool is_done,
                         const struct directory_error *error)
@@ -43,7 +36,7 @@ static void answer_rows(struct control_call *call, json_t *rows, bool is_done,
         return;
     }
     json_decref(rows);
-    answer(call, false, error);
+    directory_answer(call, false, error);
 }
 
 static void set_text(json_t *row, const char *name, const char *text)
@@ -70,7 +63,7 @@ static void set_policy(struct directory *directory, struct control_call *call, b
         .priority = priority != NULL ? strtoll(priority, NULL, 10) : 0,
         .is_operator = is_operator,
     };
-    answer(call, directory_set_policy(directory, &policy, &error), &error);
+    directory_answer(call, directory_set_policy(directory, &policy, &error), &error);
 }
 
 static void handle_set_policy(void *context, struct control_call *call)
@@ -90,8 +83,9 @@ static void clear_policy(struct directory *directory, struct control_call *call,
     const char *texts[2];
     struct directory_error error;
     if (need_texts(call, names, texts, 2))
-        answer(call, directory_clear_parameter(directory, texts[0], component, texts[1], &error),
-               &error);
+        directory_answer(
+            call, directory_clear_parameter(directory, texts[0], component, texts[1], &error),
+            &error);
 }
 
 static void handle_clear_policy(void *context, struct control_call *call)
@@ -204,9 +198,9 @@ static void handle_set_parameter(void *context, struct control_call *call)
     const char *texts[4];
     struct directory_error error;
     if (need_texts(call, names, texts, 4))
-        answer(call,
-               directory_set_parameter(context, texts[0], texts[1], texts[2], texts[3], &error),
-               &error);
+        directory_answer(
+            call, directory_set_parameter(context, texts[0], texts[1], texts[2], texts[3], &error),
+            &error);
 }
 
 static void handle_clear_parameter(void *context, struct control_call *call)
@@ -215,8 +209,8 @@ static void handle_clear_parameter(void *context, struct control_call *call)
     const char *texts[3];
     struct directory_error error;
     if (need_texts(call, names, texts, 3))
-        answer(call, directory_clear_parameter(context, texts[0], texts[1], texts[2], &error),
-               &error);
+        directory_answer(
+            call, directory_clear_parameter(context, texts[0], texts[1], texts[2], &error), &error);
 }
 
 static void append_parameter(void *context, const struct directory_parameter *parameter)
@@ -246,7 +240,8 @@ static void handle_set_global_parameter(void *context, struct control_call *call
     const char *texts[2];
     struct directory_error error;
     if (need_texts(call, names, texts, 2))
-        answer(call, directory_set_global_parameter(context, texts[0], texts[1], &error), &error);
+        directory_answer(call, directory_set_global_parameter(context, texts[0], texts[1], &error),
+                         &error);
 }
 
 static void handle_set_cluster_name(void *context, struct control_call *call)
@@ -258,7 +253,8 @@ static void handle_set_cluster_name(void *context, struct control_call *call)
         return;
     json_t *json = json_string(name);
     char *value = json_dumps(json, JSON_ENCODE_ANY);
-    answer(call, directory_set_global_parameter(context, "cluster_name", value, &error), &error);
+    directory_answer(call, directory_set_global_parameter(context, "cluster_name", value, &error),
+                     &error);
     free(value);
     json_decref(json);
 }
@@ -269,7 +265,7 @@ static void handle_clear_global_parameter(void *context, struct control_call *ca
     const char *name;
     struct directory_error error;
     if (need_texts(call, names, &name, 1))
-        answer(call, directory_clear_global_parameter(context, name, &error), &error);
+        directory_answer(call, directory_clear_global_parameter(context, name, &error), &error);
 }
 
 static void append_global(void *context, const char *name, const char *value)
@@ -295,7 +291,8 @@ static void handle_set_vhost_limits(void *context, struct control_call *call)
     const char *texts[2];
     struct directory_error error;
     if (need_texts(call, names, texts, 2))
-        answer(call, directory_set_vhost_limits(context, texts[0], texts[1], &error), &error);
+        directory_answer(call, directory_set_vhost_limits(context, texts[0], texts[1], &error),
+                         &error);
 }
 
 static void handle_clear_vhost_limits(void *context, struct control_call *call)
@@ -304,7 +301,7 @@ static void handle_clear_vhost_limits(void *context, struct control_call *call)
     const char *vhost;
     struct directory_error error;
     if (need_texts(call, names, &vhost, 1))
-        answer(call, directory_set_vhost_limits(context, vhost, "{}", &error), &error);
+        directory_answer(call, directory_set_vhost_limits(context, vhost, "{}", &error), &error);
 }
 
 static void append_limits(json_t *rows, const char *key, const char *name, const char *limits)
@@ -351,7 +348,8 @@ static void handle_set_user_limits(void *context, struct control_call *call)
     const char *texts[2];
     struct directory_error error;
     if (need_texts(call, names, texts, 2))
-        answer(call, directory_set_user_limits(context, texts[0], texts[1], &error), &error);
+        directory_answer(call, directory_set_user_limits(context, texts[0], texts[1], &error),
+                         &error);
 }
 
 static void handle_clear_user_limits(void *context, struct control_call *call)
@@ -360,7 +358,8 @@ static void handle_clear_user_limits(void *context, struct control_call *call)
     const char *texts[2];
     struct directory_error error;
     if (need_texts(call, names, texts, 2))
-        answer(call, directory_clear_user_limits(context, texts[0], texts[1], &error), &error);
+        directory_answer(call, directory_clear_user_limits(context, texts[0], texts[1], &error),
+                         &error);
 }
 
 struct limits_listing {
@@ -409,8 +408,9 @@ static void handle_set_topic_permissions(void *context, struct control_call *cal
     const char *t[5];
     struct directory_error error;
     if (need_texts(call, names, t, 5))
-        answer(call, directory_set_topic_permissions(context, t[0], t[1], t[2], t[3], t[4], &error),
-               &error);
+        directory_answer(
+            call, directory_set_topic_permissions(context, t[0], t[1], t[2], t[3], t[4], &error),
+            &error);
 }
 
 static void handle_clear_topic_permissions(void *context, struct control_call *call)
@@ -419,10 +419,10 @@ static void handle_clear_topic_permissions(void *context, struct control_call *c
     const char *texts[2];
     struct directory_error error;
     if (need_texts(call, names, texts, 2))
-        answer(call,
-               directory_clear_topic_permissions(context, texts[0], texts[1],
-                                                 control_text(call, "exchange"), &error),
-               &error);
+        directory_answer(call,
+                         directory_clear_topic_permissions(context, texts[0], texts[1],
+                                                           control_text(call, "exchange"), &error),
+                         &error);
 }
 
 static void append_topic_permission(void *context,
@@ -470,7 +470,7 @@ static void set_tracing(struct directory *directory, struct control_call *call, 
     const char *vhost;
     struct directory_error error;
     if (need_texts(call, names, &vhost, 1))
-        answer(call, directory_set_tracing(directory, vhost, is_tracing, &error), &error);
+        directory_answer(call, directory_set_tracing(directory, vhost, is_tracing, &error), &error);
 }
 
 static void handle_trace_on(void *context, struct control_call *call)

@@ -7,6 +7,8 @@
  */
 #include "base/bytes.h"
 
+#include <stdlib.h>
+
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -19,6 +21,17 @@ int bytes_compare(struct bytes a, struct bytes b)
     if (order != 0)
         return order;
     return (a.size > b.size) - (a.size < b.size);
+}
+
+static int compare_texts(const void *one, const void *other)
+{
+    const char *const *a = one, *const *b = other;
+    return strcmp(*a, *b);
+}
+
+void bytes_sort_texts(const char **texts, size_t count)
+{
+    qsort(texts, count, sizeof texts[0], compare_texts);
 }
 
 char *bytes_to_text(struct bytes a)

@@ -53,6 +53,8 @@ static inline struct bytes bytes_copy_to(uint8_t **at, struct bytes a)
 
 /* Lexicographic order by unsigned bytes, the shorter first: <0, 0, >0. */
 int bytes_compare(struct bytes a, struct bytes b);
+/* Puts strings into the order of their octets. */
+void bytes_sort_texts(const char **texts, size_t count);
 
 /* A heap copy of the bytes with a NUL behind them; the caller frees it. */
 char *bytes_to_text(struct bytes a);

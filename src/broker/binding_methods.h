@@ -34,6 +34,8 @@ struct exchange *exchange_define(struct vhost *vhost, struct bytes name,
                                  const struct exchange_definition *definition,
                                  struct amqp_error *error);
 
+/* false, with 404. */
+bool queue_not_found(const struct vhost *vhost, struct bytes name, struct amqp_error *error);
 /* Is the queue free, or exclusive to this connection? 405 where not. */
 bool queue_check_owner(const struct channel *channel, const struct queue *queue,
                        struct amqp_error *error);

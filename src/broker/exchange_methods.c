@@ -240,13 +240,6 @@ static bool check_binding_access(struct session *session, const struct binding_r
            vhost_check_topic_access(session, PERMISSION_READ, source, request->key, error);
 }
 
-static bool queue_missing(const struct vhost *vhost, struct bytes name, struct amqp_error *error)
-{
-    char text[RESOURCE_TEXT_SIZE];
-    return amqp_error_set(error, AMQP_NOT_FOUND, "no %s",
-                          resource_text(vhost, "queue", name, text));
-}
-
 /* Finds both ends; what is missing stays NULL. */
 static void find_ends(const struct vhost *vhost, const struct binding_request *request,
                       struct binding_identity *identity)
@@ -286,7 +279,7 @@ static enum outcome make_binding(struct channel *channel, const struct binding_r
     if (identity.source == NULL)
         return not_found(vhost, request->source, error), OUTCOME_ERROR;
     if (request->to_queue && identity.queue == NULL)
-        return queue_missing(vhost, request->destination, error), OUTCOME_ERROR;
+        return queue_not_found(vhost, request->destination, error), OUTCOME_ERROR;
     if (!request->to_queue && identity.exchange == NULL)
         return not_found(vhost, request->destination, error), OUTCOME_ERROR;
     if (identity.queue != NULL && (queue_wait_for_departure(channel, identity.queue) ||

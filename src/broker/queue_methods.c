@@ -17,7 +17,7 @@
 #include "broker/queue_arguments.h"
 #include "broker/queue_life.h"
 
-static bool not_found(const struct vhost *vhost, struct bytes name, struct amqp_error *error)
+bool queue_not_found(const struct vhost *vhost, struct bytes name, struct amqp_error *error)
 {
     char text[RESOURCE_TEXT_SIZE];
     return amqp_error_set(error, AMQP_NOT_FOUND, "no %s",
@@ -65,7 +65,7 @@ struct queue *queue_resolve(struct channel *channel, struct bytes name, struct a
 {
     struct queue *queue = queue_find(channel_vhost(channel), name);
     if (queue == NULL)
-        not_found(channel_vhost(channel), name, error);
+        queue_not_found(channel_vhost(channel), name, error);
     else if (queue_wait_for_departure(channel, queue) || !queue_check_owner(channel, queue, error))
         queue = NULL;
     return queue;
@@ -232,7 +232,7 @@ static enum outcome declare_reply(struct channel *channel, struct bytes name, bo
         .queue_declare_ok = {.queue = name, .consumer_count = 1},
     };
     if (!direct_reply_is_alive(channel_vhost(channel), name)) {
-        not_found(channel_vhost(channel), name, error);
+        queue_not_found(channel_vhost(channel), name, error);
         return OUTCOME_ERROR;
     }
     if (!no_wait)

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "base/bytes.h"
 #include "base/xmalloc.h"
 #include "cli/command_tables.h"
 #include "cli/definitions.h"
@@ -148,12 +149,6 @@ static void put_in_order(const struct command *command, struct buffer *columns)
     buffer_fini(&asked);
 }
 
-static int compare_texts(const void *one, const void *other)
-{
-    const char *const *a = one, *const *b = other;
-    return strcmp(*a, *b);
-}
-
 /* "a,b are not supported", in order. */
 static void complain_about_columns(const struct command *command, const struct options *options,
                                    json_t *unknown)
@@ -164,7 +159,7 @@ static void complain_about_columns(const struct command *command, const struct o
     size_t count = 0;
     const char **sorted = xcalloc(json_object_size(unknown), sizeof sorted[0]);
     json_object_foreach(unknown, name, value) sorted[count++] = name;
-    qsort(sorted, count, sizeof sorted[0], compare_texts);
+    bytes_sort_texts(sorted, count);
     for (size_t i = 0; i < count; i++)
         buffer_append_format(&names, "%s%s", i > 0 ? "," : "", sorted[i]);
     options_complain(options, "Info key(s) %.*s are not supported", (int)names.size,

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "base/bytes.h"
 #include "base/xmalloc.h"
 #include "cli/answer.h"
 #include "cli/ask.h"
@@ -273,12 +274,6 @@ static const char *protocol_named(const char *name)
     return name;
 }
 
-static int compare_texts(const void *one, const void *other)
-{
-    const char *const *a = one, *const *b = other;
-    return strcmp(*a, *b);
-}
-
 static void print_protocols(const json_t *rows)
 {
     json_t *found = column_of(rows, "protocol");
@@ -286,7 +281,7 @@ static void print_protocols(const json_t *rows)
     const char **names = xcalloc(count + 1, sizeof names[0]);
     for (size_t i = 0; i < count; i++)
         names[i] = json_string_value(json_array_get(found, i));
-    qsort(names, count, sizeof names[0], compare_texts);
+    bytes_sort_texts(names, count);
     for (size_t i = 0; i < count; i++)
         fprintf(stderr, "%s%s", i > 0 ? ", " : "", names[i]);
     fputc('\n', stderr);

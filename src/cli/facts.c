@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/xmalloc.h"
 #include "cli/answer.h"
 #include "cli/options.h"
@@ -17,12 +18,6 @@
 #include "net/control.h"
 
 /* --- names and values */
-
-static int compare_names(const void *one, const void *other)
-{
-    const char *const *a = one, *const *b = other;
-    return strcmp(*a, *b);
-}
 
 /* A line for each, in order of the names. */
 static void print_pairs(const json_t *pairs, const char *between)
@@ -32,7 +27,7 @@ static void print_pairs(const json_t *pairs, const char *between)
     size_t count = 0;
     const char **names = xcalloc(json_object_size(pairs) + 1, sizeof names[0]);
     json_object_foreach((json_t *)(uintptr_t)pairs, name, value) names[count++] = name;
-    qsort(names, count, sizeof names[0], compare_names);
+    bytes_sort_texts(names, count);
     for (size_t i = 0; i < count; i++)
         printf("%s%s%s\n", names[i], between, answer_text(pairs, names[i]));
     free(names);

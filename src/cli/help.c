@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/xmalloc.h"
 #include "cli/answer.h"
 #include "cli/command.h"
@@ -169,12 +170,6 @@ int help_run(const struct options *options, const json_t *arguments)
     return CONTROL_OK;
 }
 
-static int compare_names(const void *one, const void *other)
-{
-    const char *const *a = one, *const *b = other;
-    return strcmp(*a, *b);
-}
-
 /* The names that begin with the word, for shells without a completion of their own. */
 int help_run_autocomplete(const struct options *options, const json_t *arguments)
 {
@@ -190,7 +185,7 @@ int help_run_autocomplete(const struct options *options, const json_t *arguments
         names[count++] = command->name;
     }
     if (count > 0)
-        qsort(names, count, sizeof names[0], compare_names);
+        bytes_sort_texts(names, count);
     for (size_t i = 0; i < count; i++)
         puts(names[i]);
     free(names);

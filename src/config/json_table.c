@@ -70,11 +70,6 @@ static bool append_items(const json_t *array, struct buffer *table, unsigned dep
     return is_right;
 }
 
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 static const char **sorted_names(const json_t *object)
 {
     size_t count = 0;
@@ -82,7 +77,7 @@ static const char **sorted_names(const json_t *object)
     const char *name;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)object, name, value) names[count++] = name;
-    qsort(names, count, sizeof names[0], compare_names);
+    bytes_sort_texts(names, count);
     return names;
 }
 
@@ -196,6 +191,17 @@ void json_append_term(struct buffer *text, const json_t *value)
 json_t *json_parse(const char *text)
 {
     return json_loads(text, JSON_DECODE_ANY, NULL);
+}
+
+static int append_piece(const char *piece, size_t size, void *text)
+{
+    buffer_append(text, piece, size);
+    return 0;
+}
+
+void json_append(struct buffer *text, const json_t *value)
+{
+    json_dump_callback(value, append_piece, text, JSON_COMPACT | JSON_ENCODE_ANY);
 }
 
 char *json_print(const json_t *value)

@@ -26,6 +26,8 @@ void json_append_term(struct buffer *text, const json_t *value);
 
 /* Any JSON value; NULL where it is none. */
 json_t *json_parse(const char *text);
+/* Appends it without blanks, keys as they stand. */
+void json_append(struct buffer *text, const json_t *value);
 /* Without blanks, keys in order; the caller frees it. */
 char *json_print(const json_t *value);
 

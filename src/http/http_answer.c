@@ -18,6 +18,7 @@
 
 #include "base/check.h"
 #include "base/xmalloc.h"
+#include "config/json_table.h"
 #include "http/http_browser.h"
 #include "http/http_crowd.h"
 #include "http/http_gzip.h"
@@ -53,12 +54,6 @@ void http_call_free(struct http_call *call)
     free(call->excuse);
     free(call->user);
     free(call);
-}
-
-static int append_text(const char *text, size_t size, void *context)
-{
-    buffer_append(context, text, size);
-    return 0;
 }
 
 static void add_headers(const struct http_call *call, struct evbuffer *body)
@@ -174,7 +169,7 @@ static void bound_answers(struct http_call *call)
 static void write_reply(struct http_call *call)
 {
     if (call->reply != NULL)
-        json_dump_callback(call->reply, append_text, &call->text, JSON_COMPACT | JSON_ENCODE_ANY);
+        json_append(&call->text, call->reply);
     json_decref(call->reply);
     call->reply = NULL;
 }

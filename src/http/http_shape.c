@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/xmalloc.h"
+#include "config/json_table.h"
 #include "http/http_columns.h"
 #include "http/http_internal.h"
 #include "http/http_query.h"
@@ -208,12 +209,6 @@ static size_t filter(const struct paging *paging, const struct http_list *list, 
 
 /* --- the text */
 
-static int append_text(const char *text, size_t size, void *context)
-{
-    buffer_append(context, text, size);
-    return 0;
-}
-
 struct http_rows {
     struct http_list list;
     struct http_columns *columns; /* owned: that are shown */
@@ -244,7 +239,7 @@ void http_rows_write(struct http_call *call)
     struct http_rows *rows = call->rows;
     while (rows->next < rows->end && call->text.size < PIECE_BYTES) {
         json_t *row = make_row(&rows->list, rows->numbers[rows->next], rows->columns);
-        json_dump_callback(row, append_text, &call->text, JSON_COMPACT);
+        json_append(&call->text, row);
         json_decref(row);
         if (++rows->next < rows->end)
             buffer_append_u8(&call->text, ',');

@@ -276,16 +276,6 @@ static void *run(void *context)
     return NULL;
 }
 
-/* On the clock that clock_steady_ms reads. */
-static void init_condition(pthread_cond_t *condition)
-{
-    pthread_condattr_t attributes;
-    CHECK(pthread_condattr_init(&attributes) == 0);
-    CHECK(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
-    CHECK(pthread_cond_init(condition, &attributes) == 0);
-    pthread_condattr_destroy(&attributes);
-}
-
 struct store_pool *store_pool_new(size_t thread_count, struct message_pool *messages,
                                   store_pool_failure *on_failure)
 {
@@ -295,7 +285,7 @@ struct store_pool *store_pool_new(size_t thread_count, struct message_pool *mess
     pool->on_failure = on_failure;
     pool->threads = xcalloc(thread_count, sizeof *pool->threads);
     CHECK(pthread_mutex_init(&pool->mutex, NULL) == 0);
-    init_condition(&pool->has_work);
+    clock_init_condition(&pool->has_work);
     for (size_t i = 0; i < thread_count; i++)
         CHECK(pthread_create(&pool->threads[i], NULL, run, pool) == 0);
     return pool;

@@ -21,6 +21,7 @@
 
 #include "base/check.h"
 #include "base/xmalloc.h"
+#include "runtime/clock.h"
 
 enum { rank_count = WORK_FOR_STRANGERS + 1, interrupt_ms = 10 };
 
@@ -120,15 +121,6 @@ static void on_interrupt(int number)
     (void)number;
 }
 
-static void init_waiting(pthread_cond_t *condition)
-{
-    pthread_condattr_t attributes;
-    CHECK(pthread_condattr_init(&attributes) == 0);
-    CHECK(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
-    CHECK(pthread_cond_init(condition, &attributes) == 0);
-    pthread_condattr_destroy(&attributes);
-}
-
 struct worker_pool *worker_pool_new(const struct worker_pool_limits *limits)
 {
     struct sigaction action = {.sa_handler = on_interrupt}; /* without SA_RESTART */
@@ -138,7 +130,7 @@ struct worker_pool *worker_pool_new(const struct worker_pool_limits *limits)
     CHECK(sigaction(SIGUSR2, &action, NULL) == 0);
     CHECK(pthread_mutex_init(&pool->mutex, NULL) == 0);
     CHECK(pthread_cond_init(&pool->has_work, NULL) == 0);
-    init_waiting(&pool->is_done);
+    clock_init_condition(&pool->is_done);
     for (size_t rank = 0; rank < rank_count; rank++)
         list_init(&pool->waiting[rank]);
     pool->limits = *limits;

@@ -28,7 +28,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/xmalloc.h"
@@ -165,13 +164,6 @@ struct store_backup *store_backup_begin(struct store *store, const char *path, c
     return NULL;
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 /* Of the store as it is now; what SQLite's backup says is of its last step. 0: unknown. */
 static int count_pages(const struct store_backup *backup)
 {
@@ -267,10 +259,10 @@ enum store_backup_state store_backup_step(struct store_backup *backup,
     struct store *store = backup->store;
     int code = SQLITE_ABORT;
     writer_enter(store, true);
-    uint64_t batches = store->writer_turn.batches, began_ns = now_ns();
+    uint64_t batches = store->writer_turn.batches, began_ns = store_now_ns();
     if (!atomic_load(&store->has_failed))
         code = step(backup, progress);
-    uint64_t stepped_ns = now_ns();
+    uint64_t stepped_ns = store_now_ns();
     writer_leave(store);
     if (code == SQLITE_DONE)
         return end_copy(backup, reason, reason_size) ? STORE_BACKUP_DONE : STORE_BACKUP_FAILED;
@@ -287,7 +279,7 @@ enum store_backup_state store_backup_step(struct store_backup *backup,
     adapt_step(backup, stepped_ns - began_ns);
     if (!write_pieces(backup, progress->bytes, reason, reason_size))
         return STORE_BACKUP_FAILED;
-    plan_pause(backup, now_ns() - began_ns, batches);
+    plan_pause(backup, store_now_ns() - began_ns, batches);
     return STORE_BACKUP_MORE;
 }
 

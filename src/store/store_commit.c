@@ -144,7 +144,7 @@ static bool make_space(struct store *store)
     return is_made;
 }
 
-static uint64_t now_ns(void)
+uint64_t store_now_ns(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -153,7 +153,7 @@ static uint64_t now_ns(void)
 
 static void count_commit(struct store *store, uint64_t start_ns)
 {
-    uint64_t took_ns = now_ns() - start_ns;
+    uint64_t took_ns = store_now_ns() - start_ns;
     pthread_mutex_lock(&store->lock);
     store->figures.commits++;
     store->figures.is_reserve_used = store->is_reserve_used;
@@ -182,7 +182,7 @@ enum store_result store_commit(struct store *store, const struct store_batch *ba
 {
     if (atomic_load(&store->has_failed))
         return STORE_FAILED;
-    uint64_t start_ns = now_ns();
+    uint64_t start_ns = store_now_ns();
     writer_enter(store, false);
     enum store_result result = commit_once(store, batch);
     if (result == STORE_FULL && make_space(store))

@@ -357,6 +357,8 @@ struct store *store_open_to_look(const char *folder, char *reason, size_t reason
 
 /* --- store_commit.c, store_read.c: one file of the two */
 enum store_result store_commit_part(struct store *store, const struct store_batch *batch);
+/* Time that never goes back. */
+uint64_t store_now_ns(void);
 /* false after a failure, which is noted: there are no results then. */
 bool store_read_part(struct store *store, const struct store_read *reads, size_t count,
                      struct store_read_result **results);
