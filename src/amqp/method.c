@@ -18,6 +18,7 @@
 
 #include "amqp/erlang.h"
 #include "amqp/table.h"
+#include "amqp/write.h"
 #include "base/check.h"
 #include "base/reader.h"
 #include "base/utf8.h"
@@ -418,20 +419,6 @@ bool amqp_method_decode_limited(struct amqp_method *method, struct bytes payload
 
 /* --- encoding */
 
-static void write_shortstr(struct buffer *buffer, struct bytes text)
-{
-    CHECK(text.size <= AMQP_SHORTSTR_MAX);
-    buffer_append_u8(buffer, (uint8_t)text.size);
-    buffer_append_bytes(buffer, text);
-}
-
-static void write_longstr(struct buffer *buffer, struct bytes text)
-{
-    CHECK(text.size <= UINT32_MAX);
-    buffer_append_u32(buffer, (uint32_t)text.size);
-    buffer_append_bytes(buffer, text);
-}
-
 /* index: how many bits stand in front of this one in a row. */
 static void write_bit(struct buffer *buffer, unsigned index, bool bit)
 {
@@ -457,11 +444,11 @@ static void write_field(struct buffer *buffer, enum field_type type, const void 
         buffer_append_u64(buffer, *(const uint64_t *)place);
         break;
     case SHORTSTR:
-        write_shortstr(buffer, *(const struct bytes *)place);
+        amqp_write_shortstr(buffer, *(const struct bytes *)place);
         break;
     case LONGSTR:
     case TABLE:
-        write_longstr(buffer, *(const struct bytes *)place);
+        amqp_write_longstr(buffer, *(const struct bytes *)place);
         break;
     case BIT:
         break;

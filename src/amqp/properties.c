@@ -14,6 +14,7 @@
 
 #include "amqp/error.h"
 #include "amqp/table.h"
+#include "amqp/write.h"
 #include "base/check.h"
 
 enum kind { OCTET, SHORTSTR, HEADERS, TIMESTAMP };
@@ -129,13 +130,6 @@ bool amqp_properties_is_valid(struct bytes raw, unsigned depth_max)
     return is_read(&reader, flags);
 }
 
-static void write_shortstr(struct buffer *buffer, struct bytes text)
-{
-    CHECK(text.size <= AMQP_SHORTSTR_MAX);
-    buffer_append_u8(buffer, (uint8_t)text.size);
-    buffer_append_bytes(buffer, text);
-}
-
 static void write_property(struct buffer *buffer, const struct property *property,
                            const void *place)
 {
@@ -144,15 +138,11 @@ static void write_property(struct buffer *buffer, const struct property *propert
         buffer_append_u8(buffer, *(const uint8_t *)place);
         break;
     case SHORTSTR:
-        write_shortstr(buffer, *(const struct bytes *)place);
+        amqp_write_shortstr(buffer, *(const struct bytes *)place);
         break;
-    case HEADERS: {
-        struct bytes table = *(const struct bytes *)place;
-        CHECK(table.size <= UINT32_MAX);
-        buffer_append_u32(buffer, (uint32_t)table.size);
-        buffer_append_bytes(buffer, table);
+    case HEADERS:
+        amqp_write_longstr(buffer, *(const struct bytes *)place);
         break;
-    }
     case TIMESTAMP:
         buffer_append_u64(buffer, *(const uint64_t *)place);
         break;

@@ -19,6 +19,7 @@
 
 #include "amqp/erlang.h"
 #include "amqp/error.h"
+#include "amqp/write.h"
 #include "base/check.h"
 
 /* --- reading */
@@ -478,20 +479,6 @@ void amqp_value_append_text(struct buffer *buffer, const struct amqp_value *valu
 
 /* --- writing */
 
-static void write_name(struct buffer *buffer, struct bytes name)
-{
-    CHECK(name.size <= AMQP_SHORTSTR_MAX);
-    buffer_append_u8(buffer, (uint8_t)name.size);
-    buffer_append_bytes(buffer, name);
-}
-
-static void write_long(struct buffer *buffer, struct bytes bytes)
-{
-    CHECK(bytes.size <= UINT32_MAX);
-    buffer_append_u32(buffer, (uint32_t)bytes.size);
-    buffer_append_bytes(buffer, bytes);
-}
-
 static void write_float(struct buffer *buffer, double value)
 {
     float number = (float)value;
@@ -547,7 +534,7 @@ static void write_value(struct buffer *buffer, const struct amqp_value *value)
     case AMQP_TYPE_BINARY:
     case AMQP_TYPE_ARRAY:
     case AMQP_TYPE_TABLE:
-        write_long(buffer, value->bytes);
+        amqp_write_longstr(buffer, value->bytes);
         break;
     case AMQP_TYPE_VOID:
         break;
@@ -577,25 +564,25 @@ void amqp_table_end(struct buffer *buffer, size_t begin)
 
 size_t amqp_table_add_table_begin(struct buffer *buffer, const char *name)
 {
-    write_name(buffer, bytes_of_text(name));
+    amqp_write_shortstr(buffer, bytes_of_text(name));
     return begin_nested(buffer, AMQP_TYPE_TABLE);
 }
 
 size_t amqp_table_add_array_begin(struct buffer *buffer, const char *name)
 {
-    write_name(buffer, bytes_of_text(name));
+    amqp_write_shortstr(buffer, bytes_of_text(name));
     return begin_nested(buffer, AMQP_TYPE_ARRAY);
 }
 
 void amqp_table_add_field(struct buffer *buffer, const struct amqp_field *field)
 {
-    write_name(buffer, field->name);
+    amqp_write_shortstr(buffer, field->name);
     write_value(buffer, &field->value);
 }
 
 void amqp_table_add_value(struct buffer *buffer, const char *name, const struct amqp_value *value)
 {
-    write_name(buffer, bytes_of_text(name));
+    amqp_write_shortstr(buffer, bytes_of_text(name));
     write_value(buffer, value);
 }
 
