@@ -10,6 +10,7 @@
  * nothing that others store meanwhile: of each vhost is known with which batch it is.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <jansson.h>
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -621,6 +622,11 @@ static json_t *load_folder(const char *folder, char *reason, size_t reason_size)
 {
     struct dirent **entries = NULL;
     int count = scandir(folder, &entries, NULL, alphasort);
+    if (count < 0) {
+        snprintf(reason, reason_size, "definitions cannot be read: %s: %s", folder,
+                 strerror(errno));
+        return NULL;
+    }
     json_t *definitions = json_object();
     bool is_done = true;
     for (int i = 0; i < count; i++) {
